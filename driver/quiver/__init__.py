@@ -1,0 +1,1 @@
+"""Quiver: what users import."""

@@ -1,0 +1,68 @@
+"""What an action hands to a driver: a planned job, all of it plain data (users' code only as sealed bytes)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from quiver.scheduler.model import StageSpec
+from quiver_proto.ids import JobId, ShuffleId
+from quiver_proto.ops import CallSite
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStage:
+    """`body` is a pickled quiver_proto.ops.StageBody; `split(partition)` its split as bytes (frames.dump_value), made when it is launched."""
+
+    spec: StageSpec
+    body: bytes
+    split: Callable[[int], bytes]
+    operators: tuple[CallSite, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedJob:
+    """`stages` parents first, the result stage last. `properties` are local properties (job group, description, pool, the user's own)."""
+
+    job_id: JobId
+    stages: tuple[PlannedStage, ...]
+    call_site: CallSite
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+class Driver(Protocol):
+    """Executes plans: in this process, or in a `driver serve` daemon. The API above must not know which.
+
+    Ids in plans start at `id_base`, so that clients who share one driver never collide.
+    """
+
+    application_id: str
+    default_parallelism: int
+    ui_url: str | None
+    id_base: int
+    started_at: float
+
+    def run(self, job: PlannedJob) -> Sequence[bytes]:
+        """The result frames of the result stage's partitions, in the order of `spec.partitions` (or of range(width)).
+
+        Blocks. Raises the user's own exception with a note that names operator, partition and record, or a JobFailed.
+        KeyboardInterrupt in the calling thread cancels the job and is raised on.
+        """
+        ...
+
+    def cancel(self, job_id: JobId, reason: str) -> None:
+        """No effect on a job that has ended."""
+        ...
+
+    def cancel_group(self, group: str, reason: str) -> None:
+        """Cancel every running job whose property `spark.jobGroup.id` is `group`; "" means all jobs."""
+        ...
+
+    def release_shuffle(self, shuffle_id: ShuffleId) -> None:
+        """The last reference to the shuffle's dataset went. Called from the collector too: must not block or raise."""
+        ...
+
+    def stop(self) -> None:
+        """End the application: executors stop, blocks go, the event log is closed. Twice does nothing."""
+        ...

@@ -1,0 +1,1 @@
+"""Acts on what the scheduler decides: executors, results, the event log."""

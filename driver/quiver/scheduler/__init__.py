@@ -1,0 +1,1 @@
+"""Decides which task runs where and when; acts on nothing. `step(state, event, now) -> actions`."""

@@ -1,0 +1,1 @@
+"""The node daemon, the executor supervisor, slots, and what runs in them."""

@@ -1,0 +1,1 @@
+"""The cluster manager: nodes, applications, and who gets which executors."""

@@ -1,0 +1,328 @@
+"""Every error Quiver raises on purpose.
+
+    QuiverError
+    ├── ConfigurationError (ValueError)
+    │   ├── BadMasterUrl
+    │   ├── BadMemoryString
+    │   └── BadSetting
+    ├── ConnectionFailed (ConnectionError)
+    │   ├── ManagerUnreachable
+    │   ├── DriverUnreachable
+    │   ├── AuthenticationFailed
+    │   └── IncompatibleVersions
+    ├── PortInUse (OSError)
+    ├── ResourcesUnavailable
+    │   └── ExecutorLaunchFailed
+    ├── DataError
+    │   ├── PathNotFound (FileNotFoundError)
+    │   ├── PathUnreadable (PermissionError)
+    │   ├── UndecodableLine (ValueError)
+    │   └── OutputExists (FileExistsError)
+    ├── UnpicklableClosure (pickle.PicklingError)
+    ├── UnstableKey (TypeError)
+    ├── StorageError
+    │   ├── FetchFailed
+    │   ├── BlockCorrupt
+    │   ├── QuotaExceeded
+    │   └── ResultTooLarge
+    ├── JobFailed
+    │   ├── TaskFailed
+    │   ├── SlotDied
+    │   ├── ExecutorLost
+    │   ├── JobCancelled
+    │   └── NoProgress
+    └── ContextStopped (RuntimeError)
+
+An error is built from named fields and says what happened, where, and what to try. The fields are plain values, so that any of
+these errors crosses the wire as `(code, fields)` (see `to_wire` and `from_wire`) and keeps its type on the other side.
+A user's own exception is not wrapped: it is raised with its own type and a note that names the operator, partition and record.
+"""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any, ClassVar
+
+
+class QuiverError(Exception):
+    """Base of all of them. `code` is the stable name on the wire; `fields` the constructor's arguments in order."""
+
+    code: ClassVar[str] = "QuiverError"
+    _registry: ClassVar[dict[str, type[QuiverError]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.code = cls.__name__
+        QuiverError._registry[cls.__name__] = cls
+
+    def __init__(self, message: str, *fields: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.fields = fields
+
+    def __str__(self) -> str:
+        return self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return from_wire, (self.code, self.fields or (self.message,))
+
+
+def to_wire(error: QuiverError) -> tuple[str, tuple[Any, ...]]:
+    """`(code, fields)`; fields are strings, numbers, or lists and dicts of them."""
+    return error.code, error.fields or (error.message,)
+
+
+def from_wire(code: str, fields: tuple[Any, ...]) -> QuiverError:
+    """The error that `to_wire` took apart. A code this version does not know becomes a plain QuiverError that keeps the text."""
+    kind = QuiverError._registry.get(code)
+    if kind is None:
+        return QuiverError(f"{code}: {', '.join(map(str, fields))}")
+    try:
+        return kind(*fields)
+    except TypeError:
+        return QuiverError(f"{code}: {', '.join(map(str, fields))}")
+
+
+class ConfigurationError(QuiverError, ValueError):
+    """A setting can't be used; the message names it, its value and a value that would do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, message)
+
+
+class BadMasterUrl(ConfigurationError):
+    def __init__(self, url: str, problem: str = "unknown form") -> None:
+        QuiverError.__init__(
+            self,
+            f"master URL {url!r}: {problem}. Use one of: inline, local, local[N], local[*], local-cluster[nodes,cores,memory], "
+            "quiver://host:port, quiver-driver://host:port.",
+            url,
+            problem,
+        )
+
+
+class BadMemoryString(ConfigurationError):
+    def __init__(self, text: str, where: str) -> None:
+        QuiverError.__init__(
+            self, f"{where}: {text!r} is not an amount of memory. Write a positive number with a unit, such as 512m or 4g.", text, where
+        )
+
+
+class BadSetting(ConfigurationError):
+    def __init__(self, name: str, value: str, problem: str) -> None:
+        QuiverError.__init__(self, f"setting {name}={value!r}: {problem}", name, value, problem)
+
+
+class ConnectionFailed(QuiverError, ConnectionError):
+    """The other side could not be reached, or refused us."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, message)
+
+
+class ManagerUnreachable(ConnectionFailed):
+    def __init__(self, address: str, problem: str) -> None:
+        QuiverError.__init__(
+            self,
+            f"no manager answers at {address} ({problem}). Is `manager` running there? Start one with `manager --host HOST --port PORT`, "
+            "or check the address with `quiver status --manager URL`.",
+            address,
+            problem,
+        )
+
+
+class DriverUnreachable(ConnectionFailed):
+    def __init__(self, address: str, problem: str) -> None:
+        QuiverError.__init__(
+            self, f"no driver answers at {address} ({problem}). Start one there with `driver serve --port PORT`.", address, problem
+        )
+
+
+class AuthenticationFailed(ConnectionFailed):
+    def __init__(self, address: str, problem: str) -> None:
+        QuiverError.__init__(
+            self,
+            f"{address} refused the secret ({problem}). Give the cluster's secret with QUIVER_SECRET, or the file that holds it with "
+            "--secret-file or QUIVER_SECRET_FILE.",
+            address,
+            problem,
+        )
+
+
+class IncompatibleVersions(ConnectionFailed):
+    """`rows` are (component, ours, theirs, "ok" or "differs"), as shown in the message."""
+
+    def __init__(self, peer: str, rows: list[list[str]]) -> None:
+        widths = [max(len(str(row[i])) for row in [["component", "here", "there", ""], *rows]) for i in range(4)]
+        lines = [
+            "  " + "  ".join(str(cell).ljust(w) for cell, w in zip(row, widths)).rstrip()
+            for row in [["component", "here", "there", ""], *rows]
+        ]
+        QuiverError.__init__(
+            self,
+            f"{peer} runs versions that can't work with ours:\n" + "\n".join(lines) + "\nInstall the same versions on both sides.",
+            peer,
+            rows,
+        )
+
+
+class PortInUse(QuiverError, OSError):
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(
+            f"port {port} on {host} is in use. Stop what listens there, or choose another with --port (0 takes any free one).", host, port
+        )
+
+
+class ResourcesUnavailable(QuiverError):
+    """No node can ever give what was asked for, or none did within the limit."""
+
+    def __init__(self, wanted: str, available: str, advice: str) -> None:
+        super().__init__(f"{wanted} can't be had: {available}. {advice}", wanted, available, advice)
+
+
+class ExecutorLaunchFailed(ResourcesUnavailable):
+    def __init__(self, node: str, reason: str, log: str) -> None:
+        QuiverError.__init__(
+            self, f"an executor could not be launched on {node}: {reason}." + (f" Its log ends:\n{log}" if log else ""), node, reason, log
+        )
+
+
+class DataError(QuiverError):
+    """Something is wrong with the data, not with the program."""
+
+
+class PathNotFound(DataError, FileNotFoundError):
+    def __init__(self, path: str, given: str) -> None:
+        of = "" if path == given else f" (from {given!r})"
+        super().__init__(
+            f"input path does not exist: {path!r}{of}. Check the spelling, and that every node sees the same file system.", path, given
+        )
+
+
+class PathUnreadable(DataError, PermissionError):
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"input path {path!r} can't be read: {problem}.", path, problem)
+
+
+class UndecodableLine(DataError, ValueError):
+    def __init__(self, path: str, line: int, offset: int, problem: str) -> None:
+        at = f"line {line}" if line else f"byte {offset}"
+        super().__init__(
+            f"{path}, {at}: not valid UTF-8 ({problem}). Read with use_unicode=False to get bytes, or convert the file.",
+            path,
+            line,
+            offset,
+            problem,
+        )
+
+
+class OutputExists(DataError, FileExistsError):
+    def __init__(self, path: str) -> None:
+        super().__init__(f"output directory {path!r} already exists; nothing was written. Remove it or choose another.", path)
+
+
+class UnpicklableClosure(QuiverError, pickle.PicklingError):
+    """Found on the driver, before anything is sent. `culprit` is the path to the value, e.g. `f.closure.self.client._lock`."""
+
+    def __init__(self, operator: str, call_site: str, culprit: str, problem: str) -> None:
+        super().__init__(
+            f"the function given to {operator} ({call_site}) can't be sent to executors: {culprit} {problem}. "
+            "Create it inside the function, or pass only the plain values that it needs.",
+            operator,
+            call_site,
+            culprit,
+            problem,
+        )
+
+
+class UnstableKey(QuiverError, TypeError):
+    def __init__(self, key: str, kind: str) -> None:
+        super().__init__(
+            f"key {key} of type {kind} hashes by its address, so equal keys would land in different partitions. "
+            "Give the type __hash__ and __eq__ that depend on its values, or use a str, number or tuple as key.",
+            key,
+            kind,
+        )
+
+
+class StorageError(QuiverError):
+    """A block could not be written or read."""
+
+
+class FetchFailed(StorageError):
+    """A map output could not be read: the driver makes exactly that output again. Never shown to a user unless it repeats."""
+
+    def __init__(self, shuffle_id: int, map_index: int, task_id: int, node_id: str, problem: str) -> None:
+        super().__init__(
+            f"map output {map_index} of shuffle {shuffle_id} can't be read from {node_id}: {problem}",
+            shuffle_id,
+            map_index,
+            task_id,
+            node_id,
+            problem,
+        )
+        self.shuffle_id, self.map_index, self.task_id, self.node_id, self.problem = shuffle_id, map_index, task_id, node_id, problem
+
+
+class BlockCorrupt(StorageError):
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"block {path} is corrupt: {problem}", path, problem)
+
+
+class QuotaExceeded(StorageError):
+    def __init__(self, path: str, used: int, quota: int) -> None:
+        super().__init__(
+            f"the application's blocks in {path} use {used:,} of {quota:,} bytes allowed. Raise quiver.local.quota, "
+            "put quiver.local.dir on a larger disk, or use more, smaller jobs.",
+            path,
+            used,
+            quota,
+        )
+
+
+class ResultTooLarge(StorageError):
+    def __init__(self, size: int, limit: int) -> None:
+        super().__init__(
+            f"the job's results have {size:,} bytes, more than quiver.driver.maxResultSize ({limit:,}). "
+            "Write them with saveAsTextFile, take fewer records, or raise the limit.",
+            size,
+            limit,
+        )
+
+
+class JobFailed(QuiverError):
+    """The job ended without a result."""
+
+
+class TaskFailed(JobFailed):
+    """A task raised something that could not be brought here as itself (it does not unpickle); `kind` and `traceback` tell it."""
+
+    def __init__(self, kind: str, text: str, traceback: str) -> None:
+        super().__init__(f"{kind}: {text}\n{traceback}".rstrip(), kind, text, traceback)
+
+
+class SlotDied(JobFailed):
+    """A slot process ended in the middle of a task. `certificate` is the death certificate, as text for people."""
+
+    def __init__(self, certificate: str) -> None:
+        super().__init__(certificate, certificate)
+
+
+class ExecutorLost(JobFailed):
+    def __init__(self, executor_id: str, reason: str) -> None:
+        super().__init__(f"executor {executor_id} was lost: {reason}", executor_id, reason)
+
+
+class JobCancelled(JobFailed):
+    def __init__(self, job_id: int, reason: str) -> None:
+        super().__init__(f"job {job_id} was cancelled: {reason}", job_id, reason)
+
+
+class NoProgress(JobFailed):
+    def __init__(self, job_id: int, reason: str, waited_s: float) -> None:
+        super().__init__(f"job {job_id} made no progress for {waited_s:.0f} s: {reason}", job_id, reason, waited_s)
+
+
+class ContextStopped(QuiverError, RuntimeError):
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}: this Context was stopped. Create a new Context.", what)

@@ -1,0 +1,226 @@
+"""The event log: what a driver appends while it runs, and all that pages, REST and history are derived from.
+
+One JSON object a line, `{"event": "<class name>", "at": <Unix seconds>, ...fields}`, appended in order to
+`<event dir>/<application id>.jsonl`. Fields are never removed or given another meaning; readers ignore what they don't know.
+Task events come in columns (parallel lists), one line per batch.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationStarted:
+    at: float
+    application_id: str
+    name: str
+    user: str
+    master: str
+    version: str
+    pid: int
+    host: str
+    properties: Mapping[str, str] = field(default_factory=dict)
+    runtime: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationEnded:
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorAdded:
+    at: float
+    executor_id: str
+    node_id: str
+    host: str
+    cores: int
+    memory_bytes: int
+    pid: int
+    log_dir: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorRemoved:
+    at: float
+    executor_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorSampled:
+    """From heartbeats, at most one a second and executor."""
+
+    at: float
+    executor_id: str
+    rss_bytes: int
+    running_tasks: int
+    queued_tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageInfo:
+    """A stage as a job sees it. `operators` are (operator, "file.py:line"), source first; `datasets` their names, for the DAG picture."""
+
+    stage_id: int
+    name: str
+    width: int
+    parents: Sequence[int]
+    operators: Sequence[Sequence[str]]
+    shuffle_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JobStarted:
+    """All stages of the job, parents first; those already computed are followed by StageSkipped."""
+
+    at: float
+    job_id: int
+    name: str
+    call_site: str
+    stages: Sequence[StageInfo]
+    group: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnded:
+    """`status` is succeeded, failed or cancelled."""
+
+    at: float
+    job_id: int
+    status: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StageSkipped:
+    at: float
+    job_id: int
+    stage_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted:
+    """`tasks` is how many partitions this attempt runs (after a lost output: only the missing ones)."""
+
+    at: float
+    stage_id: int
+    stage_attempt: int
+    tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class StageEnded:
+    """`status` is succeeded, failed or cancelled."""
+
+    at: float
+    stage_id: int
+    stage_attempt: int
+    status: str
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TasksLaunched:
+    at: float
+    stage_id: int
+    stage_attempt: int
+    executor_id: str
+    task_ids: Sequence[int]
+    partitions: Sequence[int]
+    attempts: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class TasksSucceeded:
+    """`metrics` are TaskMetrics rows as lists, in the field order of quiver_proto.messages.TaskMetrics."""
+
+    at: float
+    stage_id: int
+    stage_attempt: int
+    executor_id: str
+    task_ids: Sequence[int]
+    partitions: Sequence[int]
+    started_at: Sequence[float]
+    slots: Sequence[int]
+    metrics: Sequence[Sequence[float]]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFailed:
+    """`kind` is a FailureKind value; `error` the full text for people, with traceback."""
+
+    at: float
+    stage_id: int
+    stage_attempt: int
+    executor_id: str
+    task_id: int
+    partition: int
+    attempt: int
+    started_at: float
+    kind: str
+    message: str
+    error: str
+    metrics: Sequence[float] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Why a job or the application waits; `reason` empty: it no longer does."""
+
+    at: float
+    job_id: int | None
+    stage_id: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShuffleRemoved:
+    at: float
+    shuffle_id: int
+
+
+Event = (
+    ApplicationStarted | ApplicationEnded | ExecutorAdded | ExecutorRemoved | ExecutorSampled
+    | JobStarted | JobEnded | StageSkipped | StageStarted | StageEnded
+    | TasksLaunched | TasksSucceeded | TaskFailed | Waiting | ShuffleRemoved
+)  # fmt: skip
+
+_TYPES: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (
+        ApplicationStarted, ApplicationEnded, ExecutorAdded, ExecutorRemoved, ExecutorSampled,
+        JobStarted, JobEnded, StageSkipped, StageStarted, StageEnded,
+        TasksLaunched, TasksSucceeded, TaskFailed, Waiting, ShuffleRemoved,
+    )
+}  # fmt: skip
+_FIELDS = {kind: tuple(f.name for f in fields(kind)) for kind in _TYPES.values()}
+_STAGE_FIELDS = tuple(f.name for f in fields(StageInfo))
+
+
+def encode(event: Event) -> str:
+    """One line of the log, without its line end."""
+    record: dict[str, Any] = {"event": type(event).__name__}
+    for name in _FIELDS[type(event)]:
+        record[name] = getattr(event, name)
+    if isinstance(event, JobStarted):
+        record["stages"] = [{name: getattr(stage, name) for name in _STAGE_FIELDS} for stage in event.stages]
+    return json.dumps(record, separators=(",", ":"), default=str)
+
+
+def decode(line: str) -> Event | None:
+    """The event on this line; None for an event that this version does not know. Unknown fields are ignored; ValueError if not JSON."""
+    record = json.loads(line)
+    kind = _TYPES.get(record.pop("event", ""))
+    if kind is None:
+        return None
+    known = {name: value for name, value in record.items() if name in _FIELDS[kind]}
+    if kind is JobStarted:
+        known["stages"] = [StageInfo(**{k: v for k, v in stage.items() if k in _STAGE_FIELDS}) for stage in known["stages"]]
+    event: Event = kind(**known)
+    return event

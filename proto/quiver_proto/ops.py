@@ -1,0 +1,307 @@
+"""The stage vocabulary: what a Python pipeline is made of.
+
+A stage body is a tree of these nodes under one sink. The driver builds it from lineage; a slot evaluates it. Nodes are plain
+data; users' functions are sealed as `Function` (bytes made by cloudpickle on the driver, opened only in a slot).
+
+Every node is evaluated for one *split*: the plain value that says which part of the data this task has. A split has the
+shape of the tree (a chain passes its split through):
+
+    node                          split
+    Items                         bytes: one frame (quiver_proto.frames) of the partition's records
+    IntRange                      (start, stop, step)
+    TextLines, WholeFiles         list of TextChunk tuples (path, start, length); length -1 = to the end
+    ShuffleRead                   int: the reduce partition
+    MapPartitions(with_index)     (partition index, split of parent)
+    Union                         (branch, split of that parent)
+    Coalesce                      list of splits of parent
+    Cartesian, Zip                (split of left, split of right)
+    every other node              split of parent
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class CallSite:
+    """Where the user called an operator: shown in errors, job names and pages."""
+
+    operator: str
+    file: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.operator} at {self.file.rsplit('/', 1)[-1]}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """A user's callable. `name` is what its repr would tell a person (`<lambda>`, `parse`)."""
+
+    pickled: bytes
+    call_site: CallSite
+    name: str
+
+
+# ---- partitioners: key -> reduce partition in range(width) ----
+
+
+@dataclass(frozen=True, slots=True)
+class HashPartitioner:
+    """`portable_hash(key) % width`."""
+
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionPartitioner:
+    """`function(key) % width`, as PySpark's partitionBy(n, partitionFunc)."""
+
+    width: int
+    function: Function
+
+
+@dataclass(frozen=True, slots=True)
+class RangePartitioner:
+    """Bisect into `bounds` (a frame of width-1 keys, already passed through `key` where there is one), reversed when descending."""
+
+    width: int
+    bounds: bytes
+    key: Function | None
+    ascending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoundRobin:
+    """Records, not keys: partition of the n-th record of map partition p is (p + n) % width; the same at every attempt."""
+
+    width: int
+
+
+Partitioner = HashPartitioner | FunctionPartitioner | RangePartitioner | RoundRobin
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregator:
+    """combineByKey's three functions. `create` None means that the first value is the combiner (reduceByKey)."""
+
+    create: Function | None
+    merge_value: Function
+    merge_combiners: Function
+
+
+# ---- how a reduce task puts its pieces together ----
+
+
+@dataclass(frozen=True, slots=True)
+class Concatenate:
+    """Records as the map tasks wrote them, map outputs in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Combine:
+    """(k, combiner), each key once. `combined`: the map side has already made combiners."""
+
+    aggregator: Aggregator
+    combined: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """(k, list of values), each key once, values in map order."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoGroup:
+    """(k, (list of values from shuffle 0, list from shuffle 1, ...)), each key of any side once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """Records ordered by `key(record key)`; stable between equal keys in map order. Spills to disk beyond the slot's memory."""
+
+    key: Function | None
+    ascending: bool
+
+
+Merge = Concatenate | Combine | Group | CoGroup | Sort
+
+
+# ---- sources ----
+
+
+@dataclass(frozen=True, slots=True)
+class Items:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class IntRange:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class TextLines:
+    """Lines without their line end (`\\n`, `\\r\\n`), as str (or bytes when not `unicode`). A chunk owns the lines that *start* in it."""
+
+    unicode: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class WholeFiles:
+    """(path, content) for each file; content is str, or bytes when not `unicode`."""
+
+    unicode: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ShuffleRead:
+    shuffle_ids: tuple[int, ...]
+    merge: Merge
+
+
+# ---- narrow operators ----
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    parent: Node
+    function: Function
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    parent: Node
+    function: Function
+
+
+@dataclass(frozen=True, slots=True)
+class FlatMap:
+    parent: Node
+    function: Function
+
+
+@dataclass(frozen=True, slots=True)
+class MapValues:
+    parent: Node
+    function: Function
+
+
+@dataclass(frozen=True, slots=True)
+class FlatMapValues:
+    parent: Node
+    function: Function
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBy:
+    parent: Node
+    function: Function
+
+
+@dataclass(frozen=True, slots=True)
+class MapPartitions:
+    """`function(iterator)`, or `function(index, iterator)` when `with_index`."""
+
+    parent: Node
+    function: Function
+    with_index: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Union:
+    parents: tuple[Node, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Coalesce:
+    parent: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Cartesian:
+    """All pairs; the right side is materialised (spilled beyond memory) once per task."""
+
+    left: Node
+    right: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Zip:
+    """Pairs in order; ValueError when the two partitions differ in length."""
+
+    left: Node
+    right: Node
+
+
+Node = (
+    Items | IntRange | TextLines | WholeFiles | ShuffleRead
+    | Map | Filter | FlatMap | MapValues | FlatMapValues | KeyBy | MapPartitions
+    | Union | Coalesce | Cartesian | Zip
+)  # fmt: skip
+
+
+# ---- sinks: what a task leaves behind ----
+
+
+@dataclass(frozen=True, slots=True)
+class ShuffleWrite:
+    """Records must be (k, v) pairs unless the partitioner is RoundRobin. With an aggregator, combiners are made on the map side."""
+
+    parent: Node
+    shuffle_id: int
+    partitioner: Partitioner
+    aggregator: Aggregator | None
+    call_site: CallSite
+
+
+@dataclass(frozen=True, slots=True)
+class Collect:
+    """Result: the partition's records, as frames."""
+
+    parent: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Result: how many records."""
+
+    parent: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Apply:
+    """Result: `function(iterator over the partition)`; `(index, iterator)` when `with_index` (then the split is (index, split))."""
+
+    parent: Node
+    function: Function
+    with_index: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SaveText:
+    """Writes `str(record)` lines to `<directory>/_temporary/<job>/part-<index:05d>-<attempt>[.ext]`; the result is that file's name.
+
+    The split is (partition index, split of parent). The driver renames one file per partition when all tasks are done
+    (`quiver_executor` never renames), so a task may run any number of times. `codec` is None, "gzip", "bz2" or "zstd".
+    """
+
+    parent: Node
+    directory: str
+    job: str
+    codec: str | None
+
+
+Sink = ShuffleWrite | Collect | Count | Apply | SaveText
+
+
+@dataclass(frozen=True, slots=True)
+class StageBody:
+    """What is shipped once per executor and stage (as a pickle of these dataclasses, never of user code).
+
+    `operators` are the call sites from source to sink, for error messages.
+    """
+
+    sink: Sink
+    operators: tuple[CallSite, ...] = field(default=())
