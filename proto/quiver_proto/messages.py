@@ -1,4 +1,6 @@
-"""What driver and executor say to each other, as frozen dataclasses. `codec` turns them into protobuf and back; in local mode they pass as they are.
+"""What driver and executor say to each other, as frozen dataclasses.
+
+`codec` turns them into protobuf and back; in local mode they pass as they are.
 
 Batches are columns (parallel lists): per-batch work is done per batch, so that a task costs microseconds, not a message.
 Times are seconds: durations as measured by a monotonic clock, instants as Unix time of the process that reports them.

@@ -13,7 +13,7 @@ from quiver_proto.ops import CallSite
 
 @dataclass(frozen=True, slots=True)
 class PlannedStage:
-    """`body` is a pickled quiver_proto.ops.StageBody; `split(partition)` its split as bytes (frames.dump_value), made when it is launched."""
+    """`body` is a pickled quiver_proto.ops.StageBody; `split(partition)` makes a split (frames.dump_value) when its task is launched."""
 
     spec: StageSpec
     body: bytes

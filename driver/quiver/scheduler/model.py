@@ -224,7 +224,10 @@ class Succeeded(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class TasksAccepted:
-    """First successes of their partitions, for results (job_id set: the result stage's job) and for the event log. Each partition appears once per stage attempt."""
+    """First successes of their partitions, for results (job_id set: the result stage's job) and for the event log.
+
+    Each partition appears once per stage attempt.
+    """
 
     executor_id: ExecutorId
     stage_id: StageId
@@ -261,7 +264,7 @@ class JobSucceeded:
 
 @dataclass(frozen=True, slots=True)
 class JobEndedBadly:
-    """`failure` is the task failure that ended it; None for a cancelled or stuck job, told by `reason`. `status` is failed, cancelled or stuck."""
+    """`failure` is the task failure that ended it; None for a cancelled or stuck job. `status` is failed, cancelled or stuck."""
 
     job_id: JobId
     status: str
