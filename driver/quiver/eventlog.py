@@ -1,0 +1,64 @@
+"""The driver's event log: events are queued where they happen and written a moment later, so that no task waits for JSON or the disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from quiver_proto.events import Event, encode
+
+FLUSH_INTERVAL_S = 0.1
+_FLUSH_AT = 512
+
+
+class EventLog:
+    """Appends to `<directory>/<application id>.jsonl` (mode 0600). For one thread, that which runs the engine.
+
+    `schedule(delay_s, callback)` arranges for a later flush; None means that every append writes at once. A disk that
+    fails must not fail jobs: the log then says so once through `on_error` and ends there.
+    """
+
+    def __init__(
+        self, directory: str, application_id: str, schedule: Callable[[float, Callable[[], None]], object] | None, on_error: Callable[[str], None]
+    ) -> None:
+        self.path = os.path.join(directory, f"{application_id}.jsonl")
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        self._fd: int | None = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._pending: list[Event] = []
+        self._schedule = schedule
+        self._on_error = on_error
+        self._scheduled = False
+
+    def append(self, event: Event) -> None:
+        self._pending.append(event)
+        if self._schedule is None or len(self._pending) >= _FLUSH_AT:
+            self.flush()
+        elif not self._scheduled:
+            self._scheduled = True
+            self._schedule(FLUSH_INTERVAL_S, self._flush_later)
+
+    def flush(self) -> None:
+        """Write all that is queued. Whole lines in one write, so that a reader sees at most one cut line, the last."""
+        events, self._pending = self._pending, []
+        if self._fd is None or not events:
+            return
+        data = "".join([encode(event) + "\n" for event in events]).encode()
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(self._fd, view) :]
+        except OSError as error:
+            os.close(self._fd)
+            self._fd = None
+            self._on_error(f"event log {self.path} ends here: {error}")
+
+    def close(self) -> None:
+        """Flush and close; later appends are dropped. Twice does nothing."""
+        self.flush()
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    def _flush_later(self) -> None:
+        self._scheduled = False
+        self.flush()

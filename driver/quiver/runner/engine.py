@@ -1,0 +1,396 @@
+"""The engine: carries out what the scheduler decides. One thread runs it; it owns no thread, socket or process itself."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, assert_never
+
+from quiver.eventlog import EventLog
+from quiver.plan.model import PlannedJob, PlannedStage
+from quiver.progress import StageProgress
+from quiver.runner.failures import JobFailure
+from quiver.runner.jobs import RunningJob
+from quiver.runner.links import ExecutorLink
+from quiver.scheduler import model as m
+from quiver.scheduler.core import Scheduler
+from quiver_proto import events as e
+from quiver_proto.errors import ContextStopped, JobCancelled, JobFailed, NoProgress, ResourcesUnavailable
+from quiver_proto.ids import ExecutorId, JobId, NodeId, ShuffleId, StageId
+from quiver_proto.messages import (
+    AddStage,
+    ExecutorHeartbeat,
+    FailureKind,
+    ForgetStage,
+    KillTasks,
+    LaunchTasks,
+    MapOutputTable,
+    RemoveShuffle,
+    TasksEnded,
+)
+
+log = logging.getLogger("quiver.driver")
+
+
+class Engine:
+    """Jobs in, results out. Not thread-safe: every method is called by the one thread that owns it.
+
+    `clock` is monotonic seconds for the scheduler, `wall_clock` Unix seconds for events. `notice(text)` tells the user
+    something worth interrupting for (why a job waits).
+    """
+
+    def __init__(
+        self,
+        scheduler: Scheduler,
+        events: EventLog,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float],
+        notice: Callable[[str], None],
+        max_result_bytes: int = 0,
+    ) -> None:
+        self._scheduler = scheduler
+        self._events = events
+        self._clock = clock
+        self._wall_clock = wall_clock
+        self._notice = notice
+        self._max_result_bytes = max_result_bytes
+        self._links: dict[ExecutorId, ExecutorLink] = {}
+        self._block_servers: dict[str, str] = {}
+        self._stages: dict[StageId, PlannedStage] = {}
+        self._jobs: dict[JobId, RunningJob] = {}
+        self._attempts: dict[tuple[StageId, int], AddStage] = {}
+        self._holders: dict[tuple[StageId, int], set[ExecutorId]] = {}
+        self._progress: dict[StageId, StageProgress] = {}
+        self._sampled: dict[ExecutorId, float] = {}
+        self._map_stages: dict[ShuffleId, StageId] = {}
+        self._inbox: deque[m.SchedulerEvent] = deque()
+        self._stepping = False
+        self._stopped = False
+
+    # ---- from users' threads, by way of the owner ----
+
+    def submit(self, running: RunningJob) -> None:
+        job = running.job
+        if self._stopped:
+            running.finish(JobFailure(error=ContextStopped(str(job.call_site))))
+            return
+        self._jobs[job.job_id] = running
+        for stage in job.stages:
+            self._stages[stage.spec.stage_id] = stage
+            if stage.spec.shuffle_id is not None:
+                self._map_stages[stage.spec.shuffle_id] = stage.spec.stage_id
+        self._events.append(_job_started(job, self._wall_clock()))
+        pool = job.properties.get("spark.scheduler.pool", "default")
+        self.step(m.JobSubmitted(m.JobSpec(job.job_id, tuple(stage.spec for stage in job.stages), pool)))
+
+    def cancel(self, job_id: JobId, reason: str) -> None:
+        if job_id in self._jobs:
+            self.step(m.JobCancelRequested(job_id, reason))
+
+    def cancel_group(self, group: str, reason: str) -> None:
+        for job_id, running in list(self._jobs.items()):
+            if not group or running.job.properties.get("spark.jobGroup.id") == group:
+                self.cancel(job_id, reason)
+
+    def release_shuffle(self, shuffle_id: ShuffleId) -> None:
+        stage_id = self._map_stages.pop(shuffle_id, None)
+        if stage_id is None or self._stopped:
+            return
+        self._stages.pop(stage_id, None)
+        self.step(m.ShuffleReleased(shuffle_id))
+        self._events.append(e.ShuffleRemoved(self._wall_clock(), shuffle_id))
+        for link in self._links.values():
+            link.send(RemoveShuffle(shuffle_id))
+
+    def stop(self, error: BaseException | None = None) -> None:
+        """Fail what runs, let go of the executors, close the event log. Twice does nothing."""
+        if self._stopped:
+            return
+        self._stopped = True
+        for running in list(self._jobs.values()):
+            self._end_job(running, "failed", JobFailure(error=error or ContextStopped(str(running.job.call_site))))
+        for link in list(self._links.values()):
+            link.close()
+        self._links.clear()
+        self._events.append(e.ApplicationEnded(self._wall_clock()))
+        self._events.close()
+
+    # ---- from executors and the cluster ----
+
+    def executor_added(self, link: ExecutorLink) -> None:
+        self._links[link.executor_id] = link
+        if link.block_server:
+            self._block_servers[link.node_id] = link.block_server
+        self._events.append(
+            e.ExecutorAdded(
+                self._wall_clock(), link.executor_id, link.node_id, link.host, link.cores, link.memory_bytes, link.pid, link.log_dir
+            )
+        )
+        self.step(m.ExecutorRegistered(link.executor_id, link.node_id, link.cores))
+
+    def executor_gone(self, executor_id: ExecutorId, reason: str, asked: bool = False) -> None:
+        self._drop_link(executor_id, reason)
+        self.step(m.ExecutorGone(executor_id, reason, asked))
+
+    def node_lost(self, node_id: NodeId, reason: str) -> None:
+        for link in [link for link in self._links.values() if link.node_id == node_id]:
+            self._drop_link(link.executor_id, reason)
+        self._block_servers.pop(node_id, None)
+        self.step(m.NodeLost(node_id, reason))
+
+    def tasks_ended(self, ended: TasksEnded) -> None:
+        self.step(m.TasksReported(ended.executor_id, ended.done, ended.failed))
+
+    def heartbeat(self, beat: ExecutorHeartbeat) -> None:
+        now = self._wall_clock()
+        if now - self._sampled.get(beat.executor_id, 0.0) >= 1.0:
+            self._sampled[beat.executor_id] = now
+            self._events.append(e.ExecutorSampled(now, beat.executor_id, beat.rss_bytes, beat.running_tasks, beat.queued_tasks))
+
+    # ---- the core's turn ----
+
+    def step(self, event: m.SchedulerEvent) -> None:
+        """Give the scheduler one event and carry out all that follows from it.
+
+        What an action itself brings about waits until all actions before it are carried out, so that their order holds.
+        """
+        self._inbox.append(event)
+        if self._stepping:
+            return
+        self._stepping = True
+        try:
+            while self._inbox:
+                for action in self._scheduler.step(self._inbox.popleft(), self._clock()):
+                    self._carry_out(action)
+        finally:
+            self._stepping = False
+
+    def next_deadline(self) -> float | None:
+        """When, on `clock`, `step(Tick())` is due."""
+        return self._scheduler.next_deadline()
+
+    def waiting_reason(self, job_id: JobId) -> str:
+        return self._scheduler.waiting_reason(job_id)
+
+    def has_job(self, job_id: JobId) -> bool:
+        return job_id in self._jobs
+
+    def block_server(self, node_id: str) -> str:
+        """Where blocks of `node_id` are served (`host:port`), "" when they are not."""
+        return self._block_servers.get(node_id, "")
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._jobs)
+
+    def progress(self) -> Sequence[StageProgress]:
+        """The running stages, oldest first."""
+        return [p for p in self._progress.values() if p.done < p.width]
+
+    def _carry_out(self, action: m.SchedulerAction) -> None:
+        match action:
+            case m.Launch():
+                self._launch(action)
+            case m.TasksAccepted():
+                self._accept(action)
+            case m.StageBegan():
+                self._begin_stage(action)
+            case m.StageFinished():
+                self._finish_stage(action)
+            case m.StageWasSkipped():
+                self._events.append(e.StageSkipped(self._wall_clock(), action.job_id, action.stage_id))
+            case m.JobSucceeded():
+                if (running := self._jobs.get(action.job_id)) is not None:
+                    self._end_job(running, "succeeded", None)
+            case m.JobEndedBadly():
+                if (running := self._jobs.get(action.job_id)) is not None:
+                    self._end_job(running, "cancelled" if action.status == "cancelled" else "failed", self._failure(action))
+            case m.TaskAttemptFailed():
+                self._attempt_failed(action)
+            case m.Kill():
+                if (link := self._links.get(action.executor_id)) is not None:
+                    link.send(KillTasks(action.task_ids, action.reason))
+            case m.WaitingBecause():
+                self._events.append(e.Waiting(self._wall_clock(), action.job_id, action.stage_id, action.reason))
+                if action.reason:
+                    self._notice(f"job {action.job_id} waits: {action.reason}")
+            case m.TaskDiscarded():
+                log.debug("late report of task %s from %s discarded", action.done.task_id, action.executor_id)
+            case _:
+                assert_never(action)
+
+    def _begin_stage(self, action: m.StageBegan) -> None:
+        stage = self._stages[action.stage_id]
+        inputs: dict[int, MapOutputTable] = {}
+        for shuffle_id in stage.spec.reads:
+            inputs[shuffle_id] = _table(shuffle_id, self._scheduler.map_outputs(shuffle_id))
+        properties = self._properties_of(action.stage_id)
+        self._attempts[action.stage_id, action.stage_attempt] = AddStage(
+            action.stage_id, action.stage_attempt, stage.body, inputs, dict(self._block_servers) if inputs else {}, properties
+        )
+        count = len(action.partitions)
+        self._progress[action.stage_id] = StageProgress(action.stage_id, stage.spec.name, stage.spec.width - count, 0, 0, stage.spec.width)
+        self._events.append(e.StageStarted(self._wall_clock(), action.stage_id, action.stage_attempt, count))
+
+    def _launch(self, action: m.Launch) -> None:
+        link = self._links.get(action.executor_id)
+        if link is None:
+            return
+        key = (action.stage_id, action.stage_attempt)
+        split = self._stages[action.stage_id].split
+        try:
+            splits = [split(partition) for partition in action.partitions]
+        except Exception as error:
+            # The data of a partition can't be sent (a record that does not pickle): no executor can mend that.
+            self._fail_stage(action.stage_id, error)
+            return
+        holders = self._holders.setdefault(key, set())
+        if action.executor_id not in holders:
+            holders.add(action.executor_id)
+            link.send(self._attempts[key])
+        link.send(
+            LaunchTasks(
+                action.stage_id, action.stage_attempt, action.task_ids, action.partitions, action.attempts, splits, action.cores_per_task
+            )
+        )
+        self._progress[action.stage_id].running += len(splits)
+        self._events.append(
+            e.TasksLaunched(
+                self._wall_clock(), action.stage_id, action.stage_attempt, action.executor_id, action.task_ids, action.partitions, action.attempts
+            )
+        )
+
+    def _accept(self, action: m.TasksAccepted) -> None:
+        tasks = action.tasks
+        self._events.append(
+            e.TasksSucceeded(
+                self._wall_clock(),
+                action.stage_id,
+                action.stage_attempt,
+                action.executor_id,
+                [task.done.task_id for task in tasks],
+                [task.partition for task in tasks],
+                [task.done.started_at for task in tasks],
+                [task.done.slot for task in tasks],
+                [task.done.metrics for task in tasks],
+            )
+        )
+        if (progress := self._progress.get(action.stage_id)) is not None:
+            progress.running -= len(tasks)
+            progress.done += len(tasks)
+        if action.job_id is not None and (running := self._jobs.get(action.job_id)) is not None:
+            running.store(tasks)
+            if (failure := running.check_size(self._max_result_bytes)) is not None:
+                running.failure = failure
+                self.step(m.JobCancelRequested(action.job_id, str(failure.error)))
+
+    def _attempt_failed(self, action: m.TaskAttemptFailed) -> None:
+        failure = action.failure
+        if (progress := self._progress.get(action.stage_id)) is not None:
+            progress.running -= 1
+            progress.failed += 1
+        text = f"{failure.exception_type}: {failure.message}\n{failure.traceback}".rstrip()
+        self._events.append(
+            e.TaskFailed(
+                self._wall_clock(), action.stage_id, action.stage_attempt, action.executor_id, failure.task_id, action.partition,
+                action.attempt, failure.started_at, failure.kind.value, failure.message, text, failure.metrics,
+            )  # fmt: skip
+        )
+        if failure.kind is not FailureKind.KILLED:
+            then = "it will be tried again" if action.will_retry else "no more tries"
+            log.warning(
+                "task %d.%d of stage %d failed on %s (%s): %s; %s",
+                action.partition, action.attempt, action.stage_id, action.executor_id, failure.kind.value,
+                f"{failure.exception_type}: {failure.message}", then,
+            )  # fmt: skip
+
+    def _finish_stage(self, action: m.StageFinished) -> None:
+        key = (action.stage_id, action.stage_attempt)
+        self._attempts.pop(key, None)
+        self._progress.pop(action.stage_id, None)
+        self._events.append(e.StageEnded(self._wall_clock(), action.stage_id, action.stage_attempt, action.status, action.error))
+        for executor_id in self._holders.pop(key, ()):
+            if (link := self._links.get(executor_id)) is not None:
+                link.send(ForgetStage(action.stage_id, action.stage_attempt))
+
+    def _fail_stage(self, stage_id: StageId, error: BaseException) -> None:
+        for running in self._jobs.values():
+            if any(stage.spec.stage_id == stage_id for stage in running.job.stages) and running.failure is None:
+                running.failure = JobFailure(error=error)
+        self.step(m.StageCancelRequested(stage_id, str(error)))
+
+    def _failure(self, action: m.JobEndedBadly) -> JobFailure:
+        stage = self._stages.get(action.failed_stage) if action.failed_stage is not None else None
+        if action.failure is not None:
+            return JobFailure(
+                failure=action.failure,
+                partition=action.failed_partition,
+                attempts=1 if action.failure.kind is FailureKind.FATAL else self._scheduler.policy.max_task_failures,
+                stage=stage.spec.name if stage is not None else "",
+            )
+        if action.status == "cancelled":
+            return JobFailure(error=JobCancelled(action.job_id, action.reason))
+        if action.status == "stuck":
+            if self._links:
+                return JobFailure(error=NoProgress(action.job_id, action.reason, self._scheduler.policy.no_progress_limit_s))
+            return JobFailure(error=ResourcesUnavailable(f"executors for job {action.job_id}", action.reason, "Ask for less, or start a node that has it."))
+        return JobFailure(error=JobFailed(action.reason))
+
+    def _end_job(self, running: RunningJob, status: str, failure: JobFailure | None) -> None:
+        job = running.job
+        failure = running.failure or failure
+        if failure is not None and status == "succeeded":
+            status = "failed"
+        del self._jobs[job.job_id]
+        # A result stage belongs to one job; map stages stay, for the next job and for lost outputs.
+        self._stages.pop(job.stages[-1].spec.stage_id, None)
+        error = "" if failure is None else str(failure.error or (failure.failure and f"{failure.failure.exception_type}: {failure.failure.message}"))
+        self._events.append(e.JobEnded(self._wall_clock(), job.job_id, status, error))
+        running.finish(failure)
+
+    def _drop_link(self, executor_id: ExecutorId, reason: str) -> None:
+        link = self._links.pop(executor_id, None)
+        if link is not None:
+            link.close()
+            self._events.append(e.ExecutorRemoved(self._wall_clock(), executor_id, reason))
+
+    def _properties_of(self, stage_id: StageId) -> Mapping[str, str]:
+        for running in self._jobs.values():
+            if any(stage.spec.stage_id == stage_id for stage in running.job.stages):
+                return running.job.properties
+        return {}
+
+
+def _table(shuffle_id: ShuffleId, outputs: Sequence[Any]) -> MapOutputTable:
+    width = len(outputs[0].sizes) // 8 if outputs else 0
+    return MapOutputTable(
+        shuffle_id,
+        width,
+        [output.map_index for output in outputs],
+        [output.task_id for output in outputs],
+        [output.node_id for output in outputs],
+        [output.path for output in outputs],
+    )
+
+
+def _job_started(job: PlannedJob, at: float) -> e.JobStarted:
+    return e.JobStarted(
+        at,
+        job.job_id,
+        job.call_site.operator,
+        str(job.call_site),
+        [
+            e.StageInfo(
+                stage.spec.stage_id,
+                stage.spec.name,
+                stage.spec.width,
+                stage.spec.parents,
+                [(site.operator, f"{site.file.rsplit('/', 1)[-1]}:{site.line}") for site in stage.operators],
+                stage.spec.shuffle_id,
+            )
+            for stage in job.stages
+        ],
+        job.properties.get("spark.jobGroup.id", ""),
+        job.properties.get("spark.job.description", ""),
+    )

@@ -1,0 +1,54 @@
+"""How a failed job reaches the user: as the user's own exception, or as a typed error of ours."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import dataclass
+
+from quiver_proto.errors import QuiverError, TaskFailed, from_wire
+from quiver_proto.messages import FailureKind, TaskFailure
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailure(Exception):
+    """Why a job has no result, as plain data: `error` is a driver-side error, `failure` the last failed attempt of a task.
+
+    `to_exception` opens the pickled exception, so it is called only in the process of the user whose job it was.
+    """
+
+    error: BaseException | None = None
+    failure: TaskFailure | None = None
+    partition: int = -1
+    attempts: int = 1
+    stage: str = ""
+
+    def to_exception(self) -> BaseException:
+        if self.failure is None:
+            return self.error or QuiverError("the job failed without a reason: please report this")
+        exception = _open(self.failure)
+        exception.add_note(self._note(self.failure))
+        return exception
+
+    def _note(self, failure: TaskFailure) -> str:
+        where = f"partition {self.partition}"
+        if failure.record_index >= 0:
+            where += f", record {failure.record_index}"
+        lines = [f"Raised in a task: {failure.operator or self.stage}, {where}" + (f" ({self.attempts} attempts)" if self.attempts > 1 else "")]
+        if failure.record:
+            lines.append(f"Record: {failure.record}")
+        if failure.traceback and failure.kind is FailureKind.USER:
+            lines.append(failure.traceback.rstrip())
+        return "\n".join(lines)
+
+
+def _open(failure: TaskFailure) -> BaseException:
+    if failure.error is not None:
+        return from_wire(*failure.error)
+    if failure.exception:
+        try:
+            exception = pickle.loads(failure.exception)
+        except Exception as error:
+            return TaskFailed(failure.exception_type, f"{failure.message} (it could not be unpickled here: {error!r})", failure.traceback)
+        if isinstance(exception, BaseException):
+            return exception
+    return TaskFailed(failure.exception_type, failure.message, failure.traceback)

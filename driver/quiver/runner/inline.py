@@ -1,0 +1,175 @@
+"""`inline`: tasks run in the calling thread, one after the other, in the user's own process: breakpoints work, nothing is forked."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from quiver.eventlog import EventLog
+from quiver.plan.model import PlannedJob
+from quiver.runner.engine import Engine
+from quiver.runner.failures import JobFailure
+from quiver.runner.inprocess import Application
+from quiver.runner.jobs import RunningJob
+from quiver.runner.results import read_result
+from quiver.scheduler.core import Scheduler
+from quiver.scheduler.model import Tick
+from quiver_proto.ids import LOCAL_EXECUTOR, LOCAL_NODE, JobId, ShuffleId
+from quiver_proto.messages import (
+    AddStage,
+    ForgetStage,
+    KillTasks,
+    LaunchTasks,
+    RemoveShuffle,
+    ResultBlock,
+    TaskDone,
+    TaskFailure,
+    TasksEnded,
+    ToExecutor,
+)
+
+log = logging.getLogger("quiver.driver")
+
+
+class InlineLink:
+    """An executor with one slot, which is whoever calls `run_next`."""
+
+    block_server = ""
+    log_dir = ""
+
+    def __init__(self, application_id: str, blocks_dir: str, memory_bytes: int) -> None:
+        self.executor_id, self.node_id, self.host = LOCAL_EXECUTOR, LOCAL_NODE, socket.gethostname()
+        self.cores, self.memory_bytes, self.pid = 1, memory_bytes, os.getpid()
+        self._blocks_dir = blocks_dir
+        self._body = importlib.import_module("quiver_executor.body")
+        self._removal = importlib.import_module("quiver_executor.shuffle_files")
+        environment = importlib.import_module("quiver_executor.environment")
+        self._environment = environment.SlotEnvironment(
+            application_id=application_id, executor_id=LOCAL_EXECUTOR, node_id=LOCAL_NODE, slot=0,
+            blocks_dir=blocks_dir, scratch_dir=blocks_dir, memory_bytes=memory_bytes,
+        )  # fmt: skip
+        self._stages: dict[tuple[int, int], Any] = {}
+        self._queue: deque[tuple[tuple[int, int], int, int, int, bytes]] = deque()
+
+    def send(self, message: ToExecutor) -> None:
+        match message:
+            case AddStage():
+                self._stages[message.stage_id, message.stage_attempt] = message
+            case LaunchTasks():
+                key = (message.stage_id, message.stage_attempt)
+                for row in zip(message.task_ids, message.partitions, message.attempts, message.splits, strict=True):
+                    self._queue.append((key, *row))
+            case KillTasks():
+                killed = set(message.task_ids)
+                self._queue = deque(task for task in self._queue if task[1] not in killed)
+            case ForgetStage():
+                self._stages.pop((message.stage_id, message.stage_attempt), None)
+            case RemoveShuffle():
+                self._removal.remove_shuffle(self._blocks_dir, message.shuffle_id)
+            case _:
+                pass
+
+    def run_next(self) -> TasksEnded | None:
+        """Run the next task to its end; None when there is none."""
+        if not self._queue:
+            return None
+        key, task_id, partition, attempt, split = self._queue.popleft()
+        stage = self._stages[key]
+        if isinstance(stage, AddStage):
+            stage = self._stages[key] = self._body.open_stage(stage, self._environment)
+        outcome: TaskDone | TaskFailure = stage.run(task_id, partition, attempt, split)
+        if isinstance(outcome, TaskFailure):
+            return TasksEnded(self.executor_id, failed=(outcome,))
+        return TasksEnded(self.executor_id, done=(outcome,))
+
+    def close(self) -> None:
+        self._queue.clear()
+
+
+class InlineDriver:
+    """Implements quiver.plan.model.Driver. Jobs of several threads run one after the other; a job run inside a task's function nests."""
+
+    def __init__(self, application: Application, event_log_dir: str, blocks_dir: str, memory_bytes: int) -> None:
+        self.application = application
+        self.application_id = application.application_id
+        self.default_parallelism = application.default_parallelism
+        self.ui_url: str | None = None
+        self.id_base = 0
+        self.started_at = time.time()
+        self.events = EventLog(event_log_dir, application.application_id, None, log.warning)
+        self.engine = Engine(
+            Scheduler(application.policy), self.events, time.monotonic, time.time, log.warning, application.max_result_bytes
+        )
+        self._link = InlineLink(application.application_id, blocks_dir, memory_bytes)
+        self.engine.executor_added(self._link)
+        self._lock = threading.RLock()
+        self._released: deque[ShuffleId] = deque()
+
+    def run(self, job: PlannedJob) -> Sequence[bytes]:
+        """See quiver.plan.model.Driver.run."""
+        try:
+            return self.execute(job)
+        except JobFailure as failure:
+            exception = failure.to_exception()
+        raise exception
+
+    def execute(self, job: PlannedJob) -> Sequence[bytes]:
+        with self._lock:
+            while self._released:
+                self.engine.release_shuffle(self._released.popleft())
+            running = RunningJob(job)
+            self.engine.submit(running)
+            try:
+                while running.missing and running.failure is None and self.engine.has_job(job.job_id):
+                    ended = self._link.run_next()
+                    if ended is not None:
+                        self.engine.tasks_ended(ended)
+                    else:
+                        deadline = self.engine.next_deadline()
+                        if deadline is not None:
+                            time.sleep(max(0.0, deadline - time.monotonic()))
+                        self.engine.step(Tick())
+            except KeyboardInterrupt:
+                self.engine.cancel(job.job_id, "interrupted")
+                raise
+            if running.failure is not None:
+                raise running.failure
+            return [
+                read_result(result, "", "", "") if isinstance(result, ResultBlock) else result or b"" for result in running.results
+            ]
+
+    def cancel(self, job_id: JobId, reason: str) -> None:
+        with self._lock:
+            self.engine.cancel(job_id, reason)
+
+    def cancel_group(self, group: str, reason: str) -> None:
+        with self._lock:
+            self.engine.cancel_group(group, reason)
+
+    def release_shuffle(self, shuffle_id: ShuffleId) -> None:
+        # May come from the collector in the middle of a step: carried out before the next job.
+        self._released.append(shuffle_id)
+
+    def stop(self) -> None:
+        with self._lock:
+            self.engine.stop()
+            self._on_stop()
+
+    def on_stop(self, callback: Any) -> None:
+        previous = self._on_stop
+
+        def both() -> None:
+            callback()
+            previous()
+
+        self._on_stop = both
+
+    def _on_stop(self) -> None:
+        pass

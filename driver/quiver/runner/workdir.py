@@ -1,0 +1,60 @@
+"""The driver's own directory: blocks of local mode, logs of its executor. Nothing is left behind, not even after SIGKILL."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import getpass
+import logging
+import os
+import shutil
+import tempfile
+
+log = logging.getLogger("quiver.driver")
+
+_LOCK = "lock"
+
+
+def default_root() -> str:
+    """`<tmp>/quiver-<user>`: private to the user."""
+    return os.path.join(tempfile.gettempdir(), f"quiver-{getpass.getuser()}")
+
+
+class WorkDir:
+    """`<root>/<application id>` (mode 0700), locked as long as this process lives; removed by `close`, or by a later driver's sweep."""
+
+    def __init__(self, root: str, application_id: str) -> None:
+        os.makedirs(root, mode=0o700, exist_ok=True)
+        owner = os.stat(root).st_uid
+        if owner != os.getuid():
+            raise PermissionError(f"{root} belongs to another user (uid {owner}); set quiver.local.dir to a directory of your own")
+        self.root = root
+        self.path = os.path.join(root, application_id)
+        self.blocks = os.path.join(self.path, "blocks")
+        self.logs = os.path.join(self.path, "logs")
+        # Locked before it has its final name: a sweep never sees it unlocked.
+        staging = tempfile.mkdtemp(prefix=".new-", dir=root)
+        self._lock = os.open(os.path.join(staging, _LOCK), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        os.mkdir(os.path.join(staging, "blocks"))
+        os.mkdir(os.path.join(staging, "logs"))
+        os.rename(staging, self.path)
+
+    def sweep(self) -> None:
+        """Remove directories of drivers that died without closing theirs."""
+        with os.scandir(self.root) as entries:
+            paths = [entry.path for entry in entries if entry.name.startswith("app-") and entry.is_dir(follow_symlinks=False)]
+        for path in paths:
+            with contextlib.suppress(OSError):
+                lock = os.open(os.path.join(path, _LOCK), os.O_RDWR | os.O_CLOEXEC)
+                try:
+                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(path, ignore_errors=True)
+                    log.info("removed %s, left behind by a driver that died", path)
+                finally:
+                    os.close(lock)
+
+    def close(self) -> None:
+        shutil.rmtree(self.path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.close(self._lock)
