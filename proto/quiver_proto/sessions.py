@@ -1,0 +1,170 @@
+"""What a remote client and a shared driver (`driver serve`) say to each other, as frozen dataclasses.
+
+A job is known by (session_id, job_id): asked for twice, it runs once and both callers see its end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from quiver_proto.ids import ApplicationId, JobId, ShuffleId, StageId
+from quiver_proto.ops import CallSite
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSession:
+    """`hash_seed` is the client's PYTHONHASHSEED; opening the same session again answers as the first time."""
+
+    session_id: str
+    name: str
+    user: str
+    host: str
+    pid: int
+    versions: Mapping[str, str] = field(default_factory=dict)
+    conf: Mapping[str, str] = field(default_factory=dict)
+    hash_seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """`id_base` is where this session's ids start; `conf` what the driver runs with; `ui_url` empty when it has no UI."""
+
+    application_id: ApplicationId
+    default_parallelism: int
+    ui_url: str
+    id_base: int
+    started_at: float
+    conf: Mapping[str, str] = field(default_factory=dict)
+    heartbeat_interval_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class CloseSession:
+    """Its jobs are cancelled and its shuffles released."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionHeartbeat:
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPreference:
+    """`executor_id` empty and `slot` -1: any on the node."""
+
+    node_id: str
+    executor_id: str = ""
+    slot: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPreferences:
+    places: tuple[PlanPreference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStage:
+    """A planned stage with its splits made: `splits` has one entry for each of range(width).
+
+    `shuffle_id` is -1 for a result stage. `partitions` are those wanted of a result stage, and count only with `some_partitions`.
+    `body` is a pickled quiver_proto.ops.StageBody.
+    """
+
+    stage_id: StageId
+    name: str
+    width: int
+    parents: tuple[StageId, ...] = ()
+    reads: tuple[ShuffleId, ...] = ()
+    shuffle_id: ShuffleId = ShuffleId(-1)
+    partitions: tuple[int, ...] = ()
+    some_partitions: bool = False
+    cores_per_task: int = 1
+    preferred: Mapping[int, PlanPreferences] = field(default_factory=dict)
+    body: bytes = b""
+    splits: tuple[bytes, ...] = ()
+    operators: tuple[CallSite, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutePlan:
+    """`stages` parents first, the result stage last. The stream ends with PlanSucceeded or PlanFailed."""
+
+    session_id: str
+    job_id: JobId
+    stages: tuple[PlanStage, ...]
+    call_site: CallSite
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanProgress:
+    """Counts of tasks. `status` is waiting, running, succeeded, failed or skipped."""
+
+    stage_id: StageId
+    name: str
+    width: int
+    done: int
+    running: int
+    failed: int
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanWaiting:
+    """What the job waits for; an empty reason takes the last one back."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlanResults:
+    """`frames[i]` is the result of the (first + i)-th wanted partition."""
+
+    first: int
+    frames: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSucceeded:
+    """`results` frames were sent before this."""
+
+    results: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFailed:
+    """`exception` is the pickled exception with its notes (empty: none, or it can't be pickled); else the error in
+    `error_code` and `error_fields` (see quiver_proto.wire_errors); `text` is always what a person would read.
+    """
+
+    exception: bytes = b""
+    error_code: str = ""
+    error_fields: str = ""
+    text: str = ""
+
+
+PlanEventBody = PlanProgress | PlanWaiting | PlanResults | PlanSucceeded | PlanFailed
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEvent:
+    event: PlanEventBody
+
+
+@dataclass(frozen=True, slots=True)
+class CancelJobs:
+    """Of this session: the job, or (`job_id` -1) the jobs of `group`; "" with -1 means all."""
+
+    session_id: str
+    job_id: JobId = JobId(-1)
+    group: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseShuffle:
+    session_id: str
+    shuffle_id: ShuffleId
