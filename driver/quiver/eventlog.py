@@ -19,7 +19,11 @@ class EventLog:
     """
 
     def __init__(
-        self, directory: str, application_id: str, schedule: Callable[[float, Callable[[], None]], object] | None, on_error: Callable[[str], None]
+        self,
+        directory: str,
+        application_id: str,
+        schedule: Callable[[float, Callable[[], None]], object] | None,
+        on_error: Callable[[str], None],
     ) -> None:
         self.path = os.path.join(directory, f"{application_id}.jsonl")
         os.makedirs(directory, mode=0o700, exist_ok=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, assert_never
+from typing import Any, Protocol, assert_never
 
 from quiver.eventlog import EventLog
 from quiver.plan.model import PlannedJob, PlannedStage
@@ -33,6 +33,14 @@ from quiver_proto.messages import (
 log = logging.getLogger("quiver.driver")
 
 
+class JobObserver(Protocol):
+    """Told about every job as it starts and ends, in the engine's thread; must not block. The cluster's manager looks ahead by it."""
+
+    def job_started(self, job: PlannedJob) -> None: ...
+
+    def job_ended(self, job_id: JobId) -> None: ...
+
+
 class Engine:
     """Jobs in, results out. Not thread-safe: every method is called by the one thread that owns it.
 
@@ -48,6 +56,7 @@ class Engine:
         wall_clock: Callable[[], float],
         notice: Callable[[str], None],
         max_result_bytes: int = 0,
+        observer: JobObserver | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._events = events
@@ -55,6 +64,7 @@ class Engine:
         self._wall_clock = wall_clock
         self._notice = notice
         self._max_result_bytes = max_result_bytes
+        self._observer = observer
         self._links: dict[ExecutorId, ExecutorLink] = {}
         self._block_servers: dict[str, str] = {}
         self._stages: dict[StageId, PlannedStage] = {}
@@ -81,6 +91,8 @@ class Engine:
             if stage.spec.shuffle_id is not None:
                 self._map_stages[stage.spec.shuffle_id] = stage.spec.stage_id
         self._events.append(_job_started(job, self._wall_clock()))
+        if self._observer is not None:
+            self._observer.job_started(job)
         pool = job.properties.get("spark.scheduler.pool", "default")
         self.step(m.JobSubmitted(m.JobSpec(job.job_id, tuple(stage.spec for stage in job.stages), pool)))
 
@@ -257,7 +269,13 @@ class Engine:
         self._progress[action.stage_id].running += len(splits)
         self._events.append(
             e.TasksLaunched(
-                self._wall_clock(), action.stage_id, action.stage_attempt, action.executor_id, action.task_ids, action.partitions, action.attempts
+                self._wall_clock(),
+                action.stage_id,
+                action.stage_attempt,
+                action.executor_id,
+                action.task_ids,
+                action.partitions,
+                action.attempts,
             )
         )
 
@@ -293,9 +311,19 @@ class Engine:
         text = f"{failure.exception_type}: {failure.message}\n{failure.traceback}".rstrip()
         self._events.append(
             e.TaskFailed(
-                self._wall_clock(), action.stage_id, action.stage_attempt, action.executor_id, failure.task_id, action.partition,
-                action.attempt, failure.started_at, failure.kind.value, failure.message, text, failure.metrics,
-            )  # fmt: skip
+                self._wall_clock(),
+                action.stage_id,
+                action.stage_attempt,
+                action.executor_id,
+                failure.task_id,
+                action.partition,
+                action.attempt,
+                failure.started_at,
+                failure.kind.value,
+                failure.message,
+                text,
+                failure.metrics,
+            )
         )
         if failure.kind is not FailureKind.KILLED:
             then = "it will be tried again" if action.will_retry else "no more tries"
@@ -334,7 +362,8 @@ class Engine:
         if action.status == "stuck":
             if self._links:
                 return JobFailure(error=NoProgress(action.job_id, action.reason, self._scheduler.policy.no_progress_limit_s))
-            return JobFailure(error=ResourcesUnavailable(f"executors for job {action.job_id}", action.reason, "Ask for less, or start a node that has it."))
+            advice = "Ask for less, or start a node that has it."
+            return JobFailure(error=ResourcesUnavailable(f"executors for job {action.job_id}", action.reason, advice))
         return JobFailure(error=JobFailed(action.reason))
 
     def _end_job(self, running: RunningJob, status: str, failure: JobFailure | None) -> None:
@@ -345,8 +374,9 @@ class Engine:
         del self._jobs[job.job_id]
         # A result stage belongs to one job; map stages stay, for the next job and for lost outputs.
         self._stages.pop(job.stages[-1].spec.stage_id, None)
-        error = "" if failure is None else str(failure.error or (failure.failure and f"{failure.failure.exception_type}: {failure.failure.message}"))
-        self._events.append(e.JobEnded(self._wall_clock(), job.job_id, status, error))
+        self._events.append(e.JobEnded(self._wall_clock(), job.job_id, status, "" if failure is None else failure.summary()))
+        if self._observer is not None:
+            self._observer.job_ended(job.job_id)
         running.finish(failure)
 
     def _drop_link(self, executor_id: ExecutorId, reason: str) -> None:

@@ -29,11 +29,16 @@ class JobFailure(Exception):
         exception.add_note(self._note(self.failure))
         return exception
 
+    def summary(self) -> str:
+        """One line, without opening anything."""
+        return str(self.error) if self.failure is None else f"{self.failure.exception_type}: {self.failure.message}"
+
     def _note(self, failure: TaskFailure) -> str:
         where = f"partition {self.partition}"
         if failure.record_index >= 0:
             where += f", record {failure.record_index}"
-        lines = [f"Raised in a task: {failure.operator or self.stage}, {where}" + (f" ({self.attempts} attempts)" if self.attempts > 1 else "")]
+        tries = f" ({self.attempts} attempts)" if self.attempts > 1 else ""
+        lines = [f"Raised in a task: {failure.operator or self.stage}, {where}{tries}"]
         if failure.record:
             lines.append(f"Record: {failure.record}")
         if failure.traceback and failure.kind is FailureKind.USER:

@@ -9,7 +9,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from quiver.eventlog import EventLog
@@ -111,6 +111,7 @@ class InlineDriver:
         self.engine.executor_added(self._link)
         self._lock = threading.RLock()
         self._released: deque[ShuffleId] = deque()
+        self._on_stop: list[Callable[[], None]] = []
 
     def run(self, job: PlannedJob) -> Sequence[bytes]:
         """See quiver.plan.model.Driver.run."""
@@ -141,9 +142,7 @@ class InlineDriver:
                 raise
             if running.failure is not None:
                 raise running.failure
-            return [
-                read_result(result, "", "", "") if isinstance(result, ResultBlock) else result or b"" for result in running.results
-            ]
+            return [read_result(result, "", "", "") if isinstance(result, ResultBlock) else result or b"" for result in running.results]
 
     def cancel(self, job_id: JobId, reason: str) -> None:
         with self._lock:
@@ -160,16 +159,9 @@ class InlineDriver:
     def stop(self) -> None:
         with self._lock:
             self.engine.stop()
-            self._on_stop()
+            while self._on_stop:
+                self._on_stop.pop()()
 
-    def on_stop(self, callback: Any) -> None:
-        previous = self._on_stop
-
-        def both() -> None:
-            callback()
-            previous()
-
-        self._on_stop = both
-
-    def _on_stop(self) -> None:
-        pass
+    def on_stop(self, callback: Callable[[], None]) -> None:
+        """Run `callback` after the engine has stopped, last registered first."""
+        self._on_stop.append(callback)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
+import re
 import secrets
 import sys
 from typing import TYPE_CHECKING, Protocol
@@ -20,11 +21,14 @@ from quiver_proto.messages import Drained, ExecutorHeartbeat, ExecutorHello, Fro
 from quiver_proto.units import parse_memory
 
 if TYPE_CHECKING:
+    from quiver.progress import ConsoleProgress
     from quiver.runner.inprocess import Application, InProcessDriver
     from quiver.runner.local import SupervisorLink
 
 log = logging.getLogger("quiver.driver")
 
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?\s*", re.IGNORECASE)
+_DURATION_UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 UI_PORT = 4040
 UI_DELAY_S = 1.0
 SWEEP_DELAY_S = 2.0
@@ -106,17 +110,10 @@ def seconds(conf: Settings, key: str, default: float) -> float:
     text = conf.get(key)
     if text is None:
         return default
-    number = text.strip().lower()
-    for suffix, factor in (("ms", 1e-3), ("min", 60.0), ("m", 60.0), ("h", 3600.0), ("s", 1.0)):
-        if number.endswith(suffix):
-            number = number[: -len(suffix)]
-            break
-    else:
-        factor = 1.0
-    try:
-        return float(number) * factor
-    except ValueError:
-        raise BadSetting(key, text, "must be a duration such as 3s, 500ms or 2min") from None
+    match = _DURATION.fullmatch(text)
+    if match is None:
+        raise BadSetting(key, text, "must be a duration such as 3s, 500ms or 2min")
+    return float(match[1]) * _DURATION_UNITS[(match[2] or "s").lower()]
 
 
 def flag(conf: Settings, key: str, default: bool) -> bool:
@@ -168,7 +165,7 @@ def _secret(key: str) -> bool:
     return any(word in key.lower() for word in ("secret", "token", "password", "credential", "access.key"))
 
 
-def console_progress(conf: Settings) -> object | None:
+def console_progress(conf: Settings) -> ConsoleProgress | None:
     """A progress bar where a person would see it."""
     if not sys.stderr.isatty() or not flag(conf, "spark.ui.showConsoleProgress", True):
         return None
@@ -214,7 +211,7 @@ def _local(where: Local, master: str, app_name: str, conf: Settings) -> Driver:
 
     app = application(master, app_name, conf, default_parallelism=where.cores, max_failures=where.max_failures)
     work_dir = WorkDir(_work_dir_root(conf), app.application_id)
-    driver = InProcessDriver(app, event_log_dir(conf), console_progress(conf))  # type: ignore[arg-type]
+    driver = InProcessDriver(app, event_log_dir(conf), console_progress(conf))
     driver.on_stop(work_dir.close)
 
     def report(message: FromExecutor) -> None:

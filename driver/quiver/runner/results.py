@@ -25,5 +25,4 @@ def read_result(block: ResultBlock, block_server: str, token: str, tls_ca: str) 
         raise FileNotFoundError(f"{block.path} is gone")
     from quiver_proto.block_client import fetch_result
 
-    data = fetch_result(block, block_server, token, tls_ca)
-    return data
+    return fetch_result(block, block_server, token, tls_ca)

@@ -37,7 +37,10 @@ class WebUi:
         fd = self._socket.fileno()
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "quiver_web", "--log", self._log, "--fd", str(fd), "--token-fd", str(token_read), "--lifeline", str(life_read)],
+                [
+                    *(sys.executable, "-m", "quiver_web", "--log", self._log),
+                    *("--fd", str(fd), "--token-fd", str(token_read), "--lifeline", str(life_read)),
+                ],
                 pass_fds=(fd, token_read, life_read),
                 stdin=subprocess.DEVNULL,
                 start_new_session=True,
