@@ -17,8 +17,10 @@
     │   ├── PathNotFound (FileNotFoundError)
     │   ├── PathUnreadable (PermissionError)
     │   ├── UndecodableLine (ValueError)
-    │   └── OutputExists (FileExistsError)
+    │   ├── OutputExists (FileExistsError)
+    │   └── UnpicklableRecord (pickle.PicklingError)
     ├── UnpicklableClosure (pickle.PicklingError)
+    │   └── DriverObjectInClosure (RuntimeError)
     ├── UnstableKey (TypeError)
     ├── StorageError
     │   ├── FetchFailed
@@ -235,6 +237,27 @@ class UnpicklableClosure(QuiverError, pickle.PicklingError):
         )
 
 
+class DriverObjectInClosure(UnpicklableClosure, RuntimeError):
+    """A function that runs on executors refers to an RDD or a Context. `kind` says to which."""
+
+    def __init__(self, operator: str, call_site: str, culprit: str, kind: str) -> None:
+        advice = (
+            "Join or cogroup the two datasets, or collect() the small one first and refer to the list."
+            if kind == "RDD"
+            else "Refer to plain values; start jobs only from the driver."
+        )
+        QuiverError.__init__(
+            self,
+            f"the function given to {operator} ({call_site}) can't be sent to executors: {culprit} is a {kind}. "
+            f"It appears that you are attempting to reference a {kind} from a function that runs on executors; "
+            f"a {kind} can only be used on the driver. {advice}",
+            operator,
+            call_site,
+            culprit,
+            kind,
+        )
+
+
 class UnstableKey(QuiverError, TypeError):
     def __init__(self, key: str, kind: str) -> None:
         super().__init__(
@@ -242,6 +265,18 @@ class UnstableKey(QuiverError, TypeError):
             "Give the type __hash__ and __eq__ that depend on its values, or use a str, number or tuple as key.",
             key,
             kind,
+        )
+
+
+class UnpicklableRecord(DataError, pickle.PicklingError):
+    """A record given to parallelize can't be sent. `culprit` is the path to the value, e.g. `records[3].lock`."""
+
+    def __init__(self, call_site: str, culprit: str, problem: str) -> None:
+        super().__init__(
+            f"{call_site}: {culprit} {problem}, so the records can't be sent to executors. Parallelize plain values and create it there.",
+            call_site,
+            culprit,
+            problem,
         )
 
 
