@@ -59,7 +59,7 @@ class Policy:
     waiting_notice_s: float = 3.0
     """A job that starts nothing for this long has its reason told (Waiting)."""
     no_progress_limit_s: float = 120.0
-    """A job that can't progress (no executor at all and none coming) fails with its reason after this long."""
+    """A job that can't progress (no executor that could run it) fails with its reason after this long."""
     target_queue_s: float = 0.005
     """How much work, by the stage's mean task time, may wait at an executor beyond its free slots."""
     max_queue_per_slot: int = 64
@@ -143,7 +143,7 @@ class TasksReported:
 
 @dataclass(frozen=True, slots=True)
 class ShuffleReleased:
-    """The last reference to the shuffle's dataset went: forget its outputs (a stage that still reads it keeps what it was given)."""
+    """The last reference to the shuffle's dataset went. Answered by ShuffleForgotten, when no running job needs it (any more)."""
 
     shuffle_id: ShuffleId
 
@@ -158,7 +158,7 @@ class ClusterWaiting:
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Time passed. Sent when a deadline of `State.next_deadline()` is reached."""
+    """Time passed. Sent when `Scheduler.next_deadline()` is reached."""
 
 
 SchedulerEvent = (
@@ -173,7 +173,7 @@ SchedulerEvent = (
 
 @dataclass(slots=True)
 class Launch:
-    """Start these tasks (columns). Locality levels are 0 slot, 1 executor, 2 node, 3 any."""
+    """Start these tasks (columns). `locality`, of all of them: 1 executor, 2 node, 3 any (0 slot: the executor chooses its slot)."""
 
     executor_id: ExecutorId
     stage_id: StageId
@@ -182,6 +182,7 @@ class Launch:
     partitions: list[int]
     attempts: list[int]
     cores_per_task: int
+    locality: int = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +194,7 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class StageBegan:
-    """A stage attempt starts, with `partitions` to compute. Its inputs' locations are `State.map_outputs` at this moment."""
+    """A stage attempt starts, with `partitions` to compute. Its inputs' locations are `Scheduler.map_outputs` at this moment."""
 
     stage_id: StageId
     stage_attempt: int
@@ -251,10 +252,20 @@ class TaskAttemptFailed:
 
 @dataclass(frozen=True, slots=True)
 class TaskDiscarded:
-    """A report that came too late or twice: its result block or map file (if any) may be deleted."""
+    """A success that came too late: its result block or map file (if any) may be deleted.
+
+    A repeated report of an accepted task gives no action: it names the file that is in use.
+    """
 
     executor_id: ExecutorId
     done: TaskDone
+
+
+@dataclass(frozen=True, slots=True)
+class ShuffleForgotten:
+    """A released shuffle that no running job needs: its files may be deleted everywhere. Once per shuffle."""
+
+    shuffle_id: ShuffleId
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,13 +296,13 @@ class WaitingBecause:
 
 SchedulerAction = (
     Launch | Kill | StageBegan | StageFinished | StageWasSkipped | TasksAccepted | TaskAttemptFailed | TaskDiscarded
-    | JobSucceeded | JobEndedBadly | WaitingBecause
+    | ShuffleForgotten | JobSucceeded | JobEndedBadly | WaitingBecause
 )  # fmt: skip
 
 __all__ = [
     "ClusterWaiting", "ExecutorDraining", "ExecutorGone", "ExecutorRegistered", "FailureKind", "JobCancelRequested",
     "JobEndedBadly", "JobSpec", "JobSubmitted", "JobSucceeded", "Kill", "Launch", "MapOutput", "NodeLost", "Policy",
-    "Preference", "SchedulerAction", "SchedulerEvent", "ShuffleReleased", "StageBegan", "StageCancelRequested",
+    "Preference", "SchedulerAction", "SchedulerEvent", "ShuffleForgotten", "ShuffleReleased", "StageBegan", "StageCancelRequested",
     "StageFinished", "StageSpec", "StageWasSkipped", "Succeeded", "TaskAttemptFailed", "TaskDiscarded",
     "TaskKillRequested", "TasksAccepted", "TasksReported", "Tick", "WaitingBecause",
 ]  # fmt: skip
