@@ -106,14 +106,8 @@ class Engine:
                 self.cancel(job_id, reason)
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
-        stage_id = self._map_stages.pop(shuffle_id, None)
-        if stage_id is None or self._stopped:
-            return
-        self._stages.pop(stage_id, None)
-        self.step(m.ShuffleReleased(shuffle_id))
-        self._events.append(e.ShuffleRemoved(self._wall_clock(), shuffle_id))
-        for link in self._links.values():
-            link.send(RemoveShuffle(shuffle_id))
+        if shuffle_id in self._map_stages and not self._stopped:
+            self.step(m.ShuffleReleased(shuffle_id))
 
     def stop(self, error: BaseException | None = None) -> None:
         """Fail what runs, let go of the executors, close the event log. Twice does nothing."""
@@ -227,10 +221,19 @@ class Engine:
                 self._events.append(e.Waiting(self._wall_clock(), action.job_id, action.stage_id, action.reason))
                 if action.reason:
                     self._notice(f"job {action.job_id} waits: {action.reason}")
+            case m.ShuffleForgotten():
+                self._forget_shuffle(action.shuffle_id)
             case m.TaskDiscarded():
                 log.debug("late report of task %s from %s discarded", action.done.task_id, action.executor_id)
             case _:
                 assert_never(action)
+
+    def _forget_shuffle(self, shuffle_id: ShuffleId) -> None:
+        if (stage_id := self._map_stages.pop(shuffle_id, None)) is not None:
+            self._stages.pop(stage_id, None)
+        self._events.append(e.ShuffleRemoved(self._wall_clock(), shuffle_id))
+        for link in self._links.values():
+            link.send(RemoveShuffle(shuffle_id))
 
     def _begin_stage(self, action: m.StageBegan) -> None:
         stage = self._stages[action.stage_id]
