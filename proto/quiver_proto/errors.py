@@ -10,6 +10,7 @@
     │   ├── DriverUnreachable
     │   ├── AuthenticationFailed
     │   └── IncompatibleVersions
+    ├── MalformedMessage
     ├── PortInUse (OSError)
     ├── ResourcesUnavailable
     │   └── ExecutorLaunchFailed
@@ -166,6 +167,13 @@ class IncompatibleVersions(ConnectionFailed):
             peer,
             rows,
         )
+
+
+class MalformedMessage(QuiverError):
+    """The bytes are not what a peer should have sent: another protocol version, or not Quiver at all."""
+
+    def __init__(self, kind: str, problem: str) -> None:
+        super().__init__(f"a {kind} can't be decoded: {problem}. Do both sides run the same version of Quiver?", kind, problem)
 
 
 class PortInUse(QuiverError, OSError):

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from quiver_proto.ids import ApplicationId, JobId, ShuffleId, StageId
 from quiver_proto.ops import CallSite
 
+NO_SHUFFLE = ShuffleId(-1)
+ANY_JOB = JobId(-1)
+
 
 @dataclass(frozen=True, slots=True)
 class OpenSession:
@@ -78,7 +81,7 @@ class PlanStage:
     width: int
     parents: tuple[StageId, ...] = ()
     reads: tuple[ShuffleId, ...] = ()
-    shuffle_id: ShuffleId = ShuffleId(-1)
+    shuffle_id: ShuffleId = NO_SHUFFLE
     partitions: tuple[int, ...] = ()
     some_partitions: bool = False
     cores_per_task: int = 1
@@ -159,7 +162,7 @@ class CancelJobs:
     """Of this session: the job, or (`job_id` -1) the jobs of `group`; "" with -1 means all."""
 
     session_id: str
-    job_id: JobId = JobId(-1)
+    job_id: JobId = ANY_JOB
     group: str = ""
     reason: str = ""
 
