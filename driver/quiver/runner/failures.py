@@ -26,14 +26,18 @@ class JobFailure(Exception):
         if self.failure is None:
             return self.error or QuiverError("the job failed without a reason: please report this")
         exception = _open(self.failure)
-        exception.add_note(self._note(self.failure))
+        exception.add_note(self.note())
         return exception
 
     def summary(self) -> str:
         """One line, without opening anything."""
         return str(self.error) if self.failure is None else f"{self.failure.exception_type}: {self.failure.message}"
 
-    def _note(self, failure: TaskFailure) -> str:
+    def note(self) -> str:
+        """Where it happened, for people; "" for an error of the driver itself. Opens nothing."""
+        failure = self.failure
+        if failure is None:
+            return ""
         where = f"partition {self.partition}"
         if failure.record_index >= 0:
             where += f", record {failure.record_index}"
