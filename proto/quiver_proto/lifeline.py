@@ -1,6 +1,6 @@
 """How a process ends with the one that started it, even when that one is killed with SIGKILL.
 
-    python -m quiver_proto.lifeline <parent pid> <module> [arguments]
+    python -m quiver_proto.lifeline <parent pid> -m <module> [arguments]
 
 runs a daemon's module so that it drains when its parent is gone. The parent's pidfd is watched, which (unlike the kernel's
 parent-death signal) does not mistake the end of the thread that forked for the end of the process, and (unlike an inherited
@@ -62,8 +62,8 @@ def _wait_for_end(parent_pid: int) -> None:
 
 
 def main() -> None:
-    parent_pid, module = int(sys.argv[1]), sys.argv[2]
-    sys.argv = [module, *sys.argv[3:]]
+    parent_pid, module = int(sys.argv[1]), sys.argv[3]
+    sys.argv = [module, *sys.argv[4:]]
     drain_with_parent(parent_pid)
     runpy.run_module(module, run_name="__main__", alter_sys=True)
 
