@@ -7,7 +7,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from conftest import MakeContext
+from harness import MakeContext
 
 from quiver import Conf, Context
 from quiver_proto.errors import (

@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from conftest import MakeContext, eventually
+from harness import MakeContext, eventually
 from programs import mark, wait_for
 from selenium import webdriver
 from selenium.webdriver.common.by import By

@@ -13,7 +13,7 @@ from operator import add
 from pathlib import Path
 
 import pytest
-from conftest import MakeContext, children, eventually
+from harness import MakeContext, children, eventually
 from programs import mark, wait_for
 
 from quiver_proto.errors import ContextStopped, JobCancelled, ResultTooLarge, SlotDied, UnpicklableClosure

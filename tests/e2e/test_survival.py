@@ -12,7 +12,7 @@ from operator import add
 from pathlib import Path
 
 import pytest
-from conftest import MakeContext, children, command_line, eventually
+from harness import MakeContext, children, command_line, eventually
 from programs import mark, wait_for
 
 from quiver import Context
