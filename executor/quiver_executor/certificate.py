@@ -1,0 +1,167 @@
+"""The death certificate of a slot: what is known about why it ended in the middle of a task, for a person to read."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sysconfig
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from quiver_proto.units import format_bytes
+
+_FRAME = re.compile(r'^  File "(?P<file>.*)", line (?P<line>\d+|\?+) in (?P<function>.*)$', re.MULTILINE)
+_STACK_LINES = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """The facts. `status` is a wait status, None when not known (the template was gone too); `oom_kills` how many processes the kernel
+    killed for memory around that time: in our cgroup, or on the whole machine (`oom_scope` says which). `peak_rss` and `memory` in bytes.
+    """
+
+    executor_id: str
+    slot: int
+    pid: int
+    task_id: int
+    partition: int
+    attempt: int
+    stage_id: int
+    status: int | None
+    peak_rss: int
+    memory: int
+    oom_kills: int
+    oom_scope: str
+    stack: str
+    log: Sequence[str]
+    closed_connection: bool = False
+
+
+def certificate(death: Death) -> str:
+    """Several lines: what happened to which task, where in the user's code, memory, stack, the last lines of the log, what to try."""
+    lines = [
+        f"slot {death.slot} of executor {death.executor_id} (process {death.pid}) {cause(death)} while it ran task {death.task_id} "
+        f"(stage {death.stage_id}, partition {death.partition}, attempt {death.attempt})"
+    ]
+    where = users_frame(death.stack)
+    if where:
+        lines.append(f"in your code: {where}")
+    memory = f"peak memory of the process: {format_bytes(death.peak_rss)}" if death.peak_rss else "peak memory of the process: not known"
+    if death.memory:
+        memory += f" (a slot's share is {format_bytes(death.memory)})"
+    lines.append(memory)
+    if death.oom_kills:
+        lines.append(f"the kernel killed {death.oom_kills} process(es) for lack of memory {death.oom_scope} just then")
+    lines.append(f"try: {advice(death)}")
+    if death.stack.strip():
+        lines.append("stack when it died:")
+        lines += ["  " + line for line in death.stack.strip().splitlines()[:_STACK_LINES]]
+    if death.log:
+        lines.append("last lines of its output:")
+        lines += ["  | " + line for line in death.log]
+    return "\n".join(lines)
+
+
+def cause(death: Death) -> str:
+    """`was killed by SIGSEGV (Segmentation fault)`, `ended itself with exit code 3`, ..."""
+    if death.closed_connection:
+        return "lost its connection to the executor"
+    if death.status is None:
+        return "was lost together with its template process"
+    if os.WIFSIGNALED(death.status):
+        number = os.WTERMSIG(death.status)
+        return f"was killed by {_signal_name(number)} ({signal.strsignal(number)})"
+    return f"ended itself with exit code {os.waitstatus_to_exitcode(death.status)}"
+
+
+def advice(death: Death) -> str:
+    """What to try, from the facts alone."""
+    if death.closed_connection:
+        return "the task's code closed file descriptors that it had not opened (os.closerange?); close only your own."
+    if death.status is None:
+        return "see the executor's log for what ended the template process."
+    if not os.WIFSIGNALED(death.status):
+        return "look for os._exit or a library that calls exit() in the task's code; raise an exception instead."
+    number = os.WTERMSIG(death.status)
+    if number == signal.SIGKILL:
+        over = bool(death.memory) and death.peak_rss > death.memory
+        if death.oom_kills or over:
+            return (
+                "the task probably needed too much memory: use more, smaller partitions, give executors more memory "
+                "(spark.executor.memory) or fewer cores."
+            )
+        return "someone or something outside sent SIGKILL; if it was the kernel for lack of memory, `dmesg` tells."
+    if number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE):
+        return (
+            "a native library (or ctypes) that the task uses crashed: the stack names the call; check its version, or call it differently."
+        )
+    if number == signal.SIGABRT:
+        return "a native library called abort(); its message is usually in the output below."
+    return f"find out who sends {_signal_name(number)} to the task's process."
+
+
+def users_frame(stack: str) -> str:
+    """`f at /home/me/app.py:12` for the innermost frame of a faulthandler stack that is neither Python's, an installed library's nor ours."""
+    for frame in _FRAME.finditer(stack):
+        file = frame["file"]
+        if not file.startswith("<") and not file.startswith(_not_users()):
+            return f"{frame['function']} at {file}:{frame['line']}"
+    return ""
+
+
+@cache
+def _not_users() -> tuple[str, ...]:
+    import quiver_proto
+
+    ours = [os.path.dirname(os.path.abspath(__file__)), os.path.dirname(os.path.abspath(quiver_proto.__file__))]
+    paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    return tuple(os.path.join(path, "") for path in {*ours, *filter(None, paths)})
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+@dataclass(frozen=True, slots=True)
+class OomCounter:
+    """Where the kernel counts the processes it killed for memory. `scope` completes the sentence 'killed n processes ...'."""
+
+    path: str
+    scope: str
+
+    def read(self) -> int:
+        """The counter now; 0 when it can't be read."""
+        try:
+            with open(self.path) as file:
+                for line in file:
+                    name, _, value = line.partition(" ")
+                    if name == "oom_kill":
+                        return int(value)
+        except (OSError, ValueError):
+            pass
+        return 0
+
+
+def find_oom_counter() -> OomCounter:
+    """Our own cgroup's (version 2 or 1) if it is readable, else the machine's."""
+    try:
+        with open("/proc/self/cgroup") as file:
+            rows = [line.rstrip("\n").split(":", 2) for line in file]
+    except OSError:
+        rows = []
+    for _, controllers, path in rows:
+        for below in (path, "/"):
+            if "memory" in controllers.split(","):
+                counter = os.path.join("/sys/fs/cgroup/memory", below.lstrip("/"), "memory.oom_control")
+            elif not controllers:
+                counter = os.path.join("/sys/fs/cgroup", below.lstrip("/"), "memory.events")
+            else:
+                continue
+            if os.access(counter, os.R_OK):
+                return OomCounter(counter, "in this executor's cgroup")
+    return OomCounter("/proc/vmstat", "on this machine")

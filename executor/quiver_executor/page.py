@@ -1,0 +1,65 @@
+"""The page of memory that a supervisor shares with one slot, and the room behind it for the interpreter's last words.
+
+One memfd per slot: the first 4096 bytes are the words below; from there on faulthandler writes the stack when the slot dies
+of a fatal signal. A slot's writes are plain stores, so what it was doing can be read at any time, also after SIGKILL.
+
+The recall protocol lets the supervisor take back tasks that a slot was sent but has not begun, although the slot may be deep
+in user code: the slot stores STARTED before it looks at RECALLED, the supervisor stores RECALLED and looks at STARTED only
+after RECALL_SETTLE_S. So a task whose number is above STARTED then is not and will not be begun; one that the slot
+skipped because of RECALLED, it reports as returned.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from typing import Final
+
+SIZE: Final = 4096
+LAST_WORDS_LIMIT: Final = 64 << 10
+RECALL_SETTLE_S: Final = 0.002
+
+STARTED: Final = 0
+"""Sequence number (from 1, in the order in which they were sent) of the task last begun or skipped."""
+RECALLED: Final = 1
+"""Tasks up to this sequence number must not be begun."""
+RUNNING: Final = 2
+"""The task id that runs, -1 when none does."""
+READY: Final = 3
+"""1 once the slot takes tasks."""
+STARTED_AT: Final = 0
+"""In `Page.times`, Unix seconds at which the running task began."""
+
+
+class Page:
+    """Words shared by two processes. `words` and `times` are views of the same memory at different places."""
+
+    __slots__ = ("_map", "_view", "fd", "times", "words")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._map = mmap.mmap(fd, SIZE)
+        self._view = memoryview(self._map)
+        self.words: memoryview = self._view[:2048].cast("q")
+        self.times: memoryview = self._view[2048:].cast("d")
+
+    @classmethod
+    def create(cls) -> Page:
+        """A fresh page. The descriptor's position is where the last words go."""
+        fd = os.memfd_create("quiver-slot")
+        os.ftruncate(fd, SIZE)
+        os.lseek(fd, SIZE, os.SEEK_SET)
+        page = cls(fd)
+        page.words[RUNNING] = -1
+        return page
+
+    def last_words(self) -> str:
+        """What faulthandler wrote; "" when the slot did not die of a fatal signal."""
+        return os.pread(self.fd, LAST_WORDS_LIMIT, SIZE).decode("utf-8", "replace")
+
+    def close(self) -> None:
+        self.words.release()
+        self.times.release()
+        self._view.release()
+        self._map.close()
+        os.close(self.fd)

@@ -1,0 +1,195 @@
+"""A slot: runs one task at a time and does nothing else. Forked from the template, fed by the supervisor through one socket.
+
+Cyclic garbage collection: what the template imported is frozen. While a task runs, the young generation is looked at every 50,000
+allocations instead of 700, and the old ones rarely: on decoding nested tuples the default costs up to several times the decoding
+itself, while collection switched off would let a long task that makes cycles grow without bound. Between tasks, when memory has
+grown by GROWTH since the last look, everything is collected.
+
+Standard output is line buffered and flushed before a task's end is reported, so that nothing printed is lost with the process and
+all of it is in the log by the time the end is known.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import gc
+import importlib
+import os
+import pickle
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from quiver_executor import kernel
+from quiver_executor.envelopes import ADD_STAGE, FORGET, RUN, Unpacker, done_row, pack
+from quiver_executor.environment import SlotEnvironment
+from quiver_executor.page import READY, RECALLED, RUNNING, STARTED, STARTED_AT, Page
+from quiver_proto.messages import AddStage, FailureKind, TaskDone, TaskFailure
+
+FLUSH_AFTER_S = 0.001
+GROWTH = 64 << 20
+THRESHOLDS = (50_000, 20, 100)
+_RECEIVE = 256 << 10
+
+
+class OpenStage(Protocol):
+    """A stage body made ready in this process."""
+
+    def run(self, task_id: int, partition: int, attempt: int, split: bytes, /) -> TaskDone | TaskFailure: ...
+
+
+OpenBody = Callable[[AddStage, SlotEnvironment], OpenStage]
+
+
+class Slot:
+    """The loop of one slot process."""
+
+    def __init__(self, connection: socket.socket, page: Page, open_body: OpenBody, environment: SlotEnvironment) -> None:
+        self._connection = connection
+        self._page = page
+        self._open_body = open_body
+        self._environment = environment
+        self._pid = os.getpid()
+        self._described: dict[int, bytes] = {}
+        self._open: dict[int, OpenStage] = {}
+        self._started = 0
+        self._done: list[tuple[Any, ...]] = []
+        self._failed: list[bytes] = []
+        self._returned: list[int] = []
+        self._ran = 0
+        self._busy_s = 0.0
+        self._collected_at = kernel.rss_bytes(self._pid)
+        self._unlooked_s = 0.0
+
+    def serve(self) -> None:
+        """Until the supervisor closes its end."""
+        unpacker = Unpacker()
+        self._page.words[READY] = 1
+        self._flush()
+        while data := self._connection.recv(_RECEIVE):
+            for envelope in unpacker.feed(data):
+                kind = envelope[0]
+                if kind == RUN:
+                    self._run(envelope[1], envelope[2])
+                elif kind == ADD_STAGE:
+                    self._described[envelope[1]] = envelope[2]
+                elif kind == FORGET:
+                    self._described.pop(envelope[1], None)
+                    self._open.pop(envelope[1], None)
+            if self._ran or self._returned:
+                self._flush()
+            if self._unlooked_s > 0.001:
+                self._look_at_memory()
+
+    def _run(self, number: int, tasks: list[tuple[int, int, int, bytes]]) -> None:
+        words, times = self._page.words, self._page.times
+        clock = time.perf_counter
+        flush_at = clock() + FLUSH_AFTER_S
+        for task_id, partition, attempt, split in tasks:
+            self._started += 1
+            words[STARTED] = self._started
+            if self._started <= words[RECALLED]:
+                self._returned.append(task_id)
+                continue
+            times[STARTED_AT] = time.time()
+            words[RUNNING] = task_id
+            begun = clock()
+            try:
+                stage = self._open.get(number)
+                if stage is None:
+                    stage = self._open_stage(number)
+                    begun = clock()
+                end = stage.run(task_id, partition, attempt, split)
+            except _Unopened as error:
+                end = _failure(task_id, FailureKind.FATAL, error.cause, self._environment.slot, times[STARTED_AT])
+            except BaseException as error:
+                end = _failure(task_id, FailureKind.USER, error, self._environment.slot, times[STARTED_AT])
+            if os.getpid() != self._pid:
+                os._exit(0)  # The user's code forked and the child came back: it must not speak for us.
+            ended = clock()
+            if type(end) is TaskDone:
+                self._done.append(done_row(end))
+            else:
+                self._failed.append(pickle.dumps(end, 5))
+            words[RUNNING] = -1
+            self._ran += 1
+            self._busy_s += ended - begun
+            if ended > flush_at:
+                self._flush()
+                flush_at = clock() + FLUSH_AFTER_S
+
+    def _open_stage(self, number: int) -> OpenStage:
+        try:
+            stage = self._open_body(pickle.loads(self._described[number]), self._environment)
+        except BaseException as error:
+            raise _Unopened(error) from error
+        self._open[number] = stage
+        return stage
+
+    def _flush(self) -> None:
+        for stream in (sys.stdout, sys.stderr):
+            try:
+                stream.flush()
+            except (OSError, ValueError, AttributeError):
+                pass  # Closed or replaced by the user's code.
+        self._connection.sendall(pack((self._done, self._failed, self._returned, self._ran, self._busy_s)))
+        self._unlooked_s += self._busy_s
+        self._done, self._failed, self._returned = [], [], []
+        self._ran, self._busy_s = 0, 0.0
+
+    def _look_at_memory(self) -> None:
+        self._unlooked_s = 0.0
+        if kernel.rss_bytes(self._pid) > self._collected_at + GROWTH:
+            gc.collect()
+            self._collected_at = kernel.rss_bytes(self._pid)
+
+
+class _Unopened(Exception):
+    def __init__(self, cause: BaseException) -> None:
+        self.cause = cause
+
+
+def _failure(task_id: int, kind: FailureKind, error: BaseException, slot: int, started_at: float) -> TaskFailure:
+    try:
+        pickled = pickle.dumps(error, 5)
+    except Exception:
+        pickled = b""
+    return TaskFailure(
+        task_id,  # type: ignore[arg-type]
+        kind,
+        type(error).__qualname__,
+        str(error),
+        "".join(traceback.format_exception(error)),
+        pickled,
+        slot=slot,
+        started_at=started_at,
+    )
+
+
+def main(serial: int, slot: int, fds: list[int], settings: dict[str, Any]) -> None:
+    """Become slot number `slot`: `fds` are its socket, its page, standard output and standard error."""
+    connection_fd, page_fd, stdout, stderr = fds
+    os.dup2(stdout, 1)
+    os.dup2(stderr, 2)
+    os.close(stdout)
+    os.close(stderr)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+    sys.argv = [f"slot {slot}"]
+    faulthandler.enable(page_fd)
+    open_body: OpenBody = importlib.import_module(settings["body"]).open_stage
+    numpy_random = sys.modules.get("numpy.random")
+    if numpy_random is not None:
+        numpy_random.seed()  # Else every slot would draw the template's numbers.
+    gc.set_threshold(*THRESHOLDS)
+    gc.enable()
+    scratch = os.path.join(settings["scratch_root"], f"{slot}-{serial}")
+    environment = SlotEnvironment(slot=slot, scratch_dir=scratch, **settings["environment"])
+    connection = socket.socket(fileno=connection_fd)
+    try:
+        Slot(connection, Page(page_fd), open_body, environment).serve()
+    except (ConnectionError, BrokenPipeError):
+        pass

@@ -1,0 +1,240 @@
+"""The supervisor's side of one slot process: its socket, its page, its pipes, and the tasks it holds."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from quiver_executor.envelopes import ADD_STAGE, FORGET, RUN, Unpacker, pack
+from quiver_executor.output import LogFile, Printed, last_lines
+from quiver_executor.page import RECALLED, RUNNING, STARTED, STARTED_AT, Page
+from quiver_proto.loop import Loop
+from quiver_proto.messages import AddStage
+
+_RECEIVE = 256 << 10
+_BUFFER = 1 << 20
+
+
+class Stage:
+    """A stage attempt as this executor knows it. `mean_s` is its tasks' mean time, None until one has ended."""
+
+    __slots__ = ("description", "holders", "mean_s", "number", "pickled")
+
+    def __init__(self, number: int, description: AddStage) -> None:
+        self.number = number
+        self.description = description
+        self.pickled: bytes | None = None
+        self.mean_s: float | None = None
+        self.holders: set[SlotProcess] = set()
+
+
+class Task:
+    """One task attempt. `sequence` numbers the tasks of its slot in the order sent; 0 while it is queued."""
+
+    __slots__ = ("attempt", "cores", "dropped", "partition", "sequence", "slot", "split", "stage", "task_id")
+
+    def __init__(self, task_id: int, stage: Stage, partition: int, attempt: int, split: bytes, cores: int) -> None:
+        self.task_id = task_id
+        self.stage = stage
+        self.partition = partition
+        self.attempt = attempt
+        self.split = split
+        self.cores = cores
+        self.sequence = 0
+        self.slot: SlotProcess | None = None
+        self.dropped = False
+
+
+class SlotProcess:
+    """One incarnation of a slot, from the request for its fork to its end.
+
+    `on_reports` gets the slot's envelopes as they come (an empty list: its stream has ended).
+    """
+
+    def __init__(self, loop: Loop, serial: int, slot: int, logs: tuple[LogFile, LogFile], strikes: int) -> None:
+        self.serial = serial
+        self.slot = slot
+        self.strikes = strikes
+        self.pid = 0
+        self.ready = False
+        self.held: dict[int, Task] = {}
+        self.stage: Stage | None = None
+        self.cores = 0
+        self.tasks_ended = 0
+        self.heard_at = 0.0
+        self.recalling = False
+        self.connected = True
+        self.closed = False
+        self.closed_connection = False
+        self.kill_reasons: dict[int, str] = {}
+        self.killed = False
+        self.page = Page.create()
+        self.last_lines = last_lines()
+        self._loop = loop
+        self._sent = 0
+        self._unpacker = Unpacker()
+        self._unsent: deque[memoryview] = deque()
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
+        ours.setblocking(False)
+        self._connection = ours
+        out_read, out_write = os.pipe2(os.O_CLOEXEC)
+        error_read, error_write = os.pipe2(os.O_CLOEXEC)
+        os.set_blocking(out_read, False)
+        os.set_blocking(error_read, False)
+        self._printed = (Printed(out_read, logs[0], self.last_lines), Printed(error_read, logs[1], self.last_lines))
+        self._theirs = [theirs.detach(), out_write, error_write]
+        self._on_reports: Callable[[SlotProcess, list[tuple[Any, ...]]], None] = lambda slot, envelopes: None
+
+    def descriptors(self) -> list[int]:
+        """What the forked slot needs: socket, page, stdout, stderr."""
+        return [self._theirs[0], self.page.fd, *self._theirs[1:]]
+
+    def release_descriptors(self) -> None:
+        """After they were handed over: only the slot may keep its ends, else we would not see them close."""
+        for fd in self._theirs:
+            os.close(fd)
+        self._theirs = []
+
+    def watch(self, on_reports: Callable[[SlotProcess, list[tuple[Any, ...]]], None]) -> None:
+        self._on_reports = on_reports
+        self._loop.add_reader(self._connection.fileno(), self._read)
+        for printed in self._printed:
+            self._loop.add_reader(printed.fd, lambda printed=printed: self._read_printed(printed))
+
+    # ---- to the slot ----
+
+    def run(self, stage: Stage, tasks: list[Task]) -> None:
+        """Send tasks of one stage (and first the stage itself, if the slot has not had it)."""
+        if self not in stage.holders:
+            import pickle
+
+            stage.holders.add(self)
+            if stage.pickled is None:
+                stage.pickled = pickle.dumps(stage.description, 5)
+            self._send(pack((ADD_STAGE, stage.number, stage.pickled)))
+        for task in tasks:
+            self._sent += 1
+            task.sequence = self._sent
+            task.slot = self
+            self.held[task.task_id] = task
+        self._send(pack((RUN, stage.number, [(task.task_id, task.partition, task.attempt, task.split) for task in tasks])))
+
+    def forget(self, stage: Stage) -> None:
+        self._send(pack((FORGET, stage.number)))
+
+    def recall(self) -> None:
+        """Ask for all that it holds and has not begun; what was begun is known RECALL_SETTLE_S later (`unbegun`)."""
+        self.recalling = True
+        self.page.words[RECALLED] = self._sent
+
+    def take_back(self, task: Task) -> None:
+        """It does not hold this task any more."""
+        del self.held[task.task_id]
+        task.sequence = 0
+        task.slot = None
+
+    def unbegun(self) -> list[Task]:
+        started: int = self.page.words[STARTED]
+        return [task for task in self.held.values() if task.sequence > started]
+
+    def running(self) -> Task | None:
+        """The task that the slot is in, or was in when it died."""
+        return self.held.get(self.page.words[RUNNING])
+
+    def running_since(self) -> float:
+        """Unix seconds."""
+        started_at: float = self.page.times[STARTED_AT]
+        return started_at
+
+    # ---- from the slot ----
+
+    def read_reports(self) -> list[tuple[Any, ...]] | None:
+        """Envelopes that have come; None at the end of the stream."""
+        try:
+            data = self._connection.recv(_RECEIVE)
+        except BlockingIOError:
+            return []
+        except OSError:
+            return None
+        return self._unpacker.feed(data) if data else None
+
+    def finish_output(self) -> None:
+        """Take everything printed so far."""
+        for printed in self._printed:
+            printed.read(until_empty=True)
+            printed.end_line()
+
+    def disconnect(self) -> None:
+        """Stop listening to the socket; the rest stays for the certificate."""
+        if self.connected:
+            self.connected = False
+            fd = self._connection.fileno()
+            self._loop.remove_reader(fd)
+            if self._unsent:
+                self._loop.remove_writer(fd)
+                self._unsent.clear()
+            self._connection.close()
+
+    def close(self) -> None:
+        """Free everything of this incarnation."""
+        self.disconnect()
+        self.release_descriptors()
+        for printed in self._printed:
+            self._loop.remove_reader(printed.fd)
+            printed.close()
+        self.page.close()
+        self.closed = True
+
+    def _read(self) -> None:
+        if not self.connected:
+            return  # Closed by an earlier callback of the same round.
+        envelopes = self.read_reports()
+        if envelopes is None:
+            self._on_reports(self, [])
+        elif envelopes:
+            self._on_reports(self, envelopes)
+
+    def _read_printed(self, printed: Printed) -> None:
+        if not self.closed and not printed.read():
+            self._loop.remove_reader(printed.fd)
+
+    def _send(self, data: bytes) -> None:
+        if not self.connected:
+            return
+        if not self._unsent:
+            try:
+                sent = self._connection.send(data)
+            except BlockingIOError:
+                sent = 0
+            except OSError:
+                return  # The stream's end comes to the reader.
+            if sent == len(data):
+                return
+            self._loop.add_writer(self._connection.fileno(), self._write)
+            self._unsent.append(memoryview(data)[sent:])
+        else:
+            self._unsent.append(memoryview(data))
+
+    def _write(self) -> None:
+        try:
+            while self._unsent:
+                sent = self._connection.send(self._unsent[0])
+                if sent == len(self._unsent[0]):
+                    self._unsent.popleft()
+                else:
+                    self._unsent[0] = self._unsent[0][sent:]
+        except BlockingIOError:
+            return
+        except OSError:
+            self._unsent.clear()
+        self._loop.remove_writer(self._connection.fileno())
+
+
+def in_order(tasks: Iterable[Task]) -> list[Task]:
+    """As they were sent."""
+    return sorted(tasks, key=lambda task: task.sequence)
