@@ -1,0 +1,216 @@
+"""The driver interface over gRPC: plans go to a `driver serve` daemon, results come back."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import logging
+import os
+import queue
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from quiver.plan.model import PlannedJob
+from quiver.serve.outcome import to_exception
+from quiver.serve.plans import to_message
+from quiver.serve.sessions import SessionLost
+from quiver_proto import versions
+from quiver_proto.auth import TlsFiles, find_secret
+from quiver_proto.cluster import Hello
+from quiver_proto.errors import ContextStopped, DriverUnreachable, QuiverError
+from quiver_proto.ids import JobId, ShuffleId
+from quiver_proto.rpc import Client
+from quiver_proto.services import DriverService
+from quiver_proto.sessions import (
+    ANY_JOB,
+    CancelJobs,
+    CloseSession,
+    ExecutePlan,
+    OpenSession,
+    PlanEvent,
+    PlanFailed,
+    PlanProgress,
+    PlanResults,
+    PlanSucceeded,
+    PlanWaiting,
+    ReleaseShuffle,
+    SessionHeartbeat,
+)
+
+if TYPE_CHECKING:
+    from quiver.runner.launch import Settings
+
+log = logging.getLogger("quiver.driver")
+
+CONNECT_TIMEOUT_S = 5.0
+RECONNECT_LIMIT_S = 30.0
+"""A job whose connection broke is asked for again for this long; the driver runs it once however often it is asked."""
+RECONNECT_PAUSE_S = 0.5
+
+
+class RemoteDriver:
+    """Implements quiver.plan.model.Driver. Raises DriverUnreachable, AuthenticationFailed, IncompatibleVersions when made."""
+
+    def __init__(self, address: str, app_name: str, conf: Settings) -> None:
+        from quiver.runner.launch import console_progress
+
+        self.address = address
+        self._stopped = threading.Event()
+        self._session_id = f"session-{secrets.token_hex(8)}"
+        ca = conf.get("quiver.tls.ca") or os.environ.get("QUIVER_TLS_CA") or ""
+        self._client = Client(address, "driver", find_secret(conf.get("quiver.secret.file") or ""), TlsFiles("", "", ca) if ca else None)
+        self._progress = console_progress(conf)
+        mine = versions.local_versions()
+        try:
+            self._client.wait_until_reachable(CONNECT_TIMEOUT_S)
+            hello = self._client.call(DriverService.HANDSHAKE, Hello("client", app_name, mine))
+            versions.check(f"the driver at {address}", mine, hello.versions)
+            opened = self._client.call(
+                DriverService.OPEN_SESSION,
+                OpenSession(self._session_id, app_name, getpass.getuser(), socket.gethostname(), os.getpid(), mine, _without_secrets(conf)),
+            )
+        except BaseException:
+            self._client.close()
+            raise
+        self.application_id: str = opened.application_id
+        self.default_parallelism = opened.default_parallelism
+        self.ui_url: str | None = opened.ui_url or None
+        self.id_base = opened.id_base
+        self.started_at = opened.started_at
+        self._released: queue.SimpleQueue[ShuffleId | None] = queue.SimpleQueue()
+        self._threads = [
+            threading.Thread(target=self._beat, args=(opened.heartbeat_interval_s,), name="quiver-session", daemon=True),
+            threading.Thread(target=self._release, name="quiver-release", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def run(self, job: PlannedJob) -> Sequence[bytes]:
+        """See quiver.plan.model.Driver.run."""
+        if self._stopped.is_set():
+            raise ContextStopped(str(job.call_site))
+        plan = to_message(self._session_id, job)
+        try:
+            outcome = self._outcome(plan)
+        except KeyboardInterrupt:
+            self.cancel(job.job_id, "interrupted")
+            raise
+        if isinstance(outcome, PlanFailed):
+            raise to_exception(outcome)
+        return outcome
+
+    def cancel(self, job_id: JobId, reason: str) -> None:
+        self._cancel(CancelJobs(self._session_id, job_id, "", reason))
+
+    def cancel_group(self, group: str, reason: str) -> None:
+        self._cancel(CancelJobs(self._session_id, ANY_JOB, group, reason))
+
+    def release_shuffle(self, shuffle_id: ShuffleId) -> None:
+        # Called from the collector: the call itself is made by a thread of its own.
+        self._released.put(shuffle_id)
+
+    def stop(self) -> None:
+        if self._stopped.is_set():
+            return
+        self._stopped.set()
+        self._released.put(None)
+        with contextlib.suppress(QuiverError):
+            self._client.call(DriverService.CLOSE_SESSION, CloseSession(self._session_id), timeout_s=5.0)
+        self._client.close()
+
+    def _outcome(self, plan: ExecutePlan) -> PlanFailed | list[bytes]:
+        give_up: float | None = None
+        while True:
+            frames: list[bytes] = []
+            try:
+                for event in self._events(plan):
+                    give_up = None
+                    match event:
+                        case PlanResults():
+                            frames.extend(event.frames)
+                        case PlanFailed():
+                            return event
+                        case PlanSucceeded():
+                            return frames
+                raise DriverUnreachable(self.address, "the stream ended before the job did")
+            except (QuiverError, ValueError) as error:
+                if self._stopped.is_set():
+                    # Our own channel was closed under the call.
+                    raise ContextStopped(str(plan.call_site)) from None
+                if not isinstance(error, DriverUnreachable):
+                    raise
+                now = time.monotonic()
+                give_up = give_up if give_up is not None else now + RECONNECT_LIMIT_S
+                if now >= give_up:
+                    raise
+                log.warning("the connection to the driver at %s broke; asking for job %d again", self.address, plan.job_id)
+                self._stopped.wait(RECONNECT_PAUSE_S)
+
+    def _events(self, plan: ExecutePlan) -> Iterator[PlanResults | PlanFailed | PlanSucceeded]:
+        """What decides the job; its progress is shown on the way."""
+        running: dict[int, PlanProgress] = {}
+        stream = self._client.stream(DriverService.EXECUTE_PLAN, plan)
+        try:
+            for message in stream:
+                match _body(message):
+                    case PlanProgress() as stage:
+                        running[stage.stage_id] = stage
+                        self._draw(running)
+                    case PlanWaiting() as waiting:
+                        if waiting.reason:
+                            log.warning("job %d waits: %s", plan.job_id, waiting.reason)
+                    case decisive:
+                        yield decisive
+        finally:
+            stream.cancel()
+            if self._progress is not None and running:
+                self._progress.clear()
+
+    def _draw(self, running: dict[int, PlanProgress]) -> None:
+        if self._progress is None:
+            return
+        from quiver.progress import StageProgress
+
+        stages = [
+            StageProgress(stage.stage_id, stage.name, stage.done, stage.running, stage.failed, stage.width)
+            for stage in running.values()
+            if stage.done < stage.width
+        ]
+        self._progress.update(stages)
+
+    def _cancel(self, request: CancelJobs) -> None:
+        if self._stopped.is_set():
+            return
+        try:
+            self._client.call(DriverService.CANCEL_JOBS, request)
+        except QuiverError as error:
+            log.warning("the driver could not be told to cancel: %s", error)
+
+    def _beat(self, interval_s: float) -> None:
+        while not self._stopped.wait(interval_s):
+            try:
+                known = self._client.call(DriverService.SESSION_HEARTBEAT, SessionHeartbeat(self._session_id)).known
+            except (QuiverError, ValueError):
+                # Not reachable for now, or our channel has just been closed; a running job says so to the user.
+                continue
+            if not known:
+                log.warning("%s", SessionLost(self.address))
+                return
+
+    def _release(self) -> None:
+        while (shuffle_id := self._released.get()) is not None:
+            # What can't be told now goes with the session.
+            with contextlib.suppress(QuiverError, ValueError):
+                self._client.call(DriverService.RELEASE_SHUFFLE, ReleaseShuffle(self._session_id, shuffle_id))
+
+
+def _body(message: PlanEvent) -> PlanProgress | PlanWaiting | PlanResults | PlanSucceeded | PlanFailed:
+    return message.event
+
+
+def _without_secrets(conf: Settings) -> dict[str, str]:
+    return {key: value for key, value in conf.getAll() if not any(word in key.lower() for word in ("secret", "token", "password"))}

@@ -1,0 +1,262 @@
+"""What `driver serve` does with its clients' calls: sessions and their jobs over one driver. Knows nothing of gRPC."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from quiver.plan.model import PlannedJob
+from quiver.serve.outcome import failed, pieces
+from quiver.serve.plans import from_message
+from quiver.serve.sessions import Session, SessionTable
+from quiver_proto.cluster import Ack, HeartbeatReply
+from quiver_proto.errors import QuiverError, ResourcesUnavailable
+from quiver_proto.ids import ApplicationId, JobId, ShuffleId
+from quiver_proto.sessions import (
+    ANY_JOB,
+    CancelJobs,
+    CloseSession,
+    ExecutePlan,
+    OpenSession,
+    PlanEvent,
+    PlanFailed,
+    PlanProgress,
+    PlanSucceeded,
+    PlanWaiting,
+    ReleaseShuffle,
+    SessionHeartbeat,
+    SessionOpened,
+)
+
+log = logging.getLogger("quiver.serve")
+
+MOST_JOBS = 400
+"""Jobs at once over all sessions: each holds a thread of the server."""
+LOOK_INTERVAL_S = 0.25
+LISTENER_GRACE_S = 30.0
+"""A running job to which no client listens is cancelled after this."""
+KEEP_OUTCOME_S = 60.0
+"""A delivered outcome is kept this long, for a client whose connection broke at the last moment."""
+SMALL_OUTCOME_BYTES = 1 << 20
+"""A larger one goes when it has been delivered."""
+
+
+class HostedDriver(Protocol):
+    """The driver that does the work: quiver.runner.inprocess.InProcessDriver."""
+
+    application_id: str
+    default_parallelism: int
+    ui_url: str | None
+    started_at: float
+
+    def execute(self, job: PlannedJob) -> Sequence[bytes]: ...
+
+    def cancel(self, job_id: JobId, reason: str) -> None: ...
+
+    def release_shuffle(self, shuffle_id: ShuffleId) -> None: ...
+
+
+Look = Callable[[PlannedJob], tuple[Sequence[PlanProgress], str]]
+"""A running job's running stages, and why it waits ("" when it does not)."""
+
+
+class HostedJob:
+    """One job of one session. `done` is set once, after `frames` or `failure`."""
+
+    def __init__(self, job: PlannedJob, now: float) -> None:
+        self.job = job
+        self.done = threading.Event()
+        self.frames: Sequence[bytes] = ()
+        self.failure: PlanFailed | None = None
+        self.listeners = 0
+        self.unheard_since = now
+        self.delivered_at: float | None = None
+
+    def run(self, execute: Callable[[PlannedJob], Sequence[bytes]]) -> None:
+        try:
+            self.frames = execute(self.job)
+        except BaseException as error:
+            if not isinstance(error, Exception):
+                log.exception("job %d ended strangely", self.job.job_id)
+            self.failure = failed(error)
+        self.done.set()
+
+
+class SessionHost:
+    """Thread-safe: every method may be called by any thread, and twice. `clock` is monotonic seconds; `sweep` is to be called regularly."""
+
+    def __init__(
+        self,
+        driver: HostedDriver,
+        look: Look,
+        clock: Callable[[], float],
+        address: str,
+        conf: Mapping[str, str],
+        session_timeout_s: float,
+        heartbeat_interval_s: float,
+    ) -> None:
+        self._driver = driver
+        self._look = look
+        self._clock = clock
+        self._address = address
+        self._conf = dict(conf)
+        self._heartbeat_interval_s = heartbeat_interval_s
+        self._sessions = SessionTable(session_timeout_s)
+        self._jobs: dict[tuple[str, JobId], HostedJob] = {}
+        self._lock = threading.Lock()
+
+    @property
+    def sessions(self) -> int:
+        with self._lock:
+            return len(self._sessions)
+
+    def open(self, request: OpenSession) -> SessionOpened:
+        with self._lock:
+            known = len(self._sessions)
+            session = self._sessions.open(request.session_id, request.name, request.user, self._clock())
+            if len(self._sessions) > known:
+                log.info("session %s (%s of %s on %s) opened", request.session_id, request.name, request.user, request.host)
+        driver = self._driver
+        return SessionOpened(
+            application_id=ApplicationId(driver.application_id),
+            default_parallelism=driver.default_parallelism,
+            ui_url=driver.ui_url or "",
+            id_base=session.id_base,
+            started_at=driver.started_at,
+            conf=self._conf,
+            heartbeat_interval_s=self._heartbeat_interval_s,
+        )
+
+    def beat(self, request: SessionHeartbeat) -> HeartbeatReply:
+        with self._lock:
+            return HeartbeatReply(self._sessions.beat(request.session_id, self._clock()))
+
+    def close(self, request: CloseSession) -> Ack:
+        with self._lock:
+            session = self._sessions.close(request.session_id)
+        if session is None:
+            return Ack(False, "no such session")
+        self._abandon(session, "its client has closed the session")
+        return Ack()
+
+    def cancel(self, request: CancelJobs) -> Ack:
+        with self._lock:
+            session = self._sessions.get(request.session_id, self._address)
+            running = [self._jobs[session.session_id, number].job for number in session.jobs]
+        wanted = [job for job in running if _concerns(request, job)]
+        for job in wanted:
+            self._driver.cancel(job.job_id, request.reason or "cancelled by its client")
+        return Ack(bool(wanted), "" if wanted else "no such job runs")
+
+    def release(self, request: ReleaseShuffle) -> Ack:
+        with self._lock:
+            session = self._sessions.get(request.session_id, self._address)
+            if request.shuffle_id not in session.shuffles:
+                return Ack(False, "no such shuffle")
+            session.shuffles.discard(request.shuffle_id)
+        self._driver.release_shuffle(request.shuffle_id)
+        return Ack()
+
+    def execute(self, plan: ExecutePlan) -> Iterator[PlanEvent]:
+        """The job's progress, then its outcome. Asked for again, the job goes on and this caller sees its outcome too."""
+        hosted = self._listen(plan)
+        try:
+            yield from self._follow(hosted)
+            if hosted.failure is not None:
+                yield PlanEvent(hosted.failure)
+            else:
+                yield from (PlanEvent(piece) for piece in pieces(hosted.frames))
+                yield PlanEvent(PlanSucceeded(len(hosted.frames)))
+            hosted.delivered_at = self._clock()
+        finally:
+            with self._lock:
+                hosted.listeners -= 1
+                hosted.unheard_since = self._clock()
+
+    def sweep(self) -> None:
+        """Let go of what nobody needs: sessions that went silent, jobs without listeners, outcomes that were delivered."""
+        now = self._clock()
+        with self._lock:
+            unheard = [
+                hosted.job.job_id
+                for hosted in self._jobs.values()
+                if not hosted.done.is_set() and not hosted.listeners and now - hosted.unheard_since > LISTENER_GRACE_S
+            ]
+            for key in [key for key, hosted in self._jobs.items() if _may_forget(hosted, now)]:
+                self._forget(key)
+            late = self._sessions.expire(now)
+        for session in late:
+            self._abandon(session, f"nothing was heard from its client for {self._sessions.timeout_s:.0f} s")
+        for job_id in unheard:
+            self._driver.cancel(job_id, "its client is gone")
+
+    def _listen(self, plan: ExecutePlan) -> HostedJob:
+        key = (plan.session_id, plan.job_id)
+        with self._lock:
+            session = self._sessions.get(plan.session_id, self._address)
+            hosted = self._jobs.get(key)
+            if hosted is not None:
+                hosted.listeners += 1
+                return hosted
+            if plan.job_id in session.answered:
+                raise QuiverError(f"the result of job {plan.job_id} was delivered before and is no longer held. Call the action again.")
+            self._check_ids(session, plan)
+            if sum(not each.done.is_set() for each in self._jobs.values()) >= MOST_JOBS:
+                raise ResourcesUnavailable("another job", f"{MOST_JOBS} run on this driver", "Wait for some to end.")
+            hosted = self._jobs[key] = HostedJob(from_message(plan), self._clock())
+            hosted.listeners = 1
+            session.jobs.add(plan.job_id)
+            session.shuffles.update(stage.shuffle_id for stage in plan.stages if stage.shuffle_id >= 0)
+        threading.Thread(target=hosted.run, args=(self._driver.execute,), name=f"job-{plan.job_id}", daemon=True).start()
+        return hosted
+
+    def _check_ids(self, session: Session, plan: ExecutePlan) -> None:
+        # A client that numbers wrongly would read or end another client's work.
+        shuffles = [stage.shuffle_id for stage in plan.stages if stage.shuffle_id >= 0]
+        numbers = [plan.job_id, *(stage.stage_id for stage in plan.stages), *shuffles, *(r for stage in plan.stages for r in stage.reads)]
+        if not all(self._sessions.owns(session, number) for number in numbers):
+            raise QuiverError(f"job {plan.job_id} has ids outside the session's range; this is a fault of the client, please report it")
+
+    def _follow(self, hosted: HostedJob) -> Iterator[PlanEvent]:
+        shown: dict[int, PlanProgress] = {}
+        told = ""
+        while not hosted.done.wait(LOOK_INTERVAL_S):
+            stages, waiting = self._look(hosted.job)
+            for stage in stages:
+                if shown.get(stage.stage_id) != stage:
+                    shown[stage.stage_id] = stage
+                    yield PlanEvent(stage)
+            if waiting != told:
+                told = waiting
+                yield PlanEvent(PlanWaiting(waiting))
+
+    def _abandon(self, session: Session, reason: str) -> None:
+        log.info("session %s is over: %s", session.session_id, reason)
+        with self._lock:
+            running = [number for number in session.jobs if not self._jobs[session.session_id, number].done.is_set()]
+            for number in list(session.jobs):
+                del self._jobs[session.session_id, number]
+        for number in running:
+            self._driver.cancel(number, reason)
+        for shuffle_id in session.shuffles:
+            self._driver.release_shuffle(shuffle_id)
+
+    def _forget(self, key: tuple[str, JobId]) -> None:
+        session = self._sessions.get(key[0], self._address)
+        del self._jobs[key]
+        session.jobs.discard(key[1])
+        session.answered.add(key[1])
+
+
+def _concerns(request: CancelJobs, job: PlannedJob) -> bool:
+    if request.job_id != ANY_JOB:
+        return request.job_id == job.job_id
+    return not request.group or job.properties.get("spark.jobGroup.id") == request.group
+
+
+def _may_forget(hosted: HostedJob, now: float) -> bool:
+    if hosted.delivered_at is None or hosted.listeners:
+        return False
+    return now - hosted.delivered_at > KEEP_OUTCOME_S or sum(map(len, hosted.frames)) > SMALL_OUTCOME_BYTES
