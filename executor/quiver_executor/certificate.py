@@ -103,7 +103,7 @@ def advice(death: Death) -> str:
 
 
 def users_frame(stack: str) -> str:
-    """`f at /home/me/app.py:12` for the innermost frame of a faulthandler stack that is neither Python's, an installed library's nor ours."""
+    """`f at /home/me/app.py:12`: the innermost frame of a faulthandler stack that is neither Python's, an installed library's nor ours."""
     for frame in _FRAME.finditer(stack):
         file = frame["file"]
         if not file.startswith("<") and not file.startswith(_not_users()):
@@ -125,43 +125,3 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
-
-
-@dataclass(frozen=True, slots=True)
-class OomCounter:
-    """Where the kernel counts the processes it killed for memory. `scope` completes the sentence 'killed n processes ...'."""
-
-    path: str
-    scope: str
-
-    def read(self) -> int:
-        """The counter now; 0 when it can't be read."""
-        try:
-            with open(self.path) as file:
-                for line in file:
-                    name, _, value = line.partition(" ")
-                    if name == "oom_kill":
-                        return int(value)
-        except (OSError, ValueError):
-            pass
-        return 0
-
-
-def find_oom_counter() -> OomCounter:
-    """Our own cgroup's (version 2 or 1) if it is readable, else the machine's."""
-    try:
-        with open("/proc/self/cgroup") as file:
-            rows = [line.rstrip("\n").split(":", 2) for line in file]
-    except OSError:
-        rows = []
-    for _, controllers, path in rows:
-        for below in (path, "/"):
-            if "memory" in controllers.split(","):
-                counter = os.path.join("/sys/fs/cgroup/memory", below.lstrip("/"), "memory.oom_control")
-            elif not controllers:
-                counter = os.path.join("/sys/fs/cgroup", below.lstrip("/"), "memory.events")
-            else:
-                continue
-            if os.access(counter, os.R_OK):
-                return OomCounter(counter, "in this executor's cgroup")
-    return OomCounter("/proc/vmstat", "on this machine")

@@ -40,8 +40,8 @@ class Page:
         self.fd = fd
         self._map = mmap.mmap(fd, SIZE)
         self._view = memoryview(self._map)
-        self.words: memoryview = self._view[:2048].cast("q")
-        self.times: memoryview = self._view[2048:].cast("d")
+        self.words: memoryview[int] = self._view[:2048].cast("q")
+        self.times: memoryview[float] = self._view[2048:].cast("d")
 
     @classmethod
     def create(cls) -> Page:

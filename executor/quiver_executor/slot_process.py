@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pickle
 import socket
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from quiver_executor.envelopes import ADD_STAGE, FORGET, RUN, Unpacker, pack
@@ -16,6 +18,9 @@ from quiver_proto.messages import AddStage
 
 _RECEIVE = 256 << 10
 _BUFFER = 1 << 20
+
+
+Watcher = Callable[["SlotProcess", list[tuple[Any, ...]] | None], None]
 
 
 class Stage:
@@ -29,6 +34,12 @@ class Stage:
         self.pickled: bytes | None = None
         self.mean_s: float | None = None
         self.holders: set[SlotProcess] = set()
+
+    def forget(self) -> None:
+        """Slots drop it; one that has to run a task of it once more is told it again."""
+        for slot in self.holders:
+            slot.forget(self)
+        self.holders.clear()
 
 
 class Task:
@@ -51,7 +62,7 @@ class Task:
 class SlotProcess:
     """One incarnation of a slot, from the request for its fork to its end.
 
-    `on_reports` gets the slot's envelopes as they come (an empty list: its stream has ended).
+    Its watcher gets the slot's envelopes as they come, None when its stream has ended.
     """
 
     def __init__(self, loop: Loop, serial: int, slot: int, logs: tuple[LogFile, LogFile], strikes: int) -> None:
@@ -88,7 +99,7 @@ class SlotProcess:
         os.set_blocking(error_read, False)
         self._printed = (Printed(out_read, logs[0], self.last_lines), Printed(error_read, logs[1], self.last_lines))
         self._theirs = [theirs.detach(), out_write, error_write]
-        self._on_reports: Callable[[SlotProcess, list[tuple[Any, ...]]], None] = lambda slot, envelopes: None
+        self._watcher: Watcher | None = None
 
     def descriptors(self) -> list[int]:
         """What the forked slot needs: socket, page, stdout, stderr."""
@@ -100,19 +111,17 @@ class SlotProcess:
             os.close(fd)
         self._theirs = []
 
-    def watch(self, on_reports: Callable[[SlotProcess, list[tuple[Any, ...]]], None]) -> None:
-        self._on_reports = on_reports
+    def watch(self, watcher: Watcher) -> None:
+        self._watcher = watcher
         self._loop.add_reader(self._connection.fileno(), self._read)
         for printed in self._printed:
-            self._loop.add_reader(printed.fd, lambda printed=printed: self._read_printed(printed))
+            self._loop.add_reader(printed.fd, partial(self._read_printed, printed))
 
     # ---- to the slot ----
 
     def run(self, stage: Stage, tasks: list[Task]) -> None:
         """Send tasks of one stage (and first the stage itself, if the slot has not had it)."""
         if self not in stage.holders:
-            import pickle
-
             stage.holders.add(self)
             if stage.pickled is None:
                 stage.pickled = pickle.dumps(stage.description, 5)
@@ -146,6 +155,11 @@ class SlotProcess:
         """The task that the slot is in, or was in when it died."""
         return self.held.get(self.page.words[RUNNING])
 
+    def last_begun(self) -> Task | None:
+        """The task it began last, if its end was not reported: it may have killed its slot just after it ended."""
+        started = self.page.words[STARTED]
+        return next((task for task in self.held.values() if task.sequence == started), None)
+
     def running_since(self) -> float:
         """Unix seconds."""
         started_at: float = self.page.times[STARTED_AT]
@@ -153,15 +167,15 @@ class SlotProcess:
 
     # ---- from the slot ----
 
-    def read_reports(self) -> list[tuple[Any, ...]] | None:
-        """Envelopes that have come; None at the end of the stream."""
-        try:
-            data = self._connection.recv(_RECEIVE)
-        except BlockingIOError:
-            return []
-        except OSError:
-            return None
-        return self._unpacker.feed(data) if data else None
+    def takes_tasks(self) -> bool:
+        return self.ready and self.connected and not self.recalling and not self.killed and not self.kill_reasons
+
+    def last_reports(self) -> list[tuple[Any, ...]]:
+        """All that a dead slot has left in its socket."""
+        envelopes: list[tuple[Any, ...]] = []
+        while self.connected and (data := self._receive()):
+            envelopes += self._unpacker.feed(data)
+        return envelopes
 
     def finish_output(self) -> None:
         """Take everything printed so far."""
@@ -190,14 +204,25 @@ class SlotProcess:
         self.page.close()
         self.closed = True
 
+    def _receive(self) -> bytes | None:
+        """b"" at the end of the stream, None when nothing is there."""
+        try:
+            return self._connection.recv(_RECEIVE)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
     def _read(self) -> None:
-        if not self.connected:
+        if not self.connected or self._watcher is None:
             return  # Closed by an earlier callback of the same round.
-        envelopes = self.read_reports()
-        if envelopes is None:
-            self._on_reports(self, [])
-        elif envelopes:
-            self._on_reports(self, envelopes)
+        data = self._receive()
+        if data is None:
+            return
+        if not data:
+            self._watcher(self, None)
+        elif envelopes := self._unpacker.feed(data):
+            self._watcher(self, envelopes)
 
     def _read_printed(self, printed: Printed) -> None:
         if not self.closed and not printed.read():

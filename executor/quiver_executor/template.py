@@ -221,6 +221,12 @@ def main() -> None:
         if kernel.threads() != 1:
             os.execv(sys.executable, [sys.executable, "-P", "-m", "quiver_executor.template", str(parent), body, "--bare"])
     os.set_inheritable(CONTROL, False)
+    for fd in map(int, os.listdir("/proc/self/fd")):
+        if fd > CONTROL:
+            try:
+                os.close(fd)  # The user's program may have made some inheritable: not for us, and not for slots.
+            except OSError:
+                pass  # The listing's own.
     control = socket.socket(fileno=CONTROL)
     packet = control.recv(PACKET_LIMIT)
     if not packet:

@@ -39,6 +39,7 @@ class TemplateProcess:
         self._on_message = on_message
         self._unsent: deque[tuple[bytes, list[int]]] = deque()
         self.last_lines = last_lines()
+        self.up = False
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         read, write = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(read, False)
@@ -72,6 +73,11 @@ class TemplateProcess:
     def kill(self, serial: int) -> None:
         """Ask for a slot's end, with all its descendants. No effect when it has ended."""
         self._send(marshal.dumps((KILL, serial)), [])
+
+    def kill_itself(self) -> None:
+        """SIGKILL the template; `on_message(None)` follows. No effect after `close`."""
+        if self._control.fileno() >= 0:
+            os.kill(self.pid, signal.SIGKILL)
 
     def finish_output(self) -> None:
         self._printed.read(until_empty=True)
@@ -109,6 +115,7 @@ class TemplateProcess:
             if not packet:
                 self._on_message(None)
                 return
+            self.up = True
             self._on_message(marshal.loads(packet))
 
     def _read_printed(self) -> None:

@@ -1,0 +1,30 @@
+"""What the supervisor needs to know of its executor."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorConfig:
+    """What an executor is. `blocks_dir` is the node's directory for this application's blocks (`quota_bytes` bounds it, 0 does not);
+    `python_path` is appended to the slots' sys.path; `token` opens other nodes' block servers, `block_server` is this node's own
+    address ("" in local mode); `echo_output` copies what tasks print to this process's own streams too.
+    """
+
+    application_id: str
+    executor_id: str
+    node_id: str
+    cores: int
+    memory_bytes: int
+    blocks_dir: str
+    log_dir: str
+    python_path: tuple[str, ...]
+    working_dir: str | None
+    hash_seed: int
+    block_server: str
+    token: str
+    echo_output: bool
+    tls_ca: str = ""
+    threads_per_slot: int = 1
+    quota_bytes: int = 0
