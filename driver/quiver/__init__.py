@@ -1,1 +1,69 @@
-"""Quiver: what users import."""
+"""Quiver: datasets, tasks and a cluster in Python. What users import."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from quiver_proto import __version__
+from quiver_proto.errors import (
+    ConfigurationError,
+    ConnectionFailed,
+    ContextStopped,
+    DataError,
+    JobCancelled,
+    JobFailed,
+    QuiverError,
+    UnpicklableClosure,
+)
+
+if TYPE_CHECKING:
+    from quiver.conf import Conf
+    from quiver.conf import Conf as SparkConf
+    from quiver.context import Context
+    from quiver.context import Context as SparkContext
+    from quiver.rdd import RDD
+    from quiver_proto.functions import ResultIterable
+    from quiver_proto.statistics import StatCounter
+
+# Looked up on first use: `import quiver` alone costs a few milliseconds.
+_LAZY = {
+    "Conf": ("quiver.conf", "Conf"),
+    "SparkConf": ("quiver.conf", "Conf"),
+    "Context": ("quiver.context", "Context"),
+    "SparkContext": ("quiver.context", "Context"),
+    "RDD": ("quiver.rdd", "RDD"),
+    "ResultIterable": ("quiver_proto.functions", "ResultIterable"),
+    "StatCounter": ("quiver_proto.statistics", "StatCounter"),
+}
+
+__all__ = [
+    "RDD",
+    "Conf",
+    "ConfigurationError",
+    "ConnectionFailed",
+    "Context",
+    "ContextStopped",
+    "DataError",
+    "JobCancelled",
+    "JobFailed",
+    "QuiverError",
+    "ResultIterable",
+    "SparkConf",
+    "SparkContext",
+    "StatCounter",
+    "UnpicklableClosure",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        module, attribute = _LAZY[name]
+        value = globals()[name] = getattr(importlib.import_module(module), attribute)
+        return value
+    raise AttributeError(f"module 'quiver' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,238 @@
+"""Configuration: the table of keys, and `Conf`, which holds the values that a program, its submitter and the environment gave."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import logging
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import overload
+
+from quiver_proto.errors import BadSetting
+from quiver_proto.units import parse_memory
+
+log = logging.getLogger("quiver.conf")
+
+MASTER, APP_NAME = "spark.master", "spark.app.name"
+_DURATION = re.compile(r"\s*\d+(\.\d+)?\s*(ms|s|m|min|h)?\s*", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One setting: `kind` is text, count, memory, duration or flag; `default` as it would be written ("" is: none)."""
+
+    name: str
+    kind: str
+    default: str
+    meaning: str
+    aliases: tuple[str, ...] = ()
+
+
+KEYS: tuple[Key, ...] = (
+    Key(MASTER, "text", "local[*]", "Where the application runs: inline, local[N], local-cluster[n,c,m], quiver://host:port, quiver-driver://…"),
+    Key(APP_NAME, "text", "", "The name shown on pages and in logs."),
+    Key("spark.default.parallelism", "count", "", "Partitions of parallelize and of shuffles where the program names no number."),
+    Key("spark.executor.memory", "memory", "1g", "Memory of one executor."),
+    Key("spark.executor.cores", "count", "", "Cores of one executor; all of a node's by default."),
+    Key("spark.executor.instances", "count", "", "How many executors to ask for."),
+    Key("spark.cores.max", "count", "", "Cores that the application may have in all."),
+    Key("spark.driver.memory", "memory", "", "Memory that the driver's process may use; advice only."),
+    Key("spark.task.cpus", "count", "1", "Cores that one task claims."),
+    Key("spark.task.maxFailures", "count", "4", "Attempts at one task before its job fails."),
+    Key("spark.stage.maxConsecutiveAttempts", "count", "4", "Attempts at one stage whose inputs are lost again and again."),
+    Key("spark.locality.wait", "duration", "3s", "How long a task waits for a slot near its data."),
+    Key("quiver.job.noProgressLimit", "duration", "120s", "A job that can start nothing for this long fails with the reason."),
+    Key("quiver.driver.maxResultSize", "memory", "1g", "Bytes that one job's results may have.", ("spark.driver.maxResultSize",)),
+    Key("quiver.local.dir", "text", "", "Folder for shuffle files and spills; several, separated by commas.", ("spark.local.dir",)),
+    Key("quiver.local.quota", "memory", "", "Bytes that the application's blocks may take on one node; no limit by default."),
+    Key("quiver.eventLog.dir", "text", "~/.quiver/events", "Folder of the event log.", ("spark.eventLog.dir",)),
+    Key("spark.eventLog.enabled", "flag", "true", "The event log is always written: the UI reads it."),
+    Key("quiver.secret.file", "text", "", "File that holds the cluster's secret."),
+    Key("quiver.driver.host", "text", "127.0.0.1", "Address that executors reach the driver at.", ("spark.driver.host",)),
+    Key("quiver.driver.port", "number", "0", "Port that executors reach the driver at; 0 takes any free one.", ("spark.driver.port",)),
+    Key("spark.ui.enabled", "flag", "true", "Serve the UI."),
+    Key("spark.ui.port", "number", "4040", "The UI's port; the next free one where it is taken, 0 for any."),
+    Key("spark.ui.showConsoleProgress", "flag", "true", "Draw progress bars on a terminal."),
+    Key("spark.submit.pyFiles", "text", "", "Python files and archives that tasks can import, separated by commas."),
+    Key("spark.files", "text", "", "Files that tasks can open, separated by commas."),
+    Key("spark.scheduler.pool", "text", "default", "The pool that jobs go to."),
+)  # fmt: skip
+
+_BY_NAME = {name: key for key in KEYS for name in (key.name, *key.aliases)}
+_BY_VARIABLE = {"QUIVER_CONF_" + re.sub(r"[^A-Z0-9]", "_", name.upper()): name for name in _BY_NAME}
+_OPEN_PREFIXES = ("spark.executorEnv.",)
+
+
+def _check_count(name: str, value: str) -> None:
+    if not value.strip().isdigit() or int(value) < 1:
+        raise BadSetting(name, value, "must be a whole number of at least 1")
+
+
+def _check_number(name: str, value: str) -> None:
+    if not value.strip().isdigit():
+        raise BadSetting(name, value, "must be a whole number of at least 0")
+
+
+def _check_memory(name: str, value: str) -> None:
+    parse_memory(value, name)
+
+
+def _check_duration(name: str, value: str) -> None:
+    if _DURATION.fullmatch(value) is None:
+        raise BadSetting(name, value, "must be a duration such as 3s, 500ms or 2min")
+
+
+def _check_flag(name: str, value: str) -> None:
+    if value.lower() not in ("true", "false"):
+        raise BadSetting(name, value, "must be true or false")
+
+
+_CHECKS: Mapping[str, Callable[[str, str], None]] = {
+    "count": _check_count,
+    "number": _check_number,
+    "memory": _check_memory,
+    "duration": _check_duration,
+    "flag": _check_flag,
+}
+
+
+def check(name: str, value: str) -> None:
+    """Refuse what can't be meant: a bad value of a known key, or an unknown `quiver.*` key.
+
+    Raises BadSetting (with the likely key), BadMemoryString. An unknown `spark.*` key is accepted with a warning in the log:
+    it may have a meaning in Spark that does not exist here.
+    """
+    key = _BY_NAME.get(name)
+    if key is not None:
+        if key.kind in _CHECKS:
+            _CHECKS[key.kind](name, value)
+    elif name.startswith("quiver."):
+        near = difflib.get_close_matches(name, _BY_NAME, 1, 0.6)
+        advice = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(sorted(n for n in _BY_NAME if n.startswith('quiver.')))}"
+        raise BadSetting(name, value, f"there is no such key; {advice}")
+    elif name.startswith("spark.") and not name.startswith(_OPEN_PREFIXES):
+        near = difflib.get_close_matches(name, _BY_NAME, 1, 0.85)
+        log.warning("setting %s has no meaning in Quiver and is kept as it is%s", name, f" (did you mean {near[0]}?)" if near else "")
+
+
+class Conf:
+    """Settings of an application, as text. `SparkConf` is another name for it.
+
+    Starts with what the environment gives (unless `loadDefaults` is False): `QUIVER_CONF_JSON` (an object of settings, as
+    `driver run` passes them), `QUIVER_CONF_<KEY>` with the key in capitals and underscores, `QUIVER_MASTER`, `QUIVER_APP_NAME`;
+    later ones win. Every setter returns the Conf, so calls can be chained.
+
+    >>> from quiver import Conf
+    >>> conf = Conf(loadDefaults=False).setAppName("words").set("spark.executor.memory", "2g")
+    >>> conf.get("spark.executor.memory")
+    '2g'
+    """
+
+    def __init__(self, loadDefaults: bool = True, environ: Mapping[str, str] | None = None) -> None:
+        self._values: dict[str, str] = {}
+        if loadDefaults:
+            self._load(os.environ if environ is None else environ)
+
+    def _load(self, environ: Mapping[str, str]) -> None:
+        given = environ.get("QUIVER_CONF_JSON")
+        if given:
+            try:
+                settings = json.loads(given)
+            except ValueError as error:
+                raise BadSetting("QUIVER_CONF_JSON", given, f"must be a JSON object ({error})") from None
+            if not isinstance(settings, dict):
+                raise BadSetting("QUIVER_CONF_JSON", given, "must be a JSON object")
+            self.setAll(settings.items())
+        for variable, value in environ.items():
+            if variable.startswith("QUIVER_CONF_") and variable != "QUIVER_CONF_JSON":
+                name = _BY_VARIABLE.get(variable)
+                if name is None:
+                    near = difflib.get_close_matches(variable, _BY_VARIABLE, 1, 0.6)
+                    raise BadSetting(variable, value, "names no key" + (f"; did you mean {near[0]}?" if near else ""))
+                self.set(name, value)
+        for variable, name in (("QUIVER_MASTER", MASTER), ("QUIVER_APP_NAME", APP_NAME)):
+            if environ.get(variable):
+                self.set(name, environ[variable])
+
+    def set(self, key: str, value: object) -> Conf:
+        """Set one key. True and False become `true` and `false`. Raises BadSetting, BadMemoryString."""
+        if not isinstance(key, str) or not key:
+            raise BadSetting(repr(key), str(value), "a key is a non-empty string")
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        check(key, text)
+        self._values[key] = text
+        return self
+
+    def setIfMissing(self, key: str, value: object) -> Conf:
+        """Set a key unless it is set."""
+        return self if self.contains(key) else self.set(key, value)
+
+    def setAll(self, pairs: Iterable[tuple[str, object]]) -> Conf:
+        """Set several keys, given as (key, value)."""
+        for key, value in pairs:
+            self.set(key, value)
+        return self
+
+    def setMaster(self, value: str) -> Conf:
+        """Where to run, for example `local[4]`."""
+        return self.set(MASTER, value)
+
+    def setAppName(self, value: str) -> Conf:
+        """The name shown on pages."""
+        return self.set(APP_NAME, value)
+
+    def setExecutorEnv(self, key: str | None = None, value: str | None = None, pairs: Iterable[tuple[str, str]] | None = None) -> Conf:
+        """Environment variables of executors: one, or several as pairs."""
+        if (key is None) == (pairs is None):
+            raise ValueError("give either key and value, or pairs")
+        for name, text in [(key, value)] if pairs is None else pairs:
+            self.set(f"spark.executorEnv.{name}", text)
+        return self
+
+    @overload
+    def get(self, key: str) -> str | None: ...
+    @overload
+    def get(self, key: str, defaultValue: str) -> str: ...
+    @overload
+    def get(self, key: str, defaultValue: None) -> str | None: ...
+    def get(self, key: str, defaultValue: str | None = None) -> str | None:
+        """The value set for `key` or for another name of it, else `defaultValue`."""
+        value = self._values.get(key)
+        if value is None:
+            known = _BY_NAME.get(key)
+            if known is not None and known.aliases:
+                value = next((self._values[name] for name in (known.name, *known.aliases) if name in self._values), None)
+        return defaultValue if value is None else value
+
+    def contains(self, key: str) -> bool:
+        """Is it set, under this name?"""
+        return key in self._values
+
+    def getAll(self) -> list[tuple[str, str]]:
+        """All that is set, in the order in which it was."""
+        return list(self._values.items())
+
+    def toDebugString(self) -> str:
+        """`key=value` lines, sorted."""
+        return "\n".join(f"{key}={value}" for key, value in sorted(self._values.items()))
+
+    def copy(self) -> Conf:
+        """An independent copy."""
+        same = Conf(loadDefaults=False)
+        same._values.update(self._values)
+        return same
+
+    def __repr__(self) -> str:
+        return f"Conf({len(self._values)} settings)"
+
+
+def documentation() -> str:
+    """The table of keys in Markdown."""
+    rows = ["| key | kind | default | meaning |", "|---|---|---|---|"]
+    for key in KEYS:
+        names = ", ".join(f"`{name}`" for name in (key.name, *key.aliases))
+        rows.append(f"| {names} | {key.kind} | {key.default or '–'} | {key.meaning} |")
+    return "\n".join(rows)

@@ -1,0 +1,390 @@
+"""Context: the entrance to Quiver. It owns one application, makes datasets, and runs their jobs."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
+
+from quiver.callsite import capture
+from quiver.closures import DriverOnly, seal_records
+from quiver.conf import APP_NAME, MASTER, Conf
+from quiver.plan.lineage import Dataset, Parallelized, Span, Text
+from quiver.plan.stages import Planner
+from quiver_proto import __version__, ops
+from quiver_proto.errors import BadSetting, ContextStopped
+from quiver_proto.frames import PROTOCOL
+from quiver_proto.ops import CallSite
+
+if TYPE_CHECKING:
+    from quiver.plan.model import Driver
+    from quiver.rdd import RDD
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+_BATCH = 1024
+_LEVELS = {"ALL": 1, "TRACE": 5, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "FATAL": 50, "OFF": 100}
+
+
+class Context(DriverOnly):
+    """One application: a connection to where it runs, and the factory of its datasets. `SparkContext` is another name for it.
+
+    `master` names where to run (`local[4]`, `quiver://host:7077`, …; default: `QUIVER_MASTER`, else `local[*]`), `appName` what
+    pages show, `conf` everything else. A process has at most one Context at a time. Use it as a context manager, or call stop().
+
+    Raises ValueError when another Context is active (with where it was made), and what connecting raises: BadMasterUrl,
+    BadSetting, BadMemoryString, ManagerUnreachable, AuthenticationFailed, IncompatibleVersions, ResourcesUnavailable.
+
+    >>> sc.parallelize([1, 2, 3]).map(lambda x: x * x).collect()
+    [1, 4, 9]
+    """
+
+    _active: ClassVar[Context | None] = None
+    _lock: ClassVar[threading.RLock] = threading.RLock()
+
+    def __init__(self, master: str | None = None, appName: str | None = None, conf: Conf | None = None) -> None:
+        self._stopped = True
+        self._call_site = capture()
+        self._pid = os.getpid()
+        self._conf = Conf() if conf is None else conf.copy()
+        if master:
+            self._conf.setMaster(master)
+        if appName:
+            self._conf.setAppName(appName)
+        self._conf.setIfMissing(MASTER, "local[*]").setIfMissing(APP_NAME, _program_name())
+        self._local = threading.local()
+        with Context._lock:
+            _refuse_second(Context._active)
+            from quiver.runner.launch import connect
+
+            self._driver: Driver = connect(self.master, self.appName, cast(Any, self._conf))
+            self._planner = Planner(self._driver, int(self._conf.get("spark.task.cpus", "1")))
+            self._stopped = False
+            Context._active = self
+        atexit.register(self._stop_at_exit)
+
+    # ---- life ----
+
+    @classmethod
+    def getOrCreate(cls, conf: Conf | None = None) -> Context:
+        """The active Context, or a new one.
+
+        >>> from quiver import Context
+        >>> Context.getOrCreate() is sc
+        True
+        """
+        with Context._lock:
+            active = Context._active
+            if active is None or active._pid != os.getpid():
+                return cls(conf=conf)
+            return active
+
+    def stop(self) -> None:
+        """End the application: running jobs are cancelled, executors stop, blocks go. A second call does nothing."""
+        if self._pid != os.getpid():
+            return
+        with Context._lock:
+            if self._stopped:
+                return
+            self._stopped = True
+            if Context._active is self:
+                Context._active = None
+        atexit.unregister(self._stop_at_exit)
+        self._driver.stop()
+
+    def _stop_at_exit(self) -> None:
+        self.stop()
+
+    def __enter__(self) -> Context:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None) -> None:
+        self.stop()
+
+    def __repr__(self) -> str:
+        return f"<Context master={self.master} appName={self.appName}{' stopped' if self._stopped else ''}>"
+
+    def _check(self, what: str) -> None:
+        if self._stopped:
+            raise ContextStopped(what)
+        if self._pid != os.getpid():
+            raise RuntimeError(
+                f"{what}: this Context belongs to process {self._pid}, from which this process {os.getpid()} was forked. "
+                "A Context can only be used in the process that made it; make a new one here."
+            )
+
+    # ---- facts ----
+
+    @property
+    def master(self) -> str:
+        """The master URL."""
+        return self._conf.get(MASTER, "")
+
+    @property
+    def appName(self) -> str:
+        """The application's name."""
+        return self._conf.get(APP_NAME, "")
+
+    @property
+    def applicationId(self) -> str:
+        """Unique across applications, and sorted by start: `app-20261121-063545-1a2b3c`."""
+        return self._driver.application_id
+
+    @property
+    def uiWebUrl(self) -> str | None:
+        """The UI's address with its token; None where there is no UI."""
+        return self._driver.ui_url
+
+    @property
+    def startTime(self) -> int:
+        """When the application started: milliseconds since 1970."""
+        return int(self._driver.started_at * 1000)
+
+    @property
+    def version(self) -> str:
+        """Quiver's version."""
+        return __version__
+
+    @property
+    def defaultParallelism(self) -> int:
+        """Partitions of parallelize where none are asked for: `spark.default.parallelism`, else the cores there are."""
+        return self._driver.default_parallelism
+
+    @property
+    def defaultMinPartitions(self) -> int:
+        """Partitions of textFile where none are asked for: at most 2, as in Spark; large files have more."""
+        return min(self.defaultParallelism, 2)
+
+    def getConf(self) -> Conf:
+        """A copy of the configuration."""
+        return self._conf.copy()
+
+    def setLogLevel(self, logLevel: str) -> None:
+        """ALL, TRACE, DEBUG, INFO, WARN, ERROR, FATAL or OFF, for Quiver's own loggers in this process. Raises BadSetting."""
+        level = _LEVELS.get(str(logLevel).upper())
+        if level is None:
+            raise BadSetting("log level", str(logLevel), f"must be one of {', '.join(_LEVELS)}")
+        logging.getLogger("quiver").setLevel(level)
+
+    # ---- datasets ----
+
+    def parallelize(self, c: Iterable[T], numSlices: int | None = None) -> RDD[T]:
+        """A dataset of the records in `c`, in order, in `numSlices` partitions (default: defaultParallelism).
+
+        The records are pickled now. A range is sliced without being made. Raises ValueError for fewer than one slice,
+        UnpicklableRecord with the path to what can't be sent.
+
+        >>> sc.parallelize([0, 2, 3, 4, 6], 5).glom().collect()
+        [[0], [2], [3], [4], [6]]
+        """
+        call_site = capture()
+        self._check(call_site.operator)
+        slices = self._slices(numSlices, "numSlices")
+        dataset: Dataset
+        if isinstance(c, range):
+            dataset = Span(id=self._planner.dataset_id(), call_site=call_site, values=c, slices=slices)
+        else:
+            records: Sequence[T] = c if type(c) in (list, tuple) else list(c)  # type: ignore[assignment]
+            bounds = _slice_bounds(len(records), slices)
+            frames = [
+                seal_records(list(records[bounds[i] : bounds[i + 1]]), bounds[i], call_site) if bounds[i] < bounds[i + 1] else _NO_RECORDS
+                for i in range(slices)
+            ]
+            dataset = Parallelized(id=self._planner.dataset_id(), call_site=call_site, frames=frames)
+        return self._rdd(dataset)
+
+    def range(self, start: int, end: int | None = None, step: int = 1, numSlices: int | None = None) -> RDD[int]:
+        """The integers of Python's range(start, end, step), or range(start).
+
+        >>> sc.range(2, 10, 3).collect()
+        [2, 5, 8]
+        """
+        return self.parallelize(range(start) if end is None else range(start, end, step), numSlices)
+
+    def emptyRDD(self) -> RDD[Any]:
+        """A dataset without partitions.
+
+        >>> sc.emptyRDD().isEmpty()
+        True
+        """
+        call_site = capture()
+        self._check(call_site.operator)
+        return self._rdd(Parallelized(id=self._planner.dataset_id(), call_site=call_site, frames=()))
+
+    def union(self, rdds: Sequence[RDD[T]]) -> RDD[T]:
+        """The records of all, one dataset's partitions after another's. Raises ValueError without any, or of another Context.
+
+        >>> sc.union([sc.parallelize([1]), sc.parallelize([2, 3])]).collect()
+        [1, 2, 3]
+        """
+        call_site = capture()
+        self._check(call_site.operator)
+        if not rdds:
+            raise ValueError("union of no RDDs: give at least one")
+        for rdd in rdds:
+            rdd._same_context(self)
+        return rdds[0] if len(rdds) == 1 else self._rdd(self._planner.unioned([rdd._dataset for rdd in rdds], call_site))
+
+    def textFile(self, name: str | Sequence[str], minPartitions: int | None = None, use_unicode: bool = True) -> RDD[str]:
+        """The lines of text files, without their line ends: a file, a folder, a glob, several separated by commas, or a list.
+
+        Large plain files are split at line boundaries into at least about `minPartitions` partitions; `.gz`, `.bz2` and `.zst`
+        files are read whole. Any URL that pyarrow.fs or fsspec knows will do. With `use_unicode=False` lines are bytes.
+        Paths are looked up when first needed. Raises (then) PathNotFound, PathUnreadable; a job may raise UndecodableLine.
+
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "lines.txt")
+        >>> with open(path, "w") as file: _ = file.write("to be\\nor not\\n")
+        >>> sc.textFile(path).collect()
+        ['to be', 'or not']
+        """
+        return self._text(name, minPartitions, use_unicode, whole=False)
+
+    def wholeTextFiles(self, path: str | Sequence[str], minPartitions: int | None = None, use_unicode: bool = True) -> RDD[tuple[str, str]]:
+        """(path, content) of each file. Paths as for textFile."""
+        return self._text(path, minPartitions, use_unicode, whole=True)
+
+    def _text(self, name: str | Sequence[str], min_partitions: int | None, unicode: bool, whole: bool) -> RDD[Any]:
+        call_site = capture()
+        self._check(call_site.operator)
+        partitions = self.defaultMinPartitions if min_partitions is None else self._slices(min_partitions, "minPartitions")
+        # A comma separates paths only where the name as it stands can't be meant: as in Spark, there is no way to quote one.
+        paths = [part for part in name.split(",") if part] if isinstance(name, str) else [str(part) for part in name]
+        listing = functools.partial(_list_files, paths, partitions, whole)
+        return self._rdd(Text(id=self._planner.dataset_id(), call_site=call_site, listing=listing, unicode=unicode, whole=whole))
+
+    def _rdd(self, dataset: Dataset) -> RDD[Any]:
+        from quiver.rdd import RDD
+
+        return RDD(dataset, self)
+
+    def _slices(self, wanted: int | None, what: str) -> int:
+        slices = self.defaultParallelism if wanted is None else int(wanted)
+        if slices < 1:
+            raise ValueError(f"{what} must be at least 1, not {slices}")
+        return slices
+
+    # ---- jobs ----
+
+    def runJob(
+        self,
+        rdd: RDD[T],
+        partitionFunc: Callable[[Iterable[T]], Iterable[U]],
+        partitions: Sequence[int] | None = None,
+        allowLocal: bool = False,
+    ) -> list[U]:
+        """What `partitionFunc` yields for each of these partitions (default: all), in their order. `allowLocal` has no meaning.
+
+        >>> sc.runJob(sc.parallelize(range(6), 3), lambda part: [x * x for x in part], [0, 2])
+        [0, 1, 16, 25]
+        """
+        return rdd.mapPartitions(partitionFunc)._collect(partitions)
+
+    def _run(
+        self,
+        dataset: Dataset,
+        sink: Callable[[ops.Node], ops.Sink],
+        call_site: CallSite,
+        partitions: Sequence[int] | None = None,
+        with_index: bool = False,
+    ) -> Sequence[bytes]:
+        """The result frames of one job, one element a partition."""
+        self._check(call_site.operator)
+        job = self._planner.plan(
+            dataset, sink, call_site, partitions=partitions, with_index=with_index, properties=self._properties_for_job()
+        )
+        if not job.stages[-1].spec.width or (partitions is not None and not partitions):
+            return []
+        return self._driver.run(job)
+
+    # ---- properties of jobs, per thread ----
+
+    def setLocalProperty(self, key: str, value: str | None) -> None:
+        """Set a property of the jobs that this thread starts from now on; None removes it."""
+        properties = dict(self._properties())
+        if value is None:
+            properties.pop(key, None)
+        else:
+            properties[key] = str(value)
+        self._local.properties = properties
+
+    def getLocalProperty(self, key: str) -> str | None:
+        """A property set in this thread, or None.
+
+        >>> sc.setLocalProperty("team", "search"); sc.getLocalProperty("team")
+        'search'
+        """
+        return self._properties().get(key)
+
+    def setJobGroup(self, groupId: str, description: str, interruptOnCancel: bool = False) -> None:
+        """Name the group that this thread's jobs belong to, for pages and for cancelJobGroup."""
+        self.setLocalProperty("spark.jobGroup.id", groupId)
+        self.setLocalProperty("spark.job.description", description)
+        self.setLocalProperty("spark.job.interruptOnCancel", str(bool(interruptOnCancel)).lower())
+
+    def setJobDescription(self, value: str | None) -> None:
+        """What pages say about this thread's next jobs."""
+        self.setLocalProperty("spark.job.description", value)
+
+    def cancelJobGroup(self, groupId: str) -> None:
+        """Cancel the group's running jobs; who waits for one gets JobCancelled."""
+        self._check("cancelJobGroup")
+        self._driver.cancel_group(str(groupId), f"job group {groupId} was cancelled")
+
+    def cancelAllJobs(self) -> None:
+        """Cancel every running job."""
+        self._check("cancelAllJobs")
+        self._driver.cancel_group("", "all jobs were cancelled")
+
+    def _properties(self) -> Mapping[str, str]:
+        properties: Mapping[str, str] = getattr(self._local, "properties", _NO_PROPERTIES)
+        return properties
+
+    def _properties_for_job(self) -> Mapping[str, str]:
+        # Dictionaries are replaced, never changed, so a job may keep the one it started with.
+        return self._properties()
+
+
+_NO_PROPERTIES: Mapping[str, str] = {}
+
+
+def _empty_frame() -> bytes:
+    import pickle
+
+    return pickle.dumps([], PROTOCOL)
+
+
+_NO_RECORDS = _empty_frame()
+
+
+def _slice_bounds(size: int, slices: int) -> list[int]:
+    """Where slices begin and end, as PySpark's: it deals out batches of `size // slices` records, at most 1,024, not records."""
+    batch = max(1, min(size // slices, _BATCH))
+    batches = -(-size // batch)
+    return [min(size, i * batches // slices * batch) for i in range(slices + 1)]
+
+
+def _list_files(paths: list[str], min_partitions: int, whole: bool) -> Sequence[Sequence[tuple[str, int, int]]]:
+    from quiver_proto import files
+
+    return files.whole_files(paths, min_partitions) if whole else files.text_chunks(paths, min_partitions)
+
+
+def _refuse_second(active: Context | None) -> None:
+    if active is not None and active._pid == os.getpid():
+        raise ValueError(
+            f"Cannot run multiple Contexts at once; existing Context(app={active.appName}, master={active.master}) "
+            f"created by {active._call_site} ({active._call_site.file}). Stop it first, or use Context.getOrCreate()."
+        )
+
+
+def _program_name() -> str:
+    import sys
+
+    return os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "quiver"

@@ -1,0 +1,44 @@
+"""saveAsTextFile: staged by tasks, put in place once by the driver."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from quiver_proto import frames, ops
+from quiver_proto.errors import BadSetting
+from quiver_proto.ops import CallSite
+
+if TYPE_CHECKING:
+    from quiver.rdd_core import RddCore
+
+_CODECS = {
+    "gzip": "gzip", "gz": "gzip", "GzipCodec": "gzip", "bzip2": "bz2", "bz2": "bz2", "BZip2Codec": "bz2",
+    "zstd": "zstd", "zst": "zstd", "ZStandardCodec": "zstd", "ZstdCodec": "zstd",
+}  # fmt: skip
+
+
+def codec_of(name: str | None) -> str | None:
+    """`gzip`, `bz2` or `zstd` for its own name or Hadoop's class name; None for None. Raises BadSetting."""
+    if name is None:
+        return None
+    codec = _CODECS.get(str(name).rsplit(".", 1)[-1])
+    if codec is None:
+        raise BadSetting("compressionCodecClass", str(name), "must be gzip, bz2 or zstd, or None for plain text")
+    return codec
+
+
+def save_text(rdd: RddCore[Any], path: str, codec_name: str | None, call_site: CallSite) -> None:
+    """Write every partition of `rdd` below `path`. Raises OutputExists before any task starts; a failed job leaves nothing."""
+    from quiver_proto import files
+
+    codec = codec_of(codec_name)
+    rdd._context._check(call_site.operator)
+    job = os.urandom(8).hex()
+    files.prepare_output(path, job)
+    try:
+        names = rdd._context._run(rdd._dataset, lambda node: ops.SaveText(node, path, job, codec), call_site, with_index=True)
+        files.commit_output(path, job, [frames.load(name) for name in names])
+    except BaseException:
+        files.abort_output(path, job)
+        raise

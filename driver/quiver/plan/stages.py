@@ -1,0 +1,282 @@
+"""From lineage to stages: cut at shuffles, fuse narrow chains into one body, seal functions, put stages in order."""
+
+from __future__ import annotations
+
+import pickle
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import count
+from operator import itemgetter
+from typing import Any
+
+from quiver.closures import seal
+from quiver.plan.lineage import Coalesced, Crossed, Dataset, Narrow, Parallelized, Shuffle, Shuffled, Span, Text, Unioned, Zipped, splitter
+from quiver.plan.model import Driver, PlannedJob, PlannedStage
+from quiver.scheduler.model import StageSpec
+from quiver_proto import ops
+from quiver_proto.frames import PROTOCOL, dump_records
+from quiver_proto.ids import JobId, ShuffleId, StageId
+from quiver_proto.ops import CallSite
+
+_EMPTY_PARTITION = dump_records([])
+_DEEP = 100
+"""Bodies of more operators than this are pickled bottom up."""
+
+
+class Planner:
+    """One per Context; its methods may be called from any thread.
+
+    Ids of jobs, stages, shuffles and datasets start at the driver's `id_base`. A shuffle's stage keeps its id and body for as long as
+    the dataset can be reached, so a later job that needs it names the same stage, and the scheduler skips what is done.
+    """
+
+    def __init__(self, driver: Driver, cores_per_task: int = 1) -> None:
+        self._driver = driver
+        self._cores_per_task = cores_per_task
+        self._jobs, self._stages = count(driver.id_base), count(driver.id_base)
+        self._shuffles, self._datasets = count(driver.id_base), count(driver.id_base)
+        self._submitted: set[ShuffleId] = set()
+
+    def dataset_id(self) -> int:
+        return next(self._datasets)
+
+    # ---- boundaries: their parents are sealed now ----
+
+    def shuffle(self, parent: Dataset, partitioner: ops.Partitioner, aggregator: ops.Aggregator | None, call_site: CallSite) -> Shuffle:
+        """The exchange that `call_site` asked for, its map side sealed."""
+        node, operators = sealed(parent)
+        shuffle = Shuffle(
+            id=ShuffleId(next(self._shuffles)),
+            stage_id=StageId(next(self._stages)),
+            parent=parent,
+            node=node,
+            operators=operators,
+            partitioner=partitioner,
+            aggregator=aggregator,
+            call_site=call_site,
+        )
+        # Must not keep the planner, and runs in the collector: no locks.
+        weakref.finalize(shuffle, _released, weakref.ref(self), shuffle.id).atexit = False
+        return shuffle
+
+    def shuffled(self, shuffles: tuple[Shuffle, ...], merge: ops.Merge, width: int, call_site: CallSite, **rest: Any) -> Shuffled:
+        """The reduce side of `shuffles`."""
+        node = ops.ShuffleRead(tuple(shuffle.id for shuffle in shuffles), merge)
+        return Shuffled(id=self.dataset_id(), call_site=call_site, node=node, operators=(call_site,), reads=shuffles, slices=width, **rest)
+
+    def unioned(self, branches: Iterable[Dataset], call_site: CallSite) -> Unioned:
+        """A union directly on a union becomes one, so that a loop of unions stays flat."""
+        flat: list[Dataset] = []
+        nodes: list[ops.Node] = []
+        operators: dict[CallSite, None] = {}
+        for branch in branches:
+            if isinstance(branch, Unioned) and isinstance(branch.node, ops.Union):
+                flat += branch.branches
+                nodes += branch.node.parents
+                operators.update(dict.fromkeys(branch.operators))
+            else:
+                node, below = sealed(branch)
+                flat.append(branch)
+                nodes.append(node)
+                operators.update(dict.fromkeys(below))
+        operators[call_site] = None
+        return Unioned(
+            id=self.dataset_id(),
+            call_site=call_site,
+            node=ops.Union(tuple(nodes)),
+            operators=tuple(operators),
+            reads=_merged(flat),
+            branches=tuple(flat),
+        )
+
+    def coalesced(self, parent: Dataset, at_most: int, call_site: CallSite, stride: bool = False, **rest: Any) -> Coalesced:
+        node, operators = sealed(parent)
+        return Coalesced(
+            id=self.dataset_id(), call_site=call_site, node=ops.Coalesce(node), operators=(*operators, call_site),
+            reads=parent.inputs, parent=parent, at_most=at_most, stride=stride, **rest,
+        )  # fmt: skip
+
+    def crossed(self, left: Dataset, right: Dataset, call_site: CallSite) -> Crossed:
+        nodes, operators = _both(left, right, call_site)
+        return Crossed(
+            id=self.dataset_id(), call_site=call_site, node=ops.Cartesian(*nodes), operators=operators,
+            reads=_merged((left, right)), left=left, right=right,
+        )  # fmt: skip
+
+    def zipped(self, left: Dataset, right: Dataset, call_site: CallSite) -> Zipped:
+        nodes, operators = _both(left, right, call_site)
+        return Zipped(
+            id=self.dataset_id(), call_site=call_site, node=ops.Zip(*nodes), operators=operators,
+            reads=_merged((left, right)), left=left, right=right,
+        )  # fmt: skip
+
+    # ---- jobs ----
+
+    def plan(
+        self,
+        dataset: Dataset,
+        sink: Callable[[ops.Node], ops.Sink],
+        call_site: CallSite,
+        *,
+        partitions: Sequence[int] | None = None,
+        with_index: bool = False,
+        properties: Mapping[str, str] | None = None,
+    ) -> PlannedJob:
+        """The job that puts `sink` on `dataset`; of all partitions, or of these. `with_index`: the sink's split is (partition, split).
+
+        Raises UnpicklableClosure, and what looking up text files raises.
+        """
+        node, operators = sealed(dataset)
+        body = dump_body(ops.StageBody(sink(node), (*operators, call_site)))
+        wanted = None if partitions is None else tuple(partitions)
+        inputs = dataset.inputs
+        spec = StageSpec(
+            StageId(next(self._stages)), str(call_site), dataset.width,
+            tuple(shuffle.stage_id for shuffle in inputs), tuple(shuffle.id for shuffle in inputs),
+            None, wanted, self._cores_per_task,
+        )  # fmt: skip
+        split = splitter(dataset)
+        if with_index:
+            result = PlannedStage(spec, body, lambda partition: _dump((partition, split(partition))), operators)
+        else:
+            result = PlannedStage(spec, body, lambda partition: _dump(split(partition)), operators)
+        stages = (*(self._map_stage(shuffle) for shuffle in _in_order(inputs)), result) if inputs else (result,)
+        return PlannedJob(JobId(next(self._jobs)), stages, call_site, properties or {})
+
+    def _map_stage(self, shuffle: Shuffle) -> PlannedStage:
+        self._submitted.add(shuffle.id)
+        if shuffle.planned is None:
+            shuffle.planned = self._plan_map_stage(shuffle)
+        stage: PlannedStage = shuffle.planned
+        return stage
+
+    def _plan_map_stage(self, shuffle: Shuffle) -> PlannedStage:
+        parent, node, width, inputs = shuffle.parent, shuffle.node, shuffle.parent.width, shuffle.parent.inputs
+        split: Callable[[int], Any] = splitter(parent)
+        if width == 0:
+            # Nothing to write still has to be written once, so that the readers find a table.
+            node, width, inputs, split = ops.Items(), 1, (), _no_records
+        sink = ops.ShuffleWrite(node, shuffle.id, shuffle.partitioner, shuffle.aggregator, shuffle.call_site)
+        spec = StageSpec(
+            shuffle.stage_id, str(shuffle.call_site), width,
+            tuple(below.stage_id for below in inputs), tuple(below.id for below in inputs),
+            shuffle.id, None, self._cores_per_task,
+        )  # fmt: skip
+        body = dump_body(ops.StageBody(sink, (*shuffle.operators, shuffle.call_site)))
+        return PlannedStage(spec, body, lambda partition: _dump(split(partition)), shuffle.operators)
+
+    def release(self, shuffle_id: ShuffleId) -> None:
+        """The last reference to a shuffle went. Its files exist only if a job needed them."""
+        if shuffle_id in self._submitted:
+            self._submitted.discard(shuffle_id)
+            self._driver.release_shuffle(shuffle_id)
+
+
+def sealed(dataset: Dataset) -> tuple[ops.Node, tuple[CallSite, ...]]:
+    """The dataset's tree of nodes with its functions sealed as they are now, and the call sites in it, source first."""
+    chain: list[Narrow] = []
+    while isinstance(dataset, Narrow):
+        chain.append(dataset)
+        dataset = dataset.parent
+    node, operators = _base_node(dataset)
+    for link in reversed(chain):
+        function = seal(link.function, link.call_site)
+        kind = link.kind
+        node = ops.MapPartitions(node, function, link.with_index) if kind is ops.MapPartitions else kind(node, function)  # type: ignore[call-arg]
+    return node, (*operators, *(link.call_site for link in reversed(chain)))
+
+
+def dump_body(body: ops.StageBody) -> bytes:
+    """A pickle that loads as `body`, however deep its tree is."""
+    if len(body.operators) <= _DEEP:
+        try:
+            return pickle.dumps(body, PROTOCOL)
+        except RecursionError:
+            pass
+    return pickle.dumps(_BottomUp(body), PROTOCOL)
+
+
+class _BottomUp:
+    """Pickles as its body, with every node before those above it: each finds its children in the pickler's memo, so nothing recurses."""
+
+    def __init__(self, body: ops.StageBody) -> None:
+        self._body = body
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        order: list[Any] = []
+        pending: list[Any] = [self._body.sink]
+        while pending:
+            node = pending.pop()
+            order.append(node)
+            pending.extend(getattr(node, name) for name in ("parent", "left", "right") if hasattr(node, name))
+            pending.extend(getattr(node, "parents", ()))
+        return itemgetter(-1), ((*reversed(order), self._body),)
+
+
+def _base_node(dataset: Dataset) -> tuple[ops.Node, tuple[CallSite, ...]]:
+    match dataset:
+        case Parallelized():
+            return ops.Items(), (dataset.call_site,)
+        case Span():
+            return ops.IntRange(), (dataset.call_site,)
+        case Text():
+            return (ops.WholeFiles if dataset.whole else ops.TextLines)(dataset.unicode), (dataset.call_site,)
+        case Shuffled() | Unioned() | Coalesced() | Crossed() | Zipped():
+            return dataset.node, dataset.operators
+        case _:
+            raise AssertionError(type(dataset))
+
+
+def _in_order(inputs: Sequence[Shuffle]) -> list[Shuffle]:
+    """These shuffles and all below them, each once, parents first."""
+    order: dict[ShuffleId, Shuffle] = {}
+    pending = [(shuffle, False) for shuffle in reversed(inputs)]
+    while pending:
+        shuffle, parents_done = pending.pop()
+        if shuffle.id in order:
+            continue
+        if parents_done:
+            order[shuffle.id] = shuffle
+        else:
+            pending.append((shuffle, True))
+            pending.extend((below, False) for below in reversed(shuffle.parent.inputs) if below.id not in order)
+    return list(order.values())
+
+
+def _merged(datasets: Iterable[Dataset]) -> tuple[Shuffle, ...]:
+    return tuple({shuffle.id: shuffle for dataset in datasets for shuffle in dataset.inputs}.values())
+
+
+def _both(left: Dataset, right: Dataset, call_site: CallSite) -> tuple[tuple[ops.Node, ops.Node], tuple[CallSite, ...]]:
+    (left_node, left_sites), (right_node, right_sites) = sealed(left), sealed(right)
+    return (left_node, right_node), (*dict.fromkeys((*left_sites, *right_sites)), call_site)
+
+
+def _dump(split: Any) -> bytes:
+    try:
+        return pickle.dumps(split, PROTOCOL)
+    except RecursionError:
+        return pickle.dumps(_Nested(split), PROTOCOL)
+
+
+class _Nested:
+    """Pickles as a deeply nested pair (index, rest), innermost first."""
+
+    def __init__(self, split: Any) -> None:
+        self._split = split
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        levels = [self._split]
+        while isinstance(levels[-1], tuple) and len(levels[-1]) == 2:
+            levels.append(levels[-1][1])
+        return itemgetter(-1), (tuple(reversed(levels)),)
+
+
+def _no_records(partition: int) -> bytes:
+    return _EMPTY_PARTITION
+
+
+def _released(planner: weakref.ref[Planner], shuffle_id: ShuffleId) -> None:
+    living = planner()
+    if living is not None:
+        living.release(shuffle_id)

@@ -1,0 +1,29 @@
+"""RDD: a lazy dataset in partitions, as users see it. Its methods stand, by kind, in the classes it inherits from:
+
+RddCore          identity and lineage                 rdd_core.py
+RecordOperators  map, filter, union, sortBy, …        rdd_narrow.py
+PairOperators    reduceByKey, join, sortByKey, …      rdd_pairs.py
+Actions          collect, count, saveAsTextFile, …    rdd_actions.py
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from quiver.rdd_actions import Actions
+
+T = TypeVar("T")
+
+
+class RDD(Actions[T]):
+    """A dataset of records of one type, in partitions. Made by a Context, or by an operator of another RDD.
+
+    Operators (map, join, …) only describe; actions (collect, count, …) compute. What an operator's function captures is taken
+    when a shuffle, union, coalesce, cartesian or zip is put on top of it, or an action computes it, whichever is first.
+
+    >>> words = sc.parallelize(["to be or", "not to be"]).flatMap(str.split)
+    >>> sorted(words.map(lambda word: (word, 1)).reduceByKey(lambda a, b: a + b).collect())
+    [('be', 2), ('not', 1), ('or', 1), ('to', 2)]
+    """
+
+    __slots__ = ()

@@ -1,0 +1,353 @@
+"""Actions: each starts a job, waits for it, and returns plain Python values."""
+
+from __future__ import annotations
+
+import copy
+import functools
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from typing import Any, TypeVar
+
+from quiver.callsite import capture
+from quiver.output import save_text
+from quiver.rdd_pairs import PairOperators
+from quiver_proto import functions, ops
+from quiver_proto.functions import KeyIs
+from quiver_proto.statistics import StatCounter
+
+T = TypeVar("T")
+U = TypeVar("U")
+V = TypeVar("V")
+K = TypeVar("K", bound=Hashable)
+
+
+class Actions(PairOperators[T]):
+    """All raise what a job raises: the user's own exception with a note that names operator, partition and record, or JobFailed;
+    before anything is sent, UnpicklableClosure; ContextStopped after stop().
+    """
+
+    __slots__ = ()
+
+    # ---- records ----
+
+    def collect(self) -> list[T]:
+        """All records, in order of partitions. Raises ResultTooLarge beyond quiver.driver.maxResultSize.
+
+        >>> sc.parallelize([3, 1, 2], 2).collect()
+        [3, 1, 2]
+        """
+        return self._collect()
+
+    def collectAsMap(self: Actions[tuple[K, V]]) -> dict[K, V]:
+        """The pairs as a dictionary; of equal keys the last wins.
+
+        >>> sc.parallelize([(1, 2), (3, 4)]).collectAsMap()
+        {1: 2, 3: 4}
+        """
+        return dict(self._collect())
+
+    def count(self) -> int:
+        """How many records.
+
+        >>> sc.parallelize([2, 3, 4]).count()
+        3
+        """
+        return sum(self._counts())
+
+    def take(self, num: int) -> list[T]:
+        """The first `num` records. Looks at one partition first, and at more, as many as seem needed, only while some are missing.
+
+        >>> sc.parallelize(range(100), 100).filter(lambda x: x > 90).take(3)
+        [91, 92, 93]
+        """
+        items: list[T] = []
+        width = self.getNumPartitions()
+        scanned = 0
+        while len(items) < num and scanned < width:
+            attempt = 1
+            if scanned and not items:
+                attempt = scanned * 4
+            elif scanned:
+                attempt = min(max(int(1.5 * num * scanned / len(items)) - scanned, 1), scanned * 4)
+            partitions = range(scanned, min(scanned + attempt, width))
+            for part in self._apply(functions.Take(num - len(items)), partitions):
+                items += part
+            scanned += attempt
+        return items[:num] if num > 0 else []
+
+    def first(self) -> T:
+        """The first record. Raises ValueError when there is none.
+
+        >>> sc.parallelize([2, 3, 4]).first()
+        2
+        """
+        found = self.take(1)
+        if not found:
+            raise ValueError("RDD is empty")
+        return found[0]
+
+    def isEmpty(self) -> bool:
+        """Are there no records?
+
+        >>> sc.parallelize([]).isEmpty()
+        True
+        """
+        return self.getNumPartitions() == 0 or not self.take(1)
+
+    def toLocalIterator(self, prefetchPartitions: bool = False) -> Iterator[T]:
+        """The records, one partition at a time: one job each, started when the iteration gets there.
+
+        With `prefetchPartitions` the next partition is computed while this one is looked at.
+
+        >>> list(sc.parallelize(range(4), 2).toLocalIterator())
+        [0, 1, 2, 3]
+        """
+        width = self.getNumPartitions()
+        if not prefetchPartitions or width < 2:
+            for partition in range(width):
+                yield from self._collect([partition])
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        with ThreadPoolExecutor(1, "quiver-prefetch") as ahead:
+            coming = ahead.submit(self._collect, [0])
+            for partition in range(width):
+                records = coming.result()
+                if partition + 1 < width:
+                    coming = ahead.submit(self._collect, [partition + 1])
+                yield from records
+
+    def lookup(self: Actions[tuple[K, V]], key: K) -> list[V]:
+        """The values of one key.
+
+        >>> sc.parallelize([("a", 1), ("b", 2), ("a", 3)]).lookup("a")
+        [1, 3]
+        """
+        return self.filter(KeyIs(key)).values()._collect()
+
+    # ---- reductions ----
+
+    def reduce(self, f: Callable[[T, T], T]) -> T:
+        """All records merged by `f`, which must be associative and commutative. Raises ValueError when there is none.
+
+        >>> sc.parallelize([1, 2, 3, 4, 5]).reduce(lambda a, b: a + b)
+        15
+        """
+        parts = self._apply(functions.Reduce(f))
+        if not parts:
+            raise ValueError("Can not reduce() empty RDD")
+        result: T = functools.reduce(f, parts)
+        return result
+
+    def treeReduce(self, f: Callable[[T, T], T], depth: int = 2) -> T:
+        """reduce that merges on executors in a tree of `depth` levels. Raises ValueError when there is no record or depth < 1.
+
+        >>> sc.parallelize([-5, -4, 1, 2, 3], 10).treeReduce(lambda a, b: a + b)
+        -3
+        """
+        if depth < 1:
+            raise ValueError(f"Depth cannot be smaller than 1 but got {depth}.")
+        partial = self._narrow(ops.MapPartitions, functions.AsRecords(functions.Reduce(f)))
+        result: T = partial._merged_in_tree(f, depth).reduce(f)
+        return result
+
+    def fold(self, zeroValue: T, op: Callable[[T, T], T]) -> T:
+        """All records merged by `op`; each partition, and the merge of partitions, starts with a copy of `zeroValue`.
+
+        >>> sc.parallelize([1, 2, 3, 4, 5]).fold(0, lambda a, b: a + b)
+        15
+        """
+        parts = self._apply(functions.Fold(zeroValue, op))
+        return functools.reduce(op, parts, copy.deepcopy(zeroValue))
+
+    def aggregate(self, zeroValue: U, seqOp: Callable[[U, T], U], combOp: Callable[[U, U], U]) -> U:
+        """`seqOp` merges records into a copy of `zeroValue` in each partition, `combOp` the partitions' results.
+
+        >>> sc.parallelize([1, 2, 3, 4]).aggregate((0, 0), lambda s, x: (s[0] + x, s[1] + 1), lambda s, t: (s[0] + t[0], s[1] + t[1]))
+        (10, 4)
+        """
+        parts = self._apply(functions.Fold(zeroValue, seqOp))
+        return functools.reduce(combOp, parts, copy.deepcopy(zeroValue))
+
+    def treeAggregate(self, zeroValue: U, seqOp: Callable[[U, T], U], combOp: Callable[[U, U], U], depth: int = 2) -> U:
+        """aggregate that merges on executors in a tree of `depth` levels. Raises ValueError for depth < 1.
+
+        >>> sc.parallelize(range(10), 10).treeAggregate(0, lambda a, b: a + b, lambda a, b: a + b)
+        45
+        """
+        if depth < 1:
+            raise ValueError(f"Depth cannot be smaller than 1 but got {depth}.")
+        if self.getNumPartitions() == 0:
+            return zeroValue
+        partial = self._narrow(ops.MapPartitions, functions.AsRecords(functions.Fold(zeroValue, seqOp)))
+        result: U = partial._merged_in_tree(combOp, depth).reduce(combOp)
+        return result
+
+    def _merged_in_tree(self, merge: Callable[[Any, Any], Any], depth: int) -> Actions[Any]:
+        partial: Actions[Any] = self
+        width = float(self.getNumPartitions())
+        scale = max(int(-(-(width ** (1.0 / depth)) // 1)), 2)
+        while width > scale + width / scale:
+            width /= scale
+            dealt = partial._narrow(ops.MapPartitions, functions.DealByIndex(int(width)), with_index=True)
+            partial = dealt.reduceByKey(merge, int(width)).values()
+        return partial
+
+    def max(self, key: Callable[[T], Any] | None = None) -> T:
+        """The largest record, by `key` where given. Raises ValueError when there is none.
+
+        >>> sc.parallelize([1.0, 5.0, 43.0, 10.0]).max()
+        43.0
+        """
+        largest: T = self._best(max, key)
+        return largest
+
+    def min(self, key: Callable[[T], Any] | None = None) -> T:
+        """The smallest record, by `key` where given. Raises ValueError when there is none.
+
+        >>> sc.parallelize([2.0, 5.0, 43.0, 10.0]).min()
+        2.0
+        """
+        smallest: T = self._best(min, key)
+        return smallest
+
+    def _best(self, choose: Callable[..., Any], key: Callable[[Any], Any] | None) -> Any:
+        parts = self._apply(functions.Best(choose, key))
+        if not parts:
+            raise ValueError("Can not reduce() empty RDD")
+        return choose(parts, key=key)
+
+    def sum(self: Actions[Any]) -> Any:
+        """The sum of numbers; 0 of nothing.
+
+        >>> sc.parallelize([1.0, 2.0, 3.0]).sum()
+        6.0
+        """
+        return sum(self._apply(functions.total))
+
+    def stats(self: Actions[Any]) -> StatCounter:
+        """Count, mean, variance and extremes of numbers, in one pass.
+
+        >>> sc.parallelize([1, 2, 3, 4]).stats()
+        (count: 4, mean: 2.5, stdev: 1.118033988749895, max: 4, min: 1)
+        """
+        return functools.reduce(StatCounter.mergeStats, self._apply(functions.statistics_of), StatCounter())
+
+    def mean(self: Actions[Any]) -> float:
+        """The mean of numbers.
+
+        >>> sc.parallelize([1, 2, 3]).mean()
+        2.0
+        """
+        return self.stats().mean()
+
+    def variance(self: Actions[Any]) -> float:
+        """The variance of the whole population.
+
+        >>> sc.parallelize([1, 2, 3, 4]).variance()
+        1.25
+        """
+        return self.stats().variance()
+
+    def stdev(self: Actions[Any]) -> float:
+        """The standard deviation of the whole population.
+
+        >>> sc.parallelize([1, 1]).stdev()
+        0.0
+        """
+        return self.stats().stdev()
+
+    def sampleVariance(self: Actions[Any]) -> float:
+        """The variance, corrected for a sample (n - 1).
+
+        >>> sc.parallelize([1, 2, 3]).sampleVariance()
+        1.0
+        """
+        return self.stats().sampleVariance()
+
+    def sampleStdev(self: Actions[Any]) -> float:
+        """The standard deviation, corrected for a sample.
+
+        >>> sc.parallelize([1, 2, 3]).sampleStdev()
+        1.0
+        """
+        return self.stats().sampleStdev()
+
+    # ---- counts and extremes ----
+
+    def countByValue(self: Actions[K]) -> dict[K, int]:
+        """How often each record occurs, as a defaultdict.
+
+        >>> sorted(sc.parallelize([1, 2, 1, 2, 2], 2).countByValue().items())
+        [(1, 2), (2, 3)]
+        """
+        return _added_up(self._apply(functions.count_values))
+
+    def countByKey(self: Actions[tuple[K, Any]]) -> dict[K, int]:
+        """How many pairs each key has, as a defaultdict.
+
+        >>> sorted(sc.parallelize([("a", 1), ("b", 1), ("a", 1)]).countByKey().items())
+        [('a', 2), ('b', 1)]
+        """
+        return _added_up(self._apply(functions.count_keys))
+
+    def top(self, num: int, key: Callable[[T], Any] | None = None) -> list[T]:
+        """The `num` largest records, by `key` where given, largest first.
+
+        >>> sc.parallelize([10, 4, 2, 12, 3]).top(3)
+        [12, 10, 4]
+        """
+        return self._extremes(functions.Largest(num, key), num)
+
+    def takeOrdered(self, num: int, key: Callable[[T], Any] | None = None) -> list[T]:
+        """The `num` smallest records, by `key` where given, smallest first. Raises ValueError for a negative number.
+
+        >>> sc.parallelize([10, 1, 2, 9, 3, 4, 5, 6, 7], 2).takeOrdered(6, key=lambda x: -x)
+        [10, 9, 7, 6, 5, 4]
+        """
+        return self._extremes(functions.Smallest(num, key), num)
+
+    def _extremes(self, choose: functions.Largest | functions.Smallest, num: int) -> list[Any]:
+        if num < 0:
+            raise ValueError(f"the number of records must not be negative, but is {num}")
+        if num == 0:
+            return []
+        return choose([record for part in self._apply(choose) for record in part])
+
+    # ---- effects ----
+
+    def foreach(self, f: Callable[[T], Any]) -> None:
+        """Call `f` with each record, on executors, for its effect there.
+
+        >>> sc.parallelize([1, 2, 3]).foreach(lambda x: None)
+        """
+        self._apply(functions.ForEach(f))
+
+    def foreachPartition(self, f: Callable[[Iterator[T]], Any]) -> None:
+        """Call `f` with an iterator over each partition, on executors, for its effect there.
+
+        >>> sc.parallelize([1, 2, 3]).foreachPartition(lambda part: None)
+        """
+        self._apply(functions.ForEachPartition(f))
+
+    def saveAsTextFile(self, path: str, compressionCodecClass: str | None = None) -> None:
+        """`str(record)` lines in files `part-00000`, …, one a partition, in the new folder `path`, and then an empty file `_SUCCESS`.
+
+        Output is staged and renamed once: a job that fails leaves nothing. `compressionCodecClass` is gzip, bz2 or zstd, or the name
+        of Hadoop's codec class. Raises OutputExists, PathUnreadable, BadSetting.
+
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "out")
+        >>> sc.parallelize(["a", "b"], 2).saveAsTextFile(path)
+        >>> sorted(os.listdir(path))
+        ['_SUCCESS', 'part-00000', 'part-00001']
+        """
+        save_text(self, path, compressionCodecClass, capture())
+
+
+def _added_up(parts: Iterable[dict[Any, int]]) -> dict[Any, int]:
+    counts: dict[Any, int] = defaultdict(int)
+    for part in parts:
+        for value, times in part.items():
+            counts[value] += times
+    return counts

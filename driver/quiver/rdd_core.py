@@ -1,0 +1,173 @@
+"""What every RDD is: a dataset of a Context. The plumbing that operators and actions stand on."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import pickle
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from quiver.callsite import capture
+from quiver.closures import DriverOnly, seal
+from quiver.plan.lineage import Dataset, Narrow, Partitioning, Shuffled, ancestors
+from quiver_proto import frames, functions, ops
+from quiver_proto.ops import CallSite
+
+if TYPE_CHECKING:
+    from quiver.context import Context
+    from quiver.rdd import RDD
+
+T = TypeVar("T")
+
+NarrowKind = type[ops.Map | ops.Filter | ops.FlatMap | ops.MapValues | ops.FlatMapValues | ops.KeyBy | ops.MapPartitions]
+
+
+class RddCore(DriverOnly, Generic[T]):
+    """Identity, name, width and lineage of an RDD; nothing here starts a job."""
+
+    __slots__ = ("__weakref__", "_context", "_dataset")
+
+    def __init__(self, dataset: Dataset, context: Context) -> None:
+        self._dataset = dataset
+        self._context = context
+
+    @property
+    def context(self) -> Context:
+        """The Context that it belongs to."""
+        return self._context
+
+    @property
+    def ctx(self) -> Context:
+        """The Context that it belongs to."""
+        return self._context
+
+    def id(self) -> int:
+        """Unique in its application."""
+        return self._dataset.id
+
+    def name(self) -> str | None:
+        """What setName gave, or None."""
+        return self._dataset.name
+
+    def setName(self, name: str) -> RDD[T]:
+        """Give it a name for pages and toDebugString; returns itself.
+
+        >>> sc.parallelize([1]).setName("ones").name()
+        'ones'
+        """
+        self._dataset = dataclasses.replace(self._dataset, name=name)
+        return self  # type: ignore[return-value]
+
+    def getNumPartitions(self) -> int:
+        """How many partitions it has. For text, files are looked up: PathNotFound, PathUnreadable.
+
+        >>> sc.parallelize(range(10), 4).getNumPartitions()
+        4
+        """
+        return self._dataset.width
+
+    @property
+    def partitioner(self) -> Partitioning | None:
+        """How its keys map to partitions, where that is known."""
+        return self._dataset.partitioning
+
+    def toDebugString(self) -> bytes:
+        """Its lineage, one dataset a line, indented one step per shuffle or branch; (width) is shown where a stage begins.
+
+        >>> print(sc.parallelize([(1, 2)], 2).reduceByKey(lambda a, b: a).toDebugString().decode().split(" ")[0])
+        (2)
+        """
+        lines: list[str] = []
+        for depth, shuffled, dataset in ancestors(self._dataset):
+            kind = type(dataset).__name__
+            name = f"{dataset.name} " if dataset.name else ""
+            head = f"({dataset.width}) " if not lines or shuffled else " |  "
+            lines.append(f"{' ' * depth}{'+-' if shuffled else ''}{head}{name}{kind}[{dataset.id}] {dataset.call_site}")
+        return "\n".join(lines).encode()
+
+    def __repr__(self) -> str:
+        kind = type(self._dataset).__name__
+        return f"RDD[{self._dataset.id}] {self._dataset.name or kind} {self._dataset.call_site}"
+
+    # ---- for operators ----
+
+    def _narrow(self, kind: NarrowKind, function: Callable[..., Any], *, keep: bool = False, with_index: bool = False) -> RDD[Any]:
+        """One function on top. `keep`: keys stay as they are, so the partitioning holds."""
+        dataset = self._dataset
+        call_site = capture()
+        context = self._context
+        context._check(call_site.operator)
+        if not callable(function):
+            raise TypeError(f"{call_site.operator} takes a function, not {function!r}")
+        return context._rdd(
+            Narrow(
+                id=context._planner.dataset_id(), call_site=call_site, partitioning=dataset.partitioning if keep else None,
+                parent=dataset, kind=kind, function=function, with_index=with_index,
+            )
+        )  # fmt: skip
+
+    def _exchange(
+        self,
+        partitioner: ops.Partitioner,
+        merge: ops.Merge,
+        partitioning: Partitioning | None,
+        call_site: CallSite,
+        aggregator: ops.Aggregator | None = None,
+        others: Sequence[RddCore[Any]] = (),
+    ) -> RDD[Any]:
+        """All records of this RDD (and of others, for CoGroup) by partition of `partitioner`, put together by `merge`."""
+        context = self._context
+        context._check(call_site.operator)
+        planner = context._planner
+        shuffles = tuple(planner.shuffle(rdd._dataset, partitioner, aggregator, call_site) for rdd in (self, *others))
+        dataset: Shuffled = planner.shuffled(shuffles, merge, partitioner.width, call_site, partitioning=partitioning)
+        return context._rdd(dataset)
+
+    def _same_context(self, context: Context) -> None:
+        if self._context is not context:
+            raise ValueError(f"{self!r} belongs to another Context: RDDs of two Contexts can't be combined")
+
+    def _width(self, wanted: int | None, others: Sequence[RddCore[Any]] = ()) -> int:
+        """Partitions after a shuffle: as asked, else `spark.default.parallelism`, else those of the widest input.
+
+        Raises ValueError for fewer than one.
+        """
+        if wanted is not None:
+            if isinstance(wanted, bool) or int(wanted) < 1:
+                raise ValueError(f"the number of partitions must be at least 1, not {wanted}")
+            return int(wanted)
+        if self._context._conf.contains("spark.default.parallelism"):
+            return self._context.defaultParallelism
+        return max(1, *(rdd.getNumPartitions() for rdd in (self, *others)))
+
+    # ---- for actions ----
+
+    def _collect(self, partitions: Sequence[int] | None = None) -> list[T]:
+        call_site = capture()
+        records: list[T] = []
+        for data in self._context._run(self._dataset, ops.Collect, call_site, partitions):
+            records += load_records(data)
+        return records
+
+    def _apply(self, function: Callable[..., Any], partitions: Sequence[int] | None = None, *, with_index: bool = False) -> list[Any]:
+        """`function(iterator)` of each partition, in order; NOTHING is left out."""
+        call_site = capture()
+        sealed = seal(function, call_site)
+        results = self._context._run(self._dataset, lambda node: ops.Apply(node, sealed, with_index), call_site, partitions, with_index)
+        return [value for value in map(frames.load, results) if value is not functions.NOTHING]
+
+    def _counts(self) -> list[int]:
+        """How many records each partition has."""
+        return [frames.load(data) for data in self._context._run(self._dataset, ops.Count, capture())]
+
+
+def load_records(data: bytes) -> list[Any]:
+    """The records of a collected partition: one frame after another."""
+    if not data:
+        return []
+    stream = io.BytesIO(data)
+    records: list[Any] = pickle.load(stream)
+    while stream.tell() < len(data):
+        records += pickle.load(stream)
+    return records
