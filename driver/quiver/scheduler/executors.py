@@ -1,0 +1,122 @@
+"""Executors as the scheduler sees them, and the index that finds one with room without looking at the others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from quiver_proto.ids import ExecutorId, NodeId, TaskId
+
+if TYPE_CHECKING:
+    from quiver.scheduler.stages import StageRun
+
+TaskRecord = tuple["StageRun", int, int, int]
+"""An attempt that an executor holds: its stage attempt, its partition, its number within them, and the cores it keeps from queueing."""
+
+
+class Executor:
+    """One executor. `free` counts cores; below zero it is what waits in the executor's own queue.
+
+    `held` are cores taken by tasks not known to be short: nothing is queued behind them.
+    `tasks` are in launch order, which is the order in which the executor starts them. A task of an attempt that is over stays here,
+    with its cores, until its end is reported: a killed task may take a while to die.
+    """
+
+    __slots__ = ("cores", "draining", "free", "held", "id", "level", "node_id", "reported_at", "tasks")
+
+    def __init__(self, executor_id: ExecutorId, node_id: NodeId, cores: int) -> None:
+        self.id = executor_id
+        self.node_id = node_id
+        self.cores = cores
+        self.free = cores
+        self.held = 0
+        self.draining = False
+        self.level: int | None = None
+        self.reported_at = 0.0
+        self.tasks: dict[TaskId, TaskRecord] = {}
+
+    def room_for(self, cores: int, queue: int) -> int:
+        """How many tasks of `cores` each it can take, when `queue` tasks may wait per slot that serves short tasks."""
+        if self.draining:
+            return 0
+        if self.free >= cores:
+            return self.free // cores
+        if cores > 1 or queue == 0:
+            return 0
+        return max(0, queue * (self.cores - self.held) + self.free)
+
+
+class Rooms:
+    """Executors by how much they can take, in buckets: level n > 0 has n free cores, level -d has d tasks queued per short slot.
+
+    Level 0 is full with an empty (or almost empty) queue. Executors that may get nothing (draining, or every core held by a task not
+    known to be short) are in no bucket. All operations are O(1), but for walking down over empty levels (at most cores + queue).
+    """
+
+    __slots__ = ("_floor", "_top", "buckets", "overfull")
+
+    def __init__(self, max_queue_per_slot: int) -> None:
+        self._floor = -max_queue_per_slot - 1
+        self._top = self._floor
+        self.buckets: dict[int, dict[Executor, None]] = {}
+        self.overfull: dict[Executor, None] = {}
+        """Executors with tasks in their queue."""
+
+    def top(self) -> int:
+        """The highest level that has an executor; a large negative number when none has."""
+        level = self._top
+        buckets = self.buckets
+        floor = self._floor
+        while level > floor and not buckets.get(level):
+            level -= 1
+        self._top = level
+        return level
+
+    def take(self, level: int) -> Executor:
+        """Some executor of this level, out of the index until `settle` puts it back."""
+        executor = self.buckets[level].popitem()[0]
+        executor.level = None
+        return executor
+
+    def settle(self, executor: Executor) -> None:
+        """Put the executor where its free cores say. Call after every change to `free`, `held` or `draining`."""
+        free = executor.free
+        level: int | None
+        if free > 0:
+            level = free
+        else:
+            open_cores = executor.cores - executor.held
+            level = -(-free // open_cores) if open_cores > 0 else None
+        if executor.draining:
+            level = None
+        elif free < 0:
+            self.overfull[executor] = None
+        else:
+            self.overfull.pop(executor, None)
+        old = executor.level
+        if level == old:
+            return
+        if old is not None:
+            del self.buckets[old][executor]
+        executor.level = level
+        if level is None:
+            return
+        bucket = self.buckets.get(level)
+        if bucket is None:
+            bucket = self.buckets[level] = {}
+        bucket[executor] = None
+        if level > self._top:
+            self._top = level
+
+    def remove(self, executor: Executor) -> None:
+        if executor.level is not None:
+            del self.buckets[executor.level][executor]
+            executor.level = None
+        self.overfull.pop(executor, None)
+
+    def count(self, cores: int) -> int:
+        """How many executors have at least `cores` free."""
+        buckets = self.buckets
+        return sum(len(buckets[level]) for level in range(cores, self.top() + 1) if level in buckets)
+
+    def free_cores(self) -> int:
+        return sum(level * len(bucket) for level, bucket in self.buckets.items() if level > 0)

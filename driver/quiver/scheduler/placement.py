@@ -1,0 +1,207 @@
+"""Which executor runs what, next.
+
+Attempts take turns by job, then stage. One that is first in turn fills free cores, breadth first; only then, when nothing is free,
+may its short tasks queue at executors, behind short tasks. One that waits for a place near its data, or for more cores together than
+are free anywhere, lets the next ones pass. Per task the cost is some list and dict operations; nothing is scanned.
+"""
+
+from __future__ import annotations
+
+import heapq
+from itertools import repeat
+
+from quiver.scheduler.executors import Executor
+from quiver.scheduler.locality import ANY, EXECUTOR, NODE, Nearby
+from quiver.scheduler.model import Launch, Policy, StageBegan, WaitingBecause
+from quiver.scheduler.stages import StageRun
+from quiver.scheduler.state import State
+from quiver_proto.ids import TaskId
+
+AVOIDERS_PER_PASS = 32
+
+
+def queue_depth(mean_s: float, policy: Policy) -> int:
+    """How many tasks of this mean duration may wait per slot."""
+    if mean_s * policy.max_queue_per_slot <= policy.target_queue_s:
+        return policy.max_queue_per_slot
+    return int(policy.target_queue_s / mean_s)
+
+
+def launch(state: State, now: float) -> None:
+    """Launch all that can be launched now."""
+    state.wake_at = None
+    state.passes += 1
+    queue = state.queue
+    rooms = state.rooms
+    aside: list[tuple[tuple[int, int], int, StageRun]] = []
+    while queue:
+        run = queue[0][2]
+        if run.over or not run.left:
+            heapq.heappop(queue)
+            run.queued = False
+            continue
+        _place(state, run, now)
+        if not run.left:
+            continue
+        if rooms.top() <= 0:
+            break
+        aside.append(heapq.heappop(queue))
+    for entry in aside:
+        heapq.heappush(queue, entry)
+    state.freshened.clear()
+
+
+def _place(state: State, run: StageRun, now: float) -> None:
+    if run.avoid:
+        _place_elsewhere(state, run, now)
+    near = run.nearby
+    if state.rooms.top() <= 0 and not run.queue:
+        return
+    if near is not None and near.left:
+        _place_near(state, run, near, now)
+    if run.pending:
+        _fill(state, run, None, now)
+    if near is not None and near.left:
+        if near.allowed(now, state.policy.locality_wait_s) == ANY:
+            _fill(state, run, near, now)
+        if near.left and near.level < ANY and near.since is not None:
+            state.wake_by(near.since + state.policy.locality_wait_s)
+
+
+def _fill(state: State, run: StageRun, near: Nearby | None, now: float) -> None:
+    """Launch pending partitions without regard to place: `run.pending`, or those of `near` whose wait is over."""
+    rooms = state.rooms
+    cores = run.cores
+    pending = run.pending
+    opened: dict[Executor, Launch] = {}
+    level = -1
+    chunk = 0
+    left = len(pending) if near is None else len(near.left)
+    while left:
+        top = rooms.top()
+        if top < cores:
+            break
+        if top != level:
+            level = top
+            chunk = left if left >= state.total_cores else max(1, left // rooms.count(cores))
+        executor = rooms.take(top)
+        count = min(top // cores, chunk)
+        if near is None:
+            partitions = pending[: -count - 1 : -1]
+            del pending[-count:]
+            left = len(pending)
+        else:
+            partitions = near.take(executor.id, executor.node_id, ANY, count)
+            near.launched(ANY, now)
+            left = len(near.left)
+        _give(state, run, executor, partitions, ANY, now, opened)
+        rooms.settle(executor)
+    queue = run.queue
+    if not left or not queue:
+        return
+    lowest = -(queue // 2)
+    while left:
+        top = rooms.top()
+        if top < lowest or top > 0:
+            break
+        executor = rooms.take(top)
+        count = min(executor.room_for(1, queue), max(1, left // len(state.executors)))
+        if near is None:
+            partitions = pending[: -count - 1 : -1]
+            del pending[-count:]
+            left = len(pending)
+        else:
+            partitions = near.take(executor.id, executor.node_id, ANY, count)
+            near.launched(ANY, now)
+            left = len(near.left)
+        _give(state, run, executor, partitions, ANY, now, opened)
+        rooms.settle(executor)
+
+
+def _place_near(state: State, run: StageRun, near: Nearby, now: float) -> None:
+    """Launch partitions where they prefer to be, closest level first, as far out as their wait allows."""
+    wait = state.policy.locality_wait_s
+    every = near.passed != state.passes - 1
+    near.passed = state.passes
+    for level in (EXECUTOR, NODE):
+        if level > near.allowed(now, wait) or not near.wants(level):
+            continue
+        if every or near.scanned < level:
+            candidates = near.candidates(level, state.executors, state.nodes)
+            near.scanned = max(near.scanned, level)
+        else:
+            candidates = state.freshened
+        for executor in candidates:
+            room = executor.room_for(run.cores, run.queue)
+            if room <= 0:
+                continue
+            if level == NODE:
+                room = min(room, max(1, len(near.by_node.get(executor.node_id, ())) // len(state.nodes[executor.node_id])))
+            partitions = near.take(executor.id, executor.node_id, level, room)
+            if partitions:
+                _give(state, run, executor, partitions, level, now, {})
+                state.rooms.settle(executor)
+                near.launched(level, now)
+
+
+def _place_elsewhere(state: State, run: StageRun, now: float) -> None:
+    """Launch partitions that failed, on another executor than where they did, unless none of those has had room for a while."""
+    rooms = state.rooms
+    for _ in range(min(len(run.avoid), AVOIDERS_PER_PASS)):
+        top = rooms.top()
+        if top < run.cores:
+            return
+        entry = run.avoid.popleft()
+        partition, avoided, until = entry
+        executor: Executor | None = rooms.take(top)
+        assert executor is not None
+        if executor.id == avoided and now < until and len(state.executors) - state.draining > 1:
+            other = rooms.take(top) if (top := rooms.top()) >= run.cores else None
+            rooms.settle(executor)
+            executor = other
+        if executor is None:
+            run.avoid.append(entry)
+            state.wake_by(until)
+        else:
+            _give(state, run, executor, [partition], ANY, now, {})
+            rooms.settle(executor)
+
+
+def _give(
+    state: State, run: StageRun, executor: Executor, partitions: list[int], locality: int, now: float, opened: dict[Executor, Launch]
+) -> None:
+    """Launch `partitions` at `executor`. Launches at one executor join those `opened` in the same pass."""
+    count = len(partitions)
+    first = state.next_task
+    state.next_task = first + count
+    task_ids: list[TaskId] = list(range(first, first + count))  # type: ignore[arg-type]
+    tries = run.tries
+    attempts = [tries.get(partition, 0) for partition in partitions] if tries else [0] * count
+    held = 0 if run.queue else run.cores
+    executor.tasks.update(zip(task_ids, zip(repeat(run), partitions, attempts, repeat(held))))
+    executor.free -= count * run.cores
+    executor.held += count * held
+    if not run.begun:
+        run.begun = True
+        run.stage.attempt = run.attempt
+        state.actions.append(StageBegan(run.stage_id, run.attempt, run.partitions))
+    if state.told:
+        _take_back_reasons(state, run)
+    run.running.update(zip(task_ids, repeat(executor)))
+    run.last_active = now
+    launched = opened.get(executor)
+    if launched is None:
+        launched = opened[executor] = Launch(executor.id, run.stage_id, run.attempt, task_ids, partitions, attempts, run.cores, locality)
+        state.actions.append(launched)
+    else:
+        launched.task_ids += task_ids
+        launched.partitions += partitions
+        launched.attempts += attempts
+
+
+def _take_back_reasons(state: State, run: StageRun) -> None:
+    for job in sorted(run.stage.jobs, key=lambda job: job.id):
+        if job.told:
+            job.told = ""
+            state.told -= 1
+            state.actions.append(WaitingBecause(job.id, None, ""))

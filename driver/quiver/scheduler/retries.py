@@ -1,0 +1,41 @@
+"""What becomes of a task whose attempt failed."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from quiver.scheduler.model import Policy
+from quiver_proto.messages import FailureKind
+
+
+class Verdict(Enum):
+    AGAIN = "again"
+    """Not the task's fault: again, anywhere."""
+    ELSEWHERE = "elsewhere"
+    """Counted: again, on another executor where there is one."""
+    INPUT_FIRST = "input first"
+    """An input is lost: the stage attempt fails, the input is made again, then the stage's missing partitions."""
+    GIVE_UP = "give up"
+
+
+def verdict(kind: FailureKind, failures: int, failures_in_row: int, policy: Policy, blameless: bool = False) -> Verdict:
+    """`failures` of this partition in this stage attempt and stage attempts `failures_in_row`, each without the one at hand.
+
+    `blameless`: an executor was lost that was asked to go, or the task had not started there.
+    """
+    match kind:
+        case FailureKind.FATAL:
+            return Verdict.GIVE_UP
+        case FailureKind.KILLED:
+            return Verdict.AGAIN
+        case FailureKind.FETCH_FAILED:
+            return Verdict.GIVE_UP if failures_in_row + 1 >= policy.max_stage_attempts else Verdict.INPUT_FIRST
+        case FailureKind.EXECUTOR_LOST if blameless:
+            return Verdict.AGAIN
+        case FailureKind.USER | FailureKind.SLOT_DIED | FailureKind.EXECUTOR_LOST:
+            return Verdict.GIVE_UP if failures + 1 >= policy.max_task_failures else Verdict.ELSEWHERE
+
+
+def counts(verdict: Verdict, kind: FailureKind) -> bool:
+    """Whether the failure is held against the partition."""
+    return verdict is Verdict.ELSEWHERE or (verdict is Verdict.GIVE_UP and kind is not FailureKind.FETCH_FAILED)
