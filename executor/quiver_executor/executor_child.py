@@ -53,7 +53,7 @@ class ExecutorChild:
         self._on_end = on_end
         self.log_path = Path(config.log_dir) / LOG_NAME
         self._heard = b""
-        self._buried = False
+        self.buried = False
         self._control, theirs = socket.socketpair()
         try:
             with open(os.open(self.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600), "ab") as output:
@@ -83,14 +83,14 @@ class ExecutorChild:
 
     def kill(self) -> None:
         """End it at once; its template then ends the slots. Does nothing for one that has ended."""
-        if not self._buried:
+        if not self.buried:
             os.kill(self.pid, signal.SIGKILL)
 
     def bury(self) -> None:
         """Kill what is left of its process group and let go of its pid. After its end; twice does nothing."""
-        if self._buried:
+        if self.buried:
             return
-        self._buried = True
+        self.buried = True
         # Before it is waited for: a zombie still holds its pid, so this group is certainly its own.
         try:
             os.killpg(self.pid, signal.SIGKILL)

@@ -17,7 +17,8 @@ import sys
 
 from quiver_executor.launch_config import DRAIN, LaunchConfig, read_line, up_line
 from quiver_executor.supervisor import ExecutorConfig, Supervisor
-from quiver_proto.ids import ApplicationId, ExecutorId, NodeId
+from quiver_proto import logs
+from quiver_proto.ids import ExecutorId, NodeId
 from quiver_proto.lifeline import die_with_parent
 from quiver_proto.loop import Loop, Timer
 from quiver_proto.messages import Drain, Drained, ExecutorHello, FromExecutor, Shutdown, ToExecutor
@@ -119,9 +120,9 @@ class ExecutorProcess:
 def supervisor_config(config: LaunchConfig) -> ExecutorConfig:
     """What the supervisor needs of it."""
     return ExecutorConfig(
-        application_id=ApplicationId(config.application_id),
-        executor_id=ExecutorId(config.executor_id),
-        node_id=NodeId(config.node_id),
+        application_id=config.application_id,
+        executor_id=config.executor_id,
+        node_id=config.node_id,
         cores=config.cores,
         memory_bytes=config.memory_bytes,
         blocks_dir=config.blocks_dir,
@@ -132,6 +133,7 @@ def supervisor_config(config: LaunchConfig) -> ExecutorConfig:
         block_server=config.block_server,
         token=config.token,
         echo_output=False,
+        tls_ca=config.tls_ca,
         quota_bytes=config.quota_bytes,
     )
 
@@ -148,7 +150,8 @@ def main() -> None:
         sys.exit(f"this is started by a node daemon, not by hand: {error}")
     die_with_parent(config.node_pid)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    logging.basicConfig(level=config.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logs.configure(config.log_level, config.log_format)
+    logs.keep_secret(config.token)
     exit_code = 1
     try:
         exit_code = ExecutorProcess(config, control).run()

@@ -16,13 +16,14 @@ DRAIN = b"drain\n"
 
 @dataclass(frozen=True, slots=True)
 class LaunchConfig:
-    """One executor. Memory in bytes. `tls_*` are PEM files' paths, or ""."""
+    """One executor. Memory in bytes. It listens on `bind_host`, others reach it at `host`. `tls_*` are PEM files' paths, or ""."""
 
     application_id: str
     executor_id: str
     node_id: str
     node_pid: int
     host: str
+    bind_host: str
     cores: int
     memory_bytes: int
     blocks_dir: str

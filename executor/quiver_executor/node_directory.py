@@ -3,7 +3,7 @@
     <local dir>/.sweep                      locked while directories are made or swept
     <local dir>/<node id>/lock              locked by the daemon as long as it lives; the kernel frees it however it dies
     <local dir>/<node id>/<application id>/ blocks
-    <local dir>/<node id>/logs/<application id>/<number>.log
+    <local dir>/<node id>/logs/<application id>/<number>/   an executor's logs
 
 A directory whose lock can be taken belongs to nobody any more and is removed. Only directories named as `new_node_id` names them
 and holding a `lock` are ever looked at, so that a wrong `--local-dir` costs no one his files.
@@ -62,18 +62,19 @@ class NodeDirectory:
 
     def blocks(self, application_id: ApplicationId) -> Path:
         """The application's block directory, made when it is not there."""
-        path = self.path / _one_name(application_id)
+        path = self.blocks_path(application_id)
         path.mkdir(mode=0o700, exist_ok=True)
         return path
 
-    def logs(self, application_id: ApplicationId) -> Path:
-        """Where the application's executors log, made when it is not there."""
-        path = self.path / _LOGS / _one_name(application_id)
+    def blocks_path(self, application_id: ApplicationId) -> Path:
+        """Where `blocks` is or would be. Raises BadSetting for an id that can't name a directory."""
+        return self.path / _one_name(application_id)
+
+    def executor_logs(self, application_id: ApplicationId, executor_id: ExecutorId) -> Path:
+        """The directory of one executor's logs, made when it is not there."""
+        path = self.path / _LOGS / _one_name(application_id) / executor_id.rsplit("/", 1)[-1]
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
         return path
-
-    def log_file(self, application_id: ApplicationId, executor_id: ExecutorId) -> Path:
-        return self.logs(application_id) / f"{executor_id.rsplit('/', 1)[-1]}.log"
 
     def remove_blocks(self, application_id: ApplicationId) -> int:
         """Delete the application's blocks; how many bytes that freed. Doing it again frees none."""
@@ -103,6 +104,18 @@ def log_tail(path: Path, limit: int = 4096) -> str:
     if size > limit:
         tail = tail.split(b"\n", 1)[-1]
     return tail.decode("utf-8", "replace").rstrip()
+
+
+def disk_used(path: Path) -> int:
+    """Bytes in all files below `path`; links are not followed."""
+    size = 0
+    for folder, _, names in os.walk(path):
+        for name in names:
+            try:
+                size += os.lstat(os.path.join(folder, name)).st_size
+            except OSError:
+                continue
+    return size
 
 
 def _refuse_strangers(path: Path) -> None:
@@ -143,13 +156,7 @@ def _sweep(local_dir: Path) -> Iterator[Swept]:
 
 
 def _remove_tree(path: Path) -> int:
-    size = 0
-    for folder, _, names in os.walk(path):
-        for name in names:
-            try:
-                size += os.lstat(os.path.join(folder, name)).st_size
-            except OSError:
-                continue
+    size = disk_used(path)
     shutil.rmtree(path, ignore_errors=True)
     return size
 

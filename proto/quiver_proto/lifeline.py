@@ -61,6 +61,11 @@ def _wait_for_end(parent_pid: int) -> None:
     os.close(fd)
 
 
+def command_line(parent_pid: int, module: str) -> list[str]:
+    """Starts `module` so that it drains when `parent_pid`, which must be the process that starts it, ends."""
+    return [sys.executable, "-P", "-m", "quiver_proto.lifeline", str(parent_pid), "-m", module]
+
+
 def main() -> None:
     parent_pid, module = int(sys.argv[1]), sys.argv[3]
     sys.argv = [module, *sys.argv[4:]]

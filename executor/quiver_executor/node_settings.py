@@ -1,0 +1,62 @@
+"""What the node daemon can be told."""
+
+from __future__ import annotations
+
+import getpass
+import re
+import tempfile
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+
+from quiver_executor.machine import available_cores, available_memory
+from quiver_proto.settings import DaemonSettings, MemoryBytes
+
+_MANAGER = re.compile(r"(?:quiver://)?([^/\s:]+|\[[0-9a-fA-F:]+\]):(\d{1,5})/?")
+
+
+def _default_local_dir() -> str:
+    return str(Path(tempfile.gettempdir()) / f"quiver-{getpass.getuser()}" / "nodes")
+
+
+class NodeSettings(DaemonSettings):
+    """Flags, environment (`QUIVER_EXECUTOR_*`) and the table `[executor]` of the TOML file."""
+
+    daemon: ClassVar[str] = "executor"
+
+    manager: str = Field("127.0.0.1:7077", description="The cluster's manager, quiver://HOST:PORT.")
+    cores: int = Field(default_factory=available_cores, ge=1, description="Cores for executors.")
+    memory: MemoryBytes = Field(
+        default_factory=available_memory, description="Memory for executors, such as 4g; without it the machine's (or cgroup's), less 1g."
+    )
+    local_dir: str = Field(
+        default_factory=_default_local_dir,
+        description="Directory for blocks and logs; what a killed daemon left in it is removed at start.",
+    )
+    block_port: int = Field(0, ge=0, le=65535, description="Port of the block server; 0 takes any free one.")
+    quota: str = Field("", description="Most bytes of blocks per application, such as 100g. [default: no limit]")
+    label: tuple[str, ...] = Field((), description="KEY=VALUE, told to the manager; may be repeated.")
+    launch_limit_s: float = Field(60.0, gt=0, description="Seconds that an executor may take until it is up.")
+    driver_gone_limit_s: float = Field(60.0, gt=0, description="Seconds that an executor stays without its driver.")
+    keep_logs: int = Field(20, ge=0, description="How many ended applications' executor logs are kept.")
+
+    @field_validator("manager")
+    @classmethod
+    def _manager_address(cls, text: str) -> str:
+        match = _MANAGER.fullmatch(text)
+        if match is None or not 0 < int(match[2]) < 65536:
+            raise ValueError("must be quiver://HOST:PORT")
+        return f"{match[1]}:{match[2]}"
+
+    @field_validator("label")
+    @classmethod
+    def _pairs(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        for label in labels:
+            if not label.partition("=")[0] or "=" not in label:
+                raise ValueError(f"{label!r} is not KEY=VALUE")
+        return labels
+
+    @property
+    def labels(self) -> dict[str, str]:
+        return {key: value for key, _, value in (label.partition("=") for label in self.label)}
