@@ -18,6 +18,9 @@
     │   ├── PathNotFound (FileNotFoundError)
     │   ├── PathUnreadable (PermissionError)
     │   ├── UndecodableLine (ValueError)
+    │   ├── NotAPair (TypeError)
+    │   ├── UnhashableKey (TypeError)
+    │   ├── UnpicklableOutput (pickle.PicklingError)
     │   ├── OutputExists (FileExistsError)
     │   └── UnpicklableRecord (pickle.PicklingError)
     ├── UnpicklableClosure (pickle.PicklingError)
@@ -27,6 +30,7 @@
     │   ├── FetchFailed
     │   ├── BlockCorrupt
     │   ├── QuotaExceeded
+    │   ├── DiskFull
     │   └── ResultTooLarge
     ├── JobFailed
     │   ├── TaskFailed
@@ -226,6 +230,41 @@ class UndecodableLine(DataError, ValueError):
         )
 
 
+class NotAPair(DataError, TypeError):
+    """An operator on keys met a record that has none."""
+
+    def __init__(self, operator: str, record: str, kind: str) -> None:
+        super().__init__(
+            f"{operator} needs (key, value) pairs, but a record is {record} of type {kind}. Make pairs of the records first, with map or keyBy.",
+            operator,
+            record,
+            kind,
+        )
+
+
+class UnhashableKey(DataError, TypeError):
+    def __init__(self, operator: str, kind: str, record: str) -> None:
+        super().__init__(
+            f"{operator}: a key of type {kind} can't be hashed, in the record {record}. Use a tuple instead of a list, "
+            "a frozenset instead of a set, or sorted items instead of a dict.",
+            operator,
+            kind,
+            record,
+        )
+
+
+class UnpicklableOutput(DataError, pickle.PicklingError):
+    """What a task made can't leave its process."""
+
+    def __init__(self, operator: str, what: str, problem: str) -> None:
+        super().__init__(
+            f"{operator}: {what} can't be pickled ({problem}), so it can't leave the slot that made it. Return plain values.",
+            operator,
+            what,
+            problem,
+        )
+
+
 class OutputExists(DataError, FileExistsError):
     def __init__(self, path: str) -> None:
         super().__init__(f"output directory {path!r} already exists; nothing was written. Remove it or choose another.", path)
@@ -320,6 +359,17 @@ class QuotaExceeded(StorageError):
             path,
             used,
             quota,
+        )
+
+
+class DiskFull(StorageError):
+    def __init__(self, path: str, used: int, problem: str) -> None:
+        super().__init__(
+            f"no room left on the disk of {path} ({problem}); the application's blocks there use {used:,} bytes. "
+            "Free some, or put quiver.local.dir on a larger disk.",
+            path,
+            used,
+            problem,
         )
 
 
