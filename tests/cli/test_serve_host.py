@@ -84,7 +84,7 @@ class World:
         self.driver = Scripted()
         self.now = 100.0
         self.seen: tuple[Sequence[PlanProgress], str] = ((), "")
-        self.host = SessionHost(self.driver, lambda job: self.seen, lambda: self.now, "127.0.0.1:1", {"a": "b"}, 120.0, 5.0)
+        self.host = SessionHost(self.driver, lambda job: self.seen, lambda: self.now, {"a": "b"}, 120.0, 5.0)
 
     def open(self, name: str = "s1") -> int:
         return self.host.open(OpenSession(name, "app", "me", "here", 1)).id_base
@@ -334,3 +334,16 @@ def test_only_so_many_jobs_at_once(world: World, monkeypatch: pytest.MonkeyPatch
     list(stream)
     world.driver.end(base + 1, list)
     assert world.bodies("s1", base + 1)[-1] == PlanSucceeded(0)
+
+
+def test_a_draining_driver_takes_nothing_new_and_ends_what_runs(world: World) -> None:
+    base = world.open()
+    world.seen = ((), "waits")
+    stream = world.events("s1", base)
+    next(stream)
+    assert not world.host.drain()
+    with pytest.raises(QuiverError, match="shutting down"):
+        world.bodies("s1", base + 1)
+    world.driver.end(base, list)
+    list(stream)
+    assert world.host.drain()

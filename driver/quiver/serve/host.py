@@ -92,7 +92,6 @@ class SessionHost:
         driver: HostedDriver,
         look: Look,
         clock: Callable[[], float],
-        address: str,
         conf: Mapping[str, str],
         session_timeout_s: float,
         heartbeat_interval_s: float,
@@ -100,7 +99,8 @@ class SessionHost:
         self._driver = driver
         self._look = look
         self._clock = clock
-        self._address = address
+        self.address = "this driver"
+        self._draining = False
         self._conf = dict(conf)
         self._heartbeat_interval_s = heartbeat_interval_s
         self._sessions = SessionTable(session_timeout_s)
@@ -111,6 +111,12 @@ class SessionHost:
     def sessions(self) -> int:
         with self._lock:
             return len(self._sessions)
+
+    def drain(self) -> bool:
+        """From now on no new job is taken; True once none runs."""
+        with self._lock:
+            self._draining = True
+            return all(hosted.done.is_set() for hosted in self._jobs.values())
 
     def open(self, request: OpenSession) -> SessionOpened:
         with self._lock:
@@ -143,7 +149,7 @@ class SessionHost:
 
     def cancel(self, request: CancelJobs) -> Ack:
         with self._lock:
-            session = self._sessions.get(request.session_id, self._address)
+            session = self._sessions.get(request.session_id, self.address)
             running = [self._jobs[session.session_id, number].job for number in session.jobs]
         wanted = [job for job in running if _concerns(request, job)]
         for job in wanted:
@@ -152,7 +158,7 @@ class SessionHost:
 
     def release(self, request: ReleaseShuffle) -> Ack:
         with self._lock:
-            session = self._sessions.get(request.session_id, self._address)
+            session = self._sessions.get(request.session_id, self.address)
             if request.shuffle_id not in session.shuffles:
                 return Ack(False, "no such shuffle")
             session.shuffles.discard(request.shuffle_id)
@@ -195,7 +201,7 @@ class SessionHost:
     def _listen(self, plan: ExecutePlan) -> HostedJob:
         key = (plan.session_id, plan.job_id)
         with self._lock:
-            session = self._sessions.get(plan.session_id, self._address)
+            session = self._sessions.get(plan.session_id, self.address)
             hosted = self._jobs.get(key)
             if hosted is not None:
                 hosted.listeners += 1
@@ -203,6 +209,8 @@ class SessionHost:
             if plan.job_id in session.answered:
                 raise QuiverError(f"the result of job {plan.job_id} was delivered before and is no longer held. Call the action again.")
             self._check_ids(session, plan)
+            if self._draining:
+                raise ResourcesUnavailable("another job", "this driver is shutting down", "Connect to it again once it has been restarted.")
             if sum(not each.done.is_set() for each in self._jobs.values()) >= MOST_JOBS:
                 raise ResourcesUnavailable("another job", f"{MOST_JOBS} run on this driver", "Wait for some to end.")
             hosted = self._jobs[key] = HostedJob(from_message(plan), self._clock())
@@ -244,7 +252,7 @@ class SessionHost:
             self._driver.release_shuffle(shuffle_id)
 
     def _forget(self, key: tuple[str, JobId]) -> None:
-        session = self._sessions.get(key[0], self._address)
+        session = self._sessions.get(key[0], self.address)
         del self._jobs[key]
         session.jobs.discard(key[1])
         session.answered.add(key[1])

@@ -1,24 +1,28 @@
-"""The gRPC edge of `driver serve`: binds, authenticates, and passes calls on to the host."""
+"""`driver serve` as a daemon: the gRPC service, and its place in the daemon shell."""
 
 from __future__ import annotations
 
-import logging
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
+from quiver.cli.submission import import_roots, parse_conf_flag, split_paths
+from quiver.conf import Conf
 from quiver.plan.model import PlannedJob
 from quiver.runner.inprocess import InProcessDriver
-from quiver.serve.host import MOST_JOBS, SessionHost
+from quiver.runner.launch import connect
+from quiver.runner.masters import Inline, RemoteDriver, parse_master
+from quiver.serve.host import Look, SessionHost
+from quiver.serve.settings import DriverSettings
 from quiver_proto import versions
-from quiver_proto.auth import RequireToken, TlsFiles
+from quiver_proto.auth import find_secret
 from quiver_proto.cluster import Ack, HeartbeatReply, Hello, HelloReply
-from quiver_proto.errors import PortInUse
-from quiver_proto.rpc import CHANNEL_OPTIONS, add_service
+from quiver_proto.errors import BadMasterUrl
 from quiver_proto.services import DriverService
+from quiver_proto.serving import serve
 from quiver_proto.sessions import (
     CancelJobs,
     CloseSession,
@@ -31,78 +35,57 @@ from quiver_proto.sessions import (
     SessionOpened,
 )
 
-log = logging.getLogger("quiver.serve")
-
-SWEEP_INTERVAL_S = 1.0
 LOOK_TIMEOUT_S = 5.0
-_SPARE_THREADS = 64
 
 
-class DriverServer:
-    """Serves one driver until `stop`. `port` is the one that is bound (0 in: any free one). Raises PortInUse, BadSetting."""
+def run(settings: DriverSettings) -> int:
+    """Serve until told to end; the exit code. Raises BadMasterUrl, BadSetting, PathNotFound, PortInUse and what `connect` raises."""
+    where = parse_master(settings.master)
+    if isinstance(where, Inline | RemoteDriver):
+        raise BadMasterUrl(settings.master, "a shared driver runs jobs on local[N], local-cluster[...] or quiver://host:port")
+    conf = Conf(loadDefaults=False).set("spark.ui.showConsoleProgress", False).setAll(map(parse_conf_flag, settings.conf))
+    modules = split_paths(settings.py_files)
+    if modules:
+        conf.set("spark.submit.pyFiles", ",".join(modules))
+    sys.path[:0] = [root for root in import_roots(modules) if root not in sys.path]
+    secret = find_secret(settings.secret_file, create=True)
+    driver = connect(settings.master, settings.name, conf)
+    assert isinstance(driver, InProcessDriver)
+    try:
+        return _serve(settings, secret, driver, dict(conf.getAll()))
+    finally:
+        driver.stop()
 
-    def __init__(
-        self,
-        driver: InProcessDriver,
-        host: str,
-        port: int,
-        secret: str,
-        tls: TlsFiles | None,
-        conf: Mapping[str, str],
-        session_timeout_s: float,
-        heartbeat_interval_s: float,
-    ) -> None:
+
+def _serve(settings: DriverSettings, secret: str, driver: InProcessDriver, values: Mapping[str, str]) -> int:
+    host = SessionHost(driver, _look_into(driver), time.monotonic, values, settings.session_timeout_s, settings.heartbeat_interval_s)
+    return serve(settings, secret, [(DriverService, Service(host, settings.name))], ServeDaemon(host, driver))
+
+
+class ServeDaemon:
+    """Implements quiver_proto.serving.Daemon."""
+
+    def __init__(self, host: SessionHost, driver: InProcessDriver) -> None:
+        self._host = host
         self._driver = driver
-        # Every running job holds a thread, and calls that end jobs must always find one.
-        self._server = grpc.server(
-            ThreadPoolExecutor(MOST_JOBS + _SPARE_THREADS, thread_name_prefix="serve"),
-            interceptors=[RequireToken(secret)],
-            options=(*CHANNEL_OPTIONS, ("grpc.so_reuseport", 0)),
-        )
-        self.port = _bind(self._server, host, port, tls)
-        self.address = f"{host}:{self.port}"
-        self.host = SessionHost(driver, self._look, time.monotonic, self.address, conf, session_timeout_s, heartbeat_interval_s)
-        add_service(self._server, DriverService, _Service(self.host, driver.application.name))
-        self._stopping = threading.Event()
-        self._sweeper = threading.Thread(target=self._sweep, name="serve-sweep", daemon=True)
 
-    def start(self) -> None:
-        self._server.start()
-        self._sweeper.start()
+    def started(self, address: str) -> None:
+        self._host.address = address
+        print(f"clients connect with master quiver-driver://{address}", flush=True)
+        if self._driver.ui_url:
+            print(f"UI at {self._driver.ui_url}", flush=True)
 
-    def stop(self, grace_s: float) -> None:
-        """Take no new calls; give those that run `grace_s` seconds, then end them. Twice does nothing more."""
-        self._stopping.set()
-        self._server.stop(grace_s).wait()
-        if self._sweeper.is_alive():
-            self._sweeper.join()
+    def tick(self, now: float) -> None:
+        self._host.sweep()
 
-    def _sweep(self) -> None:
-        while not self._stopping.wait(SWEEP_INTERVAL_S):
-            self.host.sweep()
+    def drain(self) -> bool:
+        return self._host.drain()
 
-    def _look(self, job: PlannedJob) -> tuple[Sequence[PlanProgress], str]:
-        # The engine belongs to its own thread: it looks, this thread waits for what it saw.
-        seen: list[tuple[Sequence[PlanProgress], str]] = []
-        ready = threading.Event()
-        numbers = {stage.spec.stage_id for stage in job.stages}
-
-        def look() -> None:
-            engine = self._driver.engine
-            stages = [
-                PlanProgress(each.stage_id, each.name, each.width, each.done, each.running, each.failed, "running")
-                for each in engine.progress()
-                if each.stage_id in numbers
-            ]
-            seen.append((stages, engine.waiting_reason(job.job_id) if engine.has_job(job.job_id) else ""))
-            ready.set()
-
-        self._driver.post(look)
-        ready.wait(LOOK_TIMEOUT_S)
-        return seen[0] if seen else ((), "")
+    def stop(self) -> None:
+        self._driver.stop()
 
 
-class _Service:
+class Service:
     """The methods of quiver_proto.services.DriverService."""
 
     def __init__(self, host: SessionHost, name: str) -> None:
@@ -134,12 +117,26 @@ class _Service:
         return self._host.release(request)
 
 
-def _bind(server: grpc.Server, host: str, port: int, tls: TlsFiles | None) -> int:
-    address = f"{host}:{port}"
-    try:
-        bound = server.add_secure_port(address, tls.server_credentials()) if tls else server.add_insecure_port(address)
-    except RuntimeError:
-        bound = 0
-    if not bound:
-        raise PortInUse(host, port)
-    return int(bound)
+def _look_into(driver: InProcessDriver) -> Look:
+    """What a running job does, to look at from any thread. The engine belongs to its own thread: it looks, the caller waits."""
+
+    def look(job: PlannedJob) -> tuple[Sequence[PlanProgress], str]:
+        seen: list[tuple[Sequence[PlanProgress], str]] = []
+        ready = threading.Event()
+        numbers = {stage.spec.stage_id for stage in job.stages}
+
+        def see() -> None:
+            engine = driver.engine
+            stages = [
+                PlanProgress(each.stage_id, each.name, each.width, each.done, each.running, each.failed, "running")
+                for each in engine.progress()
+                if each.stage_id in numbers
+            ]
+            seen.append((stages, engine.waiting_reason(job.job_id) if engine.has_job(job.job_id) else ""))
+            ready.set()
+
+        driver.post(see)
+        ready.wait(LOOK_TIMEOUT_S)
+        return seen[0] if seen else ((), "")
+
+    return look
