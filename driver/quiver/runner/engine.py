@@ -56,7 +56,6 @@ class Engine:
         wall_clock: Callable[[], float],
         notice: Callable[[str], None],
         max_result_bytes: int = 0,
-        observer: JobObserver | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._events = events
@@ -64,7 +63,8 @@ class Engine:
         self._wall_clock = wall_clock
         self._notice = notice
         self._max_result_bytes = max_result_bytes
-        self._observer = observer
+        self._observer: JobObserver | None = None
+        self._cluster_error: BaseException | None = None
         self._links: dict[ExecutorId, ExecutorLink] = {}
         self._block_servers: dict[str, str] = {}
         self._stages: dict[StageId, PlannedStage] = {}
@@ -144,6 +144,15 @@ class Engine:
             self._drop_link(link.executor_id, reason)
         self._block_servers.pop(node_id, None)
         self.step(m.NodeLost(node_id, reason))
+
+    def cluster_waiting(self, reason: str, error: BaseException | None) -> None:
+        """Why there are fewer executors than wanted; "" when that is over. With an `error` none will ever come: jobs end with it."""
+        self._cluster_error = error
+        self.step(m.ClusterWaiting(reason, final=error is not None))
+
+    def observe(self, observer: JobObserver) -> None:
+        """Tell `observer` about jobs from now on."""
+        self._observer = observer
 
     def tasks_ended(self, ended: TasksEnded) -> None:
         self.step(m.TasksReported(ended.executor_id, ended.done, ended.failed))
@@ -363,6 +372,8 @@ class Engine:
         if action.status == "cancelled":
             return JobFailure(error=JobCancelled(action.job_id, action.reason))
         if action.status == "stuck":
+            if self._cluster_error is not None:
+                return JobFailure(error=self._cluster_error)
             if self._links:
                 return JobFailure(error=NoProgress(action.job_id, action.reason, self._scheduler.policy.no_progress_limit_s))
             advice = "Ask for less, or start a node that has it."

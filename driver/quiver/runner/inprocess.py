@@ -128,6 +128,10 @@ class InProcessDriver:
         if not self._stopped:
             self.loop.call_soon(lambda: self._with_deadline(callback))
 
+    def authenticate(self, token: str) -> None:
+        """Read blocks of other nodes with this token."""
+        self.application = replace(self.application, token=token)
+
     def on_stop(self, callback: Callable[[], None]) -> None:
         self._on_stop.append(callback)
 
