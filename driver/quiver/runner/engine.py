@@ -15,6 +15,7 @@ from quiver.runner.jobs import RunningJob
 from quiver.runner.links import ExecutorLink
 from quiver.scheduler import model as m
 from quiver.scheduler.core import Scheduler
+from quiver.scheduler.model import Policy
 from quiver_proto import events as e
 from quiver_proto.errors import ContextStopped, JobCancelled, JobFailed, NoProgress, ResourcesUnavailable
 from quiver_proto.ids import ExecutorId, JobId, NodeId, ShuffleId, StageId
@@ -50,14 +51,15 @@ class Engine:
 
     def __init__(
         self,
-        scheduler: Scheduler,
+        policy: Policy,
         events: EventLog,
         clock: Callable[[], float],
         wall_clock: Callable[[], float],
         notice: Callable[[str], None],
         max_result_bytes: int = 0,
     ) -> None:
-        self._scheduler = scheduler
+        self._policy = policy
+        self._scheduler = Scheduler(policy)
         self._events = events
         self._clock = clock
         self._wall_clock = wall_clock
@@ -366,7 +368,7 @@ class Engine:
             return JobFailure(
                 failure=action.failure,
                 partition=action.failed_partition,
-                attempts=1 if action.failure.kind is FailureKind.FATAL else self._scheduler.policy.max_task_failures,
+                attempts=1 if action.failure.kind is FailureKind.FATAL else self._policy.max_task_failures,
                 stage=stage.spec.name if stage is not None else "",
             )
         if action.status == "cancelled":
@@ -375,7 +377,7 @@ class Engine:
             if self._cluster_error is not None:
                 return JobFailure(error=self._cluster_error)
             if self._links:
-                return JobFailure(error=NoProgress(action.job_id, action.reason, self._scheduler.policy.no_progress_limit_s))
+                return JobFailure(error=NoProgress(action.job_id, action.reason, self._policy.no_progress_limit_s))
             advice = "Ask for less, or start a node that has it."
             return JobFailure(error=ResourcesUnavailable(f"executors for job {action.job_id}", action.reason, advice))
         return JobFailure(error=JobFailed(action.reason))

@@ -19,7 +19,6 @@ from quiver.runner.failures import JobFailure
 from quiver.runner.inprocess import Application
 from quiver.runner.jobs import RunningJob
 from quiver.runner.results import read_result
-from quiver.scheduler.core import Scheduler
 from quiver.scheduler.model import Tick
 from quiver_proto.ids import LOCAL_EXECUTOR, LOCAL_NODE, JobId, ShuffleId
 from quiver_proto.messages import (
@@ -104,9 +103,7 @@ class InlineDriver:
         self.id_base = 0
         self.started_at = time.time()
         self.events = EventLog(event_log_dir, application.application_id, None, log.warning)
-        self.engine = Engine(
-            Scheduler(application.policy), self.events, time.monotonic, time.time, log.warning, application.max_result_bytes
-        )
+        self.engine = Engine(application.policy, self.events, time.monotonic, time.time, log.warning, application.max_result_bytes)
         self._link = InlineLink(application.application_id, blocks_dir, memory_bytes)
         self.engine.executor_added(self._link)
         self._lock = threading.RLock()

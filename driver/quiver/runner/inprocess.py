@@ -15,7 +15,6 @@ from quiver.runner.engine import Engine
 from quiver.runner.failures import JobFailure
 from quiver.runner.jobs import RunningJob
 from quiver.runner.results import read_result
-from quiver.scheduler.core import Scheduler
 from quiver.scheduler.model import Policy, Tick
 from quiver_proto.errors import ContextStopped
 from quiver_proto.ids import JobId, ShuffleId, StageId
@@ -57,8 +56,7 @@ class InProcessDriver:
         self.started_at = time.time()
         self.loop = Loop()
         self.events = EventLog(event_log_dir, application.application_id, self.loop.call_later, log.warning)
-        scheduler = Scheduler(application.policy)
-        self.engine = Engine(scheduler, self.events, time.monotonic, time.time, self._notice, application.max_result_bytes)
+        self.engine = Engine(application.policy, self.events, time.monotonic, time.time, self._notice, application.max_result_bytes)
         self._progress = progress
         self._progress_timer: Timer | None = None
         self._timer: Timer | None = None
