@@ -235,7 +235,8 @@ class NotAPair(DataError, TypeError):
 
     def __init__(self, operator: str, record: str, kind: str) -> None:
         super().__init__(
-            f"{operator} needs (key, value) pairs, but a record is {record} of type {kind}. Make pairs of the records first, with map or keyBy.",
+            f"{operator} needs (key, value) pairs, but a record is {record} of type {kind}. "
+            "Make pairs of the records first, with map or keyBy.",
             operator,
             record,
             kind,
