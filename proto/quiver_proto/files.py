@@ -1,0 +1,189 @@
+"""Which files a path means, how they are cut into partitions, and how an output directory comes to be: the driver's side of text I/O.
+
+Rules are Hadoop's, as PySpark's users know them. Chunks are (path, start, length); length -1 means to the end.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+from quiver_proto.errors import OutputExists, PathNotFound, PathUnreadable
+from quiver_proto.filesystems import Entry, FileSystem, filesystem_of, has_glob
+
+Chunk = tuple[str, int, int]
+
+COMPRESSED = (".gz", ".bz2", ".zst")
+"""Extensions of files that can only be read from their beginning."""
+_SLOP = 1.1
+"""A last chunk may be this much larger than the others, rather than a tiny one follow."""
+_STAGING = "_temporary"
+
+
+# ---- input ----
+
+
+def text_chunks(paths: str | Sequence[str], min_partitions: int) -> list[list[Chunk]]:
+    """One list per partition. Plain files are cut into chunks of about total/min_partitions bytes, at most the file system's block size.
+
+    `paths`: files, directories (not their subdirectories), globs with {a,b}, or URLs; several as a list or separated by commas.
+    Names that begin with _ or . in directories and matches are not read. A compressed file, or an empty one, is one partition.
+    Raises PathNotFound and PathUnreadable, naming which of the paths.
+    """
+    found = list(_find(paths))
+    total = sum(entry.size for entry, _ in found)
+    goal = total // max(1, min_partitions)
+    partitions: list[list[Chunk]] = []
+    for entry, system in found:
+        if entry.path.endswith(COMPRESSED) or entry.size == 0:
+            partitions.append([(entry.path, 0, -1)])
+            continue
+        size = max(1, min(goal, system.block_size))
+        start = 0
+        while (entry.size - start) / size > _SLOP:
+            partitions.append([(entry.path, start, size)])
+            start += size
+        partitions.append([(entry.path, start, entry.size - start)])
+    return partitions
+
+
+def whole_files(paths: str | Sequence[str], min_partitions: int) -> list[list[Chunk]]:
+    """One list per partition, each with as many files as fit in total/min_partitions bytes. Paths and errors as for `text_chunks`."""
+    found = list(_find(paths))
+    limit = -(-sum(entry.size for entry, _ in found) // max(1, min_partitions))
+    partitions: list[list[Chunk]] = []
+    filled = limit
+    for entry, _ in found:
+        if filled >= limit or filled + entry.size > limit:
+            partitions.append([])
+            filled = 0
+        partitions[-1].append((entry.path, 0, -1))
+        filled += entry.size
+    return partitions
+
+
+def _find(paths: str | Sequence[str]) -> Iterator[tuple[Entry, FileSystem]]:
+    for given in [paths] if isinstance(paths, str) else paths:
+        for part in _split_commas(given):
+            for path in _expand_braces(part):
+                yield from _expand(path, given)
+
+
+def _expand(path: str, given: str) -> Iterator[tuple[Entry, FileSystem]]:
+    system, path = filesystem_of(path)
+    try:
+        if has_glob(path):
+            matched = [entry for entry in system.match(path) if _is_visible(entry)]
+            # A name may contain what looks like a pattern.
+            exact = system.stat(path) if not matched else None
+            entries = matched if exact is None else [exact]
+        else:
+            entry = system.stat(path)
+            entries = [] if entry is None else [entry]
+        if not entries:
+            raise PathNotFound(path, given)
+        for entry in entries:
+            if not entry.is_directory:
+                _check_readable(system, entry)
+                yield entry, system
+                continue
+            for child in filter(_is_visible, system.list(entry.path)):
+                if child.is_directory:
+                    raise PathUnreadable(
+                        child.path, f"it is a directory inside the input directory {entry.path!r}; add {entry.path}/*/* for what is below"
+                    )
+                _check_readable(system, child)
+                yield child, system
+    except (PathNotFound, PathUnreadable):
+        raise
+    except FileNotFoundError as error:
+        raise PathNotFound(str(error.filename or path), given) from None
+    except OSError as error:
+        raise PathUnreadable(str(error.filename or path), error.strerror or str(error)) from None
+
+
+def _check_readable(system: FileSystem, entry: Entry) -> None:
+    if system.block_size == 32 << 20 and not os.access(entry.path, os.R_OK):
+        raise PathUnreadable(entry.path, "permission denied")
+
+
+def _is_visible(entry: Entry) -> bool:
+    return not entry.name.startswith(("_", "."))
+
+
+def _split_commas(text: str) -> list[str]:
+    """At commas outside braces."""
+    parts, depth, start = [], 0, 0
+    for position, character in enumerate(text):
+        if character == "{":
+            depth += 1
+        elif character == "}":
+            depth = max(0, depth - 1)
+        elif character == "," and depth == 0:
+            parts.append(text[start:position])
+            start = position + 1
+    return [*parts, text[start:]]
+
+
+def _expand_braces(text: str) -> list[str]:
+    """`a{b,c}d` -> [`abd`, `acd`]; braces nest; a brace without its partner is an ordinary character."""
+    opened = text.find("{")
+    if opened < 0:
+        return [text]
+    depth = 0
+    for closed in range(opened, len(text)):
+        depth += (text[closed] == "{") - (text[closed] == "}")
+        if depth == 0:
+            middle = _split_commas(text[opened + 1 : closed])
+            return [
+                text[:opened] + inner + rest
+                for part in middle
+                for inner in _expand_braces(part)
+                for rest in _expand_braces(text[closed + 1 :])
+            ]
+    return [text]
+
+
+# ---- output ----
+
+
+def staging_directory(directory: str, job: str) -> str:
+    """Where a job's tasks write their files before they are committed."""
+    return f"{directory.rstrip('/')}/{_STAGING}/{job}"
+
+
+def prepare_output(directory: str, job: str) -> None:
+    """Make `directory` and the job's staging directory in it. Raises OutputExists when there is anything at `directory`, PathUnreadable."""
+    system, path = filesystem_of(directory)
+    try:
+        if system.stat(path) is not None:
+            raise OutputExists(directory)
+        system.make_directories(staging_directory(path, job))
+    except OutputExists:
+        raise
+    except OSError as error:
+        raise PathUnreadable(directory, f"it can't be created: {error.strerror or error}") from None
+
+
+def commit_output(directory: str, job: str, names: Sequence[str]) -> None:
+    """Move one staged file per partition, `names` in partition order, into place as part-00000[.ext], …; then write _SUCCESS."""
+    system, path = filesystem_of(directory)
+    staging = staging_directory(path, job)
+    path = path.rstrip("/")
+    try:
+        for index, name in enumerate(names):
+            extension = "".join(extension for extension in COMPRESSED if name.endswith(extension))
+            system.rename(f"{staging}/{name}", f"{path}/part-{index:05d}{extension}")
+        system.remove_tree(f"{path}/{_STAGING}")
+        system.open_output(f"{path}/_SUCCESS").close()
+    except OSError as error:
+        raise PathUnreadable(directory, f"the output can't be put in place: {error.strerror or error}") from None
+
+
+def abort_output(directory: str, job: str) -> None:
+    """Remove what `prepare_output` and the job's tasks made: the directory itself, as it was not there before. Never raises."""
+    system, path = filesystem_of(directory)
+    try:
+        system.remove_tree(path)
+    except OSError:
+        pass

@@ -1,0 +1,268 @@
+"""One narrow view of every file system a path may name: local files by `os`, URLs by pyarrow.fs or else fsspec.
+
+Local paths import neither library.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+from dataclasses import dataclass
+from typing import IO, Any, Protocol, cast
+from urllib.parse import unquote, urlsplit
+
+from quiver_proto.errors import PathUnreadable
+
+_URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
+_GLOB = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A file or directory. `path` is what FileSystem's methods take (for a URL, the URL)."""
+
+    path: str
+    size: int
+    is_directory: bool
+
+    @property
+    def name(self) -> str:
+        return self.path.rstrip("/").rsplit("/", 1)[-1]
+
+
+class FileSystem(Protocol):
+    """Paths in and out are what the user would write. Methods raise OSError as `os` does."""
+
+    block_size: int
+    """The largest chunk worth reading by one task, as Hadoop's block size for such a file system."""
+
+    def stat(self, path: str) -> Entry | None:
+        """None when there is nothing."""
+        ...
+
+    def list(self, path: str) -> list[Entry]:
+        """A directory's entries by name."""
+        ...
+
+    def match(self, pattern: str) -> list[Entry]:
+        """What a glob pattern matches, by path."""
+        ...
+
+    def open_input(self, path: str) -> IO[bytes]:
+        """Unbuffered where the system allows; can seek."""
+        ...
+
+    def open_output(self, path: str) -> IO[bytes]: ...
+
+    def make_directories(self, path: str) -> None: ...
+
+    def rename(self, source: str, target: str) -> None: ...
+
+    def remove(self, path: str) -> None: ...
+
+    def remove_tree(self, path: str) -> None:
+        """Nothing there is no error."""
+        ...
+
+
+def filesystem_of(path: str) -> tuple[FileSystem, str]:
+    """The file system of `path`, and the path to use with it (`file:` URLs become plain paths). Raises PathUnreadable for unknown schemes."""
+    if path.startswith("file:"):
+        return LOCAL, unquote(urlsplit(path).path)
+    if not _URL.match(path):
+        return LOCAL, path
+    return _remote(path), path
+
+
+def has_glob(path: str) -> bool:
+    return _GLOB.search(path) is not None
+
+
+class LocalFileSystem:
+    block_size = 32 << 20
+
+    def stat(self, path: str) -> Entry | None:
+        try:
+            status = os.stat(path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        return Entry(path, status.st_size, (status.st_mode & 0o170000) == 0o040000)
+
+    def list(self, path: str) -> list[Entry]:
+        with os.scandir(path) as entries:
+            found = [Entry(os.path.join(path, entry.name), entry.stat().st_size, entry.is_dir()) for entry in entries]
+        return sorted(found, key=lambda entry: entry.name)
+
+    def match(self, pattern: str) -> list[Entry]:
+        entries = (self.stat(path) for path in sorted(glob.glob(pattern)))
+        return [entry for entry in entries if entry is not None]
+
+    def open_input(self, path: str) -> IO[bytes]:
+        return cast(IO[bytes], open(path, "rb", buffering=0))
+
+    def open_output(self, path: str) -> IO[bytes]:
+        return open(path, "wb", buffering=1 << 20)
+
+    def make_directories(self, path: str) -> None:
+        os.makedirs(path, exist_ok=True)
+
+    def rename(self, source: str, target: str) -> None:
+        os.rename(source, target)
+
+    def remove(self, path: str) -> None:
+        os.unlink(path)
+
+    def remove_tree(self, path: str) -> None:
+        import shutil
+
+        shutil.rmtree(path, ignore_errors=True)
+
+
+LOCAL = LocalFileSystem()
+
+
+class ArrowFileSystem:
+    """A file system that pyarrow.fs made from a URL."""
+
+    block_size = 128 << 20
+
+    def __init__(self, system: Any, prefix: str) -> None:
+        self._system = system
+        self._prefix = prefix
+
+    def _inner(self, path: str) -> str:
+        return path.removeprefix(self._prefix)
+
+    def _entry(self, info: Any) -> Entry:
+        from pyarrow import fs
+
+        return Entry(f"{self._prefix}{info.path}", info.size or 0, info.type == fs.FileType.Directory)
+
+    def stat(self, path: str) -> Entry | None:
+        from pyarrow import fs
+
+        info = self._system.get_file_info(self._inner(path))
+        return None if info.type == fs.FileType.NotFound else self._entry(info)
+
+    def list(self, path: str) -> list[Entry]:
+        from pyarrow import fs
+
+        infos = self._system.get_file_info(fs.FileSelector(self._inner(path)))
+        return sorted((self._entry(info) for info in infos), key=lambda entry: entry.path)
+
+    def match(self, pattern: str) -> list[Entry]:
+        return _match(self, self._prefix, self._inner(pattern))
+
+    def open_input(self, path: str) -> IO[bytes]:
+        return cast(IO[bytes], self._system.open_input_file(self._inner(path)))
+
+    def open_output(self, path: str) -> IO[bytes]:
+        return cast(IO[bytes], self._system.open_output_stream(self._inner(path)))
+
+    def make_directories(self, path: str) -> None:
+        self._system.create_dir(self._inner(path), recursive=True)
+
+    def rename(self, source: str, target: str) -> None:
+        self._system.move(self._inner(source), self._inner(target))
+
+    def remove(self, path: str) -> None:
+        self._system.delete_file(self._inner(path))
+
+    def remove_tree(self, path: str) -> None:
+        try:
+            self._system.delete_dir(self._inner(path))
+        except FileNotFoundError:
+            pass
+
+
+class FsspecFileSystem:
+    """A file system that fsspec knows by its scheme."""
+
+    block_size = 128 << 20
+
+    def __init__(self, system: Any, scheme: str) -> None:
+        self._system = system
+        self._scheme = scheme
+
+    def _entry(self, info: dict[str, Any]) -> Entry:
+        return Entry(self._outer(info["name"]), info.get("size") or 0, info.get("type") == "directory")
+
+    def _outer(self, path: str) -> str:
+        return path if _URL.match(path) else f"{self._scheme}://{path}"
+
+    def stat(self, path: str) -> Entry | None:
+        try:
+            return self._entry(self._system.info(path))
+        except FileNotFoundError:
+            return None
+
+    def list(self, path: str) -> list[Entry]:
+        return sorted((self._entry(info) for info in self._system.ls(path, detail=True)), key=lambda entry: entry.path)
+
+    def match(self, pattern: str) -> list[Entry]:
+        found = self._system.glob(pattern, detail=True)
+        return [self._entry(info) for _, info in sorted(found.items())]
+
+    def open_input(self, path: str) -> IO[bytes]:
+        return cast(IO[bytes], self._system.open(path, "rb"))
+
+    def open_output(self, path: str) -> IO[bytes]:
+        return cast(IO[bytes], self._system.open(path, "wb"))
+
+    def make_directories(self, path: str) -> None:
+        self._system.makedirs(path, exist_ok=True)
+
+    def rename(self, source: str, target: str) -> None:
+        self._system.mv(source, target)
+
+    def remove(self, path: str) -> None:
+        self._system.rm_file(path)
+
+    def remove_tree(self, path: str) -> None:
+        try:
+            self._system.rm(path, recursive=True)
+        except FileNotFoundError:
+            pass
+
+
+def _remote(url: str) -> FileSystem:
+    from pyarrow import fs
+
+    # A pattern's special characters may be illegal in a URL; the file system is that of what comes before them.
+    plain = _GLOB.split(url, maxsplit=1)[0]
+    try:
+        system, inner = fs.FileSystem.from_uri(plain)
+    except (ValueError, OSError, NotImplementedError) as arrow_error:
+        return _by_fsspec(url, str(arrow_error))
+    return ArrowFileSystem(system, plain[: len(plain) - len(inner)] if plain.endswith(inner) else plain.split("//", 1)[0] + "//")
+
+
+def _by_fsspec(url: str, arrow_problem: str) -> FileSystem:
+    scheme = url.split("://", 1)[0]
+    try:
+        import fsspec
+
+        return FsspecFileSystem(fsspec.core.url_to_fs(url)[0], scheme)
+    except (ImportError, ValueError, OSError) as error:
+        raise PathUnreadable(url, f"no file system for scheme {scheme!r}: {error}; pyarrow: {arrow_problem}") from None
+
+
+def _match(system: FileSystem, prefix: str, pattern: str) -> list[Entry]:
+    """Directory by directory: only those that can match are listed."""
+    import fnmatch
+
+    parts = pattern.split("/")
+    fixed = next(i for i, part in enumerate(parts) if has_glob(part))
+    found = [Entry(prefix + "/".join(parts[:fixed]), 0, True)]
+    for depth in range(fixed, len(parts)):
+        below: list[Entry] = []
+        for directory in found:
+            if has_glob(parts[depth]):
+                if directory.is_directory:
+                    below += [entry for entry in system.list(directory.path) if fnmatch.fnmatchcase(entry.name, parts[depth])]
+            else:
+                entry = system.stat(f"{directory.path}/{parts[depth]}")
+                below += [] if entry is None else [entry]
+        found = below
+    return sorted(found, key=lambda entry: entry.path)
