@@ -9,7 +9,7 @@ import os
 from collections.abc import Iterator, Sequence
 
 from quiver_proto.errors import OutputExists, PathNotFound, PathUnreadable
-from quiver_proto.filesystems import Entry, FileSystem, filesystem_of, has_glob
+from quiver_proto.filesystems import LOCAL, Entry, FileSystem, filesystem_of, has_glob
 
 Chunk = tuple[str, int, int]
 
@@ -87,7 +87,7 @@ def _expand(path: str, given: str) -> Iterator[tuple[Entry, FileSystem]]:
                 _check_readable(system, entry)
                 yield entry, system
                 continue
-            for child in filter(_is_visible, system.list(entry.path)):
+            for child in filter(_is_visible, system.entries(entry.path)):
                 if child.is_directory:
                     raise PathUnreadable(
                         child.path, f"it is a directory inside the input directory {entry.path!r}; add {entry.path}/*/* for what is below"
@@ -103,7 +103,7 @@ def _expand(path: str, given: str) -> Iterator[tuple[Entry, FileSystem]]:
 
 
 def _check_readable(system: FileSystem, entry: Entry) -> None:
-    if system.block_size == 32 << 20 and not os.access(entry.path, os.R_OK):
+    if system is LOCAL and not os.access(entry.path, os.R_OK):
         raise PathUnreadable(entry.path, "permission denied")
 
 

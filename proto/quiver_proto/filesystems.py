@@ -41,7 +41,7 @@ class FileSystem(Protocol):
         """None when there is nothing."""
         ...
 
-    def list(self, path: str) -> list[Entry]:
+    def entries(self, path: str) -> list[Entry]:
         """A directory's entries by name."""
         ...
 
@@ -67,11 +67,14 @@ class FileSystem(Protocol):
 
 
 def filesystem_of(path: str) -> tuple[FileSystem, str]:
-    """The file system of `path`, and the path to use with it (`file:` URLs become plain paths). Raises PathUnreadable for unknown schemes."""
+    """The file system of `path`, and the path to use with it: `file:` URLs and relative paths become absolute ones.
+
+    Raises PathUnreadable for unknown schemes.
+    """
     if path.startswith("file:"):
         return LOCAL, unquote(urlsplit(path).path)
     if not _URL.match(path):
-        return LOCAL, path
+        return LOCAL, os.path.abspath(path)
     return _remote(path), path
 
 
@@ -89,7 +92,7 @@ class LocalFileSystem:
             return None
         return Entry(path, status.st_size, (status.st_mode & 0o170000) == 0o040000)
 
-    def list(self, path: str) -> list[Entry]:
+    def entries(self, path: str) -> list[Entry]:
         with os.scandir(path) as entries:
             found = [Entry(os.path.join(path, entry.name), entry.stat().st_size, entry.is_dir()) for entry in entries]
         return sorted(found, key=lambda entry: entry.name)
@@ -145,7 +148,7 @@ class ArrowFileSystem:
         info = self._system.get_file_info(self._inner(path))
         return None if info.type == fs.FileType.NotFound else self._entry(info)
 
-    def list(self, path: str) -> list[Entry]:
+    def entries(self, path: str) -> list[Entry]:
         from pyarrow import fs
 
         infos = self._system.get_file_info(fs.FileSelector(self._inner(path)))
@@ -197,7 +200,7 @@ class FsspecFileSystem:
         except FileNotFoundError:
             return None
 
-    def list(self, path: str) -> list[Entry]:
+    def entries(self, path: str) -> list[Entry]:
         return sorted((self._entry(info) for info in self._system.ls(path, detail=True)), key=lambda entry: entry.path)
 
     def match(self, pattern: str) -> list[Entry]:
@@ -260,7 +263,7 @@ def _match(system: FileSystem, prefix: str, pattern: str) -> list[Entry]:
         for directory in found:
             if has_glob(parts[depth]):
                 if directory.is_directory:
-                    below += [entry for entry in system.list(directory.path) if fnmatch.fnmatchcase(entry.name, parts[depth])]
+                    below += [entry for entry in system.entries(directory.path) if fnmatch.fnmatchcase(entry.name, parts[depth])]
             else:
                 entry = system.stat(f"{directory.path}/{parts[depth]}")
                 below += [] if entry is None else [entry]
