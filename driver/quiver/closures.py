@@ -8,7 +8,7 @@ import logging
 import pickle
 import types
 from collections.abc import Callable, Iterator
-from typing import Any, cast
+from typing import Any
 
 from quiver_proto import functions
 from quiver_proto.errors import DriverObjectInClosure, UnpicklableClosure, UnpicklableRecord
@@ -76,12 +76,11 @@ def seal_records(records: list[Any], start: int, call_site: CallSite) -> bytes:
 def _of_user(function: Callable[..., Any]) -> Callable[..., Any]:
     """The user's function inside one of ours."""
     kind = type(function)
-    if kind.__module__ == functions.__name__ and dataclasses.is_dataclass(kind):
-        for part in dataclasses.fields(kind):
-            inner = getattr(function, part.name)
-            if callable(inner):
-                return cast(Callable[..., Any], inner)
-    return function
+    if kind.__module__ != functions.__name__ or not dataclasses.is_dataclass(kind):
+        return function
+    inner = [getattr(function, part.name) for part in dataclasses.fields(kind)]
+    found = [part for part in inner if callable(part)]
+    return next((part for part in found if not isinstance(part, types.BuiltinFunctionType | type)), found[0] if found else function)
 
 
 def function_name(function: Callable[..., Any]) -> str:
@@ -112,7 +111,8 @@ def _failure(value: Any) -> Exception | None:
 
 def _diagnosis(function: Callable[..., Any], name: str, call_site: CallSite, error: Exception) -> UnpicklableClosure:
     user = _of_user(function)
-    path, value, problem = _descend(user, name, (_failure(user) if user is not function else None) or error)
+    fault = None if user is function else _failure(user)
+    path, value, problem = _descend(function, name, error) if fault is None else _descend(user, name, fault)
     if isinstance(value, DriverOnly):
         return DriverObjectInClosure(call_site.operator, str(call_site), path, driver_only_kind(value))
     return UnpicklableClosure(call_site.operator, str(call_site), path, _describe(value, problem))
@@ -199,6 +199,9 @@ def _global_names(code: types.CodeType) -> list[str]:
 
 
 def _children_of_instance(value: Any) -> Iterator[tuple[str, Any]]:
+    if dataclasses.is_dataclass(value) and "__slots__" in vars(type(value)):
+        yield from ((f".{part.name}", getattr(value, part.name)) for part in dataclasses.fields(value))
+        return
     try:
         parts = value.__reduce_ex__(PROTOCOL)
     except Exception:
