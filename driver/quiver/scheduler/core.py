@@ -53,6 +53,7 @@ class Scheduler:
     def __init__(self, policy: Policy | None = None, seed: int = 0) -> None:
         policy = Policy() if policy is None else policy
         policy.validate()
+        self.policy = policy
         self.seed = seed
         self._state = State(policy)
 

@@ -49,33 +49,40 @@ class Rooms:
     """Executors by how much they can take, in buckets: level n > 0 has n free cores, level -d has d tasks queued per short slot.
 
     Level 0 is full with an empty (or almost empty) queue. Executors that may get nothing (draining, or every core held by a task not
-    known to be short) are in no bucket. All operations are O(1), but for walking down over empty levels (at most cores + queue).
+    known to be short) are in no bucket. Operations are O(1); emptying the top level costs the number of levels in use.
     """
 
-    __slots__ = ("_floor", "_top", "buckets", "overfull")
+    __slots__ = ("_lowest", "buckets", "overfull", "top")
 
     def __init__(self, max_queue_per_slot: int) -> None:
-        self._floor = -max_queue_per_slot - 1
-        self._top = self._floor
+        self._lowest = -max_queue_per_slot - 1
+        self.top = self._lowest
+        """The highest level that has an executor; a large negative number when none has."""
         self.buckets: dict[int, dict[Executor, None]] = {}
+        """No bucket is empty."""
         self.overfull: dict[Executor, None] = {}
         """Executors with tasks in their queue."""
 
-    def top(self) -> int:
-        """The highest level that has an executor; a large negative number when none has."""
-        level = self._top
-        buckets = self.buckets
-        floor = self._floor
-        while level > floor and not buckets.get(level):
-            level -= 1
-        self._top = level
-        return level
-
     def take(self, level: int) -> Executor:
         """Some executor of this level, out of the index until `settle` puts it back."""
-        executor = self.buckets[level].popitem()[0]
+        bucket = self.buckets[level]
+        executor = bucket.popitem()[0]
         executor.level = None
+        if not bucket:
+            self._drop(level)
         return executor
+
+    def _leave(self, executor: Executor, level: int) -> None:
+        executor.level = None
+        bucket = self.buckets[level]
+        del bucket[executor]
+        if not bucket:
+            self._drop(level)
+
+    def _drop(self, level: int) -> None:
+        del self.buckets[level]
+        if level == self.top:
+            self.top = max(self.buckets, default=self._lowest)
 
     def settle(self, executor: Executor) -> None:
         """Put the executor where its free cores say. Call after every change to `free`, `held` or `draining`."""
@@ -96,27 +103,26 @@ class Rooms:
         if level == old:
             return
         if old is not None:
-            del self.buckets[old][executor]
+            self._leave(executor, old)
         executor.level = level
         if level is None:
             return
         bucket = self.buckets.get(level)
         if bucket is None:
-            bucket = self.buckets[level] = {}
-        bucket[executor] = None
-        if level > self._top:
-            self._top = level
+            self.buckets[level] = {executor: None}
+            if level > self.top:
+                self.top = level
+        else:
+            bucket[executor] = None
 
     def remove(self, executor: Executor) -> None:
         if executor.level is not None:
-            del self.buckets[executor.level][executor]
-            executor.level = None
+            self._leave(executor, executor.level)
         self.overfull.pop(executor, None)
 
     def count(self, cores: int) -> int:
         """How many executors have at least `cores` free."""
-        buckets = self.buckets
-        return sum(len(buckets[level]) for level in range(cores, self.top() + 1) if level in buckets)
+        return sum(len(bucket) for level, bucket in self.buckets.items() if level >= cores)
 
     def free_cores(self) -> int:
         return sum(level * len(bucket) for level, bucket in self.buckets.items() if level > 0)

@@ -220,6 +220,7 @@ def _end(state: State, job: Job) -> None:
     for stage in reversed(job.stages):
         if stage.users == 0 and stage.outputs is not None and stage.outputs.released:
             _forget(state, stage)
+    job.stages = []
 
 
 def _forget(state: State, stage: Stage) -> None:

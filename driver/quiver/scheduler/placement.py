@@ -43,7 +43,7 @@ def launch(state: State, now: float) -> None:
         _place(state, run, now)
         if not run.left:
             continue
-        if rooms.top() <= 0:
+        if rooms.top <= 0:
             break
         aside.append(heapq.heappop(queue))
     for entry in aside:
@@ -55,7 +55,7 @@ def _place(state: State, run: StageRun, now: float) -> None:
     if run.avoid:
         _place_elsewhere(state, run, now)
     near = run.nearby
-    if state.rooms.top() <= 0 and not run.queue:
+    if state.rooms.top <= 0 and not run.queue:
         return
     if near is not None and near.left:
         _place_near(state, run, near, now)
@@ -78,7 +78,7 @@ def _fill(state: State, run: StageRun, near: Nearby | None, now: float) -> None:
     chunk = 0
     left = len(pending) if near is None else len(near.left)
     while left:
-        top = rooms.top()
+        top = rooms.top
         if top < cores:
             break
         if top != level:
@@ -101,7 +101,7 @@ def _fill(state: State, run: StageRun, near: Nearby | None, now: float) -> None:
         return
     lowest = -(queue // 2)
     while left:
-        top = rooms.top()
+        top = rooms.top
         if top < lowest or top > 0:
             break
         executor = rooms.take(top)
@@ -148,7 +148,7 @@ def _place_elsewhere(state: State, run: StageRun, now: float) -> None:
     """Launch partitions that failed, on another executor than where they did, unless none of those has had room for a while."""
     rooms = state.rooms
     for _ in range(min(len(run.avoid), AVOIDERS_PER_PASS)):
-        top = rooms.top()
+        top = rooms.top
         if top < run.cores:
             return
         entry = run.avoid.popleft()
@@ -156,7 +156,7 @@ def _place_elsewhere(state: State, run: StageRun, now: float) -> None:
         executor: Executor | None = rooms.take(top)
         assert executor is not None
         if executor.id == avoided and now < until and len(state.executors) - state.draining > 1:
-            other = rooms.take(top) if (top := rooms.top()) >= run.cores else None
+            other = rooms.take(top) if (top := rooms.top) >= run.cores else None
             rooms.settle(executor)
             executor = other
         if executor is None:

@@ -20,7 +20,7 @@ def patience(state: State) -> float:
 
 def schedule(state: State, now: float) -> None:
     """After launching: look again a little later if executors idle while others have a queue."""
-    if not state.rooms.overfull or state.rooms.top() <= 0:
+    if not state.rooms.overfull or state.rooms.top <= 0:
         state.steal_at = None
     elif state.steal_at is None:
         state.steal_at = now + patience(state)

@@ -47,6 +47,9 @@ MOVES = {
 }
 
 
+HISTORY_KEPT = 40
+
+
 class IllegalTransition(QuiverError):
     """The scheduler was about to do what its rules forbid. Carries the history of the thing."""
 
@@ -81,15 +84,19 @@ class Stage:
         self.children: set[Stage] = set()
         self.accepted: set[int] = set()
         """A result stage's partitions whose result was accepted."""
-        self.history: deque[str] = deque(maxlen=40)
+        self.history: list[tuple[StageState, str]] = []
+        """Where it came to, and why; the last ones."""
 
     def __repr__(self) -> str:
         return f"stage {self.spec.stage_id} ({self.spec.name})"
 
     def become(self, state: StageState, why: str) -> None:
         if (self.state, state) not in MOVES:
-            raise IllegalTransition(repr(self), f"from {self.state.value} to {state.value} ({why})", list(self.history))
-        self.history.append(f"{self.state.value} -> {state.value}: {why}")
+            story = [f"{kept.value}: {because}" for kept, because in self.history]
+            raise IllegalTransition(repr(self), f"from {self.state.value} to {state.value} ({why})", story)
+        self.history.append((state, why))
+        if len(self.history) > HISTORY_KEPT:
+            del self.history[: HISTORY_KEPT // 2]
         self.state = state
 
     def missing(self) -> list[int]:

@@ -94,7 +94,7 @@ def _attempt_reason(state: State, run: StageRun) -> tuple[str, bool]:
     largest = max(usable)
     if largest < run.cores:
         return f"{run.stage!r} needs {run.cores} cores per task; the largest executor has {largest}{cluster}", True
-    top = state.rooms.top()
+    top = state.rooms.top
     if 0 < top < run.cores:
         return f"{run.stage!r} needs {run.cores} free cores on one executor; the most free ones are {top}", False
     near = run.nearby
