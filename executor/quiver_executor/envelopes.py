@@ -8,7 +8,8 @@ Supervisor to slot:
     (RUN, stage number, [(task id, partition, attempt, split), ...])
     (FORGET, stage number)
 Slot to supervisor:
-    (done rows, [pickled TaskFailure, ...], [ids of tasks returned unbegun], tasks run, seconds they took)
+    (READY, 0.0, None) once; then for each task in the order sent
+    (DONE, seconds it took, done row), (FAILED, seconds, pickled TaskFailure) or (RETURNED, 0.0, task id): recalled before it began
 Supervisor to template:
     first the settings, a dict; then (FORK, serial, slot) with four descriptors: socket, page, stdout, stderr; (KILL, serial)
 Template to supervisor:
@@ -25,6 +26,11 @@ from quiver_proto.messages import MapOutput, ResultBlock, TaskDone, TaskMetrics
 ADD_STAGE: Final = 0
 RUN: Final = 1
 FORGET: Final = 2
+
+READY: Final = 30
+DONE: Final = 31
+FAILED: Final = 32
+RETURNED: Final = 33
 
 FORK: Final = 10
 KILL: Final = 11

@@ -24,9 +24,10 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from quiver_executor import kernel
-from quiver_executor.envelopes import ADD_STAGE, FORGET, RUN, Unpacker, done_row, pack
+from quiver_executor.envelopes import ADD_STAGE, DONE, FAILED, FORGET, READY, RETURNED, RUN, Unpacker, done_row, pack
 from quiver_executor.environment import SlotEnvironment
-from quiver_executor.page import READY, RECALLED, RUNNING, STARTED, STARTED_AT, Page
+from quiver_executor.page import AREA, EPOCH, RECALLED, RUNNING, STARTED, STARTED_AT, UNSENT, Page
+from quiver_proto.ids import TaskId
 from quiver_proto.messages import AddStage, FailureKind, TaskDone, TaskFailure
 
 FLUSH_AFTER_S = 0.001
@@ -56,19 +57,14 @@ class Slot:
         self._described: dict[int, bytes] = {}
         self._open: dict[int, OpenStage] = {}
         self._started = 0
-        self._done: list[tuple[Any, ...]] = []
-        self._failed: list[bytes] = []
-        self._returned: list[int] = []
-        self._ran = 0
-        self._busy_s = 0.0
+        self._unsent = 0
         self._collected_at = kernel.rss_bytes(self._pid)
         self._unlooked_s = 0.0
 
     def serve(self) -> None:
         """Until the supervisor closes its end."""
         unpacker = Unpacker()
-        self._page.words[READY] = 1
-        self._flush()
+        self._connection.sendall(pack((READY, 0.0, None)))
         while data := self._connection.recv(_RECEIVE):
             for envelope in unpacker.feed(data):
                 kind = envelope[0]
@@ -79,7 +75,7 @@ class Slot:
                 elif kind == FORGET:
                     self._described.pop(envelope[1], None)
                     self._open.pop(envelope[1], None)
-            if self._ran or self._returned:
+            if self._unsent:
                 self._flush()
             if self._unlooked_s > 0.001:
                 self._look_at_memory()
@@ -92,7 +88,7 @@ class Slot:
             self._started += 1
             words[STARTED] = self._started
             if self._started <= words[RECALLED]:
-                self._returned.append(task_id)
+                self._put(pack((RETURNED, 0.0, task_id)))
                 continue
             times[STARTED_AT] = time.time()
             words[RUNNING] = task_id
@@ -104,22 +100,38 @@ class Slot:
                     begun = clock()
                 end = stage.run(task_id, partition, attempt, split)
             except _Unopened as error:
-                end = _failure(task_id, FailureKind.FATAL, error.cause, self._environment.slot, times[STARTED_AT])
+                end = self._failure(task_id, FailureKind.FATAL, error.cause)
             except BaseException as error:
-                end = _failure(task_id, FailureKind.USER, error, self._environment.slot, times[STARTED_AT])
+                end = self._failure(task_id, FailureKind.USER, error)
             if os.getpid() != self._pid:
                 os._exit(0)  # The user's code forked and the child came back: it must not speak for us.
             ended = clock()
-            if type(end) is TaskDone:
-                self._done.append(done_row(end))
-            else:
-                self._failed.append(pickle.dumps(end, 5))
+            self._put(self._packed(ended - begun, end))
             words[RUNNING] = -1
-            self._ran += 1
-            self._busy_s += ended - begun
+            self._unlooked_s += ended - begun
             if ended > flush_at:
                 self._flush()
                 flush_at = clock() + FLUSH_AFTER_S
+
+    def _packed(self, seconds: float, end: TaskDone | TaskFailure) -> bytes:
+        if type(end) is TaskDone:
+            try:
+                return pack((DONE, seconds, done_row(end)))
+            except ValueError as error:  # Something in it is of no built-in type.
+                end = self._failure(end.task_id, FailureKind.FATAL, error)
+        return pack((FAILED, seconds, pickle.dumps(end, 5)))
+
+    def _put(self, report: bytes) -> None:
+        end = self._unsent + len(report)
+        if end > AREA:
+            self._flush()
+            end = len(report)
+            if end > AREA:
+                self._connection.sendall(report)
+                return
+        self._page.area[self._unsent : end] = report
+        self._unsent = end
+        self._page.words[UNSENT] = end
 
     def _open_stage(self, number: int) -> OpenStage:
         try:
@@ -135,10 +147,26 @@ class Slot:
                 stream.flush()
             except (OSError, ValueError, AttributeError):
                 pass  # Closed or replaced by the user's code.
-        self._connection.sendall(pack((self._done, self._failed, self._returned, self._ran, self._busy_s)))
-        self._unlooked_s += self._busy_s
-        self._done, self._failed, self._returned = [], [], []
-        self._ran, self._busy_s = 0, 0.0
+        self._connection.sendall(self._page.area[: self._unsent])
+        self._unsent = 0
+        self._page.words[UNSENT] = 0
+        self._page.words[EPOCH] += 1
+
+    def _failure(self, task_id: int, kind: FailureKind, error: BaseException) -> TaskFailure:
+        try:
+            pickled = pickle.dumps(error, 5)
+        except Exception:
+            pickled = b""
+        return TaskFailure(
+            TaskId(task_id),
+            kind,
+            type(error).__qualname__,
+            str(error),
+            "".join(traceback.format_exception(error)),
+            pickled,
+            slot=self._environment.slot,
+            started_at=self._page.times[STARTED_AT],
+        )
 
     def _look_at_memory(self) -> None:
         self._unlooked_s = 0.0
@@ -150,23 +178,6 @@ class Slot:
 class _Unopened(Exception):
     def __init__(self, cause: BaseException) -> None:
         self.cause = cause
-
-
-def _failure(task_id: int, kind: FailureKind, error: BaseException, slot: int, started_at: float) -> TaskFailure:
-    try:
-        pickled = pickle.dumps(error, 5)
-    except Exception:
-        pickled = b""
-    return TaskFailure(
-        task_id,  # type: ignore[arg-type]
-        kind,
-        type(error).__qualname__,
-        str(error),
-        "".join(traceback.format_exception(error)),
-        pickled,
-        slot=slot,
-        started_at=started_at,
-    )
 
 
 def main(serial: int, slot: int, fds: list[int], settings: dict[str, Any]) -> None:

@@ -155,11 +155,6 @@ class SlotProcess:
         """The task that the slot is in, or was in when it died."""
         return self.held.get(self.page.words[RUNNING])
 
-    def last_begun(self) -> Task | None:
-        """The task it began last, if its end was not reported: it may have killed its slot just after it ended."""
-        started = self.page.words[STARTED]
-        return next((task for task in self.held.values() if task.sequence == started), None)
-
     def running_since(self) -> float:
         """Unix seconds."""
         started_at: float = self.page.times[STARTED_AT]
@@ -171,11 +166,16 @@ class SlotProcess:
         return self.ready and self.connected and not self.recalling and not self.killed and not self.kill_reasons
 
     def last_reports(self) -> list[tuple[Any, ...]]:
-        """All that a dead slot has left in its socket."""
+        """All that a dead slot has left, in its socket and unsent."""
         envelopes: list[tuple[Any, ...]] = []
         while self.connected and (data := self._receive()):
             envelopes += self._unpacker.feed(data)
-        return envelopes
+        return envelopes + self.unsent_reports()
+
+    def unsent_reports(self) -> list[tuple[Any, ...]]:
+        """What it has finished and not sent. May be reported again."""
+        unsent = self.page.unsent()
+        return Unpacker().feed(unsent) if unsent else []
 
     def finish_output(self) -> None:
         """Take everything printed so far."""

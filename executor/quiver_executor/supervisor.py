@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from quiver_executor import slot_failure
 from quiver_executor.dispatch import batch, next_mean, tasks_ahead
-from quiver_executor.envelopes import done_from_row
+from quiver_executor.envelopes import DONE, FAILED, done_from_row
 from quiver_executor.executor_config import ExecutorConfig
 from quiver_executor.oom import OomWatch
 from quiver_executor.page import RECALL_SETTLE_S
@@ -221,21 +221,28 @@ class Supervisor:
         slot.ready = True
         slot.heard_at = time.monotonic()
         held, tasks = slot.held, self._tasks
-        for rows, failures, returned, ran, busy_s in envelopes:
-            if ran and slot.stage is not None:
-                slot.stage.mean_s = next_mean(slot.stage.mean_s, ran, busy_s)
-                slot.tasks_ended += ran
-            for row in rows:
-                if held.pop(row[0], None) is not None:
-                    del tasks[row[0]]
-                    done.append(done_from_row(row))
-            for pickled in failures:
-                failure: TaskFailure = pickle.loads(pickled)
-                if held.pop(failure.task_id, None) is not None:
-                    del tasks[failure.task_id]
-                    failed.append(failure)
-            if returned:
-                failed += self._put_back(slot, [held[task_id] for task_id in returned if task_id in held])
+        ran, busy_s = 0, 0.0
+        for kind, seconds, payload in envelopes:
+            if kind == DONE:
+                if held.pop(payload[0], None) is None:
+                    continue  # Seen before.
+                del tasks[payload[0]]
+                done.append(done_from_row(payload))
+            elif kind == FAILED:
+                failure: TaskFailure = pickle.loads(payload)
+                if held.pop(failure.task_id, None) is None:
+                    continue
+                del tasks[failure.task_id]
+                failed.append(failure)
+            else:
+                if payload in held:
+                    failed += self._put_back(slot, [held[payload]])
+                continue
+            ran += 1
+            busy_s += seconds
+        if ran and slot.stage is not None:
+            slot.stage.mean_s = next_mean(slot.stage.mean_s, ran, busy_s)
+            slot.tasks_ended += ran
         self._release(slot)
         if self._queued:
             self._dispatch()
@@ -243,7 +250,7 @@ class Supervisor:
         self._tell(done, failed)
 
     def _on_death(self, slot: SlotProcess, status: int | None, peak_rss: int) -> bool:
-        running = slot.running() or (None if slot.killed else slot.last_begun())
+        running = slot.running()
         waiting = [task for task in in_order(slot.held.values()) if task is not running]
         failures: list[TaskFailure] = []
         if running is not None:
@@ -358,15 +365,17 @@ class Supervisor:
         self._dispatch()
 
     def _watch_silent(self) -> None:
-        """Slots that sit in a task which takes longer than expected must not keep others waiting behind it."""
+        """A slot may sit in a task that takes longer than expected: what it has finished is taken, what it has not begun goes to others."""
         self._watching = False
         now = time.monotonic()
-        for slot in self._pool.slots.values():
-            if len(slot.held) > 1:
-                self._watching = True
-                if now - slot.heard_at > SILENCE_S and not self._queued and self._idle:
+        for slot in list(self._pool.slots.values()):
+            if len(slot.held) > 1 and now - slot.heard_at > SILENCE_S:
+                if reports := slot.unsent_reports():
+                    self._on_reports(slot, reports)
+                if len(slot.held) > 1 and not self._queued and self._idle and not slot.closed:
                     self._recall(slot)
-        if self._watching:
+            self._watching = self._watching or len(slot.held) > 1
+        if self._watching and not self._closed:
             self._timers.later(SILENCE_S, self._watch_silent)
 
     # ---- small things ----

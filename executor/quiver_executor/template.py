@@ -49,6 +49,7 @@ class Template:
 
     def serve(self) -> None:
         """Until the supervisor goes. Never returns in a forked slot."""
+        kernel.adopt_orphans()
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
