@@ -15,6 +15,8 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from quiver_proto.errors import QuiverError
+
 _MODULES = {"grpcio": "grpc", "protobuf": "google.protobuf", "pydantic-settings": "pydantic_settings"}
 """Distributions whose module has another name."""
 
@@ -148,7 +150,29 @@ def open_file_limits() -> tuple[int, int]:
     return (-1 if soft == resource.RLIM_INFINITY else soft), (-1 if hard == resource.RLIM_INFINITY else hard)
 
 
+def default_secret_path() -> str:
+    """Where the secret is when nothing else is said."""
+    try:
+        from quiver_proto.auth import state_dir
+    except ImportError:
+        # A broken gRPC is another check's finding.
+        return "~/.quiver/secret"
+    return str(state_dir() / "secret")
+
+
+def manager(url: str, secret_file: str) -> tuple[str, int, int]:
+    """(why it could not be asked or "", live nodes, their cores)."""
+    try:
+        from quiver.cli.status import ask
+
+        nodes = [node for node in ask(url, secret_file).nodes if node.state == "alive"]
+    except (ImportError, QuiverError) as error:
+        return str(error), 0, 0
+    return "", len(nodes), sum(node.cores for node in nodes)
+
+
 def secret(path: str) -> Secret:
+    path = os.path.expanduser(path)
     try:
         facts = os.stat(path)
     except OSError:
