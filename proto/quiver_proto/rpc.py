@@ -28,6 +28,9 @@ CHANNEL_OPTIONS: tuple[tuple[str, int], ...] = (
 _CLIENT_OPTIONS = (
     *CHANNEL_OPTIONS,
     ("grpc.enable_http_proxy", 0),
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.max_pings_without_data", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),

@@ -35,6 +35,17 @@ _MAX_THREADS = 1000
 """Calls served at once; a stream holds a thread for as long as it lives. Threads are started as they are needed."""
 
 
+_SERVER_OPTIONS = (
+    *CHANNEL_OPTIONS,
+    ("grpc.so_reuseport", 0),
+    # A peer whose machine vanished without a word is noticed, and its streams end, after about half a minute.
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+)
+
+
 class Daemon(Protocol):
     """What a daemon does. All four are called in the main thread, one at a time, beside calls of its services in other threads."""
 
@@ -67,7 +78,7 @@ def listen(
     server = grpc.server(
         ThreadPoolExecutor(_MAX_THREADS, thread_name_prefix="rpc"),
         interceptors=[guard],
-        options=(*CHANNEL_OPTIONS, ("grpc.so_reuseport", 0)),
+        options=_SERVER_OPTIONS,
     )
     for service, implementation in services:
         add_service(server, service, implementation)
