@@ -15,13 +15,16 @@ import signal
 import socket
 import sys
 
+from quiver_executor.driver_edge import DriverEdge
+from quiver_executor.executor_config import ExecutorConfig
 from quiver_executor.launch_config import DRAIN, LaunchConfig, read_line, up_line
-from quiver_executor.supervisor import ExecutorConfig, Supervisor
+from quiver_executor.supervisor import Supervisor
 from quiver_proto import logs
 from quiver_proto.ids import ExecutorId, NodeId
 from quiver_proto.lifeline import die_with_parent
 from quiver_proto.loop import Loop, Timer
 from quiver_proto.messages import Drain, Drained, ExecutorHello, FromExecutor, Shutdown, ToExecutor
+from quiver_proto.versions import local_versions
 
 log = logging.getLogger("quiver.executor")
 
@@ -39,12 +42,7 @@ class ExecutorProcess:
         self._heard = b""
         self._draining = False
         self._exit_code = 0
-        self._supervisor = Supervisor(supervisor_config(config), self._loop, self._report)
-        # First of all: the template is forked and warms up while this process imports gRPC.
-        self._supervisor.start()
-        from quiver_executor.driver_edge import DriverEdge
-        from quiver_proto.versions import local_versions
-
+        self._gone_timer: Timer | None = None
         hello = ExecutorHello(
             ExecutorId(config.executor_id),
             NodeId(config.node_id),
@@ -57,7 +55,9 @@ class ExecutorProcess:
             config.log_dir,
         )
         self._edge = DriverEdge(hello, self._deliver, self._attach)
-        self._gone_timer: Timer | None = None
+        self._supervisor = Supervisor(supervisor_config(config), self._loop, self._report)
+        # The template warms up while this process imports gRPC, which must not happen before.
+        self._supervisor.start()
 
     def run(self) -> int:
         """Until the executor is to end; the exit code."""

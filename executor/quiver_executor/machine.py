@@ -42,3 +42,8 @@ def resident_bytes(pid: int) -> int:
         except (OSError, IndexError, ValueError):
             continue
     return total
+
+
+def load_percent() -> float:
+    """Of all cores, over the last minute."""
+    return round(100.0 * os.getloadavg()[0] / (os.cpu_count() or 1), 1)

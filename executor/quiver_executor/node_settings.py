@@ -11,6 +11,7 @@ from typing import ClassVar
 from pydantic import Field, field_validator
 
 from quiver_executor.machine import available_cores, available_memory
+from quiver_proto.errors import BadSetting
 from quiver_proto.settings import DaemonSettings, MemoryBytes
 
 _MANAGER = re.compile(r"(?:quiver://)?([^/\s:]+|\[[0-9a-fA-F:]+\]):(\d{1,5})/?")
@@ -25,7 +26,7 @@ class NodeSettings(DaemonSettings):
 
     daemon: ClassVar[str] = "executor"
 
-    manager: str = Field("127.0.0.1:7077", description="The cluster's manager, quiver://HOST:PORT.")
+    manager: str = Field("127.0.0.1:7077", description="The cluster's manager, quiver://HOST:PORT, or @FILE: the port file that it writes.")
     cores: int = Field(default_factory=available_cores, ge=1, description="Cores for executors.")
     memory: MemoryBytes = Field(
         default_factory=available_memory, description="Memory for executors, such as 4g; without it the machine's (or cgroup's), less 1g."
@@ -44,9 +45,11 @@ class NodeSettings(DaemonSettings):
     @field_validator("manager")
     @classmethod
     def _manager_address(cls, text: str) -> str:
+        if text.startswith("@"):
+            return text
         match = _MANAGER.fullmatch(text)
         if match is None or not 0 < int(match[2]) < 65536:
-            raise ValueError("must be quiver://HOST:PORT")
+            raise ValueError("must be quiver://HOST:PORT or @FILE")
         return f"{match[1]}:{match[2]}"
 
     @field_validator("label")
@@ -56,6 +59,20 @@ class NodeSettings(DaemonSettings):
             if not label.partition("=")[0] or "=" not in label:
                 raise ValueError(f"{label!r} is not KEY=VALUE")
         return labels
+
+    def manager_address(self) -> str | None:
+        """`host:port`; None while the manager's port file is not there. Raises BadSetting when it holds something else."""
+        if not self.manager.startswith("@"):
+            return self.manager
+        try:
+            text = Path(self.manager[1:]).expanduser().read_text().strip()
+        except FileNotFoundError:
+            return None
+        except OSError as problem:
+            raise BadSetting("--manager", self.manager, f"can't be read: {problem.strerror}") from None
+        if _MANAGER.fullmatch(text) is None:
+            raise BadSetting("--manager", self.manager, f"holds {text!r}, which is not HOST:PORT")
+        return text.removeprefix("quiver://").rstrip("/")
 
     @property
     def labels(self) -> dict[str, str]:
