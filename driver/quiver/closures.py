@@ -199,8 +199,9 @@ def _global_names(code: types.CodeType) -> list[str]:
 
 
 def _children_of_instance(value: Any) -> Iterator[tuple[str, Any]]:
-    if dataclasses.is_dataclass(value) and "__slots__" in vars(type(value)):
-        yield from ((f".{part.name}", getattr(value, part.name)) for part in dataclasses.fields(value))
+    kind = type(value)
+    if dataclasses.is_dataclass(kind) and "__slots__" in vars(kind):
+        yield from ((f".{part.name}", getattr(value, part.name)) for part in dataclasses.fields(kind))
         return
     try:
         parts = value.__reduce_ex__(PROTOCOL)

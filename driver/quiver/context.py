@@ -254,8 +254,7 @@ class Context(DriverOnly):
         call_site = capture()
         self._check(call_site.operator)
         partitions = self.defaultMinPartitions if min_partitions is None else self._slices(min_partitions, "minPartitions")
-        # A comma separates paths only where the name as it stands can't be meant: as in Spark, there is no way to quote one.
-        paths = [part for part in name.split(",") if part] if isinstance(name, str) else [str(part) for part in name]
+        paths = name if isinstance(name, str) else [os.fspath(part) for part in name]
         listing = functools.partial(_list_files, paths, partitions, whole)
         return self._rdd(Text(id=self._planner.dataset_id(), call_site=call_site, listing=listing, unicode=unicode, whole=whole))
 
@@ -370,7 +369,7 @@ def _slice_bounds(size: int, slices: int) -> list[int]:
     return [min(size, i * batches // slices * batch) for i in range(slices + 1)]
 
 
-def _list_files(paths: list[str], min_partitions: int, whole: bool) -> Sequence[Sequence[tuple[str, int, int]]]:
+def _list_files(paths: str | Sequence[str], min_partitions: int, whole: bool) -> Sequence[Sequence[tuple[str, int, int]]]:
     from quiver_proto import files
 
     return files.whole_files(paths, min_partitions) if whole else files.text_chunks(paths, min_partitions)

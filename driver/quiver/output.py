@@ -33,6 +33,9 @@ def save_text(rdd: RddCore[Any], path: str, codec_name: str | None, call_site: C
     from quiver_proto import files
 
     codec = codec_of(codec_name)
+    if "://" not in path:
+        # A slot has a working directory of its own.
+        path = os.path.abspath(path)
     rdd._context._check(call_site.operator)
     job = os.urandom(8).hex()
     files.prepare_output(path, job)

@@ -148,7 +148,10 @@ class Actions(PairOperators[T]):
         if depth < 1:
             raise ValueError(f"Depth cannot be smaller than 1 but got {depth}.")
         partial = self._narrow(ops.MapPartitions, functions.AsRecords(functions.Reduce(f)))
-        result: T = partial._merged_in_tree(f, depth).reduce(f)
+        parts = partial._merged_in_tree(f, depth)._apply(functions.Reduce(f))
+        if not parts:
+            raise ValueError("Cannot reduce empty RDD.")
+        result: T = functools.reduce(f, parts)
         return result
 
     def fold(self, zeroValue: T, op: Callable[[T, T], T]) -> T:
@@ -292,12 +295,12 @@ class Actions(PairOperators[T]):
         return _added_up(self._apply(functions.count_keys))
 
     def top(self, num: int, key: Callable[[T], Any] | None = None) -> list[T]:
-        """The `num` largest records, by `key` where given, largest first.
+        """The `num` largest records, by `key` where given, largest first; none for a negative number.
 
         >>> sc.parallelize([10, 4, 2, 12, 3]).top(3)
         [12, 10, 4]
         """
-        return self._extremes(functions.Largest(num, key), num)
+        return self._extremes(functions.Largest(num, key), max(0, num))
 
     def takeOrdered(self, num: int, key: Callable[[T], Any] | None = None) -> list[T]:
         """The `num` smallest records, by `key` where given, smallest first. Raises ValueError for a negative number.
@@ -309,7 +312,7 @@ class Actions(PairOperators[T]):
 
     def _extremes(self, choose: functions.Largest | functions.Smallest, num: int) -> list[Any]:
         if num < 0:
-            raise ValueError(f"the number of records must not be negative, but is {num}")
+            raise ValueError("top N cannot be negative.")
         if num == 0:
             return []
         return choose([record for part in self._apply(choose) for record in part])

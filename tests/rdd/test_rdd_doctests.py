@@ -1,0 +1,37 @@
+"""Every example in a docstring is true, on each master."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+
+import pytest
+
+from quiver import RDD, Context
+
+MODULES = (
+    "quiver.context", "quiver.conf", "quiver.rdd", "quiver.rdd_core", "quiver.rdd_narrow", "quiver.rdd_pairs", "quiver.rdd_actions",
+    "quiver_proto.statistics", "quiver_proto.functions",
+)  # fmt: skip
+
+
+def examples() -> list[doctest.DocTest]:
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    found = [test for module in MODULES for test in finder.find(importlib.import_module(module)) if test.examples]
+    return list({test.name: test for test in found}.values())
+
+
+@pytest.mark.parametrize("test", examples(), ids=lambda test: test.name)
+def test_example(test: doctest.DocTest, sc: Context) -> None:
+    report: list[str] = []
+    test.globs = {**test.globs, "sc": sc}
+    result = doctest.DocTestRunner().run(test, out=report.append, clear_globs=False)
+    assert result.failed == 0, "".join(report)
+
+
+def test_every_public_method_is_described() -> None:
+    for kind in (RDD, Context):
+        for name, member in inspect.getmembers(kind):
+            if not name.startswith("_") and name != "stop":
+                assert inspect.getdoc(member), f"{kind.__name__}.{name} has no docstring"
