@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import grpc
 
-from quiver_manager import core
+from quiver_manager import core, feed
 from quiver_manager.journal import Journal
 from quiver_manager.model import (
     Action,
@@ -162,7 +162,7 @@ class ManagerDaemon:
         try:
             while context.is_active():
                 with self._news:
-                    events = core.events_after(self._state, request.application_id, sequence)
+                    events = feed.events_after(self._state, request.application_id, sequence)
                     reason = self._state.ended.get(request.application_id, "the manager does not know it")
                     if self._closing:
                         return
