@@ -30,10 +30,9 @@ class DriverOnly:
     __slots__ = ()
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        kind = driver_only_kind(self)
         raise RuntimeError(
-            f"It appears that you are attempting to reference a {kind} from a function that runs on executors, or to send it there. "
-            f"A {kind} can only be used on the driver."
+            f"It appears that you are attempting to reference {self!r} from a function that runs on executors, or to send it there. "
+            "It can only be used on the driver."
         )
 
 

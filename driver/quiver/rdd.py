@@ -11,6 +11,11 @@ from __future__ import annotations
 from typing import TypeVar
 
 from quiver.rdd_actions import Actions
+from quiver_proto.functions import ResultIterable
+from quiver_proto.hashing import portable_hash
+from quiver_proto.statistics import StatCounter
+
+__all__ = ["RDD", "ResultIterable", "StatCounter", "portable_hash"]
 
 T = TypeVar("T")
 

@@ -14,6 +14,7 @@ from quiver.rdd_narrow import RecordOperators
 from quiver_proto import functions, ops
 from quiver_proto.frames import dump_value
 from quiver_proto.functions import ResultIterable
+from quiver_proto.hashing import portable_hash
 
 if TYPE_CHECKING:
     from quiver.rdd import RDD
@@ -265,11 +266,11 @@ class PairOperators(RecordOperators[T]):
         """
         call_site = capture()
         width = self._width(numPartitions)
-        if self._dataset.partitioning == Partitioning(width, partitionFunc):
+        wanted = None if partitionFunc is portable_hash else partitionFunc
+        if self._dataset.partitioning == Partitioning(width, wanted):
             return self  # type: ignore[return-value]
-        function = None if partitionFunc is None else seal(partitionFunc, call_site)
-        partitioner = ops.HashPartitioner(width) if function is None else ops.FunctionPartitioner(width, function)
-        return self._exchange(partitioner, ops.Concatenate(), Partitioning(width, partitionFunc), call_site)
+        partitioner, partitioning = _partitioning(width, wanted)
+        return self._exchange(partitioner, ops.Concatenate(), partitioning, call_site)
 
     def sortByKey(
         self: PairOperators[tuple[K, V]],
@@ -296,7 +297,7 @@ class PairOperators(RecordOperators[T]):
 
 
 def _partitioning(width: int, function: PartitionFunction | None) -> tuple[ops.Partitioner, Partitioning]:
-    if function is None:
+    if function is None or function is portable_hash:
         return ops.HashPartitioner(width), Partitioning(width)
     return ops.FunctionPartitioner(width, seal(function, capture())), Partitioning(width, function)
 

@@ -289,6 +289,7 @@ class DriverObjectInClosure(UnpicklableClosure, RuntimeError):
     """A function that runs on executors refers to an RDD or a Context. `kind` says to which."""
 
     def __init__(self, operator: str, call_site: str, culprit: str, kind: str) -> None:
+        article = "an" if kind[:1] in "AEIOR" else "a"
         advice = (
             "Join or cogroup the two datasets, or collect() the small one first and refer to the list."
             if kind == "RDD"
@@ -296,9 +297,9 @@ class DriverObjectInClosure(UnpicklableClosure, RuntimeError):
         )
         QuiverError.__init__(
             self,
-            f"the function given to {operator} ({call_site}) can't be sent to executors: {culprit} is a {kind}. "
-            f"It appears that you are attempting to reference a {kind} from a function that runs on executors; "
-            f"a {kind} can only be used on the driver. {advice}",
+            f"the function given to {operator} ({call_site}) can't be sent to executors: {culprit} is {article} {kind}. "
+            f"It appears that you are attempting to reference {article} {kind} from a function that runs on executors; "
+            f"{article} {kind} can only be used on the driver. {advice}",
             operator,
             call_site,
             culprit,

@@ -132,7 +132,7 @@ def test_the_message_says_what_and_where() -> None:
 
 def test_an_rdd_inside_a_function(driver: RecordingDriver, recorder: Context) -> None:
     other = recorder.range(3)
-    with pytest.raises(DriverObjectInClosure, match=r"<lambda>.closure.other is a RDD.*attempting to reference a RDD") as caught:
+    with pytest.raises(DriverObjectInClosure, match=r"<lambda>.closure.other is an RDD.*attempting to reference an RDD") as caught:
         recorder.range(3).map(lambda x: other.count() * x).collect()
     assert isinstance(caught.value, pickle.PicklingError)
     assert isinstance(caught.value, RuntimeError)

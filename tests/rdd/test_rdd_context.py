@@ -61,7 +61,7 @@ def test_a_context_that_cannot_connect_leaves_no_trace() -> None:
 
 def test_pickling_is_refused(recorder: Context) -> None:
     for value in (recorder, recorder.range(3)):
-        with pytest.raises(RuntimeError, match="can only be used on the driver"):
+        with pytest.raises(RuntimeError, match="an only be used on the driver"):
             pickle.dumps(value)
 
 
