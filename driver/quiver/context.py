@@ -295,9 +295,7 @@ class Context(DriverOnly):
     ) -> Sequence[bytes]:
         """The result frames of one job, one element a partition."""
         self._check(call_site.operator)
-        job = self._planner.plan(
-            dataset, sink, call_site, partitions=partitions, with_index=with_index, properties=self._properties_for_job()
-        )
+        job = self._planner.plan(dataset, sink, call_site, partitions=partitions, with_index=with_index, properties=self._properties())
         if not job.stages[-1].spec.width or (partitions is not None and not partitions):
             return []
         return self._driver.run(job)
@@ -342,12 +340,13 @@ class Context(DriverOnly):
         self._driver.cancel_group("", "all jobs were cancelled")
 
     def _properties(self) -> Mapping[str, str]:
+        # Dictionaries are replaced, never changed, so a job may keep the one it started with.
         properties: Mapping[str, str] = getattr(self._local, "properties", _NO_PROPERTIES)
         return properties
 
-    def _properties_for_job(self) -> Mapping[str, str]:
-        # Dictionaries are replaced, never changed, so a job may keep the one it started with.
-        return self._properties()
+    def _take_properties(self, properties: Mapping[str, str]) -> None:
+        """Let this thread's jobs have another thread's properties."""
+        self._local.properties = properties
 
 
 _NO_PROPERTIES: Mapping[str, str] = {}

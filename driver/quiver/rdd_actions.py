@@ -109,12 +109,13 @@ class Actions(PairOperators[T]):
             return
         from concurrent.futures import ThreadPoolExecutor
 
-        with ThreadPoolExecutor(1, "quiver-prefetch") as ahead:
-            coming = ahead.submit(self._collect, [0])
+        call_site, properties = capture(), self._context._properties()
+        with ThreadPoolExecutor(1, "quiver-prefetch", self._context._take_properties, (properties,)) as ahead:
+            coming = ahead.submit(self._collect, [0], call_site)
             for partition in range(width):
                 records = coming.result()
                 if partition + 1 < width:
-                    coming = ahead.submit(self._collect, [partition + 1])
+                    coming = ahead.submit(self._collect, [partition + 1], call_site)
                 yield from records
 
     def lookup(self: Actions[tuple[K, V]], key: K) -> list[V]:

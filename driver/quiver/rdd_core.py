@@ -143,8 +143,8 @@ class RddCore(DriverOnly, Generic[T]):
 
     # ---- for actions ----
 
-    def _collect(self, partitions: Sequence[int] | None = None) -> list[T]:
-        call_site = capture()
+    def _collect(self, partitions: Sequence[int] | None = None, call_site: CallSite | None = None) -> list[T]:
+        call_site = call_site or capture()
         records: list[T] = []
         for data in self._context._run(self._dataset, ops.Collect, call_site, partitions):
             records += load_records(data)
