@@ -37,16 +37,16 @@ class RunningCluster:
         with open(os.open(self._secret_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(self.secret + "\n")
         try:
-            # A free port is found by the manager itself, so the nodes must wait for its word.
+            # All at once: the nodes read the manager's address from its port file when it is there.
             port_file = self.directory / "manager.port"
             self._start("manager", "quiver_manager", "--port-file", str(port_file), "--journal", str(self.directory / "journal.db"))
-            self.address = self._address_in(port_file, "manager")
-            self.url = f"quiver://{self.address}"
             for number in range(nodes):
                 self._start(
-                    f"node-{number}", "quiver_executor", "--manager", self.url, "--cores", str(cores), "--memory", str(memory_bytes),
+                    f"node-{number}", "quiver_executor", "--manager", f"@{port_file}", "--cores", str(cores), "--memory", str(memory_bytes),
                     "--local-dir", str(self.directory / "nodes"),
                 )  # fmt: skip
+            self.address = self._address_in(port_file, "manager")
+            self.url = f"quiver://{self.address}"
         except BaseException:
             self.stop()
             raise
