@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pickle
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from scripted_driver import SITE, Scripted, job
 
 from quiver.plan.model import PlannedJob, PlannedStage
 from quiver.runner.failures import JobFailure
@@ -21,7 +21,6 @@ from quiver_proto import codec
 from quiver_proto.errors import JobCancelled, PathNotFound, QuiverError, TaskFailed
 from quiver_proto.ids import ExecutorId, JobId, NodeId, ShuffleId, StageId, TaskId
 from quiver_proto.messages import FailureKind, TaskFailure
-from quiver_proto.ops import CallSite
 from quiver_proto.sessions import (
     CancelJobs,
     CloseSession,
@@ -36,45 +35,6 @@ from quiver_proto.sessions import (
     ReleaseShuffle,
     SessionHeartbeat,
 )
-
-SITE = CallSite("collect", "/home/me/app.py", 12)
-
-
-class Scripted:
-    """A driver whose jobs end when the test says so."""
-
-    application_id = "app-1"
-    default_parallelism = 2
-    ui_url: str | None = None
-    started_at = 1.0
-
-    def __init__(self) -> None:
-        self.started: list[JobId] = []
-        self.cancelled: list[tuple[JobId, str]] = []
-        self.released: list[ShuffleId] = []
-        self.ends: dict[JobId, Callable[[], Sequence[bytes]]] = {}
-        self.gates: dict[JobId, threading.Event] = {}
-
-    def execute(self, job: PlannedJob) -> Sequence[bytes]:
-        self.started.append(job.job_id)
-        assert self.gates.setdefault(job.job_id, threading.Event()).wait(30)
-        return self.ends[job.job_id]()
-
-    def end(self, number: int, outcome: Callable[[], Sequence[bytes]]) -> None:
-        job_id = JobId(number)
-        self.ends[job_id] = outcome
-        self.gates.setdefault(job_id, threading.Event()).set()
-
-    def cancel(self, job_id: JobId, reason: str) -> None:
-        self.cancelled.append((job_id, reason))
-
-        def raise_cancelled() -> Sequence[bytes]:
-            raise JobFailure(error=JobCancelled(job_id, reason))
-
-        self.end(job_id, raise_cancelled)
-
-    def release_shuffle(self, shuffle_id: ShuffleId) -> None:
-        self.released.append(shuffle_id)
 
 
 class World:
@@ -94,17 +54,6 @@ class World:
 
     def bodies(self, session: str, number: int, **changes: Any) -> list[object]:
         return [message.event for message in self.events(session, number, **changes)]
-
-
-def job(number: int, *, group: str = "", shuffle: int | None = None) -> PlannedJob:
-    stages = []
-    if shuffle is not None:
-        stages.append(PlannedStage(StageSpec(StageId(number + 1), "map", 2, shuffle_id=ShuffleId(shuffle)), b"map", lambda i: b"m%d" % i))
-    reads = () if shuffle is None else (ShuffleId(shuffle),)
-    parents = () if shuffle is None else (StageId(number + 1),)
-    result = StageSpec(StageId(number), "result", 3, parents=parents, reads=reads)
-    stages.append(PlannedStage(result, b"body", lambda i: b"split%d" % i, (SITE,)))
-    return PlannedJob(JobId(number), tuple(stages), SITE, {"spark.jobGroup.id": group} if group else {})
 
 
 @pytest.fixture

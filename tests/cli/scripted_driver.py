@@ -1,0 +1,63 @@
+"""A driver whose jobs end when the test says so, and plans to give it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+from quiver.plan.model import PlannedJob, PlannedStage
+from quiver.runner.failures import JobFailure
+from quiver.scheduler.model import StageSpec
+from quiver_proto.errors import JobCancelled
+from quiver_proto.ids import JobId, ShuffleId, StageId
+from quiver_proto.ops import CallSite
+
+SITE = CallSite("collect", "/home/me/app.py", 12)
+
+
+class Scripted:
+    """A driver whose jobs end when the test says so."""
+
+    application_id = "app-1"
+    default_parallelism = 2
+    ui_url: str | None = None
+    started_at = 1.0
+
+    def __init__(self) -> None:
+        self.started: list[JobId] = []
+        self.cancelled: list[tuple[JobId, str]] = []
+        self.released: list[ShuffleId] = []
+        self.ends: dict[JobId, Callable[[], Sequence[bytes]]] = {}
+        self.gates: dict[JobId, threading.Event] = {}
+
+    def execute(self, job: PlannedJob) -> Sequence[bytes]:
+        self.started.append(job.job_id)
+        assert self.gates.setdefault(job.job_id, threading.Event()).wait(30)
+        return self.ends[job.job_id]()
+
+    def end(self, number: int, outcome: Callable[[], Sequence[bytes]]) -> None:
+        job_id = JobId(number)
+        self.ends[job_id] = outcome
+        self.gates.setdefault(job_id, threading.Event()).set()
+
+    def cancel(self, job_id: JobId, reason: str) -> None:
+        self.cancelled.append((job_id, reason))
+
+        def raise_cancelled() -> Sequence[bytes]:
+            raise JobFailure(error=JobCancelled(job_id, reason))
+
+        self.end(job_id, raise_cancelled)
+
+    def release_shuffle(self, shuffle_id: ShuffleId) -> None:
+        self.released.append(shuffle_id)
+
+
+def job(number: int, *, group: str = "", shuffle: int | None = None) -> PlannedJob:
+    stages = []
+    if shuffle is not None:
+        stages.append(PlannedStage(StageSpec(StageId(number + 1), "map", 2, shuffle_id=ShuffleId(shuffle)), b"map", lambda i: b"m%d" % i))
+    reads = () if shuffle is None else (ShuffleId(shuffle),)
+    parents = () if shuffle is None else (StageId(number + 1),)
+    result = StageSpec(StageId(number), "result", 3, parents=parents, reads=reads)
+    stages.append(PlannedStage(result, b"body", lambda i: b"split%d" % i, (SITE,)))
+    return PlannedJob(JobId(number), tuple(stages), SITE, {"spark.jobGroup.id": group} if group else {})
