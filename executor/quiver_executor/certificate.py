@@ -55,9 +55,10 @@ def certificate(death: Death) -> str:
     if death.oom_kills:
         lines.append(f"the kernel killed {death.oom_kills} process(es) for lack of memory {death.oom_scope} just then")
     lines.append(f"try: {advice(death)}")
-    if death.stack.strip():
+    stack = users_stack(death.stack)
+    if stack:
         lines.append("stack when it died:")
-        lines += ["  " + line for line in death.stack.strip().splitlines()[:_STACK_LINES]]
+        lines += ["  " + line for line in stack[:_STACK_LINES]]
     if death.log:
         lines.append("last lines of its output:")
         lines += ["  | " + line for line in death.log]
@@ -111,13 +112,27 @@ def users_frame(stack: str) -> str:
     return ""
 
 
+def users_stack(stack: str) -> list[str]:
+    """The lines of a faulthandler stack without our own frames and without what is below them."""
+    lines = []
+    for line in stack.splitlines():
+        frame = _FRAME.match(line)
+        if line.strip() and not (frame and frame["file"].startswith((*_ours(), "<frozen runpy>"))):
+            lines.append(line)
+    return lines
+
+
 @cache
-def _not_users() -> tuple[str, ...]:
+def _ours() -> tuple[str, ...]:
     import quiver_proto
 
-    ours = [os.path.dirname(os.path.abspath(__file__)), os.path.dirname(os.path.abspath(quiver_proto.__file__))]
+    return tuple(os.path.join(os.path.dirname(os.path.abspath(file)), "") for file in (__file__, quiver_proto.__file__))
+
+
+@cache
+def _not_users() -> tuple[str, ...]:
     paths = [sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
-    return tuple(os.path.join(path, "") for path in {*ours, *filter(None, paths)})
+    return (*_ours(), *(os.path.join(path, "") for path in {*filter(None, paths)}))
 
 
 def _signal_name(number: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Executor, alive, children, eventually, result
+from supervised import Executor, alive, children, eventually, result
 
 from quiver_proto.errors import ResourcesUnavailable, from_wire
 from quiver_proto.ids import StageId, TaskId
@@ -292,11 +292,18 @@ def test_tasks_sent_after_shutdown_are_refused(executor: Executor) -> None:
     assert end.kind is FailureKind.KILLED
 
 
-def test_slots_do_not_inherit_descriptors_of_this_process(executor: Executor) -> None:
-    source = "import os\nfds = [f'/proc/self/fd/{fd}' for fd in os.listdir('/proc/self/fd')]\nreturn [os.readlink(fd) for fd in fds if os.path.exists(fd)]"
-    (names,) = executor.results(source)
-    kinds = sorted(name.split(":")[0] for name in names if not name.startswith("/proc"))
-    assert kinds == ["/dev/null", "/memfd", "pipe", "pipe", "socket"]
+def test_slots_do_not_inherit_descriptors_of_this_process(start: Callable[..., Executor], tmp_path: Path) -> None:
+    with (tmp_path / "mine").open("w") as mine:
+        os.set_inheritable(mine.fileno(), True)
+        executor = start()
+        executor.all_slots_ready()
+        source = """
+import os
+fds = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+return {os.readlink(fd).split(":")[0] for fd in fds if os.path.exists(fd)}
+"""
+        (names,) = executor.results(source)
+    assert names == {"/dev/null", "/memfd", "pipe", "socket"}
 
 
 def test_slots_have_a_session_of_their_own(executor: Executor) -> None:
