@@ -68,7 +68,12 @@ def _jvm_options(command: Any) -> Any:
 @click.option(
     "--py-files", multiple=True, metavar="LIST", help="Modules, folders, .zip, .egg or .whl for driver and executors, comma-separated."
 )
-@click.option("--files", multiple=True, metavar="LIST", help="Data files for the program, comma-separated; listed in spark.files.")
+@click.option(
+    "--files",
+    multiple=True,
+    metavar="LIST",
+    help="Data files, comma-separated; checked, and listed in spark.files. Tasks open them by their path, so nodes must see them there.",
+)
 @click.option("--executor-memory", metavar="SIZE", help="Memory of an executor, for example 2g.")
 @click.option("--executor-cores", metavar="N", help="Cores of an executor.")
 @click.option("--num-executors", metavar="N", help="How many executors to ask for.")

@@ -21,6 +21,7 @@ from quiver_proto import versions
 from quiver_proto.auth import find_secret
 from quiver_proto.cluster import Ack, HeartbeatReply, Hello, HelloReply
 from quiver_proto.errors import BadMasterUrl
+from quiver_proto.ids import StageId
 from quiver_proto.services import DriverService
 from quiver_proto.serving import serve
 from quiver_proto.sessions import (
@@ -127,7 +128,7 @@ def _look_into(driver: InProcessDriver) -> Look:
         def see() -> None:
             engine = driver.engine
             stages = [
-                PlanProgress(each.stage_id, each.name, each.width, each.done, each.running, each.failed, "running")
+                PlanProgress(StageId(each.stage_id), each.name, each.width, each.done, each.running, each.failed, "running")
                 for each in engine.progress()
                 if each.stage_id in numbers
             ]
