@@ -76,7 +76,8 @@ class ExecutorProcess:
     def _report(self, message: FromExecutor) -> None:
         self._edge.report(message)
         if isinstance(message, Drained) and self._draining:
-            self._end("drained", 0)
+            # Not in the middle of the supervisor's own work.
+            self._loop.call_soon(lambda: self._end("drained", 0))
 
     def _deliver(self, message: ToExecutor) -> None:
         if isinstance(message, Shutdown):

@@ -13,6 +13,7 @@ from pydantic import Field, field_validator
 from quiver_executor.machine import available_cores, available_memory
 from quiver_proto.errors import BadSetting
 from quiver_proto.settings import DaemonSettings, MemoryBytes
+from quiver_proto.units import parse_memory
 
 _MANAGER = re.compile(r"(?:quiver://)?([^/\s:]+|\[[0-9a-fA-F:]+\]):(\d{1,5})/?")
 
@@ -51,6 +52,13 @@ class NodeSettings(DaemonSettings):
         if match is None or not 0 < int(match[2]) < 65536:
             raise ValueError("must be quiver://HOST:PORT or @FILE")
         return f"{match[1]}:{match[2]}"
+
+    @field_validator("quota")
+    @classmethod
+    def _quota_is_memory(cls, text: str) -> str:
+        if text:
+            parse_memory(text)
+        return text
 
     @field_validator("label")
     @classmethod

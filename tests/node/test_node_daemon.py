@@ -194,6 +194,7 @@ def test_an_executor_ends_without_its_driver(tmp_path: Path) -> None:
     ("flags", "text"),
     [
         (["--memory", "lots"], "--memory: 'lots' is not an amount of memory"),
+        (["--quota", "much"], "--quota: 'much' is not an amount of memory"),
         (["--manager", "nowhere"], "must be quiver://HOST:PORT"),
         (["--cores", "0"], "--cores"),
         (["--label", "blue"], "'blue' is not KEY=VALUE"),

@@ -45,7 +45,7 @@ from quiver_proto.cluster import (
     UnregisterApplication,
     WatchApplication,
 )
-from quiver_proto.errors import AuthenticationFailed, ConnectionFailed, QuiverError
+from quiver_proto.errors import AuthenticationFailed, ConnectionFailed, ManagerUnreachable, QuiverError
 from quiver_proto.ids import ApplicationId, ExecutorId, JobId, NodeId
 from quiver_proto.messages import FromExecutor
 from quiver_proto.rpc import Client, Stream
@@ -57,7 +57,7 @@ __all__ = ["Callbacks", "Cluster", "GrpcLink"]
 
 log = logging.getLogger("quiver.driver")
 
-CONNECT_LIMIT_S = 5.0
+CONNECT_LIMIT_S = 3.0
 _FIRST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 2.0
 _TROUBLE_AFTER_S = 3.0
@@ -200,9 +200,18 @@ class Cluster:
     # ---- getting in ----
 
     def _introduce(self) -> ApplicationRegistered:
-        self._manager.wait_until_reachable(CONNECT_LIMIT_S)
         ours = local_versions()
-        reply = self._manager.call(Manager.HANDSHAKE, Hello("driver", self.application_id, ours), CONNECT_LIMIT_S)
+        hello = Hello("driver", self.application_id, ours)
+        deadline = time.monotonic() + CONNECT_LIMIT_S
+        while True:
+            try:
+                reply = self._manager.call(Manager.HANDSHAKE, hello, CONNECT_LIMIT_S)
+                break
+            except ManagerUnreachable:
+                # It may be starting just now.
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_FIRST_RETRY_S)
         check(f"the manager at {self._manager.address}", ours, reply.versions)
         return self._manager.call(Manager.REGISTER_APPLICATION, self._registration, CONNECT_LIMIT_S)
 
