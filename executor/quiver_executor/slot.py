@@ -197,7 +197,7 @@ def main(serial: int, slot: int, fds: list[int], settings: dict[str, Any]) -> No
         numpy_random.seed()  # Else every slot would draw the template's numbers.
     gc.set_threshold(*THRESHOLDS)
     gc.enable()
-    scratch = os.path.join(settings["scratch_root"], f"{slot}-{serial}")
+    scratch = os.path.join(settings["scratch_root"], str(serial))
     environment = SlotEnvironment(slot=slot, scratch_dir=scratch, **settings["environment"])
     connection = socket.socket(fileno=connection_fd)
     try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from quiver_executor.certificate import Death, certificate
 from quiver_executor.executor_config import ExecutorConfig
 from quiver_executor.oom import OomWatch
 from quiver_executor.slot_process import SlotProcess, Task
@@ -32,6 +31,8 @@ def fatal(task_id: int, error: QuiverError) -> TaskFailure:
 
 def died(config: ExecutorConfig, slot: SlotProcess, task: Task, status: int | None, peak_rss: int, oom: OomWatch) -> TaskFailure:
     """A task whose slot died under it, with the death certificate."""
+    from quiver_executor.certificate import Death, certificate  # Not at start-up: deaths are rare.
+
     text = certificate(
         Death(
             executor_id=config.executor_id,

@@ -7,7 +7,6 @@ loop: after STRIKES in a row the pool gives up, says why, and tries once more wh
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 from collections.abc import Callable, Iterable
 from typing import Any, Final
@@ -125,11 +124,14 @@ class SlotPool:
         self.slots.clear()
         for log in self._logs:
             log.close()
-        shutil.rmtree(self._scratch_root, ignore_errors=True)
-        try:
-            os.rmdir(os.path.dirname(self._scratch_root))
-        except OSError:
-            pass  # Never made, or another executor's spills are there.
+        if os.path.isdir(self._scratch_root):
+            import shutil
+
+            shutil.rmtree(self._scratch_root, ignore_errors=True)
+            try:
+                os.rmdir(os.path.dirname(self._scratch_root))
+            except OSError:
+                pass  # Another executor's spills are there.
 
     # ---- slots ----
 

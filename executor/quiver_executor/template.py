@@ -15,12 +15,10 @@ forking unsafe: then the template replaces itself by one that imports nothing (`
 from __future__ import annotations
 
 import gc
-import glob
 import importlib
 import marshal
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -162,18 +160,19 @@ class Template:
                 _kill_group(pid)
             _, status, usage = os.wait4(pid, 0)
             if serial is not None:
-                self._remove_scratch(serial)
+                self._remove_scratch(os.path.join(self._settings["scratch_root"], str(serial)))
                 self._send((EXITED, serial, status, usage.ru_maxrss * 1024))
         self._kill_orphans()
 
-    def _remove_scratch(self, serial: int) -> None:
+    def _remove_scratch(self, path: str) -> None:
         """Spills of the task that died. By a child, because removing many gigabytes takes a while."""
-        for left in glob.glob(os.path.join(glob.escape(self._settings["scratch_root"]), f"*-{serial}")):
-            if os.fork() == 0:
-                try:
-                    shutil.rmtree(left, ignore_errors=True)
-                finally:
-                    os._exit(0)
+        if os.path.isdir(path) and os.fork() == 0:
+            try:
+                import shutil
+
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os._exit(0)
 
     def _kill_orphans(self) -> None:
         """End what a dead slot's tasks had started in sessions of their own. A living slot's daemons stay."""

@@ -236,3 +236,11 @@ def test_slots_die_with_a_template_that_is_killed_together_with_its_host(tmp_pat
         for pid in row[2:]:
             if alive(pid):
                 os.kill(pid, signal.SIGKILL)  # Users' children, orphaned by the death of three levels above them.
+
+
+def test_spills_of_a_dead_slot_are_removed(executor: Executor) -> None:
+    text = "import os\nos.makedirs(env.scratch_dir)\nopen(env.scratch_dir + '/spill', 'w').close()\nos._exit(1)"
+    died(executor.failure(text))
+    scratch = Path(executor.config.blocks_dir) / ".scratch" / "app-test-0"
+    assert scratch.is_dir()
+    eventually(lambda: not list(scratch.iterdir()), "the spills go")
