@@ -17,7 +17,7 @@ $(shell test -x $(PY) || rm -f $(RUN_STAMP) $(DEV_STAMP))
 
 PIP := $(PY) -m pip --disable-pip-version-check --no-input --quiet
 
-.PHONY: help demo test check lint types imports proto proto-check browser clean
+.PHONY: help demo test check lint types imports proto proto-check docs browser clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the targets.
@@ -47,6 +47,9 @@ proto: $(DEV_STAMP)  ## Generate the code of proto/quiver_proto/v1 anew.
 
 proto-check: $(DEV_STAMP)  ## Is the generated code current?
 	@$(PY) proto/generate.py --check
+
+docs: $(RUN_STAMP)  ## Bring the table of settings in README.md up to date.
+	@$(PY) driver/document.py
 
 clean:  ## Remove the virtual environment and what tools left behind.
 	rm -rf '$(VENV)' .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -190,7 +190,7 @@ def test_java_options_are_remarked_and_ignored(tmp_path: Path) -> None:
     assert "--driver-java-options has no effect" in result.stderr
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "check", "proto", "clean", "help", "lint", "types", "imports", "proto-check"])
+@pytest.mark.parametrize("target", ["demo", "test", "check", "proto", "clean", "help", "lint", "types", "imports", "proto-check", "docs"])
 def test_make_knows_its_targets(target: str) -> None:
     result = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert result.returncode == 0, result.stderr

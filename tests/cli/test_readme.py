@@ -1,0 +1,38 @@
+"""What the README states and the code decides must be the same."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from quiver.conf import documentation
+from quiver_proto.errors import BadMasterUrl
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+
+
+def test_the_table_of_settings_is_current() -> None:
+    table = README.split("<!-- settings: made by quiver.conf.documentation() -->\n")[1].split("<!-- end of settings -->")[0]
+    assert table == documentation().rstrip() + "\n", "run `make docs`"
+
+
+def test_every_master_is_in_the_table_and_in_the_error() -> None:
+    message = str(BadMasterUrl("x"))
+    for form in ("inline", "local[N]", "local[*]", "local-cluster[nodes,cores,memory]", "quiver://host:port", "quiver-driver://host:port"):
+        assert f"`{form}`" in README
+        assert form in message
+
+
+def test_links_lead_somewhere() -> None:
+    for name in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md"):
+        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text()):
+            assert (ROOT / target).exists(), f"{name} links to {target}"
+
+
+def test_files_that_the_architecture_names_exist() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    everywhere = {path.name for folder in ("proto", "driver", "manager", "executor", "web") for path in (ROOT / folder).rglob("*.py")}
+    named = {match.rpartition("/")[2] for match in re.findall(r"`([\w/]+\.py)`", text)}
+    assert named
+    assert named <= everywhere

@@ -1,0 +1,157 @@
+"""`driver serve` as a process, with real clients."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SECRET = "the-secret-of-these-tests"
+
+
+def environment() -> dict[str, str]:
+    return {**{key: value for key, value in os.environ.items() if not key.startswith("QUIVER_")}, "QUIVER_SECRET": SECRET}
+
+
+def serve(folder: Path, *flags: str) -> subprocess.Popen[str]:
+    settings = ["--conf", "spark.ui.port=0", "--conf", f"quiver.eventLog.dir={folder / 'events'}", "--conf", f"quiver.local.dir={folder}"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "quiver.cli", "driver", "serve", "--master", "local[2]", *settings, *flags],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(), cwd=folder,
+    )  # fmt: skip
+
+
+def client(master: str, program: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    path = folder / f"client-{threading.get_ident()}.py"
+    path.write_text(program)
+    return subprocess.run(
+        [sys.executable, "-m", "quiver.cli", "submit", "--master", master, str(path)],
+        capture_output=True, text=True, timeout=120, env=environment(),
+    )  # fmt: skip
+
+
+class Served:
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        assert process.stdout is not None
+        self.said: list[str] = []
+        for line in process.stdout:
+            self.said.append(line.rstrip())
+            if line.startswith("UI at"):
+                break
+        self.master = next(line.split()[-1] for line in self.said if "quiver-driver://" in line)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    process = serve(tmp_path_factory.mktemp("serve"), "--port", "0")
+    with process:
+        try:
+            yield Served(process)
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def test_a_program_runs_there_as_it_does_locally(served: Served, tmp_path: Path) -> None:
+    result = client(
+        served.master,
+        "from operator import add\nfrom quiver import Context\n"
+        "with Context(appName='one') as sc:\n"
+        "    rdd = sc.parallelize(range(1000), 7).map(lambda x: (x % 3, x)).reduceByKey(add)\n"
+        "    print(sorted(rdd.collect()))\n"
+        "    print(rdd.count(), sc.parallelize([3, 1, 2]).sortBy(lambda x: x).take(2))\n"
+        "    print(sc.uiWebUrl)\n",
+        tmp_path,
+    )
+    assert result.stderr == ""
+    lines = result.stdout.splitlines()
+    assert lines[0] == str([(k, sum(range(k, 1000, 3))) for k in range(3)])
+    assert lines[1] == "3 [1, 2]"
+    assert lines[2] == next(line for line in served.said if line.startswith("UI at")).removeprefix("UI at ")
+
+
+def test_two_clients_at_once_do_not_mix(served: Served, tmp_path: Path) -> None:
+    program = (
+        "from quiver import Context\n"
+        "with Context(appName='many') as sc:\n"
+        "    for i in range(5):\n"
+        "        assert sorted(sc.parallelize(range(50), 4).map(lambda x: (x % 5, {mine})).groupByKey().mapValues(list).collect()) == "
+        "[(k, [{mine}] * 10) for k in range(5)]\n"
+        "    print('same', {mine})\n"
+    )
+    results: list[subprocess.CompletedProcess[str]] = []
+    threads = [
+        threading.Thread(target=lambda mine=mine: results.append(client(served.master, program.format(mine=mine), tmp_path)))
+        for mine in (1, 2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(result.stdout for result in results) == ["same 1\n", "same 2\n"], [result.stderr for result in results]
+
+
+def test_a_user_s_exception_of_the_program_s_own_type_arrives(served: Served, tmp_path: Path) -> None:
+    result = client(
+        served.master,
+        "from quiver import Context\n"
+        "class Odd(Exception):\n    pass\n"
+        "def check(x):\n    if x == 5: raise Odd(f'not {x}')\n    return x\n"
+        "with Context(appName='fails') as sc:\n"
+        "    try:\n        sc.parallelize(range(8), 2).map(check).collect()\n"
+        "    except Odd as odd:\n        print(type(odd) is Odd, odd, odd.__notes__[0].splitlines()[0])\n"
+        "    print(sc.parallelize([1]).collect())\n",
+        tmp_path,
+    )
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("True not 5 Raised in a task: map at client-"), result.stderr
+    assert "partition 1, record 1" in lines[0]
+    assert lines[1] == "[1]"
+
+
+def test_ctrl_c_cancels_and_the_driver_goes_on(served: Served, tmp_path: Path) -> None:
+    program = tmp_path / "slow.py"
+    program.write_text(
+        "import sys, time\nfrom quiver import Context\n"
+        "with Context(appName='slow') as sc:\n"
+        "    print('ready', flush=True)\n"
+        "    try:\n        sc.parallelize(range(2), 2).map(lambda x: time.sleep(300)).collect()\n"
+        "    except KeyboardInterrupt:\n        print('interrupted', sc.parallelize([7]).collect(), flush=True)\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "quiver.cli", "submit", "--master", served.master, str(program)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+    )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        out, errors = process.communicate(timeout=60)
+    assert out == "interrupted [7]\n", errors
+
+
+def test_a_port_in_use_is_said_at_once(served: Served, tmp_path: Path) -> None:
+    with serve(tmp_path, "--port", served.master.rpartition(":")[2]) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "is in use" in errors
+    assert "Traceback" not in errors
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"), [(["--master", "inline"], "shared driver"), (["--conf", "nonsense"], "key=value"), (["--port", "x"], "--port")]
+)
+def test_bad_settings(flags: list[str], says: str, tmp_path: Path) -> None:
+    with serve(tmp_path, *flags) as process:
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode in (1, 2)
+    assert says in errors
+    assert "Traceback" not in errors
