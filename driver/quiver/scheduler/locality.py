@@ -88,7 +88,7 @@ class Nearby:
             if not (self._with_executor if self.level == EXECUTOR else self._with_node):
                 self.level += 1
                 self.since = now
-            elif now - self.since >= wait:
+            elif now >= self.since + wait:
                 self.level += 1
                 self.since += wait
             else:

@@ -33,7 +33,7 @@ def recall(state: State, now: float) -> None:
     for executor in state.rooms.overfull:
         if idle <= 0:
             break
-        if now - executor.reported_at < patience(state):
+        if now < executor.reported_at + patience(state):
             continue
         newest = islice(reversed(executor.tasks.items()), min(-executor.free, idle))
         task_ids = [task_id for task_id, record in newest if not record[0].over and record[0].cores == 1 and task_id not in state.recalled]

@@ -122,6 +122,7 @@ def _failed(
     match what_next:
         case Verdict.GIVE_UP:
             lifecycle.fail_jobs(state, stage, "failed", _why_it_ends(run, partition, failure, before + 1), failure, partition)
+            _input_lost(state, run, failure, now)
         case Verdict.INPUT_FIRST:
             stage.failures_in_row += 1
             _input_lost(state, run, failure, now)

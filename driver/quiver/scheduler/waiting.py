@@ -55,7 +55,7 @@ def check(state: State, now: float) -> None:
         if hopeless and (state.cluster_final or now >= gives_up_at):
             end_badly(state, job, "stuck", reason, stage=run.stage)
             continue
-        if now - since < policy.waiting_notice_s:
+        if now < since + policy.waiting_notice_s:
             state.check_by(since + policy.waiting_notice_s)
         else:
             if reason != job.told:
