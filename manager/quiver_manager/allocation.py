@@ -37,15 +37,16 @@ class Unmet(NamedTuple):
     limit: str = ""
 
 
-def executor_size(request: ExecutorRequest, node: Node, nodes: int) -> tuple[int, int]:
+def executor_size(request: ExecutorRequest, node: Node, nodes: int, cores_left: int | None = None) -> tuple[int, int]:
     """(cores, memory in bytes) of an executor for `request` on `node`, of `nodes` that there are.
 
-    Unsaid cores are the node's, shared evenly by as many executors as it must hold; unsaid memory is in proportion to the cores.
+    Unsaid cores are the node's, shared evenly by as many executors as it must hold, and at most `cores_left` (None: no bound);
+    unsaid memory is in proportion to the cores.
     """
     per_node = max(1, -(-request.instances // max(1, nodes)))
     cores = request.cores or max(1, node.cores // per_node)
-    if request.cores_max:
-        cores = min(cores, request.cores_max)
+    if cores_left is not None and not request.cores:
+        cores = min(cores, cores_left)
     return cores, request.memory_bytes or node.memory_bytes * min(cores, node.cores) // max(1, node.cores)
 
 
@@ -80,23 +81,33 @@ def is_dynamic(application: Application) -> bool:
 
 def wanted(application: Application, nodes: Iterable[Node]) -> int:
     """How many executors the application should have, of those that `nodes` could ever hold when it asked for as many as fit."""
-    request, sizes = application.request, []
+    request = application.request
+    sizes: list[int] = []
     usable = [node for node in nodes if node.state is NodeState.ALIVE]
     for node in usable:
-        cores, memory = executor_size(request, node, len(usable))
+        cores, memory = executor_size(request, node, len(usable), request.cores_max or None)
         if cores <= node.cores and memory <= node.memory_bytes:
             fits = min(node.cores // cores, node.memory_bytes // memory if memory else node.cores)
-            sizes += [cores] * (fits if request.cores else 1)
+            sizes += [cores] * (fits if request.cores or request.instances else 1)
     most = request.instances or len(sizes) or 1
     if request.cores_max:
-        each = request.cores or (max(sizes) if sizes else 1)
-        most = min(most, max(1, request.cores_max // each))
+        most = min(most, request.cores_max // request.cores if request.cores else _within(request.cores_max, sizes) or 1)
     if application.target is not None:
         most = min(most, application.target)
     if is_dynamic(application):
         each = request.cores or (min(sizes) if sizes else 1)
         most = min(most, -(-usable_cores(application.jobs, application.progress) // each))
     return most
+
+
+def _within(cores_max: int, sizes: list[int]) -> int:
+    """How many executors of these sizes, the largest first, use `cores_max` cores up (the last one may be cut to fit)."""
+    count = used = 0
+    for cores in sorted(sizes, reverse=True):
+        if used >= cores_max:
+            break
+        used, count = used + cores, count + 1
+    return count
 
 
 def place(application: Application, state: State) -> Placement | None:
@@ -110,9 +121,7 @@ def place(application: Application, state: State) -> Placement | None:
     cores_left = request.cores_max - sum(executor.cores for executor in mine) if request.cores_max else None
     best: tuple[tuple[int, int, NodeId], Placement] | None = None
     for node in nodes:
-        cores, memory = executor_size(request, node, len(nodes))
-        if cores_left is not None and not request.cores:
-            cores = min(cores, cores_left)
+        cores, memory = executor_size(request, node, len(nodes), cores_left)
         one_each = not request.cores and not request.instances
         if cores < 1 or (cores_left is not None and cores > cores_left) or (one_each and held.get(node.node_id)):
             continue
