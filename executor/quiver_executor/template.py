@@ -29,6 +29,7 @@ from quiver_executor import kernel
 from quiver_executor.envelopes import EXITED, FORK, FORK_FAILED, FORKED, KILL, PACKET_LIMIT, UP
 
 CONTROL = 3
+_LOOK_EVERY_MS = 1000
 WARM = ("cloudpickle", "pyarrow", "pyarrow.ipc", "quiver_executor.slot")
 SERIAL = "QUIVER_SLOT_SERIAL"
 """Environment variable of slots: their descendants inherit it, so they can be found when the slot is gone."""
@@ -51,22 +52,19 @@ class Template:
         wake_read, wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
         signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
-        parent = os.pidfd_open(self._parent)
-        if os.getppid() != self._parent:
-            return
+        parent = _watch(self._parent)
+        self._private = tuple(fd for fd in (wake_read, wake_write, parent) if fd >= 0)
         poll = select.poll()
         for fd in (CONTROL, wake_read, parent):
-            poll.register(fd, select.POLLIN)
-        self._private = (wake_read, wake_write, parent)
+            if fd >= 0:
+                poll.register(fd, select.POLLIN)
         self._send((UP, self._me))
         self._reap()
-        while True:
-            ready = {fd for fd, _ in poll.poll()}
+        while os.getppid() == self._parent:
+            ready = {fd for fd, _ in poll.poll(None if parent >= 0 else _LOOK_EVERY_MS)}
             if wake_read in ready:
                 os.read(wake_read, 4096)
                 self._reap()
-            if parent in ready:
-                return
             if CONTROL in ready and not self._obey():
                 return
 
@@ -188,6 +186,14 @@ class Template:
             self._control.send(marshal.dumps(message))
         except OSError:
             pass  # The supervisor is gone; the loop finds out from its pidfd or the socket's end.
+
+
+def _watch(pid: int) -> int:
+    """A descriptor that becomes readable when the process ends; -1 where the kernel has none."""
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return -1
 
 
 def _kill_group(pid: int) -> None:

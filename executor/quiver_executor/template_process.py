@@ -170,8 +170,8 @@ def _reap(pid: int, within_s: float) -> int | None:
     deadline = time.monotonic() + within_s
     try:
         watch = os.pidfd_open(pid)
-    except ProcessLookupError:
-        watch = -1
+    except OSError:
+        watch = -1  # Gone, or a kernel without pidfds; the end of its control socket ends it.
     if watch >= 0:
         poll = select.poll()
         poll.register(watch, select.POLLIN)

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from supervised import Executor, alive, children, eventually, result
 
+from quiver_proto import blocks
 from quiver_proto.errors import ResourcesUnavailable, from_wire
-from quiver_proto.ids import StageId, TaskId
+from quiver_proto.ids import ShuffleId, StageId, TaskId
 from quiver_proto.messages import (
     AddStage,
     Drain,
@@ -21,6 +22,7 @@ from quiver_proto.messages import (
     ForgetStage,
     KillTasks,
     LaunchTasks,
+    RemoveShuffle,
     Shutdown,
     TaskDone,
     TaskFailure,
@@ -259,6 +261,16 @@ def test_a_forgotten_stage_can_be_described_again_as_another_attempt(executor: E
     executor.handle(ForgetStage(StageId(stage), 0), AddStage(StageId(stage), 1, b"return 'second'", {}, {}, {}))
     executor.handle(LaunchTasks(StageId(stage), 1, [TaskId(1), TaskId(2)], [0, 1], [0, 0], [b"", b""]))
     assert [result(end) for end in executor.ends([1, 2])] == ["second", "second"]
+
+
+def test_a_released_shuffle_is_removed_from_disk(executor: Executor) -> None:
+    gone, kept = (Path(blocks.shuffle_directory(executor.config.blocks_dir, shuffle)) for shuffle in (3, 4))
+    for directory in (gone, kept):
+        directory.mkdir(parents=True)
+        (directory / "file").write_text("x")
+    executor.handle(RemoveShuffle(ShuffleId(3)))
+    eventually(lambda: not gone.exists(), "the files go")
+    assert (kept / "file").exists()
 
 
 def test_nothing_is_left_after_close(start: Callable[..., Executor]) -> None:
