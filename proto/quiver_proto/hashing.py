@@ -1,7 +1,8 @@
 """The hash that places keys in partitions: the same in every process of an application, at every attempt.
 
 Python's own hash will do for most types once all executors run with one PYTHONHASHSEED. It won't for what Python hashes by address:
-None (before 3.12) and NaN get a fixed hash here, also inside tuples and frozensets, and objects without a __hash__ of their own are refused.
+None (before 3.12) and NaN get a fixed hash here, also inside tuples and frozensets; objects without a __hash__ of their own
+are refused.
 """
 
 from __future__ import annotations
@@ -63,4 +64,5 @@ def is_plain(kinds: set[type]) -> bool:
 
 
 def _hashes_by_address(kind: type) -> bool:
-    return kind.__hash__ is object.__hash__ or issubclass(kind, _BY_ADDRESS)
+    slot: object = kind.__hash__
+    return slot is object.__hash__ or issubclass(kind, _BY_ADDRESS)

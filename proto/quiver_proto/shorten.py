@@ -10,9 +10,7 @@ LIMIT = 200
 def shorten(value: Any, limit: int = LIMIT) -> str:
     """repr(value), at most `limit` characters; never raises, and does not build a huge repr of a huge str, bytes, list or tuple."""
     try:
-        if isinstance(value, str | bytes) and len(value) > limit:
-            text = repr(value[:limit])
-        elif type(value) in (list, tuple) and len(value) > limit:
+        if (isinstance(value, str | bytes) and len(value) > limit) or (type(value) in (list, tuple) and len(value) > limit):
             text = repr(value[:limit])
         else:
             text = repr(value)

@@ -1,0 +1,191 @@
+"""A node's block server: Arrow Flight, reading only, for whoever has the application's token.
+
+Request and answer are described in quiver_proto.block_client. A path is served when it is, after all links are resolved, a regular file
+below `<root>/<application>/`, and the call's bearer token is that application's. Which of these fails is not told.
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import flight
+
+from quiver_proto import blocks
+from quiver_proto.block_client import DATA, END, ENTRY, PROBLEM, TOKEN_HEADER, answer_schema
+from quiver_proto.errors import BlockCorrupt
+
+CHUNK = 1 << 20
+"""Bytes read, and about the bytes sent in one message."""
+_BEARER = "Bearer "
+_MAX_PIECES = 100_000
+
+
+class BlockServer(flight.FlightServerBase):  # type: ignore[misc]
+    """Serves from construction on, in threads of its own; `address` is where. `shutdown()` ends it.
+
+    `tokens(application_id)` is an application's token, "" for one that is not known. `tls_cert` and `tls_key` are PEM files.
+    Raises OSError when the port is taken.
+    """
+
+    def __init__(self, host: str, port: int, root_dir: str, tokens: Callable[[str], str], *, tls_cert: str = "", tls_key: str = "") -> None:
+        self._root = os.path.realpath(root_dir)
+        self._tokens = tokens
+        certificates = [(_contents(tls_cert), _contents(tls_key))] if tls_cert else None
+        scheme = "grpc+tls" if certificates else "grpc"
+        shown = f"[{host}]" if ":" in host else host
+        super().__init__(f"{scheme}://{shown}:{port}", middleware={"bearer": _BearerFactory()}, tls_certificates=certificates)
+        self.address = f"{shown}:{self.port}"
+
+    def do_get(self, context: Any, ticket: Any) -> Any:
+        """Raises FlightUnauthenticatedError, FlightUnauthorizedError; pieces that can't be read are PROBLEM rows."""
+        token = context.get_middleware("bearer").token
+        try:
+            pieces = json.loads(ticket.ticket)["pieces"]
+            requests = [_Request.of(piece) for piece in pieces[: _MAX_PIECES + 1]]
+        except (ValueError, KeyError, TypeError):
+            raise flight.FlightServerError("not a ticket of this server") from None
+        if len(requests) > _MAX_PIECES:
+            raise flight.FlightServerError(f"more than {_MAX_PIECES} pieces in one ticket")
+        for request in requests:
+            if not self._may_read(request.path, token):
+                raise flight.FlightUnauthorizedError("no such block, or not with this token")
+        return flight.GeneratorStream(answer_schema(), _answer(requests))
+
+    def _may_read(self, path: str, token: str) -> bool:
+        if not os.path.isabs(path) or ".." in path.split("/") or "\0" in path:
+            return False
+        application, _, rest = os.path.relpath(os.path.realpath(path), self._root).partition("/")
+        if not rest or application == "..":
+            return False
+        expected = self._tokens(application) or ""
+        return bool(expected) and hmac.compare_digest(expected.encode(), token.encode())
+
+    # Everything but do_get.
+
+    def list_flights(self, context: Any, criteria: Any) -> Any:
+        raise flight.FlightUnauthorizedError("not offered")
+
+    def get_flight_info(self, context: Any, descriptor: Any) -> Any:
+        raise flight.FlightUnauthorizedError("not offered")
+
+    def get_schema(self, context: Any, descriptor: Any) -> Any:
+        raise flight.FlightUnauthorizedError("not offered")
+
+    def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> Any:
+        raise flight.FlightUnauthorizedError("not offered")
+
+    def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> Any:
+        raise flight.FlightUnauthorizedError("not offered")
+
+    def do_action(self, context: Any, action: Any) -> Any:
+        raise flight.FlightUnauthorizedError("not offered")
+
+    def list_actions(self, context: Any) -> Any:
+        raise flight.FlightUnauthorizedError("not offered")
+
+
+class _Bearer(flight.ServerMiddleware):  # type: ignore[misc]
+    def __init__(self, token: str) -> None:
+        self.token = token
+
+
+class _BearerFactory(flight.ServerMiddlewareFactory):  # type: ignore[misc]
+    """Every call must carry a bearer token; whose it is depends on what is asked for."""
+
+    def start_call(self, info: Any, headers: dict[str, list[Any]]) -> _Bearer:
+        for name, values in headers.items():
+            if name.lower() == TOKEN_HEADER and values:
+                value = values[0].decode() if isinstance(values[0], bytes) else values[0]
+                if value.startswith(_BEARER) and len(value) > len(_BEARER):
+                    return _Bearer(value[len(_BEARER) :])
+        raise flight.FlightUnauthenticatedError("a bearer token is required")
+
+
+class _Request:
+    __slots__ = ("length", "offset", "partition", "path", "remove")
+
+    def __init__(self, path: str, partition: int, offset: int, length: int, remove: bool) -> None:
+        self.path = path
+        self.partition = partition
+        self.offset = offset
+        self.length = length
+        self.remove = remove
+
+    @classmethod
+    def of(cls, piece: dict[str, Any]) -> _Request:
+        request = cls(
+            piece["path"], piece.get("partition", -1), piece.get("offset", 0), piece.get("length", -1), piece.get("remove", False) is True
+        )
+        numbers = (request.partition, request.offset, request.length)
+        if not isinstance(request.path, str) or not all(type(number) is int for number in numbers) or request.offset < 0:
+            raise ValueError("not a piece")
+        return request
+
+
+def _answer(requests: list[_Request]) -> Iterator[Any]:
+    """Rows in record batches of about CHUNK bytes: a thousand tiny pieces are few messages."""
+    numbers: list[int] = []
+    kinds: list[int] = []
+    data: list[bytes] = []
+    size = 0
+    for number, request in enumerate(requests):
+        for kind, value in _rows(request):
+            numbers.append(number)
+            kinds.append(kind)
+            data.append(value)
+            size += len(value) + 16
+            if size >= CHUNK:
+                yield _batch(numbers, kinds, data)
+                numbers, kinds, data, size = [], [], [], 0
+    if numbers:
+        yield _batch(numbers, kinds, data)
+
+
+def _batch(numbers: list[int], kinds: list[int], data: list[bytes]) -> Any:
+    columns = [pa.array(numbers, pa.uint32()), pa.array(kinds, pa.uint8()), pa.array(data, pa.large_binary())]
+    return pa.RecordBatch.from_arrays(columns, schema=answer_schema())
+
+
+def _rows(request: _Request) -> Iterator[tuple[int, bytes]]:
+    offset, length = request.offset, request.length
+    try:
+        if request.partition >= 0:
+            raw = blocks.read_raw_entry(request.path, request.partition)
+            entry = blocks.unpack_entry(raw, request.path)
+            offset, length = entry.offset, entry.length
+            yield ENTRY, raw
+            if length == 0:
+                yield END, b""
+                return
+        descriptor = os.open(request.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise BlockCorrupt(request.path, "it is no regular file")
+            end = status.st_size if length < 0 else offset + length
+            if end > status.st_size:
+                raise BlockCorrupt(request.path, f"it is truncated at {status.st_size:,} bytes")
+            while offset < end:
+                chunk = os.pread(descriptor, min(CHUNK, end - offset), offset)
+                if not chunk:
+                    raise BlockCorrupt(request.path, f"it is truncated at {offset:,} bytes")
+                offset += len(chunk)
+                yield DATA, chunk
+        finally:
+            os.close(descriptor)
+        if request.remove:
+            os.unlink(request.path)
+        yield END, b""
+    except (OSError, BlockCorrupt) as error:
+        yield PROBLEM, str(error).encode()
+
+
+def _contents(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()

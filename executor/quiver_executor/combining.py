@@ -1,0 +1,92 @@
+"""The dict loops that aggregate values by key: the hottest Python in a reduceByKey.
+
+Each loop takes a whole batch, so that no call but the user's is made per record. An error names the record it happened at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from operator import length_hint
+from typing import Any
+
+from quiver_executor.functions import is_addition
+from quiver_executor.partitioning import is_pair, not_a_pair, unhashable
+from quiver_executor.task import Task
+from quiver_proto.ops import CallSite
+
+Combiners = dict[Any, Any]
+Combine = Callable[[Combiners, Sequence[Any]], None]
+"""Merge a batch of pairs into the dict."""
+
+
+class Combining:
+    """combineByKey's functions, ready for one task. `create` None: the first value is the combiner."""
+
+    __slots__ = ("_site", "_task", "merge_combiners", "merge_values")
+
+    def __init__(
+        self,
+        task: Task,
+        create: Callable[[Any], Any] | None,
+        merge_value: Callable[[Any, Any], Any],
+        merge_combiners: Callable[[Any, Any], Any],
+        site: CallSite,
+    ) -> None:
+        self._task = task
+        self._site = site
+        self.merge_values = self._guarded(_loop(create, merge_value))
+        self.merge_combiners = self._guarded(_loop(None, merge_combiners))
+
+    def _guarded(self, loop: Callable[[Combiners, Iterator[Any]], None]) -> Combine:
+        def combine(combiners: Combiners, batch: Sequence[Any]) -> None:
+            reader = iter(batch)
+            try:
+                loop(combiners, reader)
+            except Exception as error:
+                record = batch[max(0, len(batch) - length_hint(reader) - 1)]
+                self._task.blame = self._site, record
+                meaning = explained(error, self._site, record)
+                if meaning is error:
+                    raise
+                raise meaning from None
+
+        return combine
+
+
+def _loop(create: Callable[[Any], Any] | None, merge: Callable[[Any, Any], Any]) -> Callable[[Combiners, Iterator[Any]], None]:
+    if create is None and is_addition(merge):
+        return _add
+    if create is None:
+
+        def keep_first(combiners: Combiners, pairs: Iterator[Any]) -> None:
+            for key, value in pairs:
+                combiners[key] = merge(combiners[key], value) if key in combiners else value
+
+        return keep_first
+
+    def create_first(combiners: Combiners, pairs: Iterator[Any]) -> None:
+        for key, value in pairs:
+            combiners[key] = merge(combiners[key], value) if key in combiners else create(value)
+
+    return create_first
+
+
+def _add(combiners: Combiners, pairs: Iterator[Any]) -> None:
+    for key, value in pairs:
+        # Not +=, which would change the first value where it is a list.
+        combiners[key] = combiners[key] + value if key in combiners else value
+
+
+def is_ours(error: BaseException) -> bool:
+    """Was it raised by our own loop, not by something that the loop called? The traceback then ends two frames down."""
+    trace = error.__traceback__
+    return trace is not None and (trace.tb_next is None or trace.tb_next.tb_next is None)
+
+
+def explained(error: Exception, site: CallSite, record: Any) -> BaseException:
+    """`error`, or what it means when taking the record apart or hashing its key caused it."""
+    if isinstance(error, TypeError | ValueError) and is_ours(error):
+        if not is_pair(record):
+            return not_a_pair(site, record)
+        return unhashable(site, record) or error
+    return error

@@ -1,0 +1,83 @@
+"""How much a task holds, and when that is too much."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from sys import getsizeof
+from typing import Any
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_SAMPLE = 8
+_DEPTH = 3
+_NOISE = 16 << 20
+"""Growth of the process smaller than this says nothing about a task."""
+
+
+def footprint(value: Any, depth: int = _DEPTH) -> int:
+    """About how many bytes of memory `value` takes, from samples of what it contains."""
+    size = getsizeof(value, 64)
+    if depth == 0:
+        return size
+    if isinstance(value, tuple | list | set | frozenset):
+        if value:
+            some = [footprint(item, depth - 1) for item in islice(value, _SAMPLE)]
+            size += sum(some) * len(value) // len(some)
+    elif isinstance(value, dict):
+        if value:
+            some = [footprint(key, depth - 1) + footprint(item, depth - 1) for key, item in islice(value.items(), _SAMPLE)]
+            size += sum(some) * len(value) // len(some)
+    elif hasattr(value, "__dict__") and not isinstance(value, type):
+        size += footprint(vars(value), depth - 1)
+    return size
+
+
+def average_footprint(batch: Sequence[Any]) -> int:
+    """Of a record in `batch`, from a few of them."""
+    if not batch:
+        return 0
+    sample = batch[:: max(1, len(batch) // _SAMPLE)]
+    return sum(map(footprint, sample)) // len(sample)
+
+
+BATCH = 8192
+FIRST_BATCH = 128
+_BATCH_BYTES = 4 << 20
+
+
+def batches_of(records: Iterator[Any]) -> Iterator[list[Any]]:
+    """Lists of up to BATCH records, fewer when records are large; the first has FIRST_BATCH, as nothing is known of them yet."""
+    size = FIRST_BATCH
+    while batch := list(islice(records, size)):
+        yield batch
+        if len(batch) == size:
+            size = max(16, min(BATCH, _BATCH_BYTES // max(1, average_footprint(batch))))
+
+
+class MemoryWatch:
+    """Says when to spill: what the task says it holds has passed half of the slot's memory, or the process has grown by as much.
+
+    After a spill the allocator may keep pages, so growth counts from what the process had then.
+    """
+
+    def __init__(self, memory_bytes: int) -> None:
+        self.limit = max(1, memory_bytes // 2)
+        self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+        self._ceiling = self._rss() + max(self.limit, _NOISE)
+
+    def is_over(self, held: int) -> bool:
+        """`held`: bytes that the caller estimates to hold."""
+        return held > self.limit or self._rss() > self._ceiling
+
+    def spilled(self) -> None:
+        """To be called when what was held is on disk."""
+        self._ceiling = max(self._ceiling, self._rss() + max(self.limit // 4, _NOISE))
+
+    def close(self) -> None:
+        if self._statm >= 0:
+            os.close(self._statm)
+            self._statm = -1
+
+    def _rss(self) -> int:
+        return int(os.pread(self._statm, 128, 0).split()[1]) * _PAGE

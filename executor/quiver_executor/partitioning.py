@@ -1,0 +1,104 @@
+"""Which reduce partition a record goes to: one decision per batch, a few C calls per record."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from itertools import repeat
+from operator import itemgetter, mod
+from typing import Any, assert_never
+
+from quiver_executor.functions import Functions, is_identity
+from quiver_executor.task import Task
+from quiver_proto import ops
+from quiver_proto.errors import NotAPair, UnhashableKey
+from quiver_proto.frames import load
+from quiver_proto.hashing import is_plain, portable_hash
+from quiver_proto.ops import CallSite
+from quiver_proto.shorten import shorten
+
+key_of = itemgetter(0)
+
+Place = Callable[[Sequence[Any]], Iterable[int]]
+"""Keys to partitions, one for each and in their order."""
+
+
+def compile_partitioner(partitioner: ops.Partitioner, functions: Functions) -> Callable[[Task], Place]:
+    """For a task: the function that places keys. RoundRobin has none: it places records by their number."""
+    width = partitioner.width
+    match partitioner:
+        case ops.HashPartitioner():
+            return lambda task: partial(_by_hash, width)
+        case ops.FunctionPartitioner():
+            number = functions.add(partitioner.function)
+            return lambda task: partial(_by_function, task.f[number], width)
+        case ops.RangePartitioner():
+            bounds: list[Any] = []
+            key = None if partitioner.key is None else functions.add(partitioner.key)
+
+            def place(task: Task) -> Place:
+                if not bounds:
+                    bounds.extend(load(partitioner.bounds))
+                function = None if key is None else task.f[key]
+                if function is not None and is_identity(function):
+                    function = None
+                return partial(_by_range, bounds, width, function, partitioner.ascending)
+
+            return place
+        case ops.RoundRobin():
+            raise AssertionError("records are dealt, not placed")
+        case _:
+            assert_never(partitioner)
+
+
+def _by_hash(width: int, keys: Sequence[Any]) -> Iterable[int]:
+    if is_plain(set(map(type, keys))):
+        return map(mod, map(hash, keys), repeat(width))
+    return [portable_hash(key) % width for key in keys]
+
+
+def _by_function(function: Callable[[Any], int], width: int, keys: Sequence[Any]) -> Iterable[int]:
+    return [function(key) % width for key in keys]
+
+
+def _by_range(bounds: list[Any], width: int, function: Callable[[Any], Any] | None, ascending: bool, keys: Sequence[Any]) -> Iterable[int]:
+    if function is not None:
+        keys = [function(key) for key in keys]
+    places = map(partial(bisect_left, bounds), keys)
+    return places if ascending else [width - 1 - place for place in places]
+
+
+def as_pairs(batch: list[Any], site: CallSite) -> list[tuple[Any, Any]]:
+    """`batch` itself when all of it are tuples of two; other sequences of two become tuples. Raises NotAPair for the first that is none."""
+    if set(map(type, batch)) == {tuple} and set(map(len, batch)) == {2}:
+        return batch
+    pairs = []
+    for record in batch:
+        try:
+            key, value = record
+        except (TypeError, ValueError):
+            raise not_a_pair(site, record) from None
+        pairs.append((key, value))
+    return pairs
+
+
+def not_a_pair(site: CallSite, record: Any) -> NotAPair:
+    return NotAPair(str(site), shorten(record), type(record).__qualname__)
+
+
+def is_pair(record: Any) -> bool:
+    try:
+        _, _ = record
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def unhashable(site: CallSite, record: Any) -> UnhashableKey | None:
+    """The error for a pair whose key can't be hashed; None when it can."""
+    try:
+        hash(record[0])
+    except TypeError:
+        return UnhashableKey(str(site), type(record[0]).__qualname__, shorten(record))
+    return None

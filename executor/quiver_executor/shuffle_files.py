@@ -1,0 +1,184 @@
+"""Shuffle files on this node: written by one map task, read by any number of reduce tasks, removed with their shuffle."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import zlib
+from array import array
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from quiver_executor.disk import claim, explained, remove_quietly
+from quiver_executor.environment import SlotEnvironment
+from quiver_proto import blocks
+from quiver_proto.blocks import IndexEntry
+from quiver_proto.errors import BlockCorrupt
+
+BATCH_BYTES = 256 << 10
+"""Frames are put together in record batches of about this size."""
+WINDOW = 1 << 20
+WHOLE_PIECE = 16 << 20
+"""A piece up to this size is read at once; of a larger one, only WINDOW bytes are held at a time."""
+
+
+def remove_shuffle(blocks_dir: str, shuffle_id: int) -> None:
+    """Delete this node's files of a shuffle. Nothing there is no error."""
+    shutil.rmtree(blocks.shuffle_directory(blocks_dir, shuffle_id), ignore_errors=True)
+
+
+def write_map_output(
+    env: SlotEnvironment, shuffle_id: int, map_index: int, task_id: int, pieces: Iterable[tuple[int, int, Iterable[bytes]]], width: int
+) -> tuple[str, bytes, int]:
+    """Commit one map task's output: (path, sizes as array('Q') bytes, bytes written).
+
+    `pieces` are (reduce partition, records, frames) in order of the partition; partitions without records are left out.
+    Leaves nothing behind when it raises QuotaExceeded or DiskFull.
+    """
+    import pyarrow as pa
+
+    path = blocks.map_output_path(env.blocks_dir, shuffle_id, map_index, task_id)
+    index = blocks.index_path(path)
+    unfinished, unfinished_index = f"{path}.tmp", f"{index}.tmp"
+    try:
+        with explained(env, path):
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            sink = pa.BufferedOutputStream(pa.OSFile(unfinished, "wb"), 256 << 10)
+            try:
+                ranges = _write_batches(sink, pieces)
+            finally:
+                sink.close()
+            entries = _checksums(unfinished, ranges, width)
+            size = os.path.getsize(unfinished) + blocks.HEADER.size + width * blocks.ENTRY.size
+            claim(env, size)
+            with open(unfinished_index, "wb") as file:
+                file.write(blocks.pack_index(entries))
+            # The index first: whoever sees the data sees its index.
+            os.rename(unfinished_index, index)
+            os.rename(unfinished, path)
+    except BaseException:
+        for left in (unfinished, unfinished_index, index):
+            remove_quietly(left)
+        raise
+    return path, array("Q", [entry.length for entry in entries]).tobytes(), size
+
+
+def _write_batches(sink: Any, pieces: Iterable[tuple[int, int, Iterable[bytes]]]) -> list[tuple[int, int, int, int]]:
+    """(partition, records, from, to) of each piece."""
+    import pyarrow as pa
+
+    kind, schema = pa.large_binary(), blocks.frame_schema()
+    ranges: list[tuple[int, int, int, int]] = []
+    with pa.ipc.new_file(sink, schema, options=blocks.write_options()) as writer:
+        start = 8 + len(blocks.schema_message())
+        for partition, records, frames in pieces:
+            held: list[bytes] = []
+            size = 0
+            for frame in frames:
+                held.append(frame)
+                size += len(frame)
+                if size >= BATCH_BYTES:
+                    writer.write_batch(pa.RecordBatch.from_arrays([pa.array(held, kind)], schema=schema))
+                    held, size = [], 0
+            if held:
+                writer.write_batch(pa.RecordBatch.from_arrays([pa.array(held, kind)], schema=schema))
+            stop = sink.tell()
+            ranges.append((partition, records, start, stop))
+            start = stop
+    return ranges
+
+
+def _checksums(path: str, ranges: list[tuple[int, int, int, int]], width: int) -> list[IndexEntry]:
+    entries = [IndexEntry(0, 0, 0, 0)] * width
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        for partition, records, start, stop in ranges:
+            entries[partition] = IndexEntry(start, stop - start, records, _checksum(descriptor, start, stop))
+    finally:
+        os.close(descriptor)
+    return entries
+
+
+def _checksum(descriptor: int, start: int, stop: int) -> int:
+    crc = 0
+    while start < stop:
+        data = os.pread(descriptor, min(WINDOW, stop - start), start)
+        if not data:
+            break
+        crc = zlib.crc32(data, crc)
+        start += len(data)
+    return crc
+
+
+def read_piece(path: str, partition: int) -> tuple[IndexEntry, Any] | None:
+    """One reduce partition of a map output on this node, verified: its entry, and what frames_in takes. None when it is empty.
+
+    Raises OSError when it can't be read, BlockCorrupt when it is not what was written.
+    """
+    entry = blocks.unpack_entry(blocks.read_raw_entry(path, partition), path)
+    if entry.length == 0:
+        return None
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if entry.length <= WHOLE_PIECE:
+            data = os.pread(descriptor, entry.length, entry.offset)
+            verify(path, entry, data)
+            return entry, blocks.schema_message() + data
+        if os.fstat(descriptor).st_size < entry.offset + entry.length:
+            raise BlockCorrupt(path, "it is truncated")
+        if _checksum(descriptor, entry.offset, entry.offset + entry.length) != entry.crc:
+            raise BlockCorrupt(path, "wrong checksum")
+        window = Window(descriptor, entry.offset, entry.length)
+        descriptor = -1
+        return entry, window
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def verify(path: str, entry: IndexEntry, data: bytes) -> None:
+    """Raises BlockCorrupt unless `data` is the piece that `entry` describes."""
+    if len(data) != entry.length:
+        raise BlockCorrupt(path, f"it is truncated: {len(data):,} of {entry.length:,} bytes at {entry.offset:,}")
+    if zlib.crc32(data) != entry.crc:
+        raise BlockCorrupt(path, "wrong checksum")
+
+
+class Window(io.RawIOBase):
+    """A range of an open file as a file, preceded by the schema's message. Owns the descriptor."""
+
+    def __init__(self, descriptor: int, offset: int, length: int) -> None:
+        self._descriptor = descriptor
+        self._offset = offset
+        self._stop = offset + length
+        self._head = blocks.schema_message()
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if self._head:
+            data, self._head = (self._head, b"") if size < 0 else (self._head[:size], self._head[size:])
+            return data
+        left = self._stop - self._offset
+        data = os.pread(self._descriptor, left if size < 0 else min(size, left), self._offset)
+        self._offset += len(data)
+        return data
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+        super().close()
+
+
+def batches_in(source: Any) -> Iterator[list[Any]]:
+    """The lists of records in a verified piece."""
+    from quiver_proto.frames import load
+
+    try:
+        yield from map(load, blocks.frames_in(source))
+    finally:
+        if isinstance(source, Window):
+            source.close()

@@ -1,0 +1,236 @@
+"""The reduce side of a shuffle: fetch a partition's pieces in map order and put them together."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from operator import itemgetter, length_hint
+from typing import Any, assert_never
+
+from quiver_executor.combining import Combining, explained
+from quiver_executor.external import Groups, aggregate, in_chunks, sort
+from quiver_executor.fetch import shuffle_batches
+from quiver_executor.functions import Functions, is_identity
+from quiver_executor.task import Cursor, Flow, Task, feed
+from quiver_proto import ops
+from quiver_proto.ops import CallSite
+
+_OUT = 1024
+"""Records in a batch of merged output."""
+
+
+def compile_read(node: ops.ShuffleRead, functions: Functions) -> Callable[[Task, Any, Cursor], Flow]:
+    merge = node.merge
+    ids, site = node.shuffle_ids, functions.source
+    match merge:
+        case ops.Concatenate():
+            return lambda task, split, cursor: feed(cursor, _all_batches(task, ids, split))
+        case ops.Combine():
+            return _compile_combine(ids, merge, functions)
+        case ops.Group():
+            return lambda task, split, cursor: _merged(
+                cursor,
+                aggregate(task, lambda: ByKey(task, site), _all_batches(task, ids, split), lambda groups, batch: groups.absorb(batch)),
+            )
+        case ops.CoGroup():
+            return lambda task, split, cursor: _merged(
+                cursor,
+                aggregate(
+                    task, lambda: BySide(task, len(ids), site), _sided_batches(task, ids, split), lambda groups, batch: groups.absorb(batch)
+                ),
+            )
+        case ops.Sort():
+            return _compile_sort(ids, merge, functions)
+        case _:
+            assert_never(merge)
+
+
+def _all_batches(task: Task, ids: tuple[int, ...], partition: int) -> Iterator[list[Any]]:
+    return chain.from_iterable(shuffle_batches(task, shuffle_id, partition) for shuffle_id in ids)
+
+
+def _sided_batches(task: Task, ids: tuple[int, ...], partition: int) -> Iterator[tuple[int, list[Any]]]:
+    for side, shuffle_id in enumerate(ids):
+        for batch in shuffle_batches(task, shuffle_id, partition):
+            yield side, batch
+
+
+def _merged(cursor: Cursor, parts: Iterator[Iterable[Any]]) -> Flow:
+    return feed(cursor, (chunk for part in parts for chunk in in_chunks(part, _OUT)))
+
+
+# ---- Combine ----
+
+
+def _compile_combine(ids: tuple[int, ...], merge: ops.Combine, functions: Functions) -> Callable[[Task, Any, Cursor], Flow]:
+    aggregator = merge.aggregator
+    site = aggregator.merge_combiners.call_site
+    create = -1 if aggregator.create is None else functions.add(aggregator.create)
+    merge_value, merge_combiners = functions.add(aggregator.merge_value), functions.add(aggregator.merge_combiners)
+
+    def run(task: Task, split: Any, cursor: Cursor) -> Flow:
+        combining = Combining(task, None if create < 0 else task.f[create], task.f[merge_value], task.f[merge_combiners], site)
+        parts = aggregate(
+            task,
+            lambda: ByCombiner(combining, merge.combined),
+            _all_batches(task, ids, split),
+            lambda groups, batch: groups.absorb(batch),
+        )
+        return _merged(cursor, parts)
+
+    return run
+
+
+class ByCombiner(Groups):
+    """key -> combiner."""
+
+    def __init__(self, combining: Combining, combined: bool) -> None:
+        self._combiners: dict[Any, Any] = {}
+        self._first = combining.merge_combiners if combined else combining.merge_values
+        self._merge = combining.merge_combiners
+
+    def absorb(self, batch: list[Any]) -> None:
+        self._first(self._combiners, batch)
+
+    def absorb_states(self, batch: list[Any]) -> None:
+        self._merge(self._combiners, batch)
+
+    def states(self) -> Iterable[tuple[Any, Any]]:
+        return self._combiners.items()
+
+    def finished(self) -> Iterable[Any]:
+        return self._combiners.items()
+
+    def clear(self) -> None:
+        self._combiners = {}
+
+    def held(self, record_bytes: int) -> int:
+        return len(self._combiners) * (record_bytes + 40)
+
+
+# ---- Group ----
+
+
+class ByKey(Groups):
+    """key -> list of values."""
+
+    def __init__(self, task: Task, site: CallSite) -> None:
+        self._task = task
+        self._site = site
+        self._lists: defaultdict[Any, list[Any]] = defaultdict(list)
+        self._values = 0
+
+    def absorb(self, batch: list[Any]) -> None:
+        _append(self._task, self._site, self._lists, batch)
+        self._values += len(batch)
+
+    def absorb_states(self, batch: list[Any]) -> None:
+        lists = self._lists
+        for key, values in batch:
+            lists[key].extend(values)
+            self._values += len(values)
+
+    def states(self) -> Iterable[tuple[Any, Any]]:
+        return self._lists.items()
+
+    def finished(self) -> Iterable[Any]:
+        return self._lists.items()
+
+    def clear(self) -> None:
+        self._lists = defaultdict(list)
+        self._values = 0
+
+    def held(self, record_bytes: int) -> int:
+        return self._values * record_bytes + len(self._lists) * 120
+
+
+def _append(task: Task, site: CallSite, lists: defaultdict[Any, list[Any]], batch: list[Any]) -> None:
+    reader = iter(batch)
+    try:
+        for key, value in reader:
+            lists[key].append(value)
+    except (TypeError, ValueError) as error:
+        record = batch[max(0, len(batch) - length_hint(reader) - 1)]
+        task.blame = site, record
+        meaning = explained(error, site, record)
+        if meaning is error:
+            raise
+        raise meaning from None
+
+
+# ---- CoGroup ----
+
+
+class BySide(Groups):
+    """key -> one list of values per shuffle. Batches are (side, records)."""
+
+    def __init__(self, task: Task, sides: int, site: CallSite) -> None:
+        self._task = task
+        self._site = site
+        self._sides: list[defaultdict[Any, list[Any]]] = [defaultdict(list) for _ in range(sides)]
+        self._values = 0
+
+    def absorb(self, batch: Any) -> None:
+        side, records = batch
+        _append(self._task, self._site, self._sides[side], records)
+        self._values += len(records)
+
+    def absorb_states(self, batch: list[Any]) -> None:
+        for key, groups in batch:
+            for side, values in zip(self._sides, groups):
+                if values:
+                    side[key].extend(values)
+                    self._values += len(values)
+
+    def states(self) -> Iterable[tuple[Any, Any]]:
+        return self._grouped()
+
+    def finished(self) -> Iterable[Any]:
+        return self._grouped()
+
+    def _grouped(self) -> Iterator[tuple[Any, tuple[list[Any], ...]]]:
+        """Keys in the order in which they came."""
+        for number, side in enumerate(self._sides):
+            later = self._sides[number + 1 :]
+            before: tuple[list[Any], ...] = ()
+            if len(later) == 1 and number == 0:
+                take = later[0].pop
+                for key, values in side.items():
+                    yield key, (values, take(key, None) or [])
+                continue
+            for key, values in side.items():
+                before = tuple([] for _ in range(number))
+                yield key, (*before, values, *(other.pop(key, None) or [] for other in later))
+
+    def clear(self) -> None:
+        self._sides = [defaultdict(list) for _ in self._sides]
+        self._values = 0
+
+    def held(self, record_bytes: int) -> int:
+        return self._values * record_bytes + sum(map(len, self._sides)) * 120
+
+
+# ---- Sort ----
+
+
+def _compile_sort(ids: tuple[int, ...], merge: ops.Sort, functions: Functions) -> Callable[[Task, Any, Cursor], Flow]:
+    number = -1 if merge.key is None else functions.add(merge.key)
+
+    def run(task: Task, split: Any, cursor: Cursor) -> Flow:
+        key: Callable[[Any], Any] = itemgetter(0)
+        function = None if number < 0 else task.f[number]
+        if function is not None and not is_identity(function):
+            user_key = function
+
+            def key(record: Any) -> Any:
+                return user_key(record[0])
+
+        # Sorting starts when the first record is wanted.
+        return feed(cursor, (chunk for records in _once(task, ids, split, key, not merge.ascending) for chunk in in_chunks(records, _OUT)))
+
+    return run
+
+
+def _once(task: Task, ids: tuple[int, ...], split: int, key: Callable[[Any], Any], reverse: bool) -> Iterator[Iterator[Any]]:
+    yield sort(task, _all_batches(task, ids, split), key, reverse)

@@ -1,0 +1,204 @@
+"""The map side of a shuffle: combine, deal records into reduce partitions, leave one file."""
+
+from __future__ import annotations
+
+import pickle
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from quiver_executor.combining import Combining
+from quiver_executor.external import Piece, SpillFile, in_chunks
+from quiver_executor.functions import Functions
+from quiver_executor.memory import BATCH, FIRST_BATCH, MemoryWatch, average_footprint, batches_of
+from quiver_executor.partitioning import Place, as_pairs, compile_partitioner, key_of, unhashable
+from quiver_executor.pipeline import Build, check_end
+from quiver_executor.shuffle_files import write_map_output
+from quiver_executor.task import Task
+from quiver_proto import ops
+from quiver_proto.errors import UnpicklableOutput
+from quiver_proto.frames import dump_records
+from quiver_proto.ids import ExecutorId, NodeId, TaskId
+from quiver_proto.messages import MapOutput
+from quiver_proto.ops import CallSite
+from quiver_proto.shorten import shorten
+
+_HELD_RECORDS = 64 * 1024
+"""Records held as objects before they are made into frames, whatever their number of partitions."""
+
+
+def compile_shuffle_write(sink: ops.ShuffleWrite, build: Build, functions: Functions) -> Callable[[Task, Any], MapOutput]:
+    """The function that runs one map task."""
+    site, partitioner, aggregator = sink.call_site, sink.partitioner, sink.aggregator
+    width = partitioner.width
+    place = None if isinstance(partitioner, ops.RoundRobin) else compile_partitioner(partitioner, functions)
+    create = merge_value = merge_combiners = -1
+    if aggregator is not None:
+        create = -1 if aggregator.create is None else functions.add(aggregator.create)
+        merge_value, merge_combiners = functions.add(aggregator.merge_value), functions.add(aggregator.merge_combiners)
+
+    def run(task: Task, split: Any) -> MapOutput:
+        records, end = build(task, split, task.cursor)
+        buckets = Buckets(task, width, site)
+        if place is None:
+            _deal(task, records, buckets)
+        elif aggregator is None:
+            _scatter(task, records, buckets, place(task))
+        else:
+            combining = Combining(task, None if create < 0 else task.f[create], task.f[merge_value], task.f[merge_combiners], site)
+            _combine(task, records, buckets, place(task), combining)
+        check_end(end)
+        begun = time.perf_counter()
+        path, sizes, written = write_map_output(task.env, sink.shuffle_id, task.partition, task.task_id, buckets.finished(), width)
+        task.write_s += time.perf_counter() - begun
+        task.written += written
+        task.written_records += buckets.records
+        env = task.env
+        return MapOutput(
+            task.partition, TaskId(task.task_id), NodeId(env.node_id), ExecutorId(env.executor_id), path, sizes, buckets.records
+        )
+
+    return run
+
+
+def _scatter(task: Task, records: Iterator[Any], buckets: Buckets, place: Place) -> None:
+    for batch in batches_of(records):
+        buckets.add(as_pairs(batch, buckets.site), place)
+
+
+def _deal(task: Task, records: Iterator[Any], buckets: Buckets) -> None:
+    position = task.partition
+    for batch in batches_of(records):
+        buckets.deal(batch, position)
+        position += len(batch)
+
+
+def _combine(task: Task, records: Iterator[Any], buckets: Buckets, place: Place, combining: Combining) -> None:
+    combiners: dict[Any, Any] = {}
+    merge = combining.merge_values
+    watch: MemoryWatch | None = None
+    record_bytes = 0
+    for count, batch in enumerate(batches_of(records)):
+        merge(combiners, batch)
+        if count == 0:
+            continue
+        if watch is None:
+            watch = MemoryWatch(task.env.memory_bytes)
+            task.closers.append(watch)
+        if count % 16 == 1:
+            # Combiners may grow where their number does not.
+            record_bytes = max(record_bytes, average_footprint(batch), average_footprint(list(islice(combiners.items(), 8)))) + 40
+        if watch.is_over(len(combiners) * record_bytes):
+            # The reduce side merges combiners, so a key may be written more than once.
+            _write_combiners(combiners, buckets, place)
+            buckets.spill()
+            watch.spilled()
+    _write_combiners(combiners, buckets, place)
+
+
+def _write_combiners(combiners: dict[Any, Any], buckets: Buckets, place: Place) -> None:
+    for chunk in in_chunks(combiners.items(), BATCH):
+        buckets.add(chunk, place)
+    combiners.clear()
+
+
+class Buckets:
+    """Records on their way to reduce partitions: lists of objects, then frames, then (beyond memory) frames on disk."""
+
+    def __init__(self, task: Task, width: int, site: CallSite) -> None:
+        self.site = site
+        self.records = 0
+        self._task = task
+        self._width = width
+        self._lists: list[list[Any]] = [[] for _ in range(width)]
+        self._appends = [bucket.append for bucket in self._lists]
+        self._counts = [0] * width
+        self._frames: dict[int, list[bytes]] = {}
+        self._frame_bytes = 0
+        self._spill: SpillFile | None = None
+        self._spilled: dict[int, list[Piece]] = {}
+        self._held = 0
+        self._held_bytes = 0
+        self._limit = max(64 << 10, task.env.memory_bytes // 4)
+
+    def add(self, pairs: Sequence[tuple[Any, Any]], place: Place) -> None:
+        """Raises UnstableKey, UnhashableKey, and what the user's partition function raises."""
+        keys = list(map(key_of, pairs))
+        appends = self._appends
+        try:
+            for index, pair in zip(place(keys), pairs):
+                appends[index](pair)
+        except TypeError:
+            for pair in pairs:
+                error = unhashable(self.site, pair)
+                if error is not None:
+                    raise error from None
+            raise
+        self._added(pairs)
+
+    def deal(self, batch: Sequence[Any], position: int) -> None:
+        """Round robin: the record number n of this partition, counted from its own index, goes to partition n % width."""
+        width = self._width
+        for step in range(min(width, len(batch))):
+            self._lists[(position + step) % width].extend(batch[step::width])
+        self._added(batch)
+
+    def _added(self, batch: Sequence[Any]) -> None:
+        self.records += len(batch)
+        self._held += len(batch)
+        if len(batch) >= FIRST_BATCH or self._held_bytes:
+            self._held_bytes += average_footprint(batch) * len(batch)
+        if self._held >= _HELD_RECORDS or self._held_bytes > self._limit:
+            self._freeze()
+
+    def _freeze(self) -> None:
+        """Objects become frames."""
+        begun = time.perf_counter()
+        for partition, bucket in enumerate(self._lists):
+            if bucket:
+                frame = self._frame(bucket)
+                self._counts[partition] += len(bucket)
+                self._frames.setdefault(partition, []).append(frame)
+                self._frame_bytes += len(frame)
+                bucket.clear()
+        self._held = self._held_bytes = 0
+        self._task.serialize_s += time.perf_counter() - begun
+        if self._frame_bytes > self._limit:
+            self.spill()
+
+    def spill(self) -> None:
+        """Frames go to disk."""
+        if self._held:
+            self._freeze()
+        if not self._frames:
+            return
+        if self._spill is None:
+            self._spill = SpillFile(self._task)
+        for partition, frames in self._frames.items():
+            self._spilled.setdefault(partition, []).extend(map(self._spill.append, frames))
+        self._frames = {}
+        self._frame_bytes = 0
+
+    def finished(self) -> Iterator[tuple[int, int, Iterable[bytes]]]:
+        """(partition, records, frames) of every partition that has any, in order."""
+        self._freeze()
+        for partition in range(self._width):
+            if self._counts[partition]:
+                yield partition, self._counts[partition], self._all_frames(partition)
+
+    def _all_frames(self, partition: int) -> Iterator[bytes]:
+        if self._spill is not None:
+            yield from map(self._spill.read, self._spilled.get(partition, ()))
+        yield from self._frames.pop(partition, ())
+
+    def _frame(self, bucket: list[Any]) -> bytes:
+        try:
+            return dump_records(bucket)
+        except (pickle.PicklingError, TypeError, AttributeError) as error:
+            for record in bucket:
+                try:
+                    dump_records([record])
+                except (pickle.PicklingError, TypeError, AttributeError):
+                    raise UnpicklableOutput(str(self.site), f"the record {shorten(record)}", str(error)) from None
+            raise

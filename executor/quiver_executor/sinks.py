@@ -1,0 +1,184 @@
+"""What a task leaves behind for the driver: collected records, a count, a function's result, lines in a file."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from collections.abc import Callable
+from itertools import islice
+from typing import IO, Any, cast
+
+from quiver_executor.disk import claim, explained, remove_quietly
+from quiver_executor.functions import Functions
+from quiver_executor.memory import batches_of
+from quiver_executor.pipeline import Build, check_end, guarded
+from quiver_executor.task import Task
+from quiver_proto import ops
+from quiver_proto.errors import PathUnreadable, UnpicklableOutput
+from quiver_proto.files import staging_directory
+from quiver_proto.filesystems import LOCAL, filesystem_of
+from quiver_proto.frames import dump_records, dump_value
+from quiver_proto.ids import NodeId
+from quiver_proto.messages import ResultBlock
+from quiver_proto.ops import CallSite
+from quiver_proto.shorten import shorten
+
+IN_MESSAGE = 256 << 10
+"""A larger result becomes a block file."""
+
+RunSink = Callable[[Task, Any], bytes]
+"""The result's frame, for a task's split."""
+
+_EXTENSIONS = {None: "", "gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}
+_UNPICKLABLE = (pickle.PicklingError, TypeError, AttributeError)
+
+
+def compile_collect(sink: ops.Collect, build: Build, site: CallSite) -> RunSink:
+    def run(task: Task, split: Any) -> bytes:
+        records, end = build(task, split, task.cursor)
+        collected = list(records)
+        check_end(end)
+        task.output_records += len(collected)
+        begun = time.perf_counter()
+        try:
+            return dump_records(collected)
+        except _UNPICKLABLE as error:
+            for record in collected:
+                _check_picklable(record, site)
+            raise UnpicklableOutput(str(site), "the list of records", str(error)) from None
+        finally:
+            task.serialize_s += time.perf_counter() - begun
+
+    return run
+
+
+def compile_count(sink: ops.Count, build: Build) -> RunSink:
+    def run(task: Task, split: Any) -> bytes:
+        records, end = build(task, split, task.cursor)
+        count = 0
+        while size := len(list(islice(records, 4096))):
+            count += size
+        check_end(end)
+        return dump_value(count)
+
+    return run
+
+
+def compile_apply(sink: ops.Apply, build: Build, functions: Functions) -> RunSink:
+    number = functions.add(sink.function)
+    site, with_index = sink.function.call_site, sink.with_index
+
+    def run(task: Task, split: Any) -> bytes:
+        if with_index:
+            index, inner = split
+            result = task.f[number](index, guarded(*build(task, inner, task.cursor)))
+        else:
+            result = task.f[number](guarded(*build(task, split, task.cursor)))
+        begun = time.perf_counter()
+        try:
+            return dump_value(result)
+        except _UNPICKLABLE as error:
+            raise UnpicklableOutput(str(site), f"the result {shorten(result)}", str(error)) from None
+        finally:
+            task.serialize_s += time.perf_counter() - begun
+
+    return run
+
+
+def _check_picklable(record: Any, site: CallSite) -> None:
+    try:
+        dump_records([record])
+    except _UNPICKLABLE as error:
+        raise UnpicklableOutput(str(site), f"the record {shorten(record)}", str(error)) from None
+
+
+def write_result(task: Task, frame: bytes) -> ResultBlock:
+    """A large result as a block file. Raises QuotaExceeded, DiskFull; leaves nothing then."""
+    env = task.env
+    directory = os.path.join(env.blocks_dir, "results")
+    path = os.path.join(directory, f"result-{task.task_id}.frame")
+    unfinished = f"{path}.tmp"
+    claim(env, len(frame))
+    try:
+        with explained(env, path):
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            with open(unfinished, "wb", buffering=0) as file:
+                view = memoryview(frame)
+                while view:
+                    view = view[file.write(view) :]
+            os.rename(unfinished, path)
+    except BaseException:
+        remove_quietly(unfinished)
+        raise
+    return ResultBlock(NodeId(env.node_id), path, len(frame))
+
+
+# ---- text ----
+
+
+def compile_save_text(sink: ops.SaveText, build: Build) -> RunSink:
+    extension = _EXTENSIONS[sink.codec]
+
+    def run(task: Task, split: Any) -> bytes:
+        index, inner = split
+        # The attempt's own name: a late one never touches another's file.
+        name = f"part-{index:05d}-{task.task_id}{extension}"
+        system, directory = filesystem_of(sink.directory)
+        path = f"{staging_directory(directory, sink.job)}/{name}"
+        records, end = build(task, inner, task.cursor)
+        try:
+            if system is LOCAL:
+                # The node's own disk may differ from the driver's: the directory is then not there yet.
+                system.make_directories(os.path.dirname(path))
+            raw = system.open_output(path)
+        except OSError as error:
+            raise PathUnreadable(path, f"it can't be written: {error.strerror or error}") from None
+        try:
+            with explained(task.env, path), raw, _compressed(raw, sink.codec) as file:
+                for batch in batches_of(records):
+                    file.write(_as_lines(batch))
+                    task.output_records += len(batch)
+            check_end(end)
+        except BaseException:
+            try:
+                system.remove(path)
+            except OSError:
+                pass
+            raise
+        entry = system.stat(path)
+        task.output_bytes += 0 if entry is None else entry.size
+        return dump_value(name)
+
+    return run
+
+
+def _as_lines(batch: list[Any]) -> bytes:
+    if set(map(type, batch)) == {str}:
+        return "\n".join([*batch, ""]).encode()
+    return b"".join(_as_line(record) for record in batch)
+
+
+def _as_line(record: Any) -> bytes:
+    if isinstance(record, bytes):
+        return record + b"\n"
+    text = record if isinstance(record, str) else str(record)
+    return text.encode() + b"\n"
+
+
+def _compressed(raw: IO[bytes], codec: str | None) -> IO[bytes]:
+    match codec:
+        case "gzip":
+            import gzip
+
+            return cast(IO[bytes], gzip.GzipFile(fileobj=raw, mode="wb", mtime=0))
+        case "bz2":
+            import bz2
+
+            return cast(IO[bytes], bz2.BZ2File(raw, "wb"))
+        case "zstd":
+            import pyarrow as pa
+
+            return cast(IO[bytes], pa.CompressedOutputStream(pa.PythonFile(raw, mode="w"), "zstd"))
+        case _:
+            return raw

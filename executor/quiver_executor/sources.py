@@ -1,0 +1,207 @@
+"""Where records come from when not from a shuffle: the driver's items, ranges, and text files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import IO, Any
+
+from quiver_executor.task import Task
+from quiver_proto.errors import PathNotFound, PathUnreadable, QuiverError, UndecodableLine
+from quiver_proto.files import Chunk
+from quiver_proto.filesystems import filesystem_of
+from quiver_proto.frames import load
+
+BLOCK = 1 << 20
+_RANGE_BATCH = 8192
+_BOM = b"\xef\xbb\xbf"
+
+
+def item_batches(split: bytes) -> Iterator[list[Any]]:
+    return iter((load(split),))
+
+
+def range_batches(split: tuple[int, int, int]) -> Iterator[list[int]]:
+    numbers = range(*split)
+    for start in range(0, len(numbers), _RANGE_BATCH):
+        yield list(numbers[start : start + _RANGE_BATCH])
+
+
+def line_batches(task: Task, chunks: Sequence[Chunk], unicode: bool) -> Iterator[list[Any]]:
+    """The lines that start in the chunks, without their ends. Raises PathNotFound, PathUnreadable, UndecodableLine."""
+    return chain.from_iterable(_chunk_lines(task, *chunk, unicode) for chunk in chunks)
+
+
+def whole_file_batches(task: Task, chunks: Sequence[Chunk], unicode: bool) -> Iterator[list[tuple[str, Any]]]:
+    for path, _, _ in chunks:
+        with _Input(path) as source:
+            content = b"".join(source.blocks())
+        task.input_bytes += len(content)
+        if not unicode:
+            yield [(path, content)]
+            continue
+        try:
+            yield [(path, content.decode())]
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+            raise UndecodableLine(path, line, error.start, error.reason) from None
+
+
+def _chunk_lines(task: Task, path: str, start: int, length: int, unicode: bool) -> Iterator[list[Any]]:
+    with _Input(path) as source:
+        for block in _whole_lines(task, source, start, length):
+            lines = _split_text(block) if unicode else _split_bytes(block)
+            if lines is None:
+                raise _undecodable(path, start)
+            yield lines
+
+
+def _split_text(block: bytes) -> list[str] | None:
+    try:
+        text = block.decode()
+    except UnicodeDecodeError:
+        return None
+    if "\r" in text:
+        text = text.replace("\r\n", "\n")
+    # Not splitlines: it splits at form feeds, U+2028 and more, which are part of a line.
+    lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    elif lines[-1].endswith("\r"):
+        lines[-1] = lines[-1][:-1]
+    return lines
+
+
+def _split_bytes(block: bytes) -> list[bytes]:
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n")
+    lines = block.split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    elif lines[-1].endswith(b"\r"):
+        lines[-1] = lines[-1][:-1]
+    return lines
+
+
+def _whole_lines(task: Task | None, source: _Input, start: int, length: int) -> Iterator[bytes]:
+    """Blocks that end at line ends and hold just the lines that start in [start, start + length); only a file's end may cut one short."""
+    end = None if length < 0 else start + length
+    position = start
+    if start > 0:
+        # A line starts at `start` only if the byte before it ends one.
+        position = source.seek(start - 1)
+    blocks = source.blocks()
+    pending: list[bytes] = []
+    skipping = start > 0
+    for block in blocks:
+        if task is not None:
+            task.input_bytes += len(block)
+        base, position = position, position + len(block)
+        if skipping:
+            line_end = block.find(b"\n")
+            if line_end < 0:
+                if end is not None and position >= end:
+                    return
+                continue
+            skipping = False
+            base += line_end + 1
+            block = block[line_end + 1 :]
+        elif base == 0 and start == 0 and block.startswith(_BOM):
+            block, base = block[len(_BOM) :], base + len(_BOM)
+        if end is not None and position >= end:
+            # The last line that starts before `end` ends at the first line end at or after end - 1.
+            if base >= end and not pending:
+                return
+            last = block.find(b"\n", max(0, end - 1 - base))
+            if last >= 0:
+                pending.append(block[: last + 1])
+                yield b"".join(pending)
+                return
+            pending.append(block)
+            continue
+        cut = block.rfind(b"\n") + 1
+        if cut:
+            pending.append(block[:cut])
+            yield b"".join(pending)
+            pending = [block[cut:]] if cut < len(block) else []
+        elif block:
+            pending.append(block)
+    if pending:
+        yield b"".join(pending)
+
+
+def _undecodable(path: str, start: int) -> UndecodableLine:
+    """Reads again from the beginning, to say which line it is: the first bad one at or after `start`."""
+    lines = offset = 0
+    with _Input(path) as source:
+        for block in _whole_lines(None, source, 0, -1):
+            error = _first_error(block, start - offset)
+            if error is not None:
+                position, reason = error
+                return UndecodableLine(path, lines + block.count(b"\n", 0, position) + 1, offset + position, reason)
+            lines += block.count(b"\n")
+            offset += len(block)
+    return UndecodableLine(path, 0, start, "invalid bytes")
+
+
+def _first_error(block: bytes, start: int) -> tuple[int, str] | None:
+    """Position and reason of the first invalid byte in the lines of `block` that end after `start`."""
+    if start >= len(block):
+        return None
+    line_start = block.rfind(b"\n", 0, max(0, start)) + 1
+    try:
+        block[line_start:].decode()
+    except UnicodeDecodeError as error:
+        return line_start + error.start, error.reason
+    return None
+
+
+class _Input:
+    """An opened file, decompressed by its extension. Its errors name the path."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        try:
+            system, inner = filesystem_of(path)
+            self._raw: IO[bytes] = system.open_input(inner)
+        except FileNotFoundError:
+            raise PathNotFound(path, path) from None
+        except QuiverError:
+            raise
+        except OSError as error:
+            raise PathUnreadable(path, error.strerror or str(error)) from None
+        self._file: Any = self._raw
+        if path.endswith(".gz"):
+            import gzip
+
+            self._file = gzip.GzipFile(fileobj=self._raw, mode="rb")
+        elif path.endswith(".bz2"):
+            import bz2
+
+            self._file = bz2.BZ2File(self._raw, "rb")
+        elif path.endswith(".zst"):
+            import pyarrow as pa
+
+            self._file = pa.CompressedInputStream(pa.PythonFile(self._raw, mode="r"), "zstd")
+
+    def seek(self, offset: int) -> int:
+        self._file.seek(offset)
+        return offset
+
+    def blocks(self) -> Iterator[bytes]:
+        while True:
+            try:
+                block = self._file.read(BLOCK)
+            except (OSError, EOFError, ValueError) as error:
+                raise PathUnreadable(self._path, getattr(error, "strerror", None) or str(error) or type(error).__name__) from None
+            if not block:
+                return
+            yield block
+
+    def __enter__(self) -> _Input:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        if self._file is not self._raw:
+            self._file.close()
+        self._raw.close()

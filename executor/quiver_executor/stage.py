@@ -1,0 +1,128 @@
+"""An opened stage: its body compiled once, run for one task after another."""
+
+from __future__ import annotations
+
+import pickle
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, assert_never
+
+from quiver_executor.environment import SlotEnvironment
+from quiver_executor.functions import Functions, codes_of
+from quiver_executor.pipeline import compile_node
+from quiver_executor.sinks import IN_MESSAGE, compile_apply, compile_collect, compile_count, compile_save_text, write_result
+from quiver_executor.task import Task
+from quiver_proto import ops
+from quiver_proto.ids import TaskId
+from quiver_proto.messages import AddStage, FailureKind, MapOutput, TaskDone, TaskFailure, TaskMetrics
+from quiver_proto.ops import CallSite
+
+_SHORT_S = 0.001
+"""Of a task shorter than this, memory is not looked at."""
+_NO_SITE = CallSite("", "", 0)
+
+_Run = Callable[[Task, Any], bytes | MapOutput]
+
+
+class OpenStage:
+    """Made by body.open_stage. Not safe for several threads at once."""
+
+    def __init__(self, stage: AddStage, env: SlotEnvironment) -> None:
+        self._env = env
+        self._inputs = dict(stage.inputs)
+        self._servers = dict(stage.block_servers)
+        self._functions = Functions()
+        self._sites: list[CallSite] = []
+        self._traced: list[bool] | None = None
+        self._problem: BaseException | None = None
+        self._open_s = 0.0
+        begun = time.perf_counter()
+        try:
+            body: ops.StageBody = pickle.loads(stage.body)
+            self._functions.source = body.operators[0] if body.operators else _NO_SITE
+            self._run = _compile(body, self._functions)
+            self._functions.open_all()
+            self._sites = [operator.function.call_site for operator in self._functions.operators]
+            self._traced = _who_needs_a_frame(self._functions)
+        except Exception as error:
+            self._problem = error
+        self._open_s = time.perf_counter() - begun
+
+    def run(self, task_id: int, partition: int, attempt: int, split: bytes) -> TaskDone | TaskFailure:
+        """Run one task. What the user's code or data do wrong becomes a TaskFailure; only KeyboardInterrupt is let through."""
+        started_at, begun, cpu = time.time(), time.perf_counter(), time.thread_time()
+        if self._problem is not None:
+            return self._unopened(self._problem, task_id, started_at)
+        open_s, self._open_s = self._open_s, 0.0
+        task: Task | None = None
+        try:
+            task = Task(
+                self._env, self._functions.for_task(), self._sites, self._traced, self._inputs, self._servers, task_id, partition, attempt
+            )
+            result = self._run(task, pickle.loads(split))
+            block = map_output = None
+            size = 0
+            if type(result) is bytes:
+                size = len(result)
+                if size > IN_MESSAGE:
+                    block = write_result(task, result)
+                    result = None
+            else:
+                map_output, result = result, None
+            metrics = _metrics(task, begun, cpu, open_s, size)
+            return TaskDone(TaskId(task_id), self._env.slot, started_at, metrics, result, block, map_output)  # type: ignore[arg-type]
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            from quiver_executor.failure import task_failure
+
+            failure = task_failure(error, task_id, self._functions, task)
+            metrics = TaskMetrics() if task is None else _metrics(task, begun, cpu, open_s, 0)
+            return replace(failure, slot=self._env.slot, started_at=started_at, metrics=metrics)
+        finally:
+            if task is not None and task.closers:
+                task.close()
+
+    def _unopened(self, problem: BaseException, task_id: int, started_at: float) -> TaskFailure:
+        from quiver_executor.failure import task_failure
+
+        failure = task_failure(problem, task_id)
+        return replace(failure, kind=FailureKind.FATAL, slot=self._env.slot, started_at=started_at)
+
+
+def _compile(body: ops.StageBody, functions: Functions) -> _Run:
+    sink = body.sink
+    build = compile_node(sink.parent, functions)
+    match sink:
+        case ops.ShuffleWrite():
+            from quiver_executor.shuffle_write import compile_shuffle_write
+
+            return compile_shuffle_write(sink, build, functions)
+        case ops.Collect():
+            return compile_collect(sink, build, body.operators[-1] if body.operators else _NO_SITE)
+        case ops.Count():
+            return compile_count(sink, build)
+        case ops.Apply():
+            return compile_apply(sink, build, functions)
+        case ops.SaveText():
+            return compile_save_text(sink, build)
+        case _:
+            assert_never(sink)
+
+
+def _who_needs_a_frame(functions: Functions) -> list[bool] | None:
+    """Functions without Python code leave no frame in a traceback; where there are two of them, they could not be told apart."""
+    silent = [next(codes_of(function), None) is None for function in functions.sample]
+    return silent if sum(silent) > 1 else None
+
+
+def _metrics(task: Task, begun: float, cpu: float, open_s: float, result_bytes: int) -> TaskMetrics:
+    run_s = time.perf_counter() - begun
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if run_s > _SHORT_S else 0
+    return TaskMetrics(
+        run_s, time.thread_time() - cpu, open_s, task.serialize_s, 0.0, result_bytes, task.input_bytes, task.cursor.taken(),
+        task.output_bytes, task.output_records, task.read_local, task.read_remote, task.read_records, task.fetch_wait_s,
+        task.written, task.written_records, task.write_s, task.spilled, peak,
+    )  # fmt: skip
