@@ -13,6 +13,7 @@ from quiver_executor.node_directory import NodeDirectory
 from quiver_executor.node_loop import NodeLoop
 from quiver_executor.node_settings import NodeSettings
 from quiver_executor.shuffle_files import remove_shuffle
+from quiver_proto.auth import application_token
 from quiver_proto.cluster import (
     Ack,
     GetNodeStatus,
@@ -24,8 +25,8 @@ from quiver_proto.cluster import (
     RemoveNodeShuffle,
     StopExecutor,
 )
-from quiver_proto.errors import AuthenticationFailed, BadSetting, ConnectionFailed, IncompatibleVersions, QuiverError
-from quiver_proto.ids import NodeId
+from quiver_proto.errors import AuthenticationFailed, BadSetting, ConnectionFailed, IncompatibleVersions, PortInUse, QuiverError
+from quiver_proto.ids import ApplicationId, NodeId
 from quiver_proto.logs import Log
 from quiver_proto.units import format_bytes
 from quiver_proto.versions import check, local_versions
@@ -60,12 +61,12 @@ class NodeDaemon:
         self._directory = NodeDirectory.create(Path(settings.local_dir).expanduser().absolute(), self._node_id)
         for swept in self._directory.swept:
             log.info("removed what a dead node daemon had left", path=swept.path, freed=format_bytes(swept.bytes))
-        self._blocks = self._serve_blocks(self._directory)
+        blocks = self._blocks = self._serve_blocks(self._directory)
         identity = NodeIdentity(
             self._node_id,
             settings.public_host,
             address,
-            self._blocks.address,
+            f"{settings.public_host}:{blocks.port}",
             settings.cores,
             settings.memory,
             self._versions,
@@ -76,7 +77,7 @@ class NodeDaemon:
         manager = _manager_address(settings)
         log.info(
             "node", node=self._node_id, cores=settings.cores, memory=format_bytes(settings.memory), manager=manager,
-            blocks=self._blocks.address, directory=self._directory.path,
+            blocks=identity.block_server, directory=self._directory.path,
         )  # fmt: skip
         self._running = NodeLoop(settings, self._secret, identity, self._directory, manager)
         try:
@@ -102,7 +103,7 @@ class NodeDaemon:
         if self._running is not None:
             self._running.stop()
         if self._blocks is not None:
-            self._blocks.stop()
+            self._blocks.shutdown()
         if self._directory is not None:
             freed = self._directory.remove()
             log.info("removed the node's directory", path=self._directory.path, freed=format_bytes(freed))
@@ -139,7 +140,19 @@ class NodeDaemon:
         return self._running
 
     def _serve_blocks(self, directory: NodeDirectory) -> BlockServer:
-        raise AssertionError
+        """Every application's blocks, to whoever has that application's token."""
+        settings = self._settings
+
+        def token_of(application_id: str) -> str:
+            return application_token(self._secret, ApplicationId(application_id))
+
+        try:
+            return BlockServer(
+                settings.host, settings.block_port, str(directory.path), token_of, tls_cert=settings.tls_cert, tls_key=settings.tls_key
+            )
+        except OSError as error:
+            log.error("the block server can't listen", problem=error)
+            raise PortInUse(settings.host, settings.block_port) from None
 
 
 def _manager_address(settings: NodeSettings) -> str:
