@@ -34,8 +34,10 @@ def main() -> None:
     paths = [file for path in sys.argv[1:] or [sysconfig.get_path("stdlib")] for file in files_of(path)]
     with Context(appName="word count") as sc:
         print(f"UI: {sc.uiWebUrl}", flush=True)
+        parts = 8 * sc.defaultParallelism
         counts = (
-            sc.textFile(paths, minPartitions=4 * sc.defaultParallelism, use_unicode=False)
+            sc.textFile(paths, parts, use_unicode=False)
+            .coalesce(parts)  # else every file, however small, is a task of its own
             .flatMap(words_of)
             .map(lambda word: (word, 1))
             .reduceByKey(add)
