@@ -13,11 +13,11 @@ from quiver.scheduler.executors import Executor
 from quiver.scheduler.outputs import ShuffleOutputs
 from quiver.scheduler.retries import Verdict
 
-SEEDS = int(os.environ.get("QUIVER_SIMULATION_SEEDS", "1500"))
+SEEDS = int(os.environ.get("QUIVER_SIMULATION_SEEDS", "1000"))
 FIRST = int(os.environ.get("QUIVER_SIMULATION_FIRST_SEED", "0"))
 MUST_SHOW = (
-    "TaskDiscarded", "TaskAttemptFailed", "StageWasSkipped", "ShuffleForgotten", "WaitingBecause", "Kill", "succeeded", "failed", "cancelled",
-    "stuck",
+    "TaskDiscarded", "TaskAttemptFailed", "StageWasSkipped", "ShuffleForgotten", "WaitingBecause", "Kill", "succeeded", "failed",
+    "cancelled", "stuck",
 )  # fmt: skip
 
 

@@ -98,7 +98,7 @@ class Scheduler:
                 assert_never(event)
         if state.steal_at is not None and now >= state.steal_at:
             recalling.recall(state, now)
-        if state.queue:
+        if state.queue or state.reserved:
             placement.launch(state, now)
         else:
             state.wake_at = None

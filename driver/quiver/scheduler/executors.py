@@ -21,7 +21,7 @@ class Executor:
     with its cores, until its end is reported: a killed task may take a while to die.
     """
 
-    __slots__ = ("cores", "draining", "free", "held", "id", "level", "node_id", "reported_at", "tasks")
+    __slots__ = ("cores", "draining", "free", "held", "id", "level", "node_id", "reported_at", "reserved", "tasks")
 
     def __init__(self, executor_id: ExecutorId, node_id: NodeId, cores: int) -> None:
         self.id = executor_id
@@ -31,12 +31,14 @@ class Executor:
         self.held = 0
         self.draining = False
         self.level: int | None = None
+        self.reserved: StageRun | None = None
+        """The attempt that it is being emptied for."""
         self.reported_at = 0.0
         self.tasks: dict[TaskId, TaskRecord] = {}
 
     def room_for(self, cores: int, queue: int) -> int:
         """How many tasks of `cores` each it can take, when `queue` tasks may wait per slot that serves short tasks."""
-        if self.draining:
+        if self.draining or self.reserved is not None:
             return 0
         if self.free >= cores:
             return self.free // cores
@@ -48,8 +50,8 @@ class Executor:
 class Rooms:
     """Executors by how much they can take, in buckets: level n > 0 has n free cores, level -d has d tasks queued per short slot.
 
-    Level 0 is full with an empty (or almost empty) queue. Executors that may get nothing (draining, or every core held by a task not
-    known to be short) are in no bucket. Operations are O(1); emptying the top level costs the number of levels in use.
+    Level 0 is full with an empty (or almost empty) queue. In no bucket are executors that may get nothing: draining, reserved, or every
+    core held by a task not known to be short. Operations are O(1); emptying the top level costs the number of levels in use.
     """
 
     __slots__ = ("_lowest", "buckets", "overfull", "top")
@@ -85,7 +87,7 @@ class Rooms:
             self.top = max(self.buckets, default=self._lowest)
 
     def settle(self, executor: Executor) -> None:
-        """Put the executor where its free cores say. Call after every change to `free`, `held` or `draining`."""
+        """Put the executor where its free cores say. Call after every change to `free`, `held`, `draining` or `reserved`."""
         free = executor.free
         level: int | None
         if free > 0:
@@ -93,9 +95,9 @@ class Rooms:
         else:
             open_cores = executor.cores - executor.held
             level = -(-free // open_cores) if open_cores > 0 else None
-        if executor.draining:
+        if executor.draining or executor.reserved is not None:
             level = None
-        elif free < 0:
+        if free < 0 and not executor.draining:
             self.overfull[executor] = None
         else:
             self.overfull.pop(executor, None)

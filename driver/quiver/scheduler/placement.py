@@ -31,6 +31,8 @@ def launch(state: State, now: float) -> None:
     """Launch all that can be launched now."""
     state.wake_at = None
     state.passes += 1
+    if state.reserved:
+        _use_reserved(state, now)
     queue = state.queue
     rooms = state.rooms
     aside: list[tuple[tuple[int, int], int, StageRun]] = []
@@ -61,6 +63,8 @@ def _place(state: State, run: StageRun, now: float) -> None:
         _place_near(state, run, near, now)
     if run.pending:
         _fill(state, run, None, now)
+        if run.cores > 1:
+            _reserve(state, run, now)
     if near is not None and near.left:
         if near.allowed(now, state.policy.locality_wait_s) == ANY:
             _fill(state, run, near, now)
@@ -116,6 +120,44 @@ def _fill(state: State, run: StageRun, near: Nearby | None, now: float) -> None:
             left = len(near.left)
         _give(state, run, executor, partitions, ANY, now, opened)
         rooms.settle(executor)
+
+
+def _reserve(state: State, run: StageRun, now: float) -> None:
+    """Smaller tasks of others must not keep this attempt from ever finding its cores together: after the wait for locality, empty one
+    executor for it, the one nearest to that. The search among all executors happens once per reservation, not per task."""
+    if not run.pending or not 0 < state.rooms.top < run.cores:
+        run.cramped_since = None
+        return
+    if run.cramped_since is None:
+        run.cramped_since = now
+    due = run.cramped_since + state.policy.locality_wait_s
+    if now < due:
+        state.wake_by(due)
+        return
+    usable = [e for e in state.executors.values() if e.cores >= run.cores and not e.draining and e.reserved is None]
+    if not usable or any(e.reserved is run for e in state.executors.values()):
+        return
+    executor = max(usable, key=lambda e: e.free)
+    executor.reserved = run
+    state.reserved.append(executor)
+    state.rooms.settle(executor)
+
+
+def _use_reserved(state: State, now: float) -> None:
+    """Launch on executors that are empty enough for whom they were reserved; give free those that nobody waits for any more."""
+    for executor in state.reserved[:]:
+        run = executor.reserved
+        wanted = run is not None and not run.over and run.pending and state.executors.get(executor.id) is executor
+        if run is not None and wanted and executor.free < run.cores:
+            continue
+        state.reserved.remove(executor)
+        executor.reserved = None
+        if run is not None and wanted:
+            _give(state, run, executor, [run.pending.pop()], ANY, now, {})
+            run.cramped_since = None
+        if state.executors.get(executor.id) is executor:
+            state.rooms.settle(executor)
+            state.freshened.append(executor)
 
 
 def _place_near(state: State, run: StageRun, near: Nearby, now: float) -> None:

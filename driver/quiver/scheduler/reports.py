@@ -205,11 +205,11 @@ def executor_draining(state: State, executor_id: ExecutorId, now: float) -> None
     if executor is None or executor.draining:
         return
     executor.draining = True
+    executor.reserved = None
     state.lost_at = now
     state.draining += 1
     state.total_cores -= executor.cores
     state.rooms.settle(executor)
-    state.rooms.overfull.pop(executor, None)
     _unavailable(state, executor)
 
 
@@ -221,6 +221,7 @@ def executor_gone(state: State, executor_id: ExecutorId, reason: str, asked: boo
         return
     state.lost_at = now
     state.rooms.remove(executor)
+    executor.reserved = None
     if executor.draining:
         state.draining -= 1
     else:
@@ -228,16 +229,19 @@ def executor_gone(state: State, executor_id: ExecutorId, reason: str, asked: boo
         _unavailable(state, executor)
     message = f"executor {executor_id} was lost: {reason}"
     error = to_wire(ExecutorLost(executor_id, reason))
-    started = 0
+    cores = 0
+    started: set[TaskId] = set()
     tasks, executor.tasks = executor.tasks, {}
-    for task_id in tasks:
+    for task_id, record in tasks.items():
         state.abandon(task_id)
-    for task_id, (run, partition, attempt, _) in tasks.items():
-        had_started = started + run.cores <= executor.cores
-        started += run.cores
+        cores += record[0].cores
+        if cores <= executor.cores:
+            started.add(task_id)
+    # Newest first: what is put back last is launched first, so the order stays.
+    for task_id, (run, partition, attempt, _) in reversed(tasks.items()):
         if not run.over:
             failure = TaskFailure(task_id, FailureKind.EXECUTOR_LOST, "ExecutorLost", message, error=error)
-            _failed(state, executor, run, partition, attempt, failure, asked or not had_started, now)
+            _failed(state, executor, run, partition, attempt, failure, asked or task_id not in started, now)
 
 
 def node_lost(state: State, node_id: NodeId, reason: str, now: float) -> None:

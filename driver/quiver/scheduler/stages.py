@@ -114,8 +114,8 @@ class StageRun:
     """One stage attempt: what is pending and what runs. It begins with its first launch."""
 
     __slots__ = (
-        "attempt", "avoid", "begun", "cores", "ended", "failures", "key", "last_active", "nearby", "over", "partitions", "pending", "queue",
-        "queued", "remaining", "running", "seconds", "stage", "stage_id", "tries",
+        "attempt", "avoid", "begun", "cores", "cramped_since", "ended", "failures", "key", "last_active", "nearby", "over",
+        "partitions", "pending", "queue", "queued", "remaining", "running", "seconds", "stage", "stage_id", "tries",
     )  # fmt: skip
 
     def __init__(self, stage: Stage, attempt: int, partitions: list[int], key: tuple[int, int], queue: int, now: float) -> None:
@@ -137,6 +137,8 @@ class StageRun:
         """Partitions that may run anywhere, the next one last."""
         self.avoid: deque[tuple[int, ExecutorId, float]] = deque()
         """Partitions that failed: (partition, where, until when another executor is waited for)."""
+        self.cramped_since: float | None = None
+        """Since when it needs more cores at once than are free on any executor, while some are free."""
         self.running: dict[TaskId, Executor] = {}
         self.failures: dict[int, int] = {}
         self.tries: dict[int, int] = {}

@@ -21,7 +21,7 @@ class State:
     __slots__ = (
         "_sequence", "abandoned", "actions", "active", "check_at", "cluster_final", "cluster_reason", "draining", "durations",
         "executors", "freshened", "gone", "jobs", "located", "lost_at", "next_task", "nodes", "passes", "policy", "queue", "recalled",
-        "rooms", "shuffles", "stages", "steal_at", "told", "total_cores", "wake_at",
+        "reserved", "rooms", "shuffles", "stages", "steal_at", "told", "total_cores", "wake_at",
     )  # fmt: skip
 
     def __init__(self, policy: Policy) -> None:
@@ -51,6 +51,8 @@ class State:
         self.rooms = Rooms(policy.max_queue_per_slot)
         self.freshened: list[Executor] = []
         """Executors that got room in this step."""
+        self.reserved: list[Executor] = []
+        """Executors that are being emptied for an attempt with large tasks."""
         self.passes = 0
         self.abandoned: OrderedDict[TaskId, None] = OrderedDict()
         """Attempts that were taken from a lost executor: should one succeed after all, what it left behind may be deleted."""

@@ -89,7 +89,10 @@ def _attempt_reason(state: State, run: StageRun) -> tuple[str, bool]:
     cluster = f": {state.cluster_reason}" if state.cluster_reason else ""
     if not usable:
         if state.executors:
-            return f"{run.stage!r} waits for an executor: the {len(state.executors)} there are only finish what they run{cluster}", True
+            return (
+                f"{run.stage!r} waits for an executor: {_executors(len(state.executors))} there, draining: nothing new goes there{cluster}",
+                True,
+            )
         return f"no executor{cluster or ': none has registered yet'}", True
     largest = max(usable)
     if largest < run.cores:
