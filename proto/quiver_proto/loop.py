@@ -102,14 +102,16 @@ class Loop:
                 self._calls.popleft()()
 
     def stop(self) -> None:
-        """End `run` after the current round. Safe from any thread."""
-        self._stopped = True
-        self.call_soon(lambda: None)
+        """End `run` once all calls made before this one have been run. Safe from any thread."""
+        self.call_soon(self._end)
 
     def close(self) -> None:
         """Free the descriptors. After `run` has returned."""
         self._selector.close()
         os.close(self._wake)
+
+    def _end(self) -> None:
+        self._stopped = True
 
     def _run_timers(self) -> None:
         now = time.monotonic()

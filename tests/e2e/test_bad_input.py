@@ -44,7 +44,7 @@ def test_wrong_secret(make_context: MakeContext, tmp_path: Path) -> None:
     cluster = Cluster(tmp_path)
     try:
         wrong = tmp_path / "wrong"
-        wrong.write_text("not the secret of this cluster at all")
+        wrong.write_text("not-the-secret-of-this-cluster-at-all-but-long-enough")
         wrong.chmod(0o600)
         with pytest.raises(AuthenticationFailed, match="QUIVER_SECRET"):
             make_context(cluster.url, **{"quiver.secret.file": str(wrong)})

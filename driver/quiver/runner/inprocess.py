@@ -114,6 +114,7 @@ class InProcessDriver:
         self.loop.stop()
         if threading.current_thread() is not self._thread:
             self._thread.join()
+            self.loop.close()
         self._clean_up()
 
     # ---- for those who put a driver together ----
