@@ -129,7 +129,8 @@ class RddCore(DriverOnly, Generic[T]):
             raise ValueError(f"{self!r} belongs to another Context: RDDs of two Contexts can't be combined")
 
     def _width(self, wanted: int | None, others: Sequence[RddCore[Any]] = ()) -> int:
-        """Partitions after a shuffle: as asked, else `spark.default.parallelism`, else those of the widest input.
+        """Partitions after a shuffle: as asked, else `spark.default.parallelism`, else as many as all inputs have together
+        (inputs that are partitioned alike: as many as one has), as in PySpark.
 
         Raises ValueError for fewer than one.
         """
@@ -139,7 +140,10 @@ class RddCore(DriverOnly, Generic[T]):
             return int(wanted)
         if self._context._conf.contains("spark.default.parallelism"):
             return self._context.defaultParallelism
-        return max(1, *(rdd.getNumPartitions() for rdd in (self, *others)))
+        mine = self._dataset.partitioning
+        if mine is not None and all(rdd._dataset.partitioning == mine for rdd in others):
+            return max(1, self.getNumPartitions())
+        return max(1, sum(rdd.getNumPartitions() for rdd in (self, *others)))
 
     # ---- for actions ----
 

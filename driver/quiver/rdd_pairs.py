@@ -32,7 +32,7 @@ _SAMPLES_PER_PARTITION = 20
 
 class PairOperators(RecordOperators[T]):
     """Lazy, but for sortByKey, which samples. Where `numPartitions` is not given, a shuffle has as many partitions as
-    `spark.default.parallelism` says, else as the widest input. `partitionFunc` (key -> int) replaces the portable hash.
+    `spark.default.parallelism` says, else as all inputs have together. `partitionFunc` (key -> int) replaces the portable hash.
     """
 
     __slots__ = ()

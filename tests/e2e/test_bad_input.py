@@ -30,7 +30,8 @@ def test_unknown_master() -> None:
         Context("lokal[2]", "test")
 
 
-def test_unreachable_manager(make_context: MakeContext) -> None:
+def test_unreachable_manager(make_context: MakeContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QUIVER_SECRET", "a-secret-that-nobody-gets-to-see-here-0123456789")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -89,12 +89,12 @@ def test_word_count_is_two_stages(driver: RecordingDriver, recorder: Context) ->
     assert splits(job.stages[1]) == [0, 1, 2]
 
 
-def test_join_reads_two_shuffles_and_is_as_wide_as_the_widest(driver: RecordingDriver, recorder: Context) -> None:
+def test_join_reads_two_shuffles_and_is_as_wide_as_both_together(driver: RecordingDriver, recorder: Context) -> None:
     left, right = recorder.parallelize([(1, 2)], 2), recorder.parallelize([(1, 3)], 5)
     assert outline(planned(driver, left.join(right))) == [
         "0 <- [] x2 ShuffleWrite(Items)",
         "1 <- [] x5 ShuffleWrite(Items)",
-        "2 <- [0, 1] x5 Collect(FlatMapValues(ShuffleRead[CoGroup]))",
+        "2 <- [0, 1] x7 Collect(FlatMapValues(ShuffleRead[CoGroup]))",
     ]
 
 
