@@ -9,7 +9,7 @@ import types
 from collections.abc import Iterator, Sequence
 
 from quiver_executor.functions import CannotOpen, Functions, codes_of
-from quiver_executor.pipeline import STOPPED, StopIterationInUserCode
+from quiver_executor.pipeline import PER_RECORD, STOPPED, StopIterationInUserCode
 from quiver_executor.task import Task
 from quiver_proto.errors import (
     AuthenticationFailed,
@@ -204,8 +204,8 @@ def _operator_of(error: BaseException, functions: Functions, task: Task) -> Call
     if task.blame is not None:
         return task.blame[0]
     for trace in traces:
-        site = trace.tb_frame.f_locals.get("site") if is_ours(trace.tb_frame.f_code.co_filename) else None
-        if isinstance(site, CallSite) and not _is_pulling(trace):
+        if trace.tb_frame.f_code in PER_RECORD and not _is_pulling(trace):
+            site: CallSite = trace.tb_frame.f_locals["site"]
             return site
     candidates = set(silent)
     return candidates.pop() if len(candidates) == 1 else None

@@ -231,10 +231,11 @@ def is_identity(function: Any) -> bool:
     return _is_like(function, _template_identity)
 
 
-def _is_like(function: Any, template: types.FunctionType) -> bool:
+def _is_like(function: Any, template: Callable[..., Any]) -> bool:
     if type(function) is not types.FunctionType:
         return False
-    ours, theirs = template.__code__, function.__code__
+    ours: types.CodeType = template.__code__  # type: ignore[attr-defined]
+    theirs = function.__code__
     return (
         theirs.co_code == ours.co_code
         and theirs.co_consts == ours.co_consts

@@ -51,8 +51,9 @@ def batches_of(records: Iterator[Any]) -> Iterator[list[Any]]:
     size = FIRST_BATCH
     while batch := list(islice(records, size)):
         yield batch
-        if len(batch) == size:
-            size = max(16, min(BATCH, _BATCH_BYTES // max(1, average_footprint(batch))))
+        if len(batch) < size:
+            return  # Asked again, a map that a StopIteration stopped would go on.
+        size = max(16, min(BATCH, _BATCH_BYTES // max(1, average_footprint(batch))))
 
 
 class MemoryWatch:

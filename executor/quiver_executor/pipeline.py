@@ -14,7 +14,7 @@ from quiver_executor.external import Replay
 from quiver_executor.functions import Functions
 from quiver_executor.shuffle_read import compile_read
 from quiver_executor.sources import item_batches, line_batches, range_batches, whole_file_batches
-from quiver_executor.task import Cursor, End, Flow, Task, feed
+from quiver_executor.task import Cursor, End, Flow, Task, feed, traced_map
 from quiver_proto import ops
 from quiver_proto.ops import CallSite
 from quiver_proto.shorten import shorten
@@ -112,6 +112,10 @@ def _flat_map_values(function: Callable[[Any], Iterable[Any]], records: Iterator
 def _key_by(function: Callable[[Any], Any], records: Iterator[Any], site: CallSite) -> Iterator[Any]:
     for record in records:
         yield function(record), record
+
+
+PER_RECORD = frozenset(function.__code__ for function in (_map_values, _flat_map_values, _key_by, traced_map))
+"""Frames of ours that call users' functions and know, as their local `site`, whose."""
 
 
 def guarded(records: Iterator[Any], end: End) -> Iterator[Any]:

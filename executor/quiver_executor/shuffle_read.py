@@ -17,6 +17,7 @@ from quiver_proto import ops
 from quiver_proto.ops import CallSite
 
 _OUT = 1024
+_NONE: list[Any] = []
 """Records in a batch of merged output."""
 
 
@@ -197,11 +198,11 @@ class BySide(Groups):
             if len(later) == 1 and number == 0:
                 take = later[0].pop
                 for key, values in side.items():
-                    yield key, (values, take(key, None) or [])
+                    yield key, (values, take(key, _NONE) or [])
                 continue
             for key, values in side.items():
                 before = tuple([] for _ in range(number))
-                yield key, (*before, values, *(other.pop(key, None) or [] for other in later))
+                yield key, (*before, values, *(other.pop(key, _NONE) or [] for other in later))
 
     def clear(self) -> None:
         self._sides = [defaultdict(list) for _ in self._sides]
@@ -218,18 +219,16 @@ def _compile_sort(ids: tuple[int, ...], merge: ops.Sort, functions: Functions) -
     number = -1 if merge.key is None else functions.add(merge.key)
 
     def run(task: Task, split: Any, cursor: Cursor) -> Flow:
-        key: Callable[[Any], Any] = itemgetter(0)
         function = None if number < 0 else task.f[number]
-        if function is not None and not is_identity(function):
-            user_key = function
-
-            def key(record: Any) -> Any:
-                return user_key(record[0])
-
+        key = itemgetter(0) if function is None or is_identity(function) else _on_key(function)
         # Sorting starts when the first record is wanted.
         return feed(cursor, (chunk for records in _once(task, ids, split, key, not merge.ascending) for chunk in in_chunks(records, _OUT)))
 
     return run
+
+
+def _on_key(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda record: function(record[0])
 
 
 def _once(task: Task, ids: tuple[int, ...], split: int, key: Callable[[Any], Any], reverse: bool) -> Iterator[Iterator[Any]]:

@@ -30,6 +30,7 @@ IN_MESSAGE = 256 << 10
 RunSink = Callable[[Task, Any], bytes]
 """The result's frame, for a task's split."""
 
+_COUNTED = 4096
 _EXTENSIONS = {None: "", "gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}
 _UNPICKLABLE = (pickle.PicklingError, TypeError, AttributeError)
 
@@ -56,9 +57,11 @@ def compile_collect(sink: ops.Collect, build: Build, site: CallSite) -> RunSink:
 def compile_count(sink: ops.Count, build: Build) -> RunSink:
     def run(task: Task, split: Any) -> bytes:
         records, end = build(task, split, task.cursor)
-        count = 0
-        while size := len(list(islice(records, 4096))):
-            count += size
+        count = size = 0
+        # Not asked again once they stopped: a map that a StopIteration stopped would go on.
+        while count == size:
+            count += len(list(islice(records, _COUNTED)))
+            size += _COUNTED
         check_end(end)
         return dump_value(count)
 

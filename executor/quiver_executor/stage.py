@@ -62,17 +62,14 @@ class OpenStage:
                 self._env, self._functions.for_task(), self._sites, self._traced, self._inputs, self._servers, task_id, partition, attempt
             )
             result = self._run(task, pickle.loads(split))
-            block = map_output = None
-            size = 0
-            if type(result) is bytes:
-                size = len(result)
-                if size > IN_MESSAGE:
-                    block = write_result(task, result)
-                    result = None
-            else:
-                map_output, result = result, None
-            metrics = _metrics(task, begun, cpu, open_s, size)
-            return TaskDone(TaskId(task_id), self._env.slot, started_at, metrics, result, block, map_output)  # type: ignore[arg-type]
+            if type(result) is MapOutput:
+                return TaskDone(TaskId(task_id), self._env.slot, started_at, _metrics(task, begun, cpu, open_s, 0), None, None, result)
+            assert type(result) is bytes
+            size = len(result)
+            if size > IN_MESSAGE:
+                block = write_result(task, result)
+                return TaskDone(TaskId(task_id), self._env.slot, started_at, _metrics(task, begun, cpu, open_s, size), None, block)
+            return TaskDone(TaskId(task_id), self._env.slot, started_at, _metrics(task, begun, cpu, open_s, size), result)
         except KeyboardInterrupt:
             raise
         except BaseException as error:

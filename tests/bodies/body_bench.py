@@ -107,7 +107,9 @@ class Bench:
 
     def leftovers(self) -> list[str]:
         """Names of files in the node's directories that are neither a committed block nor its index."""
-        return [str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file() and path.suffix not in (".arrow", ".index")]
+        return [
+            str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file() and path.suffix not in (".arrow", ".index")
+        ]
 
 
 def table(shuffle_id: int, width: int, outputs: Sequence[MapOutput]) -> MapOutputTable:
