@@ -86,7 +86,7 @@ def counts(driver: Driver, tasks: int) -> dict[int, int]:
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
-    started = RunningCluster(2, 1, 512 << 20, str(tmp_path_factory.mktemp("cluster") / "run"))
+    started = RunningCluster(2, 1, 512 << 20, str(tmp_path_factory.mktemp("cluster")))
     yield started
     started.stop()
 
@@ -172,14 +172,14 @@ def test_an_absent_manager_is_told_of_at_once() -> None:
 
 
 def test_nothing_is_left_of_a_stopped_cluster(tmp_path: Path) -> None:
-    running = RunningCluster(2, 1, 256 << 20, str(tmp_path / "run"))
+    running = RunningCluster(2, 1, 256 << 20, str(tmp_path))
     driver = Driver(running)
     driver.executor()
     everyone = [*running.pids.values(), *(pid for parent in running.pids.values() for pid in descendants(parent))]
     driver.cluster.stop()
     running.stop()
     assert not [pid for pid in everyone if alive(pid)]
-    assert not (tmp_path / "run").exists()
+    assert list(tmp_path.iterdir()) == []
     running.stop()
 
 
@@ -187,7 +187,7 @@ def test_a_killed_driver_takes_its_local_cluster_along(tmp_path: Path) -> None:
     program = (
         "import sys, time\n"
         "from quiver.runner.local_cluster import RunningCluster\n"
-        f"running = RunningCluster(1, 1, 256 << 20, {str(tmp_path / 'run')!r})\n"
+        f"running = RunningCluster(1, 1, 256 << 20, {str(tmp_path)!r})\n"
         "print(*running.pids.values(), flush=True)\n"
         "sys.stdin.read()\n"
     )
@@ -201,7 +201,9 @@ def test_a_killed_driver_takes_its_local_cluster_along(tmp_path: Path) -> None:
     driver.stdin.close()
     driver.stdout.close()
     eventually(lambda: not any(map(alive, pids)), "manager and node end with the driver")
-    assert list((tmp_path / "run" / "nodes").glob("node-*")) == []
+    assert len(list(tmp_path.iterdir())) == 1
+    RunningCluster(1, 1, 256 << 20, str(tmp_path)).stop()
+    assert list(tmp_path.iterdir()) == []
 
 
 def restart_manager(running: RunningCluster) -> subprocess.Popen[bytes]:
@@ -212,7 +214,7 @@ def restart_manager(running: RunningCluster) -> subprocess.Popen[bytes]:
 
 
 def test_a_restarted_manager_is_only_a_pause(tmp_path: Path) -> None:
-    running = RunningCluster(1, 1, 256 << 20, str(tmp_path / "run"))
+    running = RunningCluster(1, 1, 256 << 20, str(tmp_path))
     driver = Driver(running)
     second = None
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,18 +41,40 @@ class Setup:
         ready: ExecutorReady = self.manager.wait_for(ExecutorReady, number + 1)
         return ready
 
+    def exited(self, number: int) -> ExecutorExited:
+        """What was reported of this executor's end."""
+        found: list[ExecutorExited] = eventually(
+            lambda: [exited for exited in self.manager.of(ExecutorExited) if exited.executor_id == f"{APP}/{number}"],
+            f"the end of executor {number}",
+        )
+        return found[0]
 
-@pytest.fixture
-def setup(tmp_path: Path) -> Iterator[Setup]:
-    secret = write_secret(tmp_path)
+
+@contextmanager
+def running(directory: Path) -> Iterator[Setup]:
+    secret = write_secret(directory)
     manager = RecordingManager(secret)
-    node = Node(tmp_path, manager.address)
+    node = Node(directory, manager.address)
     client = node.client(secret)
     manager.wait_for(RegisterNode)
-    yield Setup(secret, manager, node, client, tmp_path)
+    yield Setup(secret, manager, node, client, directory)
     client.close()
     node.stop()
     manager.stop()
+
+
+@pytest.fixture
+def setup(tmp_path: Path) -> Iterator[Setup]:
+    """A node of the test's own, to be killed."""
+    with running(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Setup]:
+    """A node whose executor 0 may be used, and left alive, by several tests."""
+    with running(tmp_path_factory.mktemp("shared")) as made:
+        yield made
 
 
 def test_launch_stop_and_remove(setup: Setup) -> None:
@@ -115,44 +138,44 @@ def test_sigterm_ends_the_executors_and_leaves_nothing(setup: Setup) -> None:
     assert not setup.node.port_file.exists()
 
 
-def test_only_the_applications_token_opens_an_executor(setup: Setup) -> None:
-    ready = setup.launched()
-    for token in (setup.secret, "0" * 64):
+def test_only_the_applications_token_opens_an_executor(shared: Setup) -> None:
+    ready = shared.launched()
+    for token in (shared.secret, "0" * 64):
         with Client(ready.address, "executor", token) as wrong, pytest.raises(AuthenticationFailed):
             list(wrong.connect(Executor.CONNECT, []))
-    with Client(ready.address, "executor", launch(setup.secret).token) as right:
+    with Client(ready.address, "executor", launch(shared.secret).token) as right:
         hello = next(iter(right.connect(Executor.CONNECT, [])))
     assert isinstance(hello, ExecutorHello)
     assert (hello.executor_id, hello.pid, hello.cores) == (ready.executor_id, ready.pid, 1)
 
 
-def test_no_secret_is_on_a_command_line_or_in_an_executors_environment(setup: Setup) -> None:
-    ready = setup.launched()
-    token = launch(setup.secret).token.encode()
-    for pid in [setup.node.process.pid, ready.pid, *descendants(ready.pid)]:
+def test_no_secret_is_on_a_command_line_or_in_an_executors_environment(shared: Setup) -> None:
+    ready = shared.launched()
+    token = launch(shared.secret).token.encode()
+    for pid in [shared.node.process.pid, ready.pid, *descendants(ready.pid)]:
         for file in ("cmdline", "environ"):
             text = Path(f"/proc/{pid}/{file}").read_bytes()
             assert token not in text
-            assert setup.secret.encode() not in text
+            assert shared.secret.encode() not in text
 
 
-def test_a_wrong_secret_is_refused_by_the_node(setup: Setup) -> None:
-    with Client(setup.client.address, "node", "not the secret of this cluster") as stranger, pytest.raises(AuthenticationFailed):
-        stranger.call(NodeService.LAUNCH_EXECUTOR, launch(setup.secret))
+def test_a_wrong_secret_is_refused_by_the_node(shared: Setup) -> None:
+    with Client(shared.client.address, "node", "not the secret of this cluster") as stranger, pytest.raises(AuthenticationFailed):
+        stranger.call(NodeService.LAUNCH_EXECUTOR, launch(shared.secret))
 
 
-def test_an_executor_that_cannot_start_says_why_with_the_end_of_its_log(setup: Setup) -> None:
+def test_an_executor_that_cannot_start_says_why_with_the_end_of_its_log(shared: Setup) -> None:
     broken = ExecutorEnvironment(env={"PYTHONHOME": "/nonexistent"})
-    setup.client.call(NodeService.LAUNCH_EXECUTOR, launch(setup.secret, environment=broken))
-    exited: ExecutorExited = setup.manager.wait_for(ExecutorExited)
+    shared.client.call(NodeService.LAUNCH_EXECUTOR, launch(shared.secret, 1, environment=broken))
+    exited = shared.exited(1)
     assert exited.failed_to_launch
     assert exited.reason == "it exited with code 1 before it was up"
     assert "encodings" in exited.log_tail
 
 
-def test_memory_that_no_executor_can_live_in_is_refused_with_the_reason(setup: Setup) -> None:
-    setup.client.call(NodeService.LAUNCH_EXECUTOR, launch(setup.secret, memory_bytes=1000))
-    exited: ExecutorExited = setup.manager.wait_for(ExecutorExited)
+def test_memory_that_no_executor_can_live_in_is_refused_with_the_reason(shared: Setup) -> None:
+    shared.client.call(NodeService.LAUNCH_EXECUTOR, launch(shared.secret, 2, memory_bytes=1000))
+    exited = shared.exited(2)
     assert exited.failed_to_launch
     assert "less than the 32.0 MiB" in exited.reason
 

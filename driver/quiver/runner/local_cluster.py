@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import select
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from pathlib import Path
 
+from quiver.runner.workdir import WorkDir, default_root
 from quiver_proto.auth import new_secret
 from quiver_proto.errors import ConnectionFailed
+from quiver_proto.ids import new_application_id
 from quiver_proto.lifeline import command_line
 
 START_LIMIT_S = 20.0
@@ -21,18 +21,20 @@ _LOG_TAIL = 2000
 
 
 class RunningCluster:
-    """`url` and `secret` connect to it. `stop()` ends every process and removes the directory; when the driver dies, all of them
-    end by themselves.
+    """`url` and `secret` connect to it. `stop()` ends every process and removes the directory. When the driver is killed, all of them
+    end by themselves, and the next local cluster removes the directory.
 
     The constructor returns when the manager listens: the nodes are starting then, which a driver that registers now can wait for.
-    Raises ConnectionFailed, with the end of its log, when the manager does not come up.
+    `root` is where its directory is made (by default a private one below the temp directory). Raises ConnectionFailed, with the end
+    of its log, when the manager does not come up.
     """
 
-    def __init__(self, nodes: int, cores: int, memory_bytes: int, directory: str | None = None) -> None:
+    def __init__(self, nodes: int, cores: int, memory_bytes: int, root: str | None = None) -> None:
         self.secret = new_secret()
-        self.directory = Path(directory) if directory is not None else Path(tempfile.mkdtemp(prefix="quiver-cluster-"))
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._work_dir = WorkDir(root or default_root(), new_application_id())
+        self.directory = Path(self._work_dir.path)
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._stopped = False
         self._secret_file = self.directory / "secret"
         with open(os.open(self._secret_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
             file.write(self.secret + "\n")
@@ -45,6 +47,7 @@ class RunningCluster:
                     f"node-{number}", "quiver_executor", "--manager", f"@{port_file}", "--cores", str(cores), "--memory", str(memory_bytes),
                     "--local-dir", str(self.directory / "nodes"),
                 )  # fmt: skip
+            self._work_dir.sweep()
             self.address = self._address_in(port_file, "manager")
             self.url = f"quiver://{self.address}"
         except BaseException:
@@ -70,7 +73,9 @@ class RunningCluster:
         for group in (nodes, managers):
             _end(group)
         self._processes.clear()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        if not self._stopped:
+            self._stopped = True
+            self._work_dir.close()
 
     def _start(self, name: str, module: str, *arguments: str) -> None:
         with open(self.directory / f"{name}.log", "ab") as log:
