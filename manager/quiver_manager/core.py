@@ -11,7 +11,7 @@ from typing import assert_never
 
 from quiver_manager import allocation
 from quiver_manager.applications import application_says, end_application, register_application
-from quiver_manager.executors import ASK_AGAIN_S, executor_exited, executor_ready, launch_failed, stop
+from quiver_manager.executors import ASK_AGAIN_S, executor_exited, executor_ready, forget_executor, launch_failed, stop
 from quiver_manager.feed import tell
 from quiver_manager.model import (
     Application,
@@ -57,7 +57,11 @@ def step(state: State, event: Event, now: float) -> Outcome:
             executor_exited(state, event, now, out)
         case LaunchRefused():
             executor = state.executors.get(event.executor_id)
-            if executor is not None and executor.attempt == event.attempt and executor.state is ExecutorState.LAUNCHING:
+            if executor is None or executor.attempt != event.attempt or executor.address:
+                pass
+            elif executor.state is ExecutorState.STOPPING:
+                forget_executor(state, executor, out)
+            else:
                 launch_failed(state, executor, event.reason, "", now, out)
         case c.RegisterApplication():
             register_application(state, event, now, out)

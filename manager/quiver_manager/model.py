@@ -110,6 +110,8 @@ class Executor:
     now: bool = False
     launched_at: float = 0.0
     stop_at: float = 0.0
+    missing_since: float | None = None
+    """Since when its node's heartbeats have lacked it."""
 
 
 class Stage(NamedTuple):

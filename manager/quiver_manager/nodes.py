@@ -8,6 +8,9 @@ from quiver_manager.model import Executor, ExecutorState, Node, NodeState, Outco
 from quiver_proto import cluster as c
 from quiver_proto.ids import ExecutorId
 
+MISSING_LIMIT_S = 10.0
+"""How long an executor may be lacking in its node's heartbeats before it is held for gone."""
+
 
 def register_node(state: State, event: c.RegisterNode, now: float, out: Outcome) -> None:
     old = state.nodes.get(event.node_id)
@@ -80,11 +83,22 @@ def node_heartbeat(state: State, event: c.NodeHeartbeat, now: float, out: Outcom
     present = {seen.executor_id: seen for seen in event.executors}
     for executor in state.executors_on(node.node_id):
         seen = present.get(executor.executor_id)
-        if seen is not None and seen.address and executor.state is ExecutorState.LAUNCHING:
+        if seen is None:
+            _missing(state, executor, now, out)
+            continue
+        executor.missing_since = None
+        if seen.address and executor.state is ExecutorState.LAUNCHING:
             now_running(state, executor, seen.address, out)
     for seen in event.executors:
         if seen.executor_id not in state.executors:
             out.actions.append(Stop(node.node_id, seen.application_id, seen.executor_id, "it has no owner", now=True))
+
+
+def _missing(state: State, executor: Executor, now: float, out: Outcome) -> None:
+    """Its end may be on its way to us, or its launch on its way there; but the cores are not held forever for word that never comes."""
+    executor.missing_since = executor.missing_since or now
+    if executor.state is not ExecutorState.LAUNCHING and now - executor.missing_since > MISSING_LIMIT_S:
+        executor_is_gone(state, executor, c.ExecutorGone(executor.executor_id, executor.node_id, "its node has it no more"), now, out)
 
 
 def lose_node(state: State, node: Node, reason: str, now: float, out: Outcome) -> None:

@@ -42,7 +42,14 @@ class Story:
             c.RegisterNode(node_id, epoch, f"host-{node_id}", address, f"{node_id}:2", cores, memory, executors=tuple(executors))
         )
 
-    def beat(self, node_id, epoch=1, executors=()):
+    def beat(self, node_id, epoch=1, executors=None):
+        """A heartbeat with these executors, else with those that should run there."""
+        if executors is None:
+            executors = [
+                c.RunningExecutor(e.executor_id, e.application_id, e.cores, e.memory_bytes, e.address, 1)
+                for e in self.state.executors_on(node_id)
+                if e.address
+            ]
         return self.say(c.NodeHeartbeat(node_id, epoch, tuple(executors)))
 
     def application(self, application_id="a", **request):

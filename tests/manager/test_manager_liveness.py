@@ -5,7 +5,16 @@ from __future__ import annotations
 import pytest
 from manager_story import GIB, Story
 
-from quiver_manager.model import ApplicationRemoved, NodeRefusesConnections, NodeState, Policy, Probe, WatchClosed, WatchOpened
+from quiver_manager.model import (
+    ApplicationRemoved,
+    LaunchRefused,
+    NodeRefusesConnections,
+    NodeState,
+    Policy,
+    Probe,
+    WatchClosed,
+    WatchOpened,
+)
 from quiver_proto import cluster as c
 
 
@@ -41,7 +50,8 @@ def test_a_silent_node_is_probed_then_lost_and_everyone_is_told_once(story):
         story.beat("n1")
         story.later(1)
     assert "n2" not in story.state.nodes
-    assert story.told()[-1] == c.NodeGone("n2", "no heartbeat for 16 s")
+    assert [e for e in story.told() if isinstance(e, c.NodeGone)] == [c.NodeGone("n2", "no heartbeat for 16 s")]
+    assert not [e for e in story.told() if isinstance(e, c.ExecutorGone)]
     assert set(story.state.executors) == {"a/0"}
     assert story.beat("n2") == c.HeartbeatReply(known=False)
 
@@ -213,3 +223,24 @@ def test_adopted_executors_whose_application_does_not_come_back_are_stopped():
     story.beat("n1", executors=has)
     story.later(2)
     assert story.stops() == {("a/5", True)}
+
+
+def test_a_launch_that_is_refused_while_it_is_being_stopped_gives_the_cores_back(story):
+    """Found by the simulation: the stop found nothing to end, and nobody ever said so."""
+    story.node("n3", cores=2)
+    [(_, executor_id)] = story.launched()
+    story.say(c.UnregisterApplication("a", "done"))
+    story.say(LaunchRefused(executor_id, 1, "unreachable"))
+    assert story.state.nodes["n3"].cores_used == 0
+
+
+def test_an_executor_that_heartbeats_lack_for_long_is_gone(story):
+    for _ in range(12):
+        story.beat("n1")
+        story.beat("n2", executors=())
+        story.later(1)
+    assert [e.executor_id for e in story.told() if isinstance(e, c.ExecutorGone)] == ["a/1"]
+    assert story.launched() == [("n2", "a/2")]
+    story.later(1)
+    story.beat("n2", executors=())  # not yet launched there: that is not missing
+    assert "a/2" in story.state.executors
