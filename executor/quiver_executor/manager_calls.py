@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from quiver_executor import node as n
+from quiver_executor import node_model as m
 from quiver_proto.auth import TlsFiles
 from quiver_proto.cluster import ExecutorExited, ExecutorReady, Hello, NodeHeartbeat, RegisterNode, UnregisterNode
 from quiver_proto.errors import QuiverError
@@ -21,7 +21,7 @@ _FAREWELL_S = 2.0
 class ManagerCalls:
     """`tell(event)` is called from this object's threads."""
 
-    def __init__(self, address: str, node_id: str, secret: str, tls: TlsFiles | None, tell: Callable[[n.NodeEvent], None]) -> None:
+    def __init__(self, address: str, node_id: str, secret: str, tls: TlsFiles | None, tell: Callable[[m.NodeEvent], None]) -> None:
         self._client = Client(address, "manager", secret, tls)
         self._node_id = node_id
         self._tell = tell
@@ -34,27 +34,27 @@ class ManagerCalls:
         check(f"the manager at {self._client.address}", ours, reply.versions)
 
     def register(self, message: RegisterNode) -> None:
-        def call() -> n.NodeEvent:
+        def call() -> m.NodeEvent:
             self.handshake()
-            return n.Registered(message.epoch, self._client.call(Manager.REGISTER_NODE, message, CALL_LIMIT_S))
+            return m.Registered(message.epoch, self._client.call(Manager.REGISTER_NODE, message, CALL_LIMIT_S))
 
-        self._run("register", call, lambda problem: n.RegisterFailed(message.epoch, problem))
+        self._run("register", call, lambda problem: m.RegisterFailed(message.epoch, problem))
 
     def beat(self, message: NodeHeartbeat) -> None:
-        def call() -> n.NodeEvent:
-            return n.HeartbeatAnswered(message.epoch, self._client.call(Manager.NODE_HEARTBEAT, message, CALL_LIMIT_S).known)
+        def call() -> m.NodeEvent:
+            return m.HeartbeatAnswered(message.epoch, self._client.call(Manager.NODE_HEARTBEAT, message, CALL_LIMIT_S).known)
 
-        self._run("beat", call, lambda problem: n.HeartbeatFailed(message.epoch, problem))
+        self._run("beat", call, lambda problem: m.HeartbeatFailed(message.epoch, problem))
 
     def report(self, message: ExecutorReady | ExecutorExited) -> None:
-        def call() -> n.NodeEvent:
+        def call() -> m.NodeEvent:
             if isinstance(message, ExecutorReady):
                 self._client.call(Manager.EXECUTOR_READY, message, CALL_LIMIT_S)
             else:
                 self._client.call(Manager.EXECUTOR_EXITED, message, CALL_LIMIT_S)
-            return n.ReportAnswered()
+            return m.ReportAnswered()
 
-        self._run("report", call, n.ReportFailed)
+        self._run("report", call, m.ReportFailed)
 
     def farewell(self, message: UnregisterNode) -> str:
         """Unregister; why that failed, or ""."""
@@ -69,7 +69,7 @@ class ManagerCalls:
         for threads in self._threads.values():
             threads.shutdown(wait=False, cancel_futures=True)
 
-    def _run(self, kind: str, call: Callable[[], n.NodeEvent], failed: Callable[[str], n.NodeEvent]) -> None:
+    def _run(self, kind: str, call: Callable[[], m.NodeEvent], failed: Callable[[str], m.NodeEvent]) -> None:
         def run() -> None:
             event: Any
             try:

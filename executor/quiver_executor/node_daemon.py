@@ -8,9 +8,9 @@ from pathlib import Path
 import grpc
 
 from quiver_executor.block_server import BlockServer
-from quiver_executor.node import NodeIdentity
 from quiver_executor.node_directory import NodeDirectory
 from quiver_executor.node_loop import NodeLoop
+from quiver_executor.node_model import NodeIdentity
 from quiver_executor.node_settings import NodeSettings
 from quiver_executor.shuffle_files import remove_shuffle
 from quiver_proto.auth import application_token

@@ -18,6 +18,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from quiver_executor import node as n
+from quiver_executor import node_model as m
 from quiver_executor.executor_child import Ended, ExecutorChild
 from quiver_executor.launch_config import LaunchConfig
 from quiver_executor.machine import load_percent, resident_bytes
@@ -42,12 +43,12 @@ _LAST_WORDS_S = 5.0
 class NodeLoop:
     """`start`, then `ask` and `drain` from any thread, then `stop`. `finished` is set when a drain is done, `crash` when the loop fails."""
 
-    def __init__(self, settings: NodeSettings, secret: str, identity: n.NodeIdentity, directory: NodeDirectory, manager: str) -> None:
+    def __init__(self, settings: NodeSettings, secret: str, identity: m.NodeIdentity, directory: NodeDirectory, manager: str) -> None:
         self._settings = settings
         self._secret = secret
         self._directory = directory
         self._quota = parse_memory(settings.quota, "--quota") if settings.quota else 0
-        self._state = n.NodeState(identity)
+        self._state = m.NodeState(identity)
         self._loop = Loop()
         self._children: dict[ExecutorId, ExecutorChild] = {}
         self._ended: list[ExecutorChild] = []
@@ -63,11 +64,11 @@ class NodeLoop:
 
     def start(self) -> None:
         self._thread.start()
-        self._post(n.Tick())
+        self._post(m.Tick())
 
     def drain(self, reason: str, now: bool = False) -> None:
         """Stop the executors, then tell the manager and set `finished`."""
-        self._post(n.DrainAsked(reason, now))
+        self._post(m.DrainAsked(reason, now))
 
     def ask(self, request: LaunchExecutor | StopExecutor | RemoveApplication) -> Ack:
         """Give the core the manager's request; its answer."""
@@ -101,10 +102,10 @@ class NodeLoop:
             log.exception("the node daemon failed")
             self.crash = error
 
-    def _post(self, event: n.NodeEvent) -> None:
+    def _post(self, event: m.NodeEvent) -> None:
         self._loop.call_soon(lambda: self._feed(event))
 
-    def _feed(self, event: n.NodeEvent, answer: Future[Ack] | None = None) -> None:
+    def _feed(self, event: m.NodeEvent, answer: Future[Ack] | None = None) -> None:
         for action in n.step(self._state, event, time.monotonic()):
             self._carry_out(action, answer)
         if self._timer is not None:
@@ -112,32 +113,32 @@ class NodeLoop:
             self._timer = None
         due = n.wake_at(self._state)
         if due is not None:
-            self._timer = self._loop.call_later(max(0.0, due - time.monotonic()), lambda: self._feed(n.Tick()))
+            self._timer = self._loop.call_later(max(0.0, due - time.monotonic()), lambda: self._feed(m.Tick()))
 
-    def _carry_out(self, action: n.NodeAction, answer: Future[Ack] | None) -> None:
+    def _carry_out(self, action: m.NodeAction, answer: Future[Ack] | None) -> None:
         match action:
-            case n.Answer():
+            case m.Answer():
                 if answer is not None:
                     answer.set_result(action.ack)
-            case n.Register():
+            case m.Register():
                 self.manager.register(action.message)
-            case n.Beat():
+            case m.Beat():
                 self.manager.beat(self._measured(action.message))
-            case n.Report():
+            case m.Report():
                 self.manager.report(action.message)
-            case n.Spawn():
+            case m.Spawn():
                 self._spawn(action.launch)
-            case n.AskToDrain():
+            case m.AskToDrain():
                 if (child := self._children.get(action.executor_id)) is not None:
                     child.ask_to_drain()
-            case n.Kill():
+            case m.Kill():
                 if (child := self._children.get(action.executor_id)) is not None:
                     child.kill()
-            case n.DropApplication():
+            case m.DropApplication():
                 self._drop(action.application_id)
-            case n.Say():
+            case m.Say():
                 getattr(log, action.level)(action.text)
-            case n.Finish():
+            case m.Finish():
                 if problem := self.manager.farewell(action.message):
                     log.warning("the manager could not be told that this node ends", problem=problem)
                 self.finished.set()
@@ -153,22 +154,22 @@ class NodeLoop:
                 self._loop,
                 self._config_of(launch),
                 launch.environment.env,
-                lambda address: self._feed(n.ExecutorUp(executor_id, address)),
+                lambda address: self._feed(m.ExecutorUp(executor_id, address)),
                 lambda ended: self._child_ended(executor_id, ended),
             )
         except (OSError, ValueError, QuiverError) as error:
             # ValueError: an environment that no process can have (a NUL, a "=" in a name).
-            self._post(n.ExecutorEnded(executor_id, -1, 0, "", f"its process could not be started: {error}"))
+            self._post(m.ExecutorEnded(executor_id, -1, 0, "", f"its process could not be started: {error}"))
             return
         self._children[executor_id] = child
         log.info("executor started", executor=executor_id, pid=child.pid, cores=launch.cores, memory=format_bytes(launch.memory_bytes))
-        self._post(n.ExecutorStarted(executor_id, child.pid))
+        self._post(m.ExecutorStarted(executor_id, child.pid))
 
     def _child_ended(self, executor_id: ExecutorId, ended: Ended) -> None:
         child = self._children.pop(executor_id)
         self._ended = [other for other in self._ended if not other.buried]
         self._ended.append(child)
-        self._feed(n.ExecutorEnded(executor_id, ended.exit_code, ended.signal, ended.log_tail))
+        self._feed(m.ExecutorEnded(executor_id, ended.exit_code, ended.signal, ended.log_tail))
 
     def _config_of(self, launch: LaunchExecutor) -> LaunchConfig:
         settings, environment, application_id = self._settings, launch.environment, launch.application_id
