@@ -30,7 +30,8 @@ NODE_MEMORY = 1 << 30
 """Bytes."""
 EXECUTOR_MEMORY = "512m"
 _UI_LINE = re.compile(r"UI: (http://([^:/]+):(\d+)/\?token=([\w-]+))\s*$")
-_END_LIMIT_S = 15.0
+_TOLD_LIMIT_S = 5.0
+_END_LIMIT_S = 10.0
 
 
 @click.command()
@@ -54,6 +55,10 @@ def demo(text: str | None, keep: bool) -> None:
             raise
         finally:
             cluster.stop()
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM, which only we have got."""
 
 
 class _ProgramFailed(click.exceptions.Exit):
@@ -108,13 +113,8 @@ def _follow(command: list[str]) -> tuple[str, int, str] | None:
                 ui = found[1:]
                 click.echo(f"Watch it at {found[0]}\n")
         code = process.wait()
-    except KeyboardInterrupt:
-        # The program is in our foreground group and has had the same Ctrl-C; one that was sent to us alone is passed on.
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(_END_LIMIT_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
+    except KeyboardInterrupt as interrupt:
+        _end(process, told=not isinstance(interrupt, _Terminated))
         raise
     finally:
         if process.poll() is None:
@@ -127,6 +127,20 @@ def _follow(command: list[str]) -> tuple[str, int, str] | None:
     if code != 0:
         raise _ProgramFailed(code if code > 0 else 1)
     return ui
+
+
+def _end(process: subprocess.Popen[str], told: bool) -> None:
+    """Wait for the program to end. `told`: it may have had the terminal's Ctrl-C, as we had; a second would break off its tidying."""
+    for limit_s in (_TOLD_LIMIT_S,) * told + (_END_LIMIT_S,):
+        if not told:
+            process.send_signal(signal.SIGINT)
+        told = False
+        try:
+            process.wait(limit_s)
+            return
+        except subprocess.TimeoutExpired:
+            continue
+    process.kill()
 
 
 def _keep_ui(log: Path, host: str, port: int, token: str) -> None:
@@ -176,7 +190,7 @@ def _terminated_like_ctrl_c() -> Iterator[None]:
     """Within the block SIGTERM ends the demo as Ctrl-C does: everything is stopped."""
 
     def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
+        raise _Terminated
 
     before = signal.signal(signal.SIGTERM, interrupt)
     try:

@@ -68,10 +68,8 @@ def driver(arguments: Sequence[str] | None = None) -> NoReturn:
 def run_command(command: click.Command, name: str, arguments: Sequence[str]) -> NoReturn:
     """Run `command` and exit with the code of the table above."""
     try:
-        command.main(list(arguments), prog_name=name, standalone_mode=False)
-        code = 0
-    except click.exceptions.Exit as end:
-        code = end.exit_code
+        # Outside standalone mode click returns the code of an Exit; our commands themselves return nothing.
+        code = command.main(list(arguments), prog_name=name, standalone_mode=False) or 0
     except click.ClickException as problem:
         problem.show()
         code = problem.exit_code
