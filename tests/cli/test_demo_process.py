@@ -124,7 +124,8 @@ def test_the_ui_is_kept_until_ctrl_c(tmp_path: Path) -> None:
                 kept = line.split()[4]
                 break
         assert kept == watched
-        with urllib.request.urlopen(kept, timeout=30) as page:
+        browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+        with browser.open(kept, timeout=30) as page:
             assert page.status == 200
             assert b"word count" in page.read()
         os.killpg(process.pid, signal.SIGINT)
