@@ -147,9 +147,8 @@ class NodeDaemon:
             return application_token(self._secret, ApplicationId(application_id))
 
         try:
-            return BlockServer(
-                settings.host, settings.block_port, str(directory.path), token_of, tls_cert=settings.tls_cert, tls_key=settings.tls_key
-            )
+            tls = settings.tls_paths
+            return BlockServer(settings.host, settings.block_port, str(directory.path), token_of, tls_cert=tls.cert, tls_key=tls.key)
         except OSError as error:
             log.error("the block server can't listen", problem=error)
             raise PortInUse(settings.host, settings.block_port) from None

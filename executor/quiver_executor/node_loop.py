@@ -176,6 +176,7 @@ class NodeLoop:
         identity = self._state.identity
         token = launch.token or application_token(self._secret, application_id)
         keep_secret(token)
+        tls = settings.tls_paths
         return LaunchConfig(
             application_id=application_id,
             executor_id=launch.executor_id,
@@ -197,9 +198,9 @@ class NodeLoop:
             token=token,
             quota_bytes=self._quota_of(launch),
             driver_gone_limit_s=settings.driver_gone_limit_s,
-            tls_cert=settings.tls_cert,
-            tls_key=settings.tls_key,
-            tls_ca=settings.tls_ca,
+            tls_cert=tls.cert,
+            tls_key=tls.key,
+            tls_ca=tls.ca,
         )
 
     def _quota_of(self, launch: LaunchExecutor) -> int:

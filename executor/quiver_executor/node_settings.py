@@ -11,6 +11,7 @@ from typing import ClassVar
 from pydantic import Field, field_validator
 
 from quiver_executor.machine import available_cores, available_memory
+from quiver_proto.auth import TlsFiles
 from quiver_proto.errors import BadSetting
 from quiver_proto.settings import DaemonSettings, MemoryBytes
 from quiver_proto.units import parse_memory
@@ -81,6 +82,11 @@ class NodeSettings(DaemonSettings):
         if _MANAGER.fullmatch(text) is None:
             raise BadSetting("--manager", self.manager, f"holds {text!r}, which is not HOST:PORT")
         return text.removeprefix("quiver://").rstrip("/")
+
+    @property
+    def tls_paths(self) -> TlsFiles:
+        """Absolute, for processes with another working directory; each "" without TLS."""
+        return TlsFiles(*(str(Path(path).expanduser().absolute()) if path else "" for path in (self.tls_cert, self.tls_key, self.tls_ca)))
 
     @property
     def labels(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import queue
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from processes import alive, descendants, eventually
+from processes import Node, alive, descendants, eventually, write_secret
 
 from quiver.runner.cluster import Callbacks, Cluster, GrpcLink
 from quiver.runner.local_cluster import RunningCluster
 from quiver_proto import frames
+from quiver_proto.auth import TlsFiles
 from quiver_proto.cluster import ExecutorRequest
 from quiver_proto.errors import AuthenticationFailed, ManagerUnreachable
 from quiver_proto.ids import ApplicationId, StageId, TaskId, new_application_id
@@ -31,7 +33,7 @@ AS_MANY_AS_FIT = ExecutorRequest()
 class Driver:
     """Takes what a cluster tells, in order."""
 
-    def __init__(self, running: RunningCluster, request: ExecutorRequest = AS_MANY_AS_FIT) -> None:
+    def __init__(self, running: RunningCluster, request: ExecutorRequest = AS_MANY_AS_FIT, tls: TlsFiles | None = None) -> None:
         self.told: queue.SimpleQueue[tuple[Any, ...]] = queue.SimpleQueue()
         self.messages: queue.SimpleQueue[FromExecutor] = queue.SimpleQueue()
         self.waiting: list[tuple[str, Any]] = []
@@ -45,7 +47,7 @@ class Driver:
             on_message=self.messages.put,
             on_broken=lambda *broken: self.told.put(("broken", *broken)),
         )
-        self.cluster = Cluster(running.url, self.application_id, "test", request, running.secret, 7, (), callbacks)
+        self.cluster = Cluster(running.url, self.application_id, "test", request, running.secret, 7, (), callbacks, tls=tls)
 
     def executor(self) -> GrpcLink:
         what, link = self.told.get(timeout=LIMIT_S)
@@ -233,3 +235,31 @@ def test_a_restarted_manager_is_only_a_pause(tmp_path: Path) -> None:
         if second is not None:
             second.terminate()
             second.wait()
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_everything_can_be_encrypted(tmp_path: Path) -> None:
+    request = "req -x509 -newkey rsa:2048 -nodes -days 2 -keyout key.pem -out cert.pem -subj /CN=quiver -addext subjectAltName=IP:127.0.0.1"
+    subprocess.run(["openssl", *request.split()], cwd=tmp_path, check=True, capture_output=True)
+    cert, key = str(tmp_path / "cert.pem"), str(tmp_path / "key.pem")
+    flags = ["--tls-cert", cert, "--tls-key", key, "--tls-ca", cert]
+    plain = RunningCluster.__new__(RunningCluster)
+    plain.secret = write_secret(tmp_path)
+    port_file = tmp_path / "manager.port"
+    arguments = ["--port", "0", "--port-file", str(port_file), "--journal", str(tmp_path / "journal.db")]
+    command = [sys.executable, "-m", "quiver_manager", *arguments, "--secret-file", str(tmp_path / "secret"), *flags]
+    manager = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    node = Node(tmp_path, f"@{port_file}", *flags)
+    try:
+        eventually(port_file.exists, "the manager's port file")
+        plain.url = f"quiver://{port_file.read_text().strip()}"
+        with pytest.raises(ManagerUnreachable):
+            Driver(plain)
+        driver = Driver(plain, tls=TlsFiles("", "", cert))
+        count_tasks(driver.executor(), [7])
+        assert counts(driver, 1) == {0: 7}
+        driver.cluster.stop()
+    finally:
+        node.stop()
+        manager.terminate()
+        manager.wait()
