@@ -18,7 +18,7 @@ from pyarrow import flight
 
 from quiver_proto import blocks
 from quiver_proto.block_client import DATA, END, ENTRY, PROBLEM, TOKEN_HEADER, answer_schema
-from quiver_proto.errors import BlockCorrupt
+from quiver_proto.errors import BlockCorrupt, PortInUse
 
 CHUNK = 1 << 20
 """Bytes read, and about the bytes sent in one message."""
@@ -30,7 +30,7 @@ class BlockServer(flight.FlightServerBase):  # type: ignore[misc]
     """Serves from construction on, in threads of its own; `address` is where. `shutdown()` ends it.
 
     `tokens(application_id)` is an application's token, "" for one that is not known. `tls_cert` and `tls_key` are PEM files.
-    Raises OSError when the port is taken.
+    Raises PortInUse. Nothing but do_get is offered: Flight's own answer to the rest is "not implemented".
     """
 
     def __init__(self, host: str, port: int, root_dir: str, tokens: Callable[[str], str], *, tls_cert: str = "", tls_key: str = "") -> None:
@@ -39,7 +39,10 @@ class BlockServer(flight.FlightServerBase):  # type: ignore[misc]
         certificates = [(_contents(tls_cert), _contents(tls_key))] if tls_cert else None
         scheme = "grpc+tls" if certificates else "grpc"
         shown = f"[{host}]" if ":" in host else host
-        super().__init__(f"{scheme}://{shown}:{port}", middleware={"bearer": _BearerFactory()}, tls_certificates=certificates)
+        try:
+            super().__init__(f"{scheme}://{shown}:{port}", middleware={"bearer": _BearerFactory()}, tls_certificates=certificates)
+        except pa.ArrowException:
+            raise PortInUse(host, port) from None
         self.address = f"{shown}:{self.port}"
 
     def do_get(self, context: Any, ticket: Any) -> Any:
@@ -65,29 +68,6 @@ class BlockServer(flight.FlightServerBase):  # type: ignore[misc]
             return False
         expected = self._tokens(application) or ""
         return bool(expected) and hmac.compare_digest(expected.encode(), token.encode())
-
-    # Everything but do_get.
-
-    def list_flights(self, context: Any, criteria: Any) -> Any:
-        raise flight.FlightUnauthorizedError("not offered")
-
-    def get_flight_info(self, context: Any, descriptor: Any) -> Any:
-        raise flight.FlightUnauthorizedError("not offered")
-
-    def get_schema(self, context: Any, descriptor: Any) -> Any:
-        raise flight.FlightUnauthorizedError("not offered")
-
-    def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> Any:
-        raise flight.FlightUnauthorizedError("not offered")
-
-    def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> Any:
-        raise flight.FlightUnauthorizedError("not offered")
-
-    def do_action(self, context: Any, action: Any) -> Any:
-        raise flight.FlightUnauthorizedError("not offered")
-
-    def list_actions(self, context: Any) -> Any:
-        raise flight.FlightUnauthorizedError("not offered")
 
 
 class _Bearer(flight.ServerMiddleware):  # type: ignore[misc]

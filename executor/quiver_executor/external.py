@@ -19,6 +19,7 @@ Piece = tuple[int, int, int, int]
 """Offset, stored length, length as a frame, checksum."""
 
 BRANCHES = 16
+FEW = 4
 _MAX_DEPTH = 8
 """After this many divisions by 16, what is still together has one key, or keys with one hash."""
 _RUN_BYTES = 256 << 10
@@ -102,6 +103,10 @@ class Groups(Protocol):
 
     def clear(self) -> None: ...
 
+    def keys(self) -> int:
+        """How many."""
+        ...
+
     def held(self, record_bytes: int) -> int:
         """Estimated bytes, when a record takes `record_bytes`."""
         ...
@@ -113,7 +118,7 @@ def aggregate(
     """Output records, as iterables of many. `enter(groups, batch)` absorbs a batch.
 
     Beyond the slot's memory, states are divided by their keys' hash into BRANCHES parts on disk, and each part is aggregated by
-    itself, divided again if need be. A single key must fit into memory.
+    itself, divided again if need be. A few keys (FEW) with all their values must fit into memory.
     """
     held = groups()
     watch: MemoryWatch | None = None
@@ -129,7 +134,7 @@ def aggregate(
             continue
         if count % 16 == 0:
             record_bytes = max(record_bytes, _record_bytes(batch))
-        if watch.is_over(held.held(record_bytes)):
+        if held.keys() > FEW and watch.is_over(held.held(record_bytes)):
             if spill is None:
                 spill, parts = SpillFile(task), [[] for _ in range(BRANCHES)]
             _divide(held, spill, parts, depth)

@@ -106,6 +106,9 @@ class ByCombiner(Groups):
     def clear(self) -> None:
         self._combiners = {}
 
+    def keys(self) -> int:
+        return len(self._combiners)
+
     def held(self, record_bytes: int) -> int:
         return len(self._combiners) * (record_bytes + 40)
 
@@ -141,6 +144,9 @@ class ByKey(Groups):
     def clear(self) -> None:
         self._lists = defaultdict(list)
         self._values = 0
+
+    def keys(self) -> int:
+        return len(self._lists)
 
     def held(self, record_bytes: int) -> int:
         return self._values * record_bytes + len(self._lists) * 120
@@ -207,6 +213,9 @@ class BySide(Groups):
     def clear(self) -> None:
         self._sides = [defaultdict(list) for _ in self._sides]
         self._values = 0
+
+    def keys(self) -> int:
+        return max(map(len, self._sides))
 
     def held(self, record_bytes: int) -> int:
         return self._values * record_bytes + sum(map(len, self._sides)) * 120

@@ -48,13 +48,13 @@ def text_chunks(paths: str | Sequence[str], min_partitions: int) -> list[list[Ch
 
 
 def whole_files(paths: str | Sequence[str], min_partitions: int) -> list[list[Chunk]]:
-    """One list per partition, each with as many files as fit in total/min_partitions bytes. Paths and errors as for `text_chunks`."""
+    """One list per partition, filled with files until it has total/min_partitions bytes. Paths and errors as for `text_chunks`."""
     found = list(_find(paths))
     limit = -(-sum(entry.size for entry, _ in found) // max(1, min_partitions))
     partitions: list[list[Chunk]] = []
     filled = limit
     for entry, _ in found:
-        if filled >= limit or filled + entry.size > limit:
+        if filled >= limit:
             partitions.append([])
             filled = 0
         partitions[-1].append((entry.path, 0, -1))

@@ -14,4 +14,4 @@ def bench(tmp_path: Path) -> Bench:
 @pytest.fixture
 def small(tmp_path: Path) -> Bench:
     """A slot with next to no memory: everything spills."""
-    return Bench(tmp_path, memory=8 << 10)
+    return Bench(tmp_path, memory=32 << 10)
