@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -119,11 +120,12 @@ def test_a_user_s_exception_of_the_program_s_own_type_arrives(served: Served, tm
 
 def test_ctrl_c_cancels_and_the_driver_goes_on(served: Served, tmp_path: Path) -> None:
     program = tmp_path / "slow.py"
+    running = tmp_path / "running"
     program.write_text(
-        "import sys, time\nfrom quiver import Context\n"
+        "import time\nfrom pathlib import Path\nfrom quiver import Context\n"
+        f"def slow(x):\n    Path({str(running)!r}).touch()\n    time.sleep(300)\n"
         "with Context(appName='slow') as sc:\n"
-        "    print('ready', flush=True)\n"
-        "    try:\n        sc.parallelize(range(2), 2).map(lambda x: time.sleep(300)).collect()\n"
+        "    try:\n        sc.parallelize(range(2), 2).map(slow).collect()\n"
         "    except KeyboardInterrupt:\n        print('interrupted', sc.parallelize([7]).collect(), flush=True)\n"
     )
     process = subprocess.Popen(
@@ -131,8 +133,11 @@ def test_ctrl_c_cancels_and_the_driver_goes_on(served: Served, tmp_path: Path) -
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
     )  # fmt: skip
     with process:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
+        deadline = time.monotonic() + 60
+        while not running.exists():
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=60)
     assert out == "interrupted [7]\n", errors
