@@ -168,7 +168,7 @@ class State:
         self.jobs[event.job_id] = self._running_jobs[event.job_id] = job
         for info in event.stages:
             stage = self.stages[info.stage_id]
-            stage.job_ids.append(event.job_id)
+            stage.job_ids[event.job_id] = None
             if (attempt := stage.last) is not None and attempt.status == "active":
                 # Another job is making it; this one waits for the same attempt.
                 mine = stages[info.stage_id]
@@ -369,7 +369,7 @@ class State:
         self._job_stages -= len(job.stages)
         for stage_id in job.stages:
             if (stage := self.stages.get(stage_id)) is not None:
-                stage.job_ids.remove(job.job_id)
+                stage.job_ids.pop(job.job_id, None)
 
     def _drop_stages(self, excess: int) -> None:
         needed = {stage_id for job in self._running_jobs.values() for stage_id in job.stages}

@@ -95,7 +95,8 @@ class StageAttempt:
 @dataclass(slots=True)
 class Stage:
     info: StageInfo
-    job_ids: list[int] = field(default_factory=list)
+    job_ids: dict[int, None] = field(default_factory=dict)
+    """The kept jobs that list it, in order."""
     attempts: dict[int, StageAttempt] = field(default_factory=dict)
 
     @property

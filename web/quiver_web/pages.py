@@ -79,6 +79,11 @@ class Renderer:
         """The clock while the application lives; then the time of its last event."""
         return self._clock() if self.live else self.state.last_event_at
 
+    def _clock_text(self, at: float) -> str:
+        """With the date only where it is not the day on which the application started."""
+        text, start = _time(at), _time(self.state.application.started_at)
+        return text[11:] if text[:10] == start[:10] else text
+
     def page(self, request: Request, template: str, depth: int, status: int = 200, **context: Any) -> Response:
         """`depth` is how many folders below the UI's root this page's URL is: all links are relative, so any prefix will do."""
         live = self.live
@@ -92,6 +97,7 @@ class Renderer:
             bad_lines=self._follower.lines.bad_lines,
             parameters=dict(request.query_params),
             TaskStatus=TaskStatus,
+            clock=self._clock_text,
             **context,
         )
         headers = {
@@ -218,7 +224,7 @@ def _bytes(size: float) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    return format_seconds(max(seconds, 0.0))
+    return format_seconds(seconds) if seconds >= 0.0005 else "0"
 
 
 def _count(number: float) -> str:

@@ -88,5 +88,13 @@
   document.addEventListener("change", (event) => {
     if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
   });
+  const dag = document.querySelector(".dag");
+  const active = dag && dag.querySelector(".box.active, .box.failed");
+  if (active) {
+    const of = active.getBoundingClientRect();
+    const within = dag.getBoundingClientRect();
+    if (of.right > within.right) dag.scrollLeft = of.left - within.left - (within.width - of.width) / 2;
+  }
+
   if (live.dataset.live === "1") setTimeout(keepFresh, INTERVAL_MS);
 })();
