@@ -37,7 +37,7 @@ lint: $(DEV_STAMP)  ## Formatting and lint, without changing files.
 
 types: $(DEV_STAMP)  ## mypy (strict) and pyright.
 	@$(BIN)/mypy
-	@$(BIN)/pyright
+	@$(BIN)/pyright --pythonpath $(PY)
 
 imports: $(DEV_STAMP)  ## Imports between the packages run one way.
 	@$(BIN)/lint-imports

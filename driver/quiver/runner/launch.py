@@ -35,9 +35,9 @@ SWEEP_DELAY_S = 2.0
 
 
 class Settings(Protocol):
-    """What `connect` needs of a Conf: both methods answer with strings, `get` with `default` where a key is not set."""
+    """What `connect` needs of a Conf. `get` answers None where a key is not set."""
 
-    def get(self, key: str, default: str | None = None) -> str | None: ...
+    def get(self, key: str, /) -> str | None: ...
 
     def getAll(self) -> list[tuple[str, str]]: ...
 
@@ -154,14 +154,15 @@ def started(app: Application, conf: Settings, at: float) -> ApplicationStarted:
     import platform
     import socket
 
-    properties = {key: "(redacted)" if _secret(key) else value for key, value in conf.getAll()}
+    properties = {key: "(redacted)" if names_a_secret(key) else value for key, value in conf.getAll()}
     runtime = {"python": platform.python_version(), "executable": sys.executable, "platform": platform.platform()}
     return ApplicationStarted(
         at, app.application_id, app.name, getpass.getuser(), app.master, __version__, os.getpid(), socket.gethostname(), properties, runtime
     )
 
 
-def _secret(key: str) -> bool:
+def names_a_secret(key: str) -> bool:
+    """Settings whose values are shown and sent to nobody."""
     return any(word in key.lower() for word in ("secret", "token", "password", "credential", "access.key"))
 
 
