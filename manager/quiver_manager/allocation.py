@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from quiver_manager.model import Application, Executor, ExecutorState, Node, NodeState, Stage, State
+from quiver_manager.model import Application, Executor, ExecutorState, Node, NodeState, Shape, Stage, State
 from quiver_proto.cluster import ExecutorRequest, StageProgress
 from quiver_proto.errors import ExecutorLaunchFailed, ResourcesUnavailable
 from quiver_proto.ids import JobId, NodeId, StageId
@@ -37,7 +37,7 @@ class Unmet(NamedTuple):
     limit: str = ""
 
 
-def executor_size(request: ExecutorRequest, node: Node, nodes: int, cores_left: int | None = None) -> tuple[int, int]:
+def executor_size(request: ExecutorRequest, node: Node | Shape, nodes: int, cores_left: int | None = None) -> tuple[int, int]:
     """(cores, memory in bytes) of an executor for `request` on `node`, of `nodes` that there are.
 
     Unsaid cores are the node's, shared evenly by as many executors as it must hold, and at most `cores_left` (None: no bound);
@@ -79,16 +79,16 @@ def is_dynamic(application: Application) -> bool:
     return any(conf.get(f"{prefix}.dynamicAllocation.enabled", "").lower() == "true" for prefix in ("spark", "quiver"))
 
 
-def wanted(application: Application, nodes: Iterable[Node]) -> int:
-    """How many executors the application should have, of those that `nodes` could ever hold when it asked for as many as fit."""
-    request = application.request
+def wanted(application: Application, state: State) -> int:
+    """How many executors the application should have: those it asked for, or as many as the nodes could hold were they empty."""
+    request, shapes = application.request, state.shapes()
+    nodes = sum(shapes.values())
     sizes: list[int] = []
-    usable = [node for node in nodes if node.state is NodeState.ALIVE]
-    for node in usable:
-        cores, memory = executor_size(request, node, len(usable), request.cores_max or None)
-        if cores <= node.cores and memory <= node.memory_bytes:
-            fits = min(node.cores // cores, node.memory_bytes // memory if memory else node.cores)
-            sizes += [cores] * (fits if request.cores or request.instances else 1)
+    for shape, count in shapes.items():
+        cores, memory = executor_size(request, shape, nodes, request.cores_max or None)
+        if cores <= shape.cores and memory <= shape.memory_bytes:
+            fits = min(shape.cores // cores, shape.memory_bytes // memory if memory else shape.cores)
+            sizes += [cores] * (count * fits if request.cores or request.instances else count)
     most = request.instances or len(sizes) or 1
     if request.cores_max:
         most = min(most, request.cores_max // request.cores if request.cores else _within(request.cores_max, sizes) or 1)
@@ -137,7 +137,7 @@ def unmet(application: Application, state: State) -> Unmet | None:
     """Why the application has fewer executors than it should; None when it has them all."""
     mine = [e for e in state.executors_of(application.application_id) if e.state is not ExecutorState.STOPPING]
     running = sum(executor.state is ExecutorState.RUNNING for executor in mine)
-    target = wanted(application, state.nodes.values())
+    target = wanted(application, state)
     if running >= target:
         return None
     count = f"{running} of {target} executors run"

@@ -145,7 +145,7 @@ def _fill(state: State, application: Application, now: float, out: Outcome) -> N
     if application.recovering or now < application.launch_not_before or allocation.blocked(application, state):
         return
     live = sum(e.state is not ExecutorState.STOPPING for e in state.executors_of(application.application_id))
-    for _ in range(allocation.wanted(application, state.nodes.values()) - live):
+    for _ in range(allocation.wanted(application, state) - live):
         placement = allocation.place(application, state)
         if placement is None:
             return

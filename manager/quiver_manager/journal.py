@@ -87,7 +87,7 @@ class Journal:
         for row in self._db.execute("SELECT registration, draining, removals FROM node"):
             node = _node(*row)
             node.last_seen_at = now
-            state.nodes[node.node_id] = node
+            state.add_node(node)
         for row in self._db.execute("SELECT * FROM executor"):
             executor = _executor(*row)
             executor.launched_at = now

@@ -10,6 +10,7 @@ Times named `_at` or `last_` are monotonic seconds of this process, and are not 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -54,6 +55,13 @@ class Policy:
 
 
 NOT_WAITING = c.AllocationWaiting("")
+
+
+class Shape(NamedTuple):
+    """What a node has. Nodes of one shape are alike to whoever asks what could fit."""
+
+    cores: int
+    memory_bytes: int
 
 
 class NodeState(Enum):
@@ -176,6 +184,7 @@ class State:
     """Given up in this life of the manager: drivers were told, so what such a node still runs must not come back."""
     ended: dict[ApplicationId, str] = field(default_factory=dict)
     """Why the last applications that ended did, for watchers who ask; bounded, not journalled."""
+    _shapes: dict[Shape, int] | None = None
     _by_application: dict[ApplicationId, dict[ExecutorId, Executor]] = field(default_factory=dict)
     _by_node: dict[NodeId, dict[ExecutorId, Executor]] = field(default_factory=dict)
 
@@ -211,9 +220,28 @@ class State:
     def add_node(self, node: Node) -> None:
         """Adds or replaces it; what its executors use is counted anew."""
         self.nodes[node.node_id] = node
+        self._shapes = None
         held = self.executors_on(node.node_id)
         node.cores_used = sum(executor.cores for executor in held)
         node.memory_used = sum(executor.memory_bytes for executor in held)
+
+    def drop_node(self, node: Node) -> None:
+        """It is gone, and every executor on it."""
+        del self.nodes[node.node_id]
+        self._shapes = None
+        for executor in self.executors_on(node.node_id):
+            self.remove_executor(executor)
+
+    def drain_node(self, node: Node) -> None:
+        """It takes nothing new."""
+        node.state = NodeState.DRAINING
+        self._shapes = None
+
+    def shapes(self) -> Mapping[Shape, int]:
+        """How many nodes that take executors there are of each shape. Clusters have few shapes, however many nodes."""
+        if self._shapes is None:
+            self._shapes = dict(Counter(Shape(n.cores, n.memory_bytes) for n in self.nodes.values() if n.state is NodeState.ALIVE))
+        return self._shapes
 
 
 # ---- events: messages of quiver_proto.cluster as they came, and what the shell itself notices ----

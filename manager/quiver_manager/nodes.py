@@ -102,14 +102,12 @@ def _missing(state: State, executor: Executor, now: float, out: Outcome) -> None
 
 
 def lose_node(state: State, node: Node, reason: str, now: float, out: Outcome) -> None:
-    del state.nodes[node.node_id]
+    out.changed |= {("executor", executor.executor_id) for executor in state.executors_on(node.node_id)}
+    state.drop_node(node)
     state.lost_nodes.add(node.node_id)
     out.lost_addresses.append(node.address)
     out.changed.add(("node", node.node_id))
     out.log.append(("node lost", {"node": node.node_id, "reason": reason}))
-    for executor in state.executors_on(node.node_id):
-        state.remove_executor(executor)
-        out.changed.add(("executor", executor.executor_id))
     for application in state.applications.values():
         tell(application, c.NodeGone(node.node_id, reason), out)
 
@@ -123,7 +121,7 @@ def drain_node(state: State, event: c.DrainNode, now: float, out: Outcome) -> No
     out.reply = c.Ack()
     if node.state is NodeState.DRAINING:
         return
-    node.state = NodeState.DRAINING
+    state.drain_node(node)
     out.changed.add(("node", node.node_id))
     for executor in state.executors_on(node.node_id):
         stop(state, executor, f"node is drained: {event.reason}", now, out, at_once=False)

@@ -31,6 +31,6 @@ def _application(state: State, application: Application) -> c.ApplicationRow:
     how = "recovering" if application.recovering else "running" if mine else "waiting"
     return c.ApplicationRow(
         application.application_id, application.name, application.user, application.driver_host, how, application.waiting.reason,
-        len(mine), allocation.wanted(application, state.nodes.values()), sum(e.cores for e in mine), application.started_at,
+        len(mine), allocation.wanted(application, state), sum(e.cores for e in mine), application.started_at,
         application.ui_url, len(application.jobs),
     )  # fmt: skip

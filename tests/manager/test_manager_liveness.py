@@ -244,3 +244,34 @@ def test_an_executor_that_heartbeats_lack_for_long_is_gone(story):
     story.later(1)
     story.beat("n2", executors=())  # not yet launched there: that is not missing
     assert "a/2" in story.state.executors
+
+
+TWICE = [
+    c.RegisterNode("n3", 1, "h", "n3:1", "n3:2", 2, GIB),
+    c.NodeHeartbeat("n1", 1),
+    c.UnregisterNode("n1", 1, "bye"),
+    c.ExecutorReady("n1", 1, "a", "a/0", 1, "a/0@n1"),
+    c.ExecutorExited("n1", 1, "a", "a/0", 1, signal=9),
+    c.DrainNode("n1", "upgrade"),
+    c.RegisterApplication("b", "b", "u", "h", 1),
+    c.ApplicationHeartbeat("a", (c.StageProgress(1, 2),)),
+    c.UnregisterApplication("a", "done"),
+    c.SubmitJob("a", 1, (c.StageDemand(1, "map", 2),)),
+    c.JobEnded("a", 1, "succeeded"),
+    c.RequestExecutors("a", 1, 1),
+    c.ReleaseExecutor("a", "a/1", "idle"),
+    ApplicationRemoved("n1", "a"),
+    LaunchRefused("a/0", 1, "late"),
+    NodeRefusesConnections("n1", 1),
+]
+
+
+@pytest.mark.parametrize("message", TWICE, ids=lambda message: type(message).__name__)
+def test_the_second_time_does_nothing(story, message):
+    first = story.say(message)
+    events, jobs = story.told(), dict(getattr(story.state.applications.get("a"), "jobs", {}))
+    second = story.say(message)
+    assert second == first
+    assert (story.last.changed, story.last.actions, story.last.notify) == (set(), [], set())
+    assert story.told() == events
+    assert getattr(story.state.applications.get("a"), "jobs", {}) == jobs

@@ -288,7 +288,7 @@ class World:
         assert {n.node_id for n in state.nodes.values()} == {n.name for n in self.nodes.values() if n.alive and not n.cut_off}
         for application in state.applications.values():
             mine = state.executors_of(application.application_id)
-            short = len(mine) < allocation.wanted(application, state.nodes.values())
+            short = len(mine) < allocation.wanted(application, state)
             assert not short or allocation.place(application, state) is None, "everyone_is_served"
             if not mine and application.target != 0:
                 assert application.waiting.reason, "everyone_is_served"
