@@ -28,12 +28,13 @@ class EventLog:
         self.path = os.path.join(directory, f"{application_id}.jsonl")
         os.makedirs(directory, mode=0o700, exist_ok=True)
         self._fd: int | None = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-        self._pending: list[Event] = []
+        self._pending: list[Event | Callable[[], Event]] = []
         self._schedule = schedule
         self._on_error = on_error
         self._scheduled = False
 
-    def append(self, event: Event) -> None:
+    def append(self, event: Event | Callable[[], Event]) -> None:
+        """Queue an event, or what will make it: an event that costs something to make is made when it is written."""
         self._pending.append(event)
         if self._schedule is None or len(self._pending) >= _FLUSH_AT:
             self.flush()
@@ -46,7 +47,7 @@ class EventLog:
         events, self._pending = self._pending, []
         if self._fd is None or not events:
             return
-        data = "".join([encode(event) + "\n" for event in events]).encode()
+        data = "".join([encode(event() if callable(event) else event) + "\n" for event in events]).encode()
         try:
             view = memoryview(data)
             while view:

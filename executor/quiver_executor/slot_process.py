@@ -88,6 +88,7 @@ class SlotProcess:
         self._sent = 0
         self._unpacker = Unpacker()
         self._unsent: deque[memoryview] = deque()
+        self._delayed: list[bytes] = []
         ours, theirs = socket.socketpair()
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
         theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _BUFFER)
@@ -125,7 +126,7 @@ class SlotProcess:
             stage.holders.add(self)
             if stage.pickled is None:
                 stage.pickled = pickle.dumps(stage.description, 5)
-            self._send(pack((ADD_STAGE, stage.number, stage.pickled)))
+            self._delayed.append(pack((ADD_STAGE, stage.number, stage.pickled)))
         for task in tasks:
             self._sent += 1
             task.sequence = self._sent
@@ -134,7 +135,13 @@ class SlotProcess:
         self._send(pack((RUN, stage.number, [(task.task_id, task.partition, task.attempt, task.split) for task in tasks])))
 
     def forget(self, stage: Stage) -> None:
-        self._send(pack((FORGET, stage.number)))
+        """Told with whatever is sent next: a slot that was woken for this would take the processor from those who have work."""
+        self._delayed.append(pack((FORGET, stage.number)))
+
+    def send_delayed(self) -> None:
+        """Send what has waited for company."""
+        if self._delayed:
+            self._send(b"")
 
     def recall(self) -> None:
         """Ask for all that it holds and has not begun; what was begun is known RECALL_SETTLE_S later (`unbegun`)."""
@@ -231,6 +238,9 @@ class SlotProcess:
     def _send(self, data: bytes) -> None:
         if not self.connected:
             return
+        if self._delayed:
+            data = b"".join((*self._delayed, data))
+            self._delayed.clear()
         if not self._unsent:
             try:
                 sent = self._connection.send(data)

@@ -389,6 +389,8 @@ class Supervisor:
 
     def _heartbeat(self) -> None:
         self._oom.sample()
+        for slot in self._pool.slots.values():
+            slot.send_delayed()
         self._report(ExecutorHeartbeat(self._id, time.time(), self.rss_bytes(), self.running_tasks, self._queued))
         if not self._closed:
             self._timers.later(HEARTBEAT_BUSY_S if self._tasks else HEARTBEAT_IDLE_S, self._heartbeat)

@@ -92,7 +92,8 @@ class Engine:
             self._stages[stage.spec.stage_id] = stage
             if stage.spec.shuffle_id is not None:
                 self._map_stages[stage.spec.shuffle_id] = stage.spec.stage_id
-        self._events.append(_job_started(job, self._wall_clock()))
+        submitted_at = self._wall_clock()
+        self._events.append(lambda: _job_started(job, submitted_at))
         if self._observer is not None:
             self._observer.job_started(job)
         pool = job.properties.get("spark.scheduler.pool", "default")
