@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
@@ -182,6 +184,29 @@ def test_verbose_shows_settings_but_no_secrets(tmp_path: Path) -> None:
     assert "a=b" in result.stderr
     assert "inline" in result.stderr
     assert "abc" not in result.stderr
+
+
+def test_what_quiver_says_does_not_mix_with_what_the_program_logs(tmp_path: Path) -> None:
+    log = "import logging\nlogging.getLogger('quiver.driver').info('UI at http://h/?token=t')\nlogging.getLogger('quiver.driver').warning('slow')\n"
+    result = call("submit", write(tmp_path / "app.py", log))
+    # No terminal: the address with its token stays out of files and pipes.
+    assert result.stderr == "quiver: slow\n"
+    result = call("submit", write(tmp_path / "app.py", "import logging\nlogging.basicConfig(format='mine %(message)s')\n" + log))
+    assert result.stderr == "mine slow\n"
+
+
+@pytest.mark.parametrize(("flags", "told"), [([], True), (["--quiet"], False)])
+def test_a_person_at_a_terminal_is_told_the_ui_s_address(tmp_path: Path, flags: list[str], told: bool) -> None:
+    program = write(tmp_path / "app.py", "import logging\nlogging.getLogger('quiver.driver').info('UI at http://h/?token=t')\n")
+    here, there = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-m", "quiver.cli", "submit", *flags, program], stdin=there, stdout=there, stderr=there)
+    with process:
+        assert process.wait(60) == 0
+    ready, _, _ = select.select([here], [], [], 0)
+    said = os.read(here, 4096) if ready else b""
+    os.close(there)
+    os.close(here)
+    assert (b"quiver: UI at http://h/?token=t" in said) is told
 
 
 def test_java_options_are_remarked_and_ignored(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def parse_ui_line(line: str) -> tuple[str, str, int, str] | None:
 def _run(cluster: RunningCluster, program: str, text: str | None, keep: bool) -> None:
     events = cluster.directory / "events"
     command = [
-        *(sys.executable, "-P", "-m", "quiver.cli", "submit", "--master", cluster.url, "--executor-memory", EXECUTOR_MEMORY),
+        *(sys.executable, "-P", "-m", "quiver.cli", "submit", "--quiet", "--master", cluster.url, "--executor-memory", EXECUTOR_MEMORY),
         *("--conf", f"quiver.secret.file={cluster.directory / 'secret'}", "--conf", f"quiver.eventLog.dir={events}"),
         *(program, *([text] if text else [])),
     ]

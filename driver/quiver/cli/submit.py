@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from quiver.cli.console import speak
 from quiver.cli.script import run_script
 from quiver.cli.submission import assemble, environment, read_properties
 from quiver_proto import __version__
@@ -81,6 +82,7 @@ def _jvm_options(command: Any) -> Any:
 @click.option(
     "--driver-memory", metavar="SIZE", help="Accepted for spark-submit's sake: the driver takes what it needs, there is no heap to size."
 )
+@click.option("--quiet", "-q", is_flag=True, help="Don't tell the UI's address.")
 @click.option("--verbose", "-v", is_flag=True, help="Print what will be run, with which settings.")
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Print versions and exit.")
 @_jvm_options
@@ -98,6 +100,7 @@ def run(
     num_executors: str | None,
     total_executor_cores: str | None,
     driver_memory: str | None,
+    quiet: bool,
     verbose: bool,
     script: str,
     arguments: tuple[str, ...],
@@ -134,6 +137,7 @@ def run(
         for root in submission.python_path:
             click.echo(f"Import from {root}", err=True)
     os.environ.update(environment(submission))
+    speak(quiet)
     code = run_script(submission.script, submission.arguments, submission.python_path)
     # Exit by SystemExit, not by click, so that the program's exit handlers and threads end as under plain Python.
     sys.exit(code)
