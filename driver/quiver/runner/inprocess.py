@@ -167,6 +167,7 @@ class InProcessDriver:
     def _recompute(self, job: PlannedJob, position: int) -> bytes:
         result = job.stages[-1]
         partition = position if result.spec.partitions is None else result.spec.partitions[position]
+        last: OSError | None = None
         for attempt in range(RESULT_ATTEMPTS):
             self._reruns += 1
             again = replace(result, spec=replace(result.spec, stage_id=StageId(_RERUN_IDS + self._reruns), partitions=(partition,)))

@@ -20,7 +20,7 @@ class ExecutorLink(Protocol):
     block_server: str
     log_dir: str
 
-    def send(self, message: ToExecutor) -> None: ...
+    def send(self, message: ToExecutor, /) -> None: ...
 
     def close(self) -> None:
         """The executor is no longer ours: end it if it is a child, and free what the link holds."""
