@@ -135,19 +135,15 @@ def _batch(numbers: list[int], kinds: list[int], data: list[bytes]) -> Any:
 def _rows(request: _Request) -> Iterator[tuple[int, bytes]]:
     offset, length = request.offset, request.length
     try:
-        if request.partition >= 0:
-            raw = blocks.read_raw_entry(request.path, request.partition)
-            entry = blocks.unpack_entry(raw, request.path)
-            offset, length = entry.offset, entry.length
-            yield ENTRY, raw
-            if length == 0:
-                yield END, b""
-                return
         descriptor = os.open(request.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
                 raise BlockCorrupt(request.path, "it is no regular file")
+            if request.partition >= 0:
+                raw = blocks.Index(descriptor, request.path).raw_entry(descriptor, request.partition)
+                offset, length, _, _ = blocks.unpack_entry(raw, request.path)
+                yield ENTRY, raw
             end = status.st_size if length < 0 else offset + length
             if end > status.st_size:
                 raise BlockCorrupt(request.path, f"it is truncated at {status.st_size:,} bytes")

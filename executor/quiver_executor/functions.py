@@ -234,7 +234,7 @@ def is_identity(function: Any) -> bool:
 def _is_like(function: Any, template: Callable[..., Any]) -> bool:
     if type(function) is not types.FunctionType:
         return False
-    ours: types.CodeType = template.__code__  # type: ignore[attr-defined]
+    ours: types.CodeType = template.__code__
     theirs = function.__code__
     return (
         theirs.co_code == ours.co_code

@@ -7,18 +7,21 @@ import os
 import shutil
 import zlib
 from array import array
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from quiver_executor.disk import claim, explained, remove_quietly
 from quiver_executor.environment import SlotEnvironment
 from quiver_proto import blocks
-from quiver_proto.blocks import IndexEntry
+from quiver_proto.blocks import Index, IndexEntry
 from quiver_proto.errors import BlockCorrupt
 
 BATCH_BYTES = 256 << 10
 """Frames are put together in record batches of about this size."""
 WINDOW = 1 << 20
+IN_MEMORY = 16 << 20
+"""Map outputs whose frames have up to this many bytes are put together in memory."""
 WHOLE_PIECE = 16 << 20
 """A piece up to this size is read at once; of a larger one, only WINDOW bytes are held at a time."""
 
@@ -29,43 +32,93 @@ def remove_shuffle(blocks_dir: str, shuffle_id: int) -> None:
 
 
 def write_map_output(
-    env: SlotEnvironment, shuffle_id: int, map_index: int, task_id: int, pieces: Iterable[tuple[int, int, Iterable[bytes]]], width: int
+    env: SlotEnvironment,
+    shuffle_id: int,
+    map_index: int,
+    task_id: int,
+    pieces: Iterable[tuple[int, int, Iterable[bytes]]],
+    width: int,
+    size: int,
 ) -> tuple[str, bytes, int]:
     """Commit one map task's output: (path, sizes as array('Q') bytes, bytes written).
 
-    `pieces` are (reduce partition, records, frames) in order of the partition; partitions without records are left out.
-    Leaves nothing behind when it raises QuotaExceeded or DiskFull.
+    `pieces` are (reduce partition, records, frames) in order of the partition; partitions without records are left out. `size` is how
+    many bytes the frames have together, about. Leaves nothing behind when it raises QuotaExceeded or DiskFull.
     """
-    import pyarrow as pa
-
     path = blocks.map_output_path(env.blocks_dir, shuffle_id, map_index, task_id)
-    index = blocks.index_path(path)
-    unfinished, unfinished_index = f"{path}.tmp", f"{index}.tmp"
+    unfinished = f"{path}.tmp"
     try:
         with explained(env, path):
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            sink = pa.BufferedOutputStream(pa.OSFile(unfinished, "wb"), 256 << 10)
+            descriptor = _create(unfinished)
             try:
-                ranges = _write_batches(sink, pieces)
+                write = _write_at_once if size <= IN_MEMORY else _write_through
+                entries, written = write(descriptor, unfinished, pieces, width)
             finally:
-                sink.close()
-            entries = _checksums(unfinished, ranges, width)
-            size = os.path.getsize(unfinished) + blocks.HEADER.size + width * blocks.ENTRY.size
-            claim(env, size)
-            with open(unfinished_index, "wb") as file:
-                file.write(blocks.pack_index(entries))
-            # The index first: whoever sees the data sees its index.
-            os.rename(unfinished_index, index)
+                os.close(descriptor)
+            claim(env, written)
             os.rename(unfinished, path)
     except BaseException:
-        for left in (unfinished, unfinished_index, index):
-            remove_quietly(left)
+        remove_quietly(unfinished)
         raise
-    return path, array("Q", [entry.length for entry in entries]).tobytes(), size
+    return path, array("Q", [entry.length for entry in entries]).tobytes(), written
 
 
-def _write_batches(sink: Any, pieces: Iterable[tuple[int, int, Iterable[bytes]]]) -> list[tuple[int, int, int, int]]:
-    """(partition, records, from, to) of each piece."""
+def _create(path: str) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        return os.open(path, flags, 0o600)
+
+
+def _write_at_once(
+    descriptor: int, path: str, pieces: Iterable[tuple[int, int, Iterable[bytes]]], width: int
+) -> tuple[list[IndexEntry], int]:
+    """The file is made in memory, and written with one call where the system takes it."""
+    import pyarrow as pa
+
+    sink = pa.BufferOutputStream()
+    ranges, index_at = _write_batches(sink, pieces, width)
+    content = memoryview(sink.getvalue())
+    entries = [IndexEntry(0, 0, 0, 0)] * width
+    for partition, records, start, stop in ranges:
+        entries[partition] = IndexEntry(start, stop - start, records, zlib.crc32(content[start:stop]))
+    index = blocks.pack_index(entries)
+    parts = [content[:index_at], memoryview(index), content[index_at + len(index) :]]
+    written = os.writev(descriptor, parts)
+    if written < len(content):
+        rest = b"".join(parts)
+        while written < len(rest):
+            written += os.pwrite(descriptor, rest[written : written + WINDOW], written)
+    return entries, written
+
+
+def _write_through(
+    descriptor: int, path: str, pieces: Iterable[tuple[int, int, Iterable[bytes]]], width: int
+) -> tuple[list[IndexEntry], int]:
+    """Batch by batch; checksums are of what reads back, and the index is filled in last."""
+    import pyarrow as pa
+
+    sink = pa.BufferedOutputStream(pa.OSFile(path, "wb"), WINDOW)
+    try:
+        ranges, index_at = _write_batches(sink, pieces, width)
+    finally:
+        sink.close()
+    entries = [IndexEntry(0, 0, 0, 0)] * width
+    for partition, records, start, stop in ranges:
+        entries[partition] = IndexEntry(start, stop - start, records, _checksum(descriptor, start, stop))
+    index = blocks.pack_index(entries)
+    written = 0
+    while written < len(index):
+        written += os.pwrite(descriptor, index[written:], index_at + written)
+    return entries, os.fstat(descriptor).st_size
+
+
+def _write_batches(
+    sink: Any, pieces: Iterable[tuple[int, int, Iterable[bytes]]], width: int
+) -> tuple[list[tuple[int, int, int, int]], int]:
+    """(partition, records, from, to) of each piece, and where room for the index was left."""
     import pyarrow as pa
 
     kind, schema = pa.large_binary(), blocks.frame_schema()
@@ -86,18 +139,9 @@ def _write_batches(sink: Any, pieces: Iterable[tuple[int, int, Iterable[bytes]]]
             stop = sink.tell()
             ranges.append((partition, records, start, stop))
             start = stop
-    return ranges
-
-
-def _checksums(path: str, ranges: list[tuple[int, int, int, int]], width: int) -> list[IndexEntry]:
-    entries = [IndexEntry(0, 0, 0, 0)] * width
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        for partition, records, start, stop in ranges:
-            entries[partition] = IndexEntry(start, stop - start, records, _checksum(descriptor, start, stop))
-    finally:
-        os.close(descriptor)
-    return entries
+        index_at = sink.tell()
+        sink.write(bytes(blocks.index_size(width)))
+    return ranges, index_at
 
 
 def _checksum(descriptor: int, start: int, stop: int) -> int:
@@ -111,16 +155,31 @@ def _checksum(descriptor: int, start: int, stop: int) -> int:
     return crc
 
 
+_indexes: OrderedDict[str, Index] = OrderedDict()
+"""Of the files last read: a slot's next reduce task reads the same ones. Files never change, and their names are never used again."""
+_MAX_INDEXES = 1024
+
+
+def index_of(path: str, descriptor: int) -> Index:
+    """The index of a map output that is open for reading. Raises OSError, BlockCorrupt."""
+    index = _indexes.get(path)
+    if index is None:
+        index = _indexes[path] = Index(descriptor, path)
+        if len(_indexes) > _MAX_INDEXES:
+            _indexes.popitem(last=False)
+    return index
+
+
 def read_piece(path: str, partition: int) -> tuple[IndexEntry, Any] | None:
     """One reduce partition of a map output on this node, verified: its entry, and what frames_in takes. None when it is empty.
 
     Raises OSError when it can't be read, BlockCorrupt when it is not what was written.
     """
-    entry = blocks.unpack_entry(blocks.read_raw_entry(path, partition), path)
-    if entry.length == 0:
-        return None
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
+        entry = blocks.unpack_entry(index_of(path, descriptor).raw_entry(descriptor, partition), path)
+        if entry.length == 0:
+            return None
         if entry.length <= WHOLE_PIECE:
             data = os.pread(descriptor, entry.length, entry.offset)
             verify(path, entry, data)

@@ -50,7 +50,8 @@ def compile_shuffle_write(sink: ops.ShuffleWrite, build: Build, functions: Funct
             _combine(task, records, buckets, place(task), combining)
         check_end(end)
         begun = time.perf_counter()
-        path, sizes, written = write_map_output(task.env, sink.shuffle_id, task.partition, task.task_id, buckets.finished(), width)
+        pieces, size = buckets.finished()
+        path, sizes, written = write_map_output(task.env, sink.shuffle_id, task.partition, task.task_id, pieces, width, size)
         task.write_s += time.perf_counter() - begun
         task.written += written
         task.written_records += buckets.records
@@ -116,6 +117,7 @@ class Buckets:
         self._counts = [0] * width
         self._frames: dict[int, list[bytes]] = {}
         self._frame_bytes = 0
+        self._all_bytes = 0
         self._spill: SpillFile | None = None
         self._spilled: dict[int, list[Piece]] = {}
         self._held = 0
@@ -161,6 +163,7 @@ class Buckets:
                 self._counts[partition] += len(bucket)
                 self._frames.setdefault(partition, []).append(frame)
                 self._frame_bytes += len(frame)
+                self._all_bytes += len(frame)
                 bucket.clear()
         self._held = self._held_bytes = 0
         self._task.serialize_s += time.perf_counter() - begun
@@ -180,9 +183,12 @@ class Buckets:
         self._frames = {}
         self._frame_bytes = 0
 
-    def finished(self) -> Iterator[tuple[int, int, Iterable[bytes]]]:
-        """(partition, records, frames) of every partition that has any, in order."""
+    def finished(self) -> tuple[Iterator[tuple[int, int, Iterable[bytes]]], int]:
+        """(partition, records, frames) of every partition that has any, in order; and how many bytes all frames have."""
         self._freeze()
+        return self._pieces(), self._all_bytes
+
+    def _pieces(self) -> Iterator[tuple[int, int, Iterable[bytes]]]:
         for partition in range(self._width):
             if self._counts[partition]:
                 yield partition, self._counts[partition], self._all_frames(partition)

@@ -1,15 +1,15 @@
 """The shuffle's block format.
 
-A map task writes two files, each under a temporary name and renamed once:
+A map task writes one Arrow IPC file, under a temporary name and renamed once:
 
     <blocks dir>/shuffle-<shuffle id>/map-<map index>-<task id>.arrow
-        An Arrow IPC file with one column, `frame: large_binary`: records as frames (quiver_proto.frames), a few in a record batch,
-        batches compressed with lz4 and grouped by reduce partition, so that a partition's batches are one range of bytes.
-    <blocks dir>/shuffle-<shuffle id>/map-<map index>-<task id>.index
-        HEADER and then one ENTRY per reduce partition: where its range is, how many bytes and records it has, the range's CRC-32, and
-        the CRC-32 of the entry itself. An empty partition has length 0.
 
-A reader needs 32 bytes of the index and its own range. Nothing is unpickled before its checksum was compared.
+with one column, `frame: large_binary`: records as frames (quiver_proto.frames), a few in a record batch, batches compressed with lz4 and
+grouped by reduce partition, so that a partition's batches are one range of bytes. Between the last batch and the Arrow footer, where
+Arrow's readers never look, lies the index: one ENTRY per reduce partition (where its range is, how many bytes and records it has, the
+range's CRC-32, and the CRC-32 of the entry itself; an empty partition has length 0), then TRAILER.
+
+A reader needs the file's tail and its own range. Nothing is unpickled before its checksum was compared.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ from typing import Any, NamedTuple
 
 from quiver_proto.errors import BlockCorrupt
 
-MAGIC = b"QVSI"
-VERSION = 1
-HEADER = struct.Struct("<4sHHQ")
-"""Magic, version, 0, number of reduce partitions."""
+MAGIC = b"\x89QVINDX\x01"
+"""The last byte is the format's version."""
+TRAILER = struct.Struct("<8sII")
+"""Magic, number of reduce partitions, CRC-32 of both."""
 ENTRY = struct.Struct("<QQQII")
+_TAIL = 4096
+_ARROW_END = struct.Struct("<I6s")
 _FIELDS = struct.Struct("<QQQI")
 
 
@@ -48,17 +50,17 @@ def map_output_path(blocks_dir: str, shuffle_id: int, map_index: int, task_id: i
     return os.path.join(blocks_dir, f"shuffle-{shuffle_id}", f"map-{map_index}-{task_id}.arrow")
 
 
-def index_path(path: str) -> str:
-    """The index beside a map output."""
-    return f"{path.removesuffix('.arrow')}.index"
+def index_size(width: int) -> int:
+    return width * ENTRY.size + TRAILER.size
 
 
 def pack_index(entries: Sequence[IndexEntry]) -> bytes:
-    parts = [HEADER.pack(MAGIC, VERSION, 0, len(entries))]
+    parts = []
     for entry in entries:
         fields = _FIELDS.pack(*entry)
         parts.append(fields + zlib.crc32(fields).to_bytes(4, "little"))
-    return b"".join(parts)
+    head = TRAILER.pack(MAGIC, len(entries), 0)[:-4]
+    return b"".join((*parts, head, zlib.crc32(head).to_bytes(4, "little")))
 
 
 def unpack_entry(data: bytes, path: str) -> IndexEntry:
@@ -71,21 +73,40 @@ def unpack_entry(data: bytes, path: str) -> IndexEntry:
     return IndexEntry(offset, length, records, crc)
 
 
-def read_raw_entry(path: str, partition: int) -> bytes:
-    """The index entry's bytes for one reduce partition of the map output at `path`. Raises OSError or BlockCorrupt."""
-    descriptor = os.open(index_path(path), os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        header = os.pread(descriptor, HEADER.size, 0)
-        if len(header) != HEADER.size:
-            raise BlockCorrupt(path, "its index is truncated")
-        magic, version, _, width = HEADER.unpack(header)
-        if magic != MAGIC or version != VERSION:
-            raise BlockCorrupt(path, f"its index is of an unknown format ({magic!r}, version {version})")
-        if not 0 <= partition < width:
-            raise BlockCorrupt(path, f"it has {width} partitions, not number {partition}")
-        return os.pread(descriptor, ENTRY.size, HEADER.size + partition * ENTRY.size)
-    finally:
-        os.close(descriptor)
+class Index:
+    """Where a map output's entries are; most of the time they came along with the file's tail."""
+
+    __slots__ = ("_held", "_held_from", "_path", "_start", "width")
+
+    def __init__(self, descriptor: int, path: str) -> None:
+        """Raises OSError, or BlockCorrupt when there is no index in the file."""
+        size = os.fstat(descriptor).st_size
+        tail = os.pread(descriptor, _TAIL, max(0, size - _TAIL))
+        place = tail.rfind(MAGIC)
+        if place < 0 and len(tail) >= _ARROW_END.size:
+            # Many batches make a long footer.
+            footer, end = _ARROW_END.unpack(tail[-_ARROW_END.size :])
+            if end == b"ARROW1" and footer < size:
+                tail = os.pread(descriptor, footer + _TAIL, max(0, size - footer - _TAIL))
+                place = tail.rfind(MAGIC)
+        trailer = tail[place : place + TRAILER.size] if place >= 0 else b""
+        if len(trailer) != TRAILER.size or zlib.crc32(trailer[:-4]) != int.from_bytes(trailer[-4:], "little"):
+            raise BlockCorrupt(path, "it has no index: truncated, or of another format")
+        self.width: int = TRAILER.unpack(trailer)[1]
+        self._path = path
+        self._held = tail[:place]
+        self._held_from = size - len(tail)
+        self._start = self._held_from + place - self.width * ENTRY.size
+
+    def raw_entry(self, descriptor: int, partition: int) -> bytes:
+        """The bytes of one reduce partition's entry. Raises BlockCorrupt when there is none."""
+        if not 0 <= partition < self.width:
+            raise BlockCorrupt(self._path, f"it has {self.width} partitions, not number {partition}")
+        position = self._start + partition * ENTRY.size
+        place = position - self._held_from
+        if place >= 0:
+            return self._held[place : place + ENTRY.size]
+        return os.pread(descriptor, ENTRY.size, max(0, position))
 
 
 @functools.cache

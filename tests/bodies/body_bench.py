@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import cloudpickle
+
 from quiver_executor.body import open_stage
 from quiver_executor.environment import SlotEnvironment
-
 from quiver_proto import frames, ops
 from quiver_proto.ids import ShuffleId, StageId
 from quiver_proto.messages import AddStage, MapOutput, MapOutputTable, TaskDone, TaskFailure
@@ -106,10 +106,8 @@ class Bench:
         return [self.collect(node, partition, inputs=inputs, **rest) for partition in range(many[0].width)]
 
     def leftovers(self) -> list[str]:
-        """Names of files in the node's directories that are neither a committed block nor its index."""
-        return [
-            str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file() and path.suffix not in (".arrow", ".index")
-        ]
+        """Names of files in the node's directories that are no committed block."""
+        return [str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file() and path.suffix != ".arrow"]
 
 
 def table(shuffle_id: int, width: int, outputs: Sequence[MapOutput]) -> MapOutputTable:

@@ -13,9 +13,9 @@ import pyarrow as pa
 import pytest
 from body_bench import Bench, aggregator, fn, items
 from pyarrow import flight
+
 from quiver_executor import fetch, shuffle_files
 from quiver_executor.block_server import BlockServer
-
 from quiver_proto import frames, ops
 from quiver_proto.block_client import DATA, END, PROBLEM, BlockClient, Piece, fetch_result
 from quiver_proto.errors import AuthenticationFailed, ConnectionFailed, PortInUse
@@ -113,7 +113,7 @@ def test_an_early_end_frees_the_stream(far: Bench, near: Bench, server: BlockSer
 # ---- trouble ----
 
 
-@pytest.mark.parametrize("how", ["missing", "no index", "flipped", "truncated", "index flipped"])
+@pytest.mark.parametrize("how", ["missing", "empty", "flipped", "truncated", "index flipped"])
 @pytest.mark.parametrize("whole_piece", [1 << 24, 100])
 def test_damage_far_away(far: Bench, near: Bench, server: BlockServer, monkeypatch: pytest.MonkeyPatch, how: str, whole_piece: int) -> None:
     from test_shuffle import _damage
@@ -192,9 +192,9 @@ def test_a_result_is_fetched_and_removed(far: Bench, server: BlockServer) -> Non
         fetch_result(done.block, server.address, "secret-1", "")
     with pytest.raises(AuthenticationFailed):
         fetch_result(done.block, server.address, "secret-2", "")
+    short = far.done(ops.Collect(ops.Items()), items(records)).block
+    assert short is not None
     with pytest.raises(FileNotFoundError, match="truncated"):
-        short = far.done(ops.Collect(ops.Items()), items(records)).block
-        assert short is not None
         fetch_result(ResultBlock(short.node_id, short.path, short.size + 1), server.address, "secret-1", "")
 
 

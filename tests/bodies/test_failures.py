@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from body_bench import Bench, aggregator, fn, items, site
-from quiver_executor.body import open_stage
 
+from quiver_executor.body import open_stage
 from quiver_proto import frames, ops
 from quiver_proto.errors import NotAPair, UnhashableKey, UnpicklableOutput, UnstableKey, from_wire
 from quiver_proto.ids import StageId

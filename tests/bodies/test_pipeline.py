@@ -181,7 +181,7 @@ def test_each_task_gets_fresh_state(bench: Bench, kind: str) -> None:
 
 def test_stateless_functions_are_opened_once(bench: Bench) -> None:
     offset, words = 3, ("a", "b")
-    for function in [lambda x: x + offset, lambda x: words[x], str, len, lambda x: [y for y in range(x)]]:
+    for function in [lambda x: x + offset, lambda x: words[x], str, len, lambda x: list(range(x))]:
         from quiver_executor.functions import keeps_no_state
 
         assert keeps_no_state(function), function

@@ -19,6 +19,7 @@ import pytest
 from body_bench import Bench, aggregator, fn, items, site, table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from quiver_executor import shuffle_files
 
 from quiver_proto import frames, ops
 from quiver_proto.errors import UnstableKey
@@ -39,6 +40,18 @@ def flat(parts: Any) -> list[Any]:
 def data(maps: int = 3, size: int = 3000, distinct: int = 500) -> list[list[tuple[str, int]]]:
     chance = random.Random(1)
     return [[(f"key-{chance.randrange(distinct)}", chance.randrange(100)) for _ in range(size)] for _ in range(maps)]
+
+
+@pytest.mark.parametrize("in_memory", [0, 1 << 20])
+@pytest.mark.parametrize("width", [1, 5, 1000])
+def test_both_ways_to_write_a_file(bench: Bench, monkeypatch: pytest.MonkeyPatch, in_memory: int, width: int) -> None:
+    monkeypatch.setattr(shuffle_files, "IN_MEMORY", in_memory)
+    monkeypatch.setattr(shuffle_files, "BATCH_BYTES", 50)  # Many batches: a footer longer than the tail that is read first.
+    pairs = data(2, 5000)
+    written = bench.write(pairs, ops.HashPartitioner(width))
+    assert sorted(flat(bench.read(written, PLAIN))) == sorted(flat(pairs))
+    with pa.OSFile(written.paths[0]) as file:
+        assert pa.ipc.open_file(file).read_all().num_rows > 0
 
 
 @pytest.mark.parametrize("memory", MEMORY)
@@ -159,7 +172,7 @@ def test_round_robin(bench: Bench) -> None:
 
 def test_round_robin_over_many_batches(bench: Bench) -> None:
     parts = bench.read(bench.write([list(range(30_000))], ops.RoundRobin(7)), PLAIN)
-    assert [part for part in parts] == [list(range(i, 30_000, 7)) for i in range(7)]
+    assert list(parts) == [list(range(i, 30_000, 7)) for i in range(7)]
 
 
 def test_function_partitioner(bench: Bench) -> None:
@@ -204,7 +217,8 @@ def test_portable_hash_is_the_same_in_every_process() -> None:
 from quiver_proto.hashing import portable_hash
 from datetime import date
 from decimal import Decimal
-print([portable_hash(k) for k in (None, (None, "a"), frozenset([None, 2]), float("nan"), (1, (2, None)), "x", b"y", date(2020, 1, 1), Decimal("1.5"))])
+keys = (None, (None, "a"), frozenset([None, 2]), float("nan"), (1, (2, None)), "x", b"y", date(2020, 1, 1), Decimal("1.5"))
+print([portable_hash(key) for key in keys])
 """
     environment = {**os.environ, "PYTHONHASHSEED": "17"}
     found = {subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, check=True).stdout for _ in range(2)}
@@ -248,12 +262,10 @@ def test_empty_partitions(bench: Bench) -> None:
 
 
 def test_removing_a_shuffle(bench: Bench) -> None:
-    from quiver_executor.shuffle_files import remove_shuffle
-
     bench.write([[(1, 1)]])
     bench.write([[(1, 1)]], shuffle_id=8)
-    remove_shuffle(str(bench.blocks), 7)
-    remove_shuffle(str(bench.blocks), 7)
+    shuffle_files.remove_shuffle(str(bench.blocks), 7)
+    shuffle_files.remove_shuffle(str(bench.blocks), 7)
     assert [path.name for path in bench.blocks.iterdir()] == ["shuffle-8"]
 
 
@@ -265,8 +277,6 @@ def test_a_task_may_run_twice(bench: Bench) -> None:
 
 def test_large_records_and_partitions(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """A piece above the limit is read through a window."""
-    from quiver_executor import shuffle_files
-
     monkeypatch.setattr(shuffle_files, "WHOLE_PIECE", 10_000)
     pairs = [(n % 3, os.urandom(3000)) for n in range(300)]
     written = bench.write([pairs])
@@ -275,36 +285,36 @@ def test_large_records_and_partitions(bench: Bench, monkeypatch: pytest.MonkeyPa
 
 def _damage(written: MapOutputTable, how: str) -> None:
     path = Path(written.paths[0])
-    index = path.with_suffix(".index")
+    magic = path.read_bytes().rindex(b"QVINDX")
     match how:
         case "flipped":
             content = bytearray(path.read_bytes())
-            content[len(content) // 2] ^= 1
+            content[400] ^= 1
             path.write_bytes(content)
         case "truncated":
             path.write_bytes(path.read_bytes()[:200])
         case "missing":
             path.unlink()
-        case "no index":
-            index.unlink()
-        case "index truncated":
-            index.write_bytes(index.read_bytes()[:30])
+        case "empty":
+            path.write_bytes(b"")
         case "index flipped":
-            content = bytearray(index.read_bytes())
-            content[20] ^= 1
-            index.write_bytes(content)
+            content = bytearray(path.read_bytes())
+            content[magic - 20] ^= 1
+            path.write_bytes(content)
+        case "trailer flipped":
+            content = bytearray(path.read_bytes())
+            content[magic + 8] ^= 1
+            path.write_bytes(content)
         case "index of another format":
-            index.write_bytes(b"NOPE" + index.read_bytes()[4:])
+            path.write_bytes(path.read_bytes().replace(b"QVINDX\x01", b"QVINDX\x02"))
 
 
-DAMAGE = ["flipped", "truncated", "missing", "no index", "index truncated", "index flipped", "index of another format"]
+DAMAGE = ["flipped", "truncated", "missing", "empty", "index flipped", "trailer flipped", "index of another format"]
 
 
 @pytest.mark.parametrize("whole_piece", [1 << 20, 64])
 @pytest.mark.parametrize("how", DAMAGE)
 def test_damage_is_a_failed_fetch(bench: Bench, monkeypatch: pytest.MonkeyPatch, how: str, whole_piece: int) -> None:
-    from quiver_executor import shuffle_files
-
     monkeypatch.setattr(shuffle_files, "WHOLE_PIECE", whole_piece)
     good = bench.write([[(n, n) for n in range(4000)]], ops.HashPartitioner(1))
     _damage(good, how)

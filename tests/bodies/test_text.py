@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import itertools
 import os
 import random
 from pathlib import Path
@@ -14,8 +15,8 @@ import pytest
 from body_bench import Bench, fn, items
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from quiver_executor import sources
 
+from quiver_executor import sources
 from quiver_proto import files, ops
 from quiver_proto.errors import OutputExists, PathNotFound, PathUnreadable, from_wire
 
@@ -72,7 +73,7 @@ def test_every_line_belongs_to_one_chunk(tmp_path: Path, bench: Bench, lines: li
     content = end.join(lines).encode() + (end.encode() if closed and lines else b"")
     path = write(tmp_path / "in" / "f.txt", content)
     cuts = sorted(pick.draw(st.sets(st.integers(0, len(content)), max_size=6)) | {0, len(content)})
-    chunks = [[(path, a, b - a)] for a, b in zip(cuts, cuts[1:])] or [[(path, 0, -1)]]
+    chunks = [[(path, a, b - a)] for a, b in itertools.pairwise(cuts)] or [[(path, 0, -1)]]
     block, sources.BLOCK = sources.BLOCK, pick.draw(st.sampled_from([1, 2, 5, 1 << 20]))
     try:
         got = read_all(bench, chunks)
@@ -198,7 +199,7 @@ def test_missing_paths_are_named(tree: Path) -> None:
 
 
 def test_unreadable_paths_are_named(tree: Path) -> None:
-    with pytest.raises(PathUnreadable, match="tree/a.* is a directory inside"):
+    with pytest.raises(PathUnreadable, match=r"tree/a.* is a directory inside"):
         files.text_chunks(str(tree), 1)
     with pytest.raises(PathUnreadable, match="no file system"):
         files.text_chunks("nosuch://host/x", 1)
