@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 import grpc
@@ -152,7 +153,7 @@ class ManagerDaemon:
 
     def get_status(self, request: c.GetStatus, context: grpc.ServicerContext) -> c.ClusterStatus:
         with self._news:
-            return status(self._state, self._versions, time.monotonic())
+            return replace(status(self._state, self._versions, time.monotonic()), unix_time=time.time())
 
     def watch_application(self, request: c.WatchApplication, context: grpc.ServicerContext) -> Iterator[c.ClusterEvent]:
         """Ends with ApplicationOver, or when the manager ends (watch again) or the client does."""

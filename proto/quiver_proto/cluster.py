@@ -472,6 +472,8 @@ class ClusterStatus:
     nodes: tuple[NodeStatusRow, ...] = ()
     applications: tuple[ApplicationRow, ...] = ()
     executors: tuple[ExecutorRow, ...] = ()
+    unix_time: float = 0.0
+    """The manager's clock when it answered; 0: not said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -176,3 +178,29 @@ def test_directories_that_do_not_exist_are_judged_by_their_parent(tmp_path: Path
     if os.getuid() != 0:
         tmp_path.chmod(0o500)
         assert "can't be written" in observe.directory_problem(str(tmp_path))
+
+
+def test_a_real_manager_is_asked_and_its_clock_compared(tmp_path: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("QUIVER_")}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "quiver_manager", "--port", "0", "--secret-file", str(tmp_path / "secret")],
+        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env={**environment, "QUIVER_HOME": str(tmp_path)},
+    )  # fmt: skip
+    with process:
+        assert process.stdout is not None
+        url = f"quiver://{process.stdout.readline().split()[-1]}"
+        findings = {finding.check: finding for finding in examine(url, str(tmp_path / "secret"), str(tmp_path))}
+        process.terminate()
+        process.communicate(timeout=30)
+    assert findings["manager"].what == f"{url} answers, but has no nodes"
+    assert findings["clock"].what.endswith("agrees with the manager's")
+    assert process.returncode == 0
+
+
+def test_a_manager_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("the-secret-of-these-tests")
+    secret.chmod(0o600)
+    (finding,) = [finding for finding in examine("quiver://127.0.0.1:9", str(secret)) if finding.check == "manager"]
+    assert finding.level is Level.BROKEN
+    assert "no manager answers" in finding.what

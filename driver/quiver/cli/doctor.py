@@ -50,12 +50,13 @@ def examine(manager: str | None = None, secret_file: str | None = None, local_di
         findings.append(_directory(purpose, path))
     findings.append(checks.check_memory(*observe.memory(), observe.cgroup_memory_limit()))
     findings.append(checks.check_shm(*observe.shm()))
-    findings.append(checks.check_clock(observe.monotonic_readings(), time.time(), RELEASED_AT, None))
+    told = observe.manager(manager, secret_file or "") if manager is not None else None
+    findings.append(checks.check_clock(observe.monotonic_readings(), time.time(), RELEASED_AT, told.skew_s if told else None))
     findings.append(checks.check_open_files(*observe.open_file_limits()))
     secret = observe.secret(secret_file or os.environ.get("QUIVER_SECRET_FILE") or observe.default_secret_path())
     findings.append(checks.check_secret(secret.path, secret.mode, secret.owner, os.getuid()))
-    if manager is not None:
-        findings.append(checks.check_manager(manager, *observe.manager(manager, secret_file or "")))
+    if manager is not None and told is not None:
+        findings.append(checks.check_manager(manager, told.error, told.nodes, told.cores))
     return findings
 
 

@@ -37,6 +37,15 @@ class Secret(NamedTuple):
     owner: int
 
 
+class Manager(NamedTuple):
+    """`error`: why it could not be asked, or "". `skew_s`: our clock minus the manager's, None when not known."""
+
+    error: str
+    nodes: int
+    cores: int
+    skew_s: float | None
+
+
 def python() -> Python:
     import platform
 
@@ -160,15 +169,18 @@ def default_secret_path() -> str:
     return str(state_dir() / "secret")
 
 
-def manager(url: str, secret_file: str) -> tuple[str, int, int]:
-    """(why it could not be asked or "", live nodes, their cores)."""
+def manager(url: str, secret_file: str) -> Manager:
+    """Asks once, and compares clocks at the middle of the question."""
     try:
         from quiver.cli.status import ask
 
-        nodes = [node for node in ask(url, secret_file).nodes if node.state == "alive"]
+        before = time.time()
+        answer = ask(url, secret_file)
     except (ImportError, QuiverError) as error:
-        return str(error), 0, 0
-    return "", len(nodes), sum(node.cores for node in nodes)
+        return Manager(str(error), 0, 0, None)
+    skew = (before + time.time()) / 2 - answer.unix_time if answer.unix_time else None
+    nodes = [node for node in answer.nodes if node.state == "alive"]
+    return Manager("", len(nodes), sum(node.cores for node in nodes), skew)
 
 
 def secret(path: str) -> Secret:

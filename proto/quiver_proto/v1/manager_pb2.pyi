@@ -1334,8 +1334,11 @@ class ClusterStatus(_message.Message):
     NODES_FIELD_NUMBER: _builtins.int
     APPLICATIONS_FIELD_NUMBER: _builtins.int
     EXECUTORS_FIELD_NUMBER: _builtins.int
+    UNIX_TIME_FIELD_NUMBER: _builtins.int
     manager_epoch: _builtins.int
     started_at: _builtins.float
+    unix_time: _builtins.float
+    """The manager's clock when it answered; 0: not said."""
     @_builtins.property
     def versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
@@ -1353,10 +1356,11 @@ class ClusterStatus(_message.Message):
         nodes: _abc.Iterable[Global___NodeStatusRow] | None = ...,
         applications: _abc.Iterable[Global___ApplicationRow] | None = ...,
         executors: _abc.Iterable[Global___ExecutorRow] | None = ...,
+        unix_time: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["applications", b"applications", "executors", b"executors", "manager_epoch", b"manager_epoch", "nodes", b"nodes", "started_at", b"started_at", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["applications", b"applications", "executors", b"executors", "manager_epoch", b"manager_epoch", "nodes", b"nodes", "started_at", b"started_at", "unix_time", b"unix_time", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
