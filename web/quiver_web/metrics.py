@@ -21,7 +21,7 @@ def row(values: Sequence[float]) -> list[float]:
 def summed(rows: Sequence[Sequence[float]]) -> list[float]:
     """Column by column; peak memory is the largest. Rows are COUNT long, and there is at least one."""
     columns = list(zip(*rows, strict=True))
-    sums = [sum(column) for column in columns]
+    sums = [sum(column, 0.0) for column in columns]
     sums[_PEAK] = max(columns[_PEAK])
     return sums
 
