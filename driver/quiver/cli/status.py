@@ -40,8 +40,7 @@ def ask(url: str, secret_file: str = "", tls_ca: str = "") -> ClusterStatus:
     if not isinstance(where, Standalone):
         raise BadMasterUrl(url, "a manager's address is quiver://host:port")
     with Client(where.address, "manager", find_secret(secret_file), TlsFiles("", "", tls_ca) if tls_ca else None) as client:
-        client.wait_until_reachable(5.0)
-        return client.call(Manager.GET_STATUS, GetStatus())
+        return client.call(Manager.GET_STATUS, GetStatus(), timeout_s=5.0)
 
 
 def as_text(url: str, answer: ClusterStatus, now: float) -> str:
