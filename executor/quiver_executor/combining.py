@@ -5,12 +5,14 @@ Each loop takes a whole batch, so that no call but the user's is made per record
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import _count_elements  # type: ignore[attr-defined]
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
 from operator import length_hint
 from typing import Any
 
 from quiver_executor.functions import is_addition
-from quiver_executor.partitioning import is_pair, not_a_pair, unhashable
+from quiver_executor.partitioning import as_pairs, is_pair, not_a_pair, unhashable
 from quiver_executor.task import Task
 from quiver_proto.ops import CallSite
 
@@ -22,7 +24,7 @@ Combine = Callable[[Combiners, Sequence[Any]], None]
 class Combining:
     """combineByKey's functions, ready for one task. `create` None: the first value is the combiner."""
 
-    __slots__ = ("_site", "_task", "merge_combiners", "merge_values")
+    __slots__ = ("_create", "_site", "_task", "merge_combiners", "merge_values")
 
     def __init__(
         self,
@@ -34,8 +36,18 @@ class Combining:
     ) -> None:
         self._task = task
         self._site = site
+        self._create = create
         self.merge_values = self._guarded(_loop(create, merge_value))
         self.merge_combiners = self._guarded(_loop(None, merge_combiners))
+
+    def single(self, batch: list[Any]) -> list[tuple[Any, Any]]:
+        """The pairs of `batch`, each value a combiner of its own."""
+        pairs = as_pairs(batch, self._site)
+        create = self._create
+        return pairs if create is None else [(key, create(value)) for key, value in pairs]
+
+    def pairs(self, combiners: Combiners) -> Iterable[tuple[Any, Any]]:
+        return combiners.items()
 
     def _guarded(self, loop: Callable[[Combiners, Iterator[Any]], None]) -> Combine:
         def combine(combiners: Combiners, batch: Sequence[Any]) -> None:
@@ -51,6 +63,38 @@ class Combining:
                 raise meaning from None
 
         return combine
+
+
+class Counting:
+    """What Combining does for records that a map makes into (record, count) and reduceByKey adds up, without making the pairs.
+
+    The count is an int, so adding it n times and multiplying by n are the same.
+    """
+
+    __slots__ = ("_count", "_site", "_task")
+
+    def __init__(self, task: Task, count: int, site: CallSite) -> None:
+        self._task = task
+        self._count = count
+        self._site = site
+
+    def merge_values(self, counts: Combiners, batch: Sequence[Any]) -> None:
+        try:
+            _count_elements(counts, batch)
+        except Exception:
+            for record in batch:
+                error = unhashable(self._site, (record, self._count))
+                if error is not None:
+                    self._task.blame = self._site, (record, self._count)
+                    raise error from None
+            raise
+
+    def single(self, batch: list[Any]) -> list[tuple[Any, Any]]:
+        return list(zip(batch, repeat(self._count)))
+
+    def pairs(self, counts: Combiners) -> Iterable[tuple[Any, Any]]:
+        count = self._count
+        return counts.items() if count == 1 else ((key, number * count) for key, number in counts.items())
 
 
 def _loop(create: Callable[[Any], Any] | None, merge: Callable[[Any, Any], Any]) -> Callable[[Combiners, Iterator[Any]], None]:

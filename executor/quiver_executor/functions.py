@@ -23,6 +23,8 @@ _IMMUTABLE = (type(None), bool, int, float, complex, str, bytes, range, type(Ell
 _BUILTIN = (types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType)
 _ACCESSORS = (operator.itemgetter, operator.attrgetter)
 _DEPTH = 8
+_NESTED = 0x10
+"""co_flags of a function defined inside another."""
 
 
 class Operator:
@@ -168,9 +170,7 @@ def fields_of(value: Any) -> list[Any]:
     fields = list(getattr(value, "__dict__", {}).values())
     for kind in type(value).__mro__:
         slots = kind.__dict__.get("__slots__", ())
-        for name in (slots,) if isinstance(slots, str) else slots:
-            if hasattr(value, name):
-                fields.append(getattr(value, name))
+        fields += (getattr(value, name) for name in ((slots,) if isinstance(slots, str) else slots) if hasattr(value, name))
     return fields
 
 
@@ -231,16 +231,30 @@ def is_identity(function: Any) -> bool:
     return _is_like(function, _template_identity)
 
 
-def _is_like(function: Any, template: Callable[..., Any]) -> bool:
+def _template_paired(a: Any) -> Any:
+    return (a, 1)
+
+
+def paired_count(function: Any) -> int | None:
+    """n, if `function` is one that returns (its argument, n) for an int n, and does nothing else."""
+    if type(function) is not types.FunctionType:
+        return None
+    constants = function.__code__.co_consts
+    if len(constants) != 2 or type(constants[1]) is not int or not _is_like(function, _template_paired, constants):
+        return None
+    return constants[1]
+
+
+def _is_like(function: Any, template: Callable[..., Any], constants: tuple[Any, ...] | None = None) -> bool:
     if type(function) is not types.FunctionType:
         return False
     ours: types.CodeType = template.__code__
     theirs = function.__code__
     return (
         theirs.co_code == ours.co_code
-        and theirs.co_consts == ours.co_consts
+        and theirs.co_consts == (ours.co_consts if constants is None else constants)
         and theirs.co_argcount == ours.co_argcount
-        and theirs.co_flags == ours.co_flags
+        and theirs.co_flags & ~_NESTED == ours.co_flags & ~_NESTED
         and not theirs.co_freevars
         and not theirs.co_cellvars
         and not theirs.co_kwonlyargcount

@@ -1,12 +1,11 @@
-"""Which reduce partition a record goes to: one decision per batch, a few C calls per record."""
+"""Which reduce partition a record goes to: one decision per batch, one short loop over it."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from itertools import repeat
-from operator import itemgetter, mod
+from operator import itemgetter
 from typing import Any, assert_never
 
 from quiver_executor.functions import Functions, is_identity
@@ -20,12 +19,12 @@ from quiver_proto.shorten import shorten
 
 key_of = itemgetter(0)
 
-Place = Callable[[Sequence[Any]], Iterable[int]]
-"""Keys to partitions, one for each and in their order."""
+Scatter = Callable[[Sequence[Any], list[list[Any]]], None]
+"""Append each pair to the list of its partition."""
 
 
-def compile_partitioner(partitioner: ops.Partitioner, functions: Functions) -> Callable[[Task], Place]:
-    """For a task: the function that places keys. RoundRobin has none: it places records by their number."""
+def compile_partitioner(partitioner: ops.Partitioner, functions: Functions) -> Callable[[Task], Scatter]:
+    """For a task: what places pairs by their keys. RoundRobin has none: it places records by their number."""
     width = partitioner.width
     match partitioner:
         case ops.HashPartitioner():
@@ -37,7 +36,7 @@ def compile_partitioner(partitioner: ops.Partitioner, functions: Functions) -> C
             bounds: list[Any] = []
             key = None if partitioner.key is None else functions.add(partitioner.key)
 
-            def place(task: Task) -> Place:
+            def scatter(task: Task) -> Scatter:
                 if not bounds:
                     bounds.extend(load(partitioner.bounds))
                 function = None if key is None else task.f[key]
@@ -45,28 +44,46 @@ def compile_partitioner(partitioner: ops.Partitioner, functions: Functions) -> C
                     function = None
                 return partial(_by_range, bounds, width, function, partitioner.ascending)
 
-            return place
+            return scatter
         case ops.RoundRobin():
             raise AssertionError("records are dealt, not placed")
         case _:
             assert_never(partitioner)
 
 
-def _by_hash(width: int, keys: Sequence[Any]) -> Iterable[int]:
-    if is_plain(set(map(type, keys))):
-        return map(mod, map(hash, keys), repeat(width))
-    return [portable_hash(key) % width for key in keys]
+def _by_hash(width: int, pairs: Sequence[Any], lists: list[list[Any]]) -> None:
+    if is_plain(set(map(type, map(key_of, pairs)))):
+        for pair in pairs:
+            lists[hash(pair[0]) % width].append(pair)
+    else:
+        for pair in pairs:
+            lists[portable_hash(pair[0]) % width].append(pair)
 
 
-def _by_function(function: Callable[[Any], int], width: int, keys: Sequence[Any]) -> Iterable[int]:
-    return [function(key) % width for key in keys]
+def _by_function(function: Callable[[Any], int], width: int, pairs: Sequence[Any], lists: list[list[Any]]) -> None:
+    for pair in pairs:
+        lists[function(pair[0]) % width].append(pair)
 
 
-def _by_range(bounds: list[Any], width: int, function: Callable[[Any], Any] | None, ascending: bool, keys: Sequence[Any]) -> Iterable[int]:
+def _by_range(
+    bounds: list[Any],
+    width: int,
+    function: Callable[[Any], Any] | None,
+    ascending: bool,
+    pairs: Sequence[Any],
+    lists: list[list[Any]],
+) -> None:
+    last = width - 1
     if function is not None:
-        keys = [function(key) for key in keys]
-    places = map(partial(bisect_left, bounds), keys)
-    return places if ascending else [width - 1 - place for place in places]
+        for pair in pairs:
+            place = bisect_left(bounds, function(pair[0]))
+            lists[place if ascending else last - place].append(pair)
+    elif ascending:
+        for pair in pairs:
+            lists[bisect_left(bounds, pair[0])].append(pair)
+    else:
+        for pair in pairs:
+            lists[last - bisect_left(bounds, pair[0])].append(pair)
 
 
 def as_pairs(batch: list[Any], site: CallSite) -> list[tuple[Any, Any]]:

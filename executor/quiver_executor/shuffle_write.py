@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from quiver_executor.combining import Combining
+from quiver_executor.combining import Combining, Counting
 from quiver_executor.external import Piece, SpillFile, in_chunks
-from quiver_executor.functions import Functions
+from quiver_executor.functions import Functions, is_addition, paired_count
 from quiver_executor.memory import BATCH, FIRST_BATCH, MemoryWatch, average_footprint, batches_of
-from quiver_executor.partitioning import Place, as_pairs, compile_partitioner, key_of, unhashable
-from quiver_executor.pipeline import Build, check_end
+from quiver_executor.partitioning import Scatter, as_pairs, compile_partitioner, unhashable
+from quiver_executor.pipeline import check_end, compile_node
 from quiver_executor.shuffle_files import write_map_output
 from quiver_executor.task import Task
 from quiver_proto import ops
@@ -28,12 +28,27 @@ _HELD_RECORDS = 64 * 1024
 """Records held as objects before they are made into frames, whatever their number of partitions."""
 
 
-def compile_shuffle_write(sink: ops.ShuffleWrite, build: Build, functions: Functions) -> Callable[[Task, Any], MapOutput]:
+_RESIDENT = 1 << 17
+"""Keys combined at a time on the map side: more of them would leave the processor's caches."""
+_WORTHWHILE = 1.5
+"""Records per key from which combining on the map side saves more than it costs."""
+_SKIPPED = 8
+"""After it did not, this many times _RESIDENT records pass uncombined until it is tried again."""
+
+
+def compile_shuffle_write(sink: ops.ShuffleWrite, functions: Functions) -> Callable[[Task, Any], MapOutput]:
     """The function that runs one map task."""
     site, partitioner, aggregator = sink.call_site, sink.partitioner, sink.aggregator
     width = partitioner.width
-    place = None if isinstance(partitioner, ops.RoundRobin) else compile_partitioner(partitioner, functions)
-    create = merge_value = merge_combiners = -1
+    create = merge_value = merge_combiners = pairing = -1
+    parent = sink.parent
+    if aggregator is not None and isinstance(parent, ops.Map):
+        # The last map may be one that only adds a count: then it need not run (see _count).
+        build = compile_node(parent.parent, functions)
+        pairing = functions.add(parent.function)
+    else:
+        build = compile_node(parent, functions)
+    partition = None if isinstance(partitioner, ops.RoundRobin) else compile_partitioner(partitioner, functions)
     if aggregator is not None:
         create = -1 if aggregator.create is None else functions.add(aggregator.create)
         merge_value, merge_combiners = functions.add(aggregator.merge_value), functions.add(aggregator.merge_combiners)
@@ -41,13 +56,20 @@ def compile_shuffle_write(sink: ops.ShuffleWrite, build: Build, functions: Funct
     def run(task: Task, split: Any) -> MapOutput:
         records, end = build(task, split, task.cursor)
         buckets = Buckets(task, width, site)
-        if place is None:
+        if partition is None:
             _deal(task, records, buckets)
         elif aggregator is None:
-            _scatter(task, records, buckets, place(task))
+            _scatter(records, buckets, partition(task))
         else:
-            combining = Combining(task, None if create < 0 else task.f[create], task.f[merge_value], task.f[merge_combiners], site)
-            _combine(task, records, buckets, place(task), combining)
+            count = paired_count(task.f[pairing]) if pairing >= 0 and create < 0 and is_addition(task.f[merge_value]) else None
+            if count is not None:
+                _combine(task, records, buckets, partition(task), Counting(task, count, site))
+            else:
+                if pairing >= 0:
+                    records = task.map(pairing, records)
+                created = None if create < 0 else task.f[create]
+                combining = Combining(task, created, task.f[merge_value], task.f[merge_combiners], site)
+                _combine(task, records, buckets, partition(task), combining)
         check_end(end)
         begun = time.perf_counter()
         pieces, size = buckets.finished()
@@ -63,9 +85,9 @@ def compile_shuffle_write(sink: ops.ShuffleWrite, build: Build, functions: Funct
     return run
 
 
-def _scatter(task: Task, records: Iterator[Any], buckets: Buckets, place: Place) -> None:
+def _scatter(records: Iterator[Any], buckets: Buckets, scatter: Scatter) -> None:
     for batch in batches_of(records):
-        buckets.add(as_pairs(batch, buckets.site), place)
+        buckets.add(as_pairs(batch, buckets.site), scatter)
 
 
 def _deal(task: Task, records: Iterator[Any], buckets: Buckets) -> None:
@@ -75,13 +97,28 @@ def _deal(task: Task, records: Iterator[Any], buckets: Buckets) -> None:
         position += len(batch)
 
 
-def _combine(task: Task, records: Iterator[Any], buckets: Buckets, place: Place, combining: Combining) -> None:
+def _combine(task: Task, records: Iterator[Any], buckets: Buckets, scatter: Scatter, combining: Combining | Counting) -> None:
+    """Combine, a limited number of keys at a time: the reduce side merges combiners, so a key may be written more than once.
+
+    Where hardly any key comes twice, records pass as combiners of one value.
+    """
     combiners: dict[Any, Any] = {}
     merge = combining.merge_values
     watch: MemoryWatch | None = None
-    record_bytes = 0
+    record_bytes = seen = skip = 0
     for count, batch in enumerate(batches_of(records)):
+        if skip > 0:
+            skip -= len(batch)
+            buckets.add(combining.single(batch), scatter)
+            continue
         merge(combiners, batch)
+        seen += len(batch)
+        if len(combiners) > _RESIDENT:
+            if seen < len(combiners) * _WORTHWHILE:
+                skip = _SKIPPED * _RESIDENT
+            _write_combiners(combiners, buckets, scatter, combining)
+            seen = 0
+            continue
         if count == 0:
             continue
         if watch is None:
@@ -91,16 +128,16 @@ def _combine(task: Task, records: Iterator[Any], buckets: Buckets, place: Place,
             # Combiners may grow where their number does not.
             record_bytes = max(record_bytes, average_footprint(batch), average_footprint(list(islice(combiners.items(), 8)))) + 40
         if watch.is_over(len(combiners) * record_bytes):
-            # The reduce side merges combiners, so a key may be written more than once.
-            _write_combiners(combiners, buckets, place)
+            _write_combiners(combiners, buckets, scatter, combining)
             buckets.spill()
             watch.spilled()
-    _write_combiners(combiners, buckets, place)
+            seen = 0
+    _write_combiners(combiners, buckets, scatter, combining)
 
 
-def _write_combiners(combiners: dict[Any, Any], buckets: Buckets, place: Place) -> None:
-    for chunk in in_chunks(combiners.items(), BATCH):
-        buckets.add(chunk, place)
+def _write_combiners(combiners: dict[Any, Any], buckets: Buckets, scatter: Scatter, combining: Combining | Counting) -> None:
+    for chunk in in_chunks(combining.pairs(combiners), BATCH):
+        buckets.add(chunk, scatter)
     combiners.clear()
 
 
@@ -113,7 +150,6 @@ class Buckets:
         self._task = task
         self._width = width
         self._lists: list[list[Any]] = [[] for _ in range(width)]
-        self._appends = [bucket.append for bucket in self._lists]
         self._counts = [0] * width
         self._frames: dict[int, list[bytes]] = {}
         self._frame_bytes = 0
@@ -124,13 +160,10 @@ class Buckets:
         self._held_bytes = 0
         self._limit = max(64 << 10, task.env.memory_bytes // 4)
 
-    def add(self, pairs: Sequence[tuple[Any, Any]], place: Place) -> None:
+    def add(self, pairs: Sequence[tuple[Any, Any]], scatter: Scatter) -> None:
         """Raises UnstableKey, UnhashableKey, and what the user's partition function raises."""
-        keys = list(map(key_of, pairs))
-        appends = self._appends
         try:
-            for index, pair in zip(place(keys), pairs):
-                appends[index](pair)
+            scatter(pairs, self._lists)
         except TypeError:
             for pair in pairs:
                 error = unhashable(self.site, pair)

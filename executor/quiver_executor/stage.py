@@ -91,12 +91,12 @@ class OpenStage:
 
 def _compile(body: ops.StageBody, functions: Functions) -> _Run:
     sink = body.sink
+    if isinstance(sink, ops.ShuffleWrite):
+        from quiver_executor.shuffle_write import compile_shuffle_write
+
+        return compile_shuffle_write(sink, functions)
     build = compile_node(sink.parent, functions)
     match sink:
-        case ops.ShuffleWrite():
-            from quiver_executor.shuffle_write import compile_shuffle_write
-
-            return compile_shuffle_write(sink, build, functions)
         case ops.Collect():
             return compile_collect(sink, build, body.operators[-1] if body.operators else _NO_SITE)
         case ops.Count():
