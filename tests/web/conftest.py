@@ -1,46 +1,18 @@
-"""Logs, folded or on disk, and an HTTP client that speaks to the app without sockets."""
+"""Apps over logs, and a client that has the token."""
 
 from __future__ import annotations
 
-import asyncio
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import httpx
 import pytest
+from web_harness import TOKEN, Get, request, write
 
 from quiver_proto import events as e
 from quiver_web.access import Access
 from quiver_web.app import create_app
-from quiver_web.fold import Limits, State
 from quiver_web.guard import Guard
 from quiver_web.tail import Follower
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-TOKEN = "a-token-of-good-length"
-Get = Callable[..., httpx.Response]
-
-
-def fold(events: Iterable[e.Event], limits: Limits | None = None) -> State:
-    state = State(limits)
-    for event in events:
-        state.apply(event)
-    return state
-
-
-def write(path: Path, events: Iterable[e.Event]) -> Path:
-    path.write_text("".join(e.encode(event) + "\n" for event in events))
-    return path
-
-
-def request(app: Guard, method: str, path: str, headers: Mapping[str, str], base: str = "http://localhost:4040") -> httpx.Response:
-    async def ask() -> httpx.Response:
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=base) as client:
-            return await client.request(method, path, headers=dict(headers))
-
-    return asyncio.run(ask())
 
 
 @pytest.fixture

@@ -131,6 +131,11 @@ class Job:
     tasks: Totals = field(default_factory=Totals)
 
     @property
+    def title(self) -> str:
+        """The action and where it was called, as Spark names jobs: `collect at count.py:12`."""
+        return self.call_site if self.call_site.startswith(self.name) else self.name
+
+    @property
     def planned_tasks(self) -> int:
         """Partitions that this job makes or made: those of skipped stages don't count."""
         return sum(stage.partitions.planned for stage in self.stages.values() if stage.status != "skipped")

@@ -224,7 +224,9 @@ def _bytes(size: float) -> str:
 
 
 def _seconds(seconds: float) -> str:
-    return format_seconds(seconds) if seconds >= 0.0005 else "0"
+    if seconds >= 0.001:
+        return format_seconds(seconds)
+    return f"{seconds * 1e6:.0f} µs" if seconds >= 1e-6 else "0"
 
 
 def _count(number: float) -> str:

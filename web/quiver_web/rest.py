@@ -64,7 +64,7 @@ def application(state: State, now: float) -> Json:
 
 
 def job(of: Job) -> Json:
-    found: Json = {"jobId": of.job_id, "name": of.name}
+    found: Json = {"jobId": of.job_id, "name": of.title}
     if of.description:
         found["description"] = of.description
     found["submissionTime"] = instant(of.started_at)

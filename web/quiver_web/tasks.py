@@ -1,4 +1,4 @@
-"""The tasks of one stage attempt, in columns: about 250 bytes each, so that a hundred thousand of them are no burden."""
+"""The tasks of one stage attempt, in columns: about half a kilobyte each, so that a hundred thousand of them are no burden."""
 
 from __future__ import annotations
 

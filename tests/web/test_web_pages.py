@@ -6,10 +6,10 @@ import html
 import re
 from collections.abc import Callable, Iterable
 
-import large_log
 import pytest
-import story
-from conftest import Get, fold
+import web_large_log as large_log
+import web_story as story
+from web_harness import Get, fold
 
 from quiver_proto import events as e
 from quiver_web import dag
@@ -39,6 +39,13 @@ def test_jobs(get_from: GetFrom) -> None:
     assert "1 failed" in page
 
 
+def test_a_job_is_named_as_its_call_once(get_from: GetFrom) -> None:
+    job = e.JobStarted(1001, 0, "collect", "collect at a.py:5", [story.RESULT])
+    get = get_from([*story.started(), job])
+    assert text_of(get("/").text).count("collect at a.py:5") == 1
+    assert get(f"/api/v1/applications/{story.APP}/jobs/0").json()["name"] == "collect at a.py:5"
+
+
 def test_a_waiting_job_says_why(get_from: GetFrom) -> None:
     get = get_from([*story.started(), story.job(), e.Waiting(1002, 0, 0, "no executor has 8 cores")])
     for path in ("/", "/jobs/0"):
@@ -47,7 +54,16 @@ def test_a_waiting_job_says_why(get_from: GetFrom) -> None:
 
 def test_a_stage(get_from: GetFrom) -> None:
     page = text_of(get_from(story.whole())("/stages/0/0").text)
-    parts = ("reduceByKey at a.py:3", "4/4 1 failed", "Median", "500 ms", "400 B", "40 records", "node-b-2", "user bad <record>")
+    parts = (
+        "reduceByKey at a.py:3",
+        "4/4 1 failed",
+        "Median",
+        "500 ms",
+        "400 B",
+        "40 records",
+        "node-b-2",
+        "user ValueError: bad <record>",
+    )
     for part in parts:
         assert part in page, part
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable
 
 import httpx
 import pytest
-import story
-from conftest import TOKEN, request
+import web_story as story
 from fastapi import FastAPI
 from starlette.routing import Mount
+from web_harness import TOKEN, request
 
 from quiver_proto import events as e
 from quiver_web.access import Access, Allow, Deny, Login, Request

@@ -7,10 +7,10 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import large_log
 import pytest
-import story
-from conftest import Get
+import web_large_log as large_log
+import web_story as story
+from web_harness import Get
 
 from quiver_proto import __version__
 from quiver_proto import events as e

@@ -11,9 +11,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-import story
-from browsing import eventually, web_process
-from conftest import write
+import web_story as story
+from web_browsing import eventually, web_process
+from web_harness import write
 
 from quiver_proto import events as e
 from quiver_proto.errors import BadSetting, PathNotFound, PathUnreadable, QuiverError

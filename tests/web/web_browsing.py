@@ -14,8 +14,8 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from conftest import TOKEN
 from selenium import webdriver
+from web_harness import TOKEN
 
 
 def eventually(condition: Callable[[], object], what: str, limit_s: float = 30.0) -> None:

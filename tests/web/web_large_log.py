@@ -1,4 +1,4 @@
-"""Writes an event log such as a busy application leaves: `python tests/web/large_log.py FILE [--unfinished]`.
+"""Writes an event log such as a busy application leaves: `python tests/web/web_large_log.py FILE [--unfinished]`.
 
 Two jobs, twenty stages, ten thousand tasks on four executors of two nodes; failures, a lost executor, a skipped stage, spills.
 """

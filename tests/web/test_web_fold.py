@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import large_log
 import pytest
-import story
-from conftest import fold, write
+import web_large_log as large_log
+import web_story as story
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from web_harness import fold, write
 
 from quiver_proto import events as e
 from quiver_web import rest
