@@ -23,7 +23,7 @@ _IMMUTABLE = (type(None), bool, int, float, complex, str, bytes, range, type(Ell
 _BUILTIN = (types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType)
 _ACCESSORS = (operator.itemgetter, operator.attrgetter)
 _DEPTH = 8
-_NESTED = 0x10
+_KIND = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS | inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
 """co_flags of a function defined inside another."""
 
 
@@ -254,7 +254,7 @@ def _is_like(function: Any, template: Callable[..., Any], constants: tuple[Any, 
         theirs.co_code == ours.co_code
         and theirs.co_consts == (ours.co_consts if constants is None else constants)
         and theirs.co_argcount == ours.co_argcount
-        and theirs.co_flags & ~_NESTED == ours.co_flags & ~_NESTED
+        and theirs.co_flags & _KIND == ours.co_flags & _KIND
         and not theirs.co_freevars
         and not theirs.co_cellvars
         and not theirs.co_kwonlyargcount

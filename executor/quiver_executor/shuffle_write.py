@@ -24,8 +24,10 @@ from quiver_proto.messages import MapOutput
 from quiver_proto.ops import CallSite
 from quiver_proto.shorten import shorten
 
-_HELD_RECORDS = 64 * 1024
-"""Records held as objects before they are made into frames, whatever their number of partitions."""
+_HELD_RECORDS = 16 * 1024
+"""Records held as objects before they are made into frames: more of them would leave the processor's caches."""
+_FRAME_RECORDS = 64
+"""Unless so many partitions share them that a frame would have fewer records than this."""
 
 
 _RESIDENT = 1 << 17
@@ -158,6 +160,7 @@ class Buckets:
         self._spilled: dict[int, list[Piece]] = {}
         self._held = 0
         self._held_bytes = 0
+        self._most = max(_HELD_RECORDS, _FRAME_RECORDS * width)
         self._limit = max(64 << 10, task.env.memory_bytes // 4)
 
     def add(self, pairs: Sequence[tuple[Any, Any]], scatter: Scatter) -> None:
@@ -184,7 +187,7 @@ class Buckets:
         self._held += len(batch)
         if len(batch) >= FIRST_BATCH or self._held_bytes:
             self._held_bytes += average_footprint(batch) * len(batch)
-        if self._held >= _HELD_RECORDS or self._held_bytes > self._limit:
+        if self._held >= self._most or self._held_bytes > self._limit:
             self._freeze()
 
     def _freeze(self) -> None:
