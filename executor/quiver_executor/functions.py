@@ -23,8 +23,9 @@ _IMMUTABLE = (type(None), bool, int, float, complex, str, bytes, range, type(Ell
 _BUILTIN = (types.MethodDescriptorType, types.WrapperDescriptorType, types.GetSetDescriptorType)
 _ACCESSORS = (operator.itemgetter, operator.attrgetter)
 _DEPTH = 8
-_KIND = inspect.CO_VARARGS | inspect.CO_VARKEYWORDS | inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
-"""co_flags of a function defined inside another."""
+_KIND = 0x4 | 0x8 | 0x20 | 0x80 | 0x100 | 0x200
+"""The co_flags that say what a call does: *args, **kwargs, generators and coroutines. Others say where it was written (nested, under
+a `from __future__`)."""
 
 
 class Operator:
