@@ -8,6 +8,7 @@ from operator import add
 
 import cloudpickle
 import pytest
+
 from quiver_executor.functions import is_addition, paired_count
 
 ONE = 1

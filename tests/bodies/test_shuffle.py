@@ -19,8 +19,8 @@ import pytest
 from body_bench import Bench, aggregator, fn, items, site, table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from quiver_executor import shuffle_files
 
+from quiver_executor import shuffle_files, shuffle_write
 from quiver_proto import frames, ops
 from quiver_proto.errors import UnstableKey
 from quiver_proto.hashing import portable_hash
@@ -362,3 +362,46 @@ def test_a_full_disk_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> 
         assert str(bench.blocks) in failure.message
     assert bench.leftovers() == []
     assert list(bench.root.rglob("*.arrow")) == []
+
+
+# ---- shortcuts give what the long way gives ----
+
+
+@pytest.mark.parametrize("resident", [10, 1 << 17])
+@pytest.mark.parametrize("create", [None, lambda v: v + 1000])
+def test_records_that_pass_uncombined(bench: Bench, monkeypatch: pytest.MonkeyPatch, resident: int, create: Any) -> None:
+    monkeypatch.setattr(shuffle_write, "_RESIDENT", resident)
+    agg = aggregator(lambda c, v: c + v, create, combine=lambda a, b: a + b - (1000 if create else 0))
+    pairs = data(distinct=3000)
+    expected: Counter[str] = Counter()
+    for key, value in flat(pairs):
+        expected[key] += value
+    found = flat(bench.read(bench.write(pairs, aggregate=agg), ops.Combine(agg, True)))
+    assert {key: value - (1000 if create else 0) for key, value in found} == expected
+    assert len(found) == len(expected)
+
+
+@pytest.mark.parametrize("resident", [3, 1 << 17])
+@pytest.mark.parametrize(
+    "pairing", [lambda w: (w, 1), lambda w: (w, 3), lambda w: (w, True), lambda w: (w, 1.5), lambda w: (w, "x"), lambda w: (w, w)]
+)
+def test_counting(bench: Bench, monkeypatch: pytest.MonkeyPatch, resident: int, pairing: Any) -> None:
+    monkeypatch.setattr(shuffle_write, "_RESIDENT", resident)
+    words, agg = ["be", "to", "be", "or", "not", "be"] * 100, aggregator(add)
+    expected: dict[Any, Any] = {}
+    for key, value in map(pairing, words):
+        expected[key] = expected[key] + value if key in expected else value
+    sink = ops.ShuffleWrite(ops.Map(ops.Items(), fn(pairing)), 7, ops.HashPartitioner(2), agg, site("reduceByKey"))
+    done = bench.done(sink, items(words))
+    assert done.map_output is not None
+    found = dict(flat(bench.read(table(7, 2, [done.map_output]), ops.Combine(agg, True))))
+    assert found == expected
+    assert {key: type(value) for key, value in found.items()} == {key: type(value) for key, value in expected.items()}
+
+
+def test_counting_what_cannot_be_hashed(bench: Bench) -> None:
+    node = ops.Map(ops.Items(), fn(lambda w: (w, 1)))
+    failure = bench.failed(ops.ShuffleWrite(node, 7, ops.HashPartitioner(2), aggregator(add), site("reduceByKey")), items(["a", [1]]))
+    assert failure.error is not None
+    assert failure.error[0] == "UnhashableKey"
+    assert "([1], 1)" in failure.message
