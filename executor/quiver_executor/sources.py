@@ -95,7 +95,7 @@ def _whole_lines(task: Task | None, source: _Input, start: int, length: int) -> 
     skipping = start > 0
     for block in blocks:
         if task is not None:
-            task.input_bytes += len(block)
+            task.input_bytes += len(block) if end is None else max(0, min(len(block), end - position))
         base, position = position, position + len(block)
         if skipping:
             line_end = block.find(b"\n")

@@ -167,6 +167,7 @@ class TaskFailed:
     message: str
     error: str
     metrics: Sequence[float] = ()
+    slot: int = -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,49 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
+from recording import RecordingDriver
 
 from quiver import Conf, Context
-from quiver.plan.model import PlannedJob
 from quiver.runner import launch
-from quiver_proto.frames import dump_value
-from quiver_proto.ids import JobId, ShuffleId
-
-
-class RecordingDriver:
-    """Keeps the jobs it is given; each partition's result is `answer`."""
-
-    application_id = "app-test"
-    default_parallelism = 2
-    ui_url = None
-    id_base = 1000
-    started_at = 12.5
-
-    def __init__(self) -> None:
-        self.jobs: list[PlannedJob] = []
-        self.released: list[int] = []
-        self.cancelled: list[tuple[str, str]] = []
-        self.stops = 0
-        self.answer: object = []
-
-    def run(self, job: PlannedJob) -> Sequence[bytes]:
-        self.jobs.append(job)
-        spec = job.stages[-1].spec
-        return [dump_value(self.answer)] * (spec.width if spec.partitions is None else len(spec.partitions))
-
-    def cancel(self, job_id: JobId, reason: str) -> None:
-        self.cancelled.append((str(job_id), reason))
-
-    def cancel_group(self, group: str, reason: str) -> None:
-        self.cancelled.append((group, reason))
-
-    def release_shuffle(self, shuffle_id: ShuffleId) -> None:
-        self.released.append(shuffle_id)
-
-    def stop(self) -> None:
-        self.stops += 1
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import threading
 from typing import Any
 
 import pytest
-from conftest import RecordingDriver
+from recording import RecordingDriver
 
 from quiver import Context
 from quiver.closures import seal

@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import pytest
-from conftest import RecordingDriver
+from recording import RecordingDriver
 
 import quiver
 from quiver import Conf, Context, SparkContext

@@ -10,7 +10,7 @@ import threading
 from typing import Any
 
 import pytest
-from conftest import RecordingDriver
+from recording import RecordingDriver
 
 from quiver import RDD, Context
 from quiver.plan.model import PlannedJob, PlannedStage

@@ -330,15 +330,22 @@ class State:
         if table.statuses[row] == TaskStatus.RUNNING:
             status = TaskStatus.KILLED if event.kind == FailureKind.KILLED.value else TaskStatus.FAILED
             values = metrics.row(event.metrics) if event.metrics else None
-            self._end_task(attempt, row, status, event.started_at, event.at, values)
+            self._end_task(attempt, row, status, event.started_at, event.at, values, event.slot)
         if event.task_id not in table.errors:
             table.add_error(event.task_id, event.kind, event.message, event.error)
 
     def _end_task(
-        self, attempt: StageAttempt, row: int, status: TaskStatus, started_at: float, at: float, values: Sequence[float] | None
+        self,
+        attempt: StageAttempt,
+        row: int,
+        status: TaskStatus,
+        started_at: float,
+        at: float,
+        values: Sequence[float] | None,
+        slot: int = -1,
     ) -> None:
         """A running task failed or was killed."""
-        attempt.tasks.end(row, status, -1, started_at, at, values)
+        attempt.tasks.end(row, status, slot, started_at, at, values)
         for totals in self._counted(attempt, attempt.tasks.executors[row]):
             totals.active = max(totals.active - 1, 0)
             if status == TaskStatus.FAILED:

@@ -46,7 +46,7 @@ class Engine:
     """Jobs in, results out. Not thread-safe: every method is called by the one thread that owns it.
 
     `clock` is monotonic seconds for the scheduler, `wall_clock` Unix seconds for events. `notice(text)` tells the user
-    something worth interrupting for (why a job waits).
+    something worth interrupting for (why a job waits); `job_over()` is called before a job's caller goes on.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Engine:
         wall_clock: Callable[[], float],
         notice: Callable[[str], None],
         max_result_bytes: int = 0,
+        job_over: Callable[[], None] = lambda: None,
     ) -> None:
         self._policy = policy
         self._scheduler = Scheduler(policy)
@@ -65,6 +66,7 @@ class Engine:
         self._wall_clock = wall_clock
         self._notice = notice
         self._max_result_bytes = max_result_bytes
+        self._job_over = job_over
         self._observer: JobObserver | None = None
         self._cluster_error: BaseException | None = None
         self._links: dict[ExecutorId, ExecutorLink] = {}
@@ -162,7 +164,7 @@ class Engine:
 
     def heartbeat(self, beat: ExecutorHeartbeat) -> None:
         now = self._wall_clock()
-        if now - self._sampled.get(beat.executor_id, 0.0) >= 1.0:
+        if beat.executor_id in self._links and now - self._sampled.get(beat.executor_id, 0.0) >= 1.0:
             self._sampled[beat.executor_id] = now
             self._events.append(e.ExecutorSampled(now, beat.executor_id, beat.rss_bytes, beat.running_tasks, beat.queued_tasks))
 
@@ -338,6 +340,7 @@ class Engine:
                 failure.message,
                 text,
                 failure.metrics,
+                failure.slot,
             )
         )
         if failure.kind is not FailureKind.KILLED:
@@ -394,10 +397,12 @@ class Engine:
         self._events.append(e.JobEnded(self._wall_clock(), job.job_id, status, "" if failure is None else failure.summary()))
         if self._observer is not None:
             self._observer.job_ended(job.job_id)
+        self._job_over()
         running.finish(failure)
 
     def _drop_link(self, executor_id: ExecutorId, reason: str) -> None:
         link = self._links.pop(executor_id, None)
+        self._sampled.pop(executor_id, None)
         if link is not None:
             link.close()
             self._events.append(e.ExecutorRemoved(self._wall_clock(), executor_id, reason))

@@ -24,7 +24,7 @@ from quiver_proto.messages import ResultBlock
 log = logging.getLogger("quiver.driver")
 
 PROGRESS_INTERVAL_S = 0.2
-PROGRESS_DELAY_S = 0.5
+PROGRESS_DELAY_S = 0.1
 RESULT_ATTEMPTS = 3
 # Ids for re-runs of lost results, far above any that a planner hands out and below the next client's range.
 _RERUN_IDS = 1 << 36
@@ -56,7 +56,9 @@ class InProcessDriver:
         self.started_at = time.time()
         self.loop = Loop()
         self.events = EventLog(event_log_dir, application.application_id, self.loop.call_later, log.warning)
-        self.engine = Engine(application.policy, self.events, time.monotonic, time.time, self._notice, application.max_result_bytes)
+        self.engine = Engine(
+            application.policy, self.events, time.monotonic, time.time, self._notice, application.max_result_bytes, self._erase
+        )
         self._progress = progress
         self._progress_timer: Timer | None = None
         self._timer: Timer | None = None
@@ -198,9 +200,12 @@ class InProcessDriver:
             self._progress.clear()
             self._progress_timer = None
 
-    def _notice(self, text: str) -> None:
+    def _erase(self) -> None:
         if self._progress is not None:
             self._progress.clear()
+
+    def _notice(self, text: str) -> None:
+        self._erase()
         log.warning("%s", text)
 
     def _run_loop(self) -> None:
