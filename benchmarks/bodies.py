@@ -25,9 +25,9 @@ from operator import add
 from typing import Any
 
 import cloudpickle
+
 from quiver_executor.body import open_stage
 from quiver_executor.environment import SlotEnvironment
-
 from quiver_proto import frames, functions, ops
 from quiver_proto.ids import ShuffleId, StageId
 from quiver_proto.messages import AddStage, MapOutputTable, TaskDone
@@ -107,9 +107,8 @@ def tiny(runner: Runner, scale: int) -> None:
     split = frames.dump_value(frames.dump_records([1]))
     for name, sink in (("no-op task", ops.Count(ops.Items())), ("identity map", ops.Collect(ops.Map(ops.Items(), fn(lambda x: x))))):
         stage = open_stage(AddStage(StageId(0), 0, pickle.dumps(ops.StageBody(sink, (SITE,))), {}, {}, {}), runner.env)
-        number = 20_000
-        best = min(timed(lambda stage=stage: [stage.run(i, 0, 0, split) for i in range(number)])[0] for _ in range(3))
-        emit(name, best / number * 1e6, None, "us")
+        best = min(timed(lambda stage=stage: [stage.run(i, 0, 0, split) for i in range(20_000)])[0] for _ in range(3))
+        emit(name, best / 20_000 * 1e6, None, "us")
 
 
 def small_shuffle(runner: Runner, scale: int) -> None:
@@ -211,9 +210,7 @@ def join(runner: Runner, scale: int) -> None:
         for index in range(PARTS):
             right = {}
             for part in range(PARTS):
-                for k, v in _ids(1, part, size):
-                    if k % PARTS == index:
-                        right[k] = v
+                right.update({k: v for k, v in _ids(1, part, size) if k % PARTS == index})
             parts.append(count_pairs((k, (a, right[k])) for part in range(PARTS) for k, a in _ids(0, part, size) if k % PARTS == index))
         return sorted(map(sum, zip(*parts)))
 
