@@ -23,7 +23,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from quiver_executor import kernel
+from quiver_executor import collector, kernel
 from quiver_executor.envelopes import ADD_STAGE, DONE, FAILED, FORGET, READY, RETURNED, RUN, Unpacker, done_row, pack
 from quiver_executor.environment import SlotEnvironment
 from quiver_executor.page import AREA, EPOCH, RECALLED, RUNNING, STARTED, STARTED_AT, UNSENT, Page
@@ -215,6 +215,7 @@ def main(serial: int, slot: int, fds: list[int], settings: dict[str, Any]) -> No
     if numpy_random is not None:
         numpy_random.seed()  # Else every slot would draw the template's numbers.
     gc.set_threshold(*THRESHOLDS)
+    collector.clock.start()
     gc.enable()
     scratch = os.path.join(settings["scratch_root"], str(serial))
     environment = SlotEnvironment(slot=slot, scratch_dir=scratch, **settings["environment"])

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, assert_never
 
+from quiver_executor import collector
 from quiver_executor.environment import SlotEnvironment
 from quiver_executor.functions import Functions, codes_of
 from quiver_executor.pipeline import compile_node
@@ -53,6 +54,7 @@ class OpenStage:
     def run(self, task_id: int, partition: int, attempt: int, split: bytes) -> TaskDone | TaskFailure:
         """Run one task. What the user's code or data do wrong becomes a TaskFailure; only KeyboardInterrupt is let through."""
         started_at, begun, cpu = time.time(), time.perf_counter(), time.thread_time()
+        collected = collector.clock.seconds
         if self._problem is not None:
             return self._unopened(self._problem, task_id, started_at)
         open_s, self._open_s = self._open_s, 0.0
@@ -63,20 +65,24 @@ class OpenStage:
             )
             result = self._run(task, pickle.loads(split))
             if type(result) is MapOutput:
-                return TaskDone(TaskId(task_id), self._env.slot, started_at, _metrics(task, begun, cpu, open_s, 0), None, None, result)
+                return TaskDone(
+                    TaskId(task_id), self._env.slot, started_at, _metrics(task, begun, cpu, open_s, collected, 0), None, None, result
+                )
             assert type(result) is bytes
             size = len(result)
             if size > IN_MESSAGE:
                 block = write_result(task, result)
-                return TaskDone(TaskId(task_id), self._env.slot, started_at, _metrics(task, begun, cpu, open_s, size), None, block)
-            return TaskDone(TaskId(task_id), self._env.slot, started_at, _metrics(task, begun, cpu, open_s, size), result)
+                return TaskDone(
+                    TaskId(task_id), self._env.slot, started_at, _metrics(task, begun, cpu, open_s, collected, size), None, block
+                )
+            return TaskDone(TaskId(task_id), self._env.slot, started_at, _metrics(task, begun, cpu, open_s, collected, size), result)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
             from quiver_executor.failure import task_failure
 
             failure = task_failure(error, task_id, self._functions, task)
-            metrics = TaskMetrics() if task is None else _metrics(task, begun, cpu, open_s, 0)
+            metrics = TaskMetrics() if task is None else _metrics(task, begun, cpu, open_s, collected, 0)
             return replace(failure, slot=self._env.slot, started_at=started_at, metrics=metrics)
         finally:
             if task is not None and task.closers:
@@ -115,11 +121,11 @@ def _who_needs_a_frame(functions: Functions) -> list[bool] | None:
     return silent if sum(silent) > 1 else None
 
 
-def _metrics(task: Task, begun: float, cpu: float, open_s: float, result_bytes: int) -> TaskMetrics:
+def _metrics(task: Task, begun: float, cpu: float, open_s: float, collected: float, result_bytes: int) -> TaskMetrics:
     run_s = time.perf_counter() - begun
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if run_s > _SHORT_S else 0
     return TaskMetrics(
-        run_s, time.thread_time() - cpu, open_s, task.serialize_s, 0.0, result_bytes, task.input_bytes, task.cursor.taken(),
+        run_s, time.thread_time() - cpu, open_s, task.serialize_s, collector.clock.seconds - collected, result_bytes, task.input_bytes, task.cursor.taken(),
         task.output_bytes, task.output_records, task.read_local, task.read_remote, task.read_records, task.fetch_wait_s,
         task.written, task.written_records, task.write_s, task.spilled, peak,
     )  # fmt: skip
