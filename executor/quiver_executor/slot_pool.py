@@ -264,6 +264,7 @@ class SlotPool:
             "working_dir": config.working_dir or "",
             "python_path": list(config.python_path),
             "scratch_root": self._scratch_root,
+            "threads_per_slot": self._config.threads_per_slot,
             "environment": {
                 "application_id": config.application_id,
                 "executor_id": config.executor_id,

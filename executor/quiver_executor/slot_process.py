@@ -185,10 +185,11 @@ class SlotProcess:
         return Unpacker().feed(unsent) if unsent else []
 
     def finish_output(self) -> None:
-        """Take everything printed so far."""
+        """Take everything printed so far, and end its last line unless a task is at work on it."""
         for printed in self._printed:
             printed.read(until_empty=True)
-            printed.end_line()
+            if not self.held:
+                printed.end_line()
 
     def disconnect(self) -> None:
         """Stop listening to the socket; the rest stays for the certificate."""

@@ -126,6 +126,7 @@ def _metrics(task: Task, begun: float, cpu: float, open_s: float, collected: flo
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 if run_s > _SHORT_S else 0
     return TaskMetrics(
         run_s, time.thread_time() - cpu, open_s, task.serialize_s, collector.clock.seconds - collected, result_bytes,
-        task.input_bytes, task.cursor.taken(), task.output_bytes, task.output_records, task.read_local, task.read_remote, task.read_records, task.fetch_wait_s,
+        task.input_bytes, task.cursor.taken(), task.output_bytes, task.output_records,
+        task.read_local, task.read_remote, task.read_records, task.fetch_wait_s,
         task.written, task.written_records, task.write_s, task.spilled, peak,
     )  # fmt: skip

@@ -7,9 +7,10 @@ pidfd), when the control socket reaches its end, or both; so nobody survives a S
 used here because it follows the *thread* that started us, which may be a user's short-lived one; slots use it, as our only thread
 forks them.
 
-It imports what task bodies need before the first fork: every slot needs those modules before its first result anyway, so importing
-them once is sooner on few cores and shares the memory on many. A library that starts a thread when imported would make
-forking unsafe: then the template replaces itself by one that imports nothing (`--bare`) and its slots import for themselves.
+Before the first fork it imports only what every task needs: a first result waits for nothing else (pyarrow and cloudpickle here cost
+it 0.1 s of 0.4). The libraries that shuffles and closures need follow once it has been left alone for a moment; the first
+slots import them when they need them, later ones are born with them. A library that starts a thread when imported would make forking
+unsafe: then the template replaces itself by one that imports nothing (`--bare`), or says so instead of forking.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from quiver_executor.envelopes import EXITED, FORK, FORK_FAILED, FORKED, KILL, P
 
 CONTROL = 3
 _LOOK_EVERY_MS = 1000
-WARM = ("cloudpickle", "pyarrow", "pyarrow.ipc", "quiver_executor.slot")
+WARM = ("quiver_executor.slot",)
+WARM_LATER = ("cloudpickle", "pyarrow", "pyarrow.ipc")
+WARM_LATER_AFTER_MS = 1000
 SERIAL = "QUIVER_SLOT_SERIAL"
 """Environment variable of slots: their descendants inherit it, so they can be found when the slot is gone."""
 
@@ -60,8 +63,14 @@ class Template:
                 poll.register(fd, select.POLLIN)
         self._send((UP, self._me))
         self._reap()
+        warm = self._settings["threads_per_slot"] > 1  # Then numeric libraries start threads when imported.
         while os.getppid() == self._parent:
-            ready = {fd for fd, _ in poll.poll(None if parent >= 0 else _LOOK_EVERY_MS)}
+            ready = {fd for fd, _ in poll.poll(WARM_LATER_AFTER_MS if not warm else None if parent >= 0 else _LOOK_EVERY_MS)}
+            if not ready and not warm:
+                warm = True
+                _import(*WARM_LATER)
+                gc.collect()
+                gc.freeze()
             if wake_read in ready:
                 os.read(wake_read, 4096)
                 self._reap()
@@ -210,8 +219,8 @@ def _kill(pid: int) -> None:
         pass
 
 
-def _warm(body: str) -> None:
-    for name in (*WARM, body):
+def _import(*names: str) -> None:
+    for name in names:
         try:
             importlib.import_module(name)
         except ImportError:
@@ -223,7 +232,7 @@ def main() -> None:
     parent, body = int(sys.argv[1]), sys.argv[2]
     gc.disable()
     if "--bare" not in sys.argv:
-        _warm(body)
+        _import(*WARM, body)
         if kernel.threads() != 1:
             os.execv(sys.executable, [sys.executable, "-P", "-m", "quiver_executor.template", str(parent), body, "--bare"])
     os.set_inheritable(CONTROL, False)
