@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import hmac
 import json
+import logging
 import os
 import stat
 from collections.abc import Callable, Iterator
-from typing import Any
+from contextlib import contextmanager
+from typing import Any, Never
 
 import pyarrow as pa
 from pyarrow import flight
@@ -24,13 +26,14 @@ CHUNK = 1 << 20
 """Bytes read, and about the bytes sent in one message."""
 _BEARER = "Bearer "
 _MAX_PIECES = 100_000
+_log = logging.getLogger(__name__)
 
 
 class BlockServer(flight.FlightServerBase):  # type: ignore[misc]
     """Serves from construction on, in threads of its own; `address` is where. `shutdown()` ends it.
 
     `tokens(application_id)` is an application's token, "" for one that is not known. `tls_cert` and `tls_key` are PEM files.
-    Raises PortInUse. Nothing but do_get is offered: Flight's own answer to the rest is "not implemented".
+    Raises PortInUse. Nothing but do_get is offered. A caller is told an error's type and message, never where in this program it arose.
     """
 
     def __init__(self, host: str, port: int, root_dir: str, tokens: Callable[[str], str], *, tls_cert: str = "", tls_key: str = "") -> None:
@@ -47,18 +50,37 @@ class BlockServer(flight.FlightServerBase):  # type: ignore[misc]
 
     def do_get(self, context: Any, ticket: Any) -> Any:
         """Raises FlightUnauthenticatedError, FlightUnauthorizedError; pieces that can't be read are PROBLEM rows."""
-        token = context.get_middleware("bearer").token
-        try:
-            pieces = json.loads(ticket.ticket)["pieces"]
-            requests = [_Request.of(piece) for piece in pieces[: _MAX_PIECES + 1]]
-        except (ValueError, KeyError, TypeError):
-            raise flight.FlightServerError("not a ticket of this server") from None
-        if len(requests) > _MAX_PIECES:
-            raise flight.FlightServerError(f"more than {_MAX_PIECES} pieces in one ticket")
-        for request in requests:
-            if not self._may_read(request.path, token):
-                raise flight.FlightUnauthorizedError("no such block, or not with this token")
-        return flight.GeneratorStream(answer_schema(), _answer(requests))
+        with _without_traceback():
+            token = context.get_middleware("bearer").token
+            requests = _requests(ticket.ticket)
+            for request in requests:
+                if not self._may_read(request.path, token):
+                    raise flight.FlightUnauthorizedError("no such block, or not with this token")
+            return flight.GeneratorStream(answer_schema(), _answer(requests))
+
+    # Flight's own answer to what is not overridden ends with the traceback of its NotImplementedError.
+
+    def list_flights(self, context: Any, criteria: Any) -> Never:
+        raise _not_offered()
+
+    def get_flight_info(self, context: Any, descriptor: Any) -> Never:
+        raise _not_offered()
+
+    def get_schema(self, context: Any, descriptor: Any) -> Any:
+        # Here Flight adds the traceback of its own errors, too; every answer has this schema.
+        return flight.SchemaResult(answer_schema())
+
+    def do_put(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> Never:
+        raise _not_offered()
+
+    def do_exchange(self, context: Any, descriptor: Any, reader: Any, writer: Any) -> Never:
+        raise _not_offered()
+
+    def list_actions(self, context: Any) -> Never:
+        raise _not_offered()
+
+    def do_action(self, context: Any, action: Any) -> Never:
+        raise _not_offered()
 
     def _may_read(self, path: str, token: str) -> bool:
         if not os.path.isabs(path) or ".." in path.split("/") or "\0" in path:
@@ -68,6 +90,23 @@ class BlockServer(flight.FlightServerBase):  # type: ignore[misc]
             return False
         expected = self._tokens(application) or ""
         return bool(expected) and hmac.compare_digest(expected.encode(), token.encode())
+
+
+def _not_offered() -> Exception:
+    error: Exception = flight.FlightServerError("this server offers do_get only")
+    return error
+
+
+@contextmanager
+def _without_traceback() -> Iterator[None]:
+    """Flight sends the traceback of every exception that is not one of its own: those become one without a word of it."""
+    try:
+        yield
+    except (flight.FlightError, GeneratorExit):
+        raise
+    except Exception as error:
+        _log.exception("a request for blocks failed")
+        raise flight.FlightServerError(f"the block server failed: {type(error).__name__}") from None
 
 
 class _Bearer(flight.ServerMiddleware):  # type: ignore[misc]
@@ -108,7 +147,24 @@ class _Request:
         return request
 
 
+def _requests(ticket: bytes) -> list[_Request]:
+    """Raises FlightServerError when it is none of ours."""
+    try:
+        pieces = json.loads(ticket)["pieces"]
+        requests = [_Request.of(piece) for piece in pieces[: _MAX_PIECES + 1]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise flight.FlightServerError("not a ticket of this server") from None
+    if len(requests) > _MAX_PIECES:
+        raise flight.FlightServerError(f"more than {_MAX_PIECES} pieces in one ticket")
+    return requests
+
+
 def _answer(requests: list[_Request]) -> Iterator[Any]:
+    with _without_traceback():
+        yield from _batches(requests)
+
+
+def _batches(requests: list[_Request]) -> Iterator[Any]:
     """Rows in record batches of about CHUNK bytes: a thousand tiny pieces are few messages."""
     numbers: list[int] = []
     kinds: list[int] = []
@@ -135,6 +191,7 @@ def _batch(numbers: list[int], kinds: list[int], data: list[bytes]) -> Any:
 def _rows(request: _Request) -> Iterator[tuple[int, bytes]]:
     offset, length = request.offset, request.length
     try:
+        # Without O_NONBLOCK a pipe in a block's place would hold this thread for ever.
         descriptor = os.open(request.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             status = os.fstat(descriptor)
@@ -159,7 +216,7 @@ def _rows(request: _Request) -> Iterator[tuple[int, bytes]]:
             os.unlink(request.path)
         yield END, b""
     except (OSError, BlockCorrupt) as error:
-        yield PROBLEM, str(error).encode()
+        yield PROBLEM, str(error).encode(errors="replace")
 
 
 def _contents(path: str) -> bytes:

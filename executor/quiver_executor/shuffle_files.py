@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import stat
 import zlib
 from array import array
 from collections import OrderedDict
@@ -170,12 +171,24 @@ def index_of(path: str, descriptor: int) -> Index:
     return index
 
 
+def open_regular(path: str) -> int:
+    """A descriptor to read a block with. Raises OSError, and BlockCorrupt for what is no regular file; never waits for a pipe's writer."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise BlockCorrupt(path, "it is no regular file")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
 def read_piece(path: str, partition: int) -> tuple[IndexEntry, Any] | None:
     """One reduce partition of a map output on this node, verified: its entry, and what frames_in takes. None when it is empty.
 
-    Raises OSError when it can't be read, BlockCorrupt when it is not what was written.
+    Raises OSError when it can't be read, BlockCorrupt when it is not what was written or no regular file.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    descriptor = open_regular(path)
     try:
         entry = blocks.unpack_entry(index_of(path, descriptor).raw_entry(descriptor, partition), path)
         if entry.length == 0:

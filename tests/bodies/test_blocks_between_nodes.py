@@ -17,7 +17,7 @@ from pyarrow import flight
 from quiver_executor import fetch, shuffle_files
 from quiver_executor.block_server import BlockServer
 from quiver_proto import frames, ops
-from quiver_proto.block_client import DATA, END, PROBLEM, BlockClient, Piece, fetch_result
+from quiver_proto.block_client import DATA, END, PROBLEM, BlockClient, Piece, answer_schema, fetch_result
 from quiver_proto.errors import AuthenticationFailed, ConnectionFailed, PortInUse
 from quiver_proto.messages import ResultBlock
 
@@ -113,7 +113,7 @@ def test_an_early_end_frees_the_stream(far: Bench, near: Bench, server: BlockSer
 # ---- trouble ----
 
 
-@pytest.mark.parametrize("how", ["missing", "empty", "flipped", "truncated", "index flipped"])
+@pytest.mark.parametrize("how", ["a pipe", "missing", "empty", "flipped", "truncated", "index flipped"])
 @pytest.mark.parametrize("whole_piece", [1 << 24, 100])
 def test_damage_far_away(far: Bench, near: Bench, server: BlockServer, monkeypatch: pytest.MonkeyPatch, how: str, whole_piece: int) -> None:
     from test_shuffle import _damage
@@ -253,7 +253,7 @@ def test_ranges(far: Bench, server: BlockServer) -> None:
         lambda c, o: list(c.list_flights(b"", o)),
         lambda c, o: list(c.do_action(flight.Action("x", b""), o)),
         lambda c, o: c.list_actions(o),
-        lambda c, o: c.get_schema(flight.FlightDescriptor.for_path("x"), o),
+        lambda c, o: c.do_exchange(flight.FlightDescriptor.for_path("x"), o)[1].read_all(),
         lambda c, o: c.do_get(flight.Ticket(b"nonsense"), o).read_all(),
         lambda c, o: c.do_get(flight.Ticket(json.dumps({"pieces": [{"path": 5}]}).encode()), o).read_all(),
         lambda c, o: c.do_get(flight.Ticket(json.dumps({"pieces": "x"}).encode()), o).read_all(),
@@ -266,7 +266,46 @@ def test_nothing_else_is_offered(server: BlockServer, call: Any, token: str) -> 
     with pytest.raises((pa.ArrowException, NotImplementedError, OSError)) as raised:
         call(client, options)
     assert token or "a bearer token is required" in str(raised.value)
+    assert "Traceback" not in str(raised.value)
+    assert ".py" not in str(raised.value)
     client.close()
+
+
+def test_the_schema_of_answers(server: BlockServer) -> None:
+    client = flight.connect(f"grpc://{server.address}")
+    options = flight.FlightCallOptions(headers=[(b"authorization", b"Bearer secret-1")])
+    assert client.get_schema(flight.FlightDescriptor.for_path("x"), options).schema == answer_schema()
+    client.close()
+
+
+@pytest.mark.parametrize(
+    "ticket",
+    [
+        b"[" * 100_000,
+        b'{"pieces": [{"path": "/\\ud800"}]}',
+        b'{"pieces": [{"path": "BLOCKS/file", "offset": 1180591620717411303424, "length": 5}]}',
+        b'{"pieces": [{"path": "BLOCKS/file", "offset": 9223372036854775807, "length": -9223372036854775807}]}',
+        b'{"pieces": [{"path": "BLOCKS/file\\u0000"}]}',
+        b'{"pieces": [{"path": "BLOCKS/../unknown/file"}]}',
+        b'{"pieces": [{"path": "ROOT/unknown/file"}]}',
+    ],
+)
+def test_errors_tell_nothing_of_the_program(far: Bench, ticket: bytes) -> None:
+    """Whatever goes wrong, in the request or (a KeyError for an application that is not known) in the server itself."""
+    (far.blocks / "file").write_bytes(b"mine")
+    server = BlockServer("127.0.0.1", 0, str(far.root), TOKENS.__getitem__)
+    client = flight.connect(f"grpc://{server.address}")
+    options = flight.FlightCallOptions(headers=[(b"authorization", b"Bearer secret-1")])
+    ticket = ticket.replace(b"BLOCKS", str(far.blocks).encode()).replace(b"ROOT", str(far.root).encode())
+    try:
+        told = str(client.do_get(flight.Ticket(ticket), options).read_all())
+    except pa.ArrowException as error:
+        told = str(error)
+    finally:
+        client.close()
+        server.shutdown()
+    assert "Traceback" not in told
+    assert ".py" not in told
 
 
 def test_tls(far: Bench, tmp_path: Path) -> None:

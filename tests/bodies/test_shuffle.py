@@ -295,6 +295,12 @@ def _damage(written: MapOutputTable, how: str) -> None:
             path.write_bytes(path.read_bytes()[:200])
         case "missing":
             path.unlink()
+        case "a pipe":
+            path.unlink()
+            os.mkfifo(path)
+        case "a directory":
+            path.unlink()
+            path.mkdir()
         case "empty":
             path.write_bytes(b"")
         case "index flipped":
@@ -309,7 +315,17 @@ def _damage(written: MapOutputTable, how: str) -> None:
             path.write_bytes(path.read_bytes().replace(b"QVINDX\x01", b"QVINDX\x02"))
 
 
-DAMAGE = ["flipped", "truncated", "missing", "empty", "index flipped", "trailer flipped", "index of another format"]
+DAMAGE = [
+    "a pipe",
+    "a directory",
+    "flipped",
+    "truncated",
+    "missing",
+    "empty",
+    "index flipped",
+    "trailer flipped",
+    "index of another format",
+]
 
 
 @pytest.mark.parametrize("whole_piece", [1 << 20, 64])
