@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from quiver_manager.executors import stop
 from quiver_manager.feed import launched, tell
 from quiver_manager.model import Application, ExecutorState, Outcome, RemoveBlocks, Stage, State, WatchClosed, WatchOpened
 from quiver_proto import cluster as c
+from quiver_proto.ids import ApplicationId, JobId
+
+Id = TypeVar("Id", ApplicationId, JobId)
 
 _ENDED_KEPT = 1000
 
 
 def register_application(state: State, event: c.RegisterApplication, now: float, out: Outcome) -> None:
     """The Ack only says that it was done: the shell makes the reply (it holds the secret that tokens are made from)."""
+    if event.application_id in state.unregistered:
+        out.reply = c.Ack(False, f"application {event.application_id} has ended")
+        return
     out.reply = c.Ack()
     state.ended.pop(event.application_id, None)
     application = state.applications.get(event.application_id)
@@ -56,10 +64,13 @@ def application_says(
     match event:
         case c.ApplicationHeartbeat():
             application.progress |= {row.stage_id: row for row in event.progress}
+        case c.SubmitJob() if event.job_id in application.ended_jobs:
+            out.reply = c.Ack(False, f"job {event.job_id} has ended")
         case c.SubmitJob():
             application.jobs[event.job_id] = {s.stage_id: Stage(s.width, s.parents, s.cores_per_task) for s in event.stages}
         case c.JobEnded():
             ended = application.jobs.pop(event.job_id, {})
+            _keep(application.ended_jobs, event.job_id)
             left = {stage_id for job in application.jobs.values() for stage_id in job}
             for stage_id in ended.keys() - left:
                 application.progress.pop(stage_id, None)
@@ -86,6 +97,21 @@ def _release(state: State, application: Application, event: c.ReleaseExecutor, n
     stop(state, executor, event.reason, now, out, at_once=False)
     application.target = sum(e.state is not ExecutorState.STOPPING for e in state.executors_of(application.application_id))
     out.changed.add(("application", application.application_id))
+
+
+def unregister_application(state: State, event: c.UnregisterApplication, now: float, out: Outcome) -> None:
+    """The application's own word that it is over: it can't come back under this id."""
+    out.reply = c.Ack()
+    _keep(state.unregistered, event.application_id)
+    application = state.applications.get(event.application_id)
+    if application is not None:
+        end_application(state, application, event.reason or "it has ended", now, out)
+
+
+def _keep(ended: dict[Id, None], one: Id) -> None:
+    ended[one] = None
+    if len(ended) > _ENDED_KEPT:
+        del ended[next(iter(ended))]
 
 
 def end_application(state: State, application: Application, reason: str, now: float, out: Outcome) -> None:

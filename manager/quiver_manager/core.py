@@ -10,7 +10,7 @@ import json
 from typing import assert_never
 
 from quiver_manager import allocation
-from quiver_manager.applications import application_says, end_application, register_application
+from quiver_manager.applications import application_says, end_application, register_application, unregister_application
 from quiver_manager.executors import ASK_AGAIN_S, executor_exited, executor_ready, forget_executor, launch_failed, stop
 from quiver_manager.feed import tell
 from quiver_manager.model import (
@@ -66,10 +66,7 @@ def step(state: State, event: Event, now: float) -> Outcome:
         case c.RegisterApplication():
             register_application(state, event, now, out)
         case c.UnregisterApplication():
-            application = state.applications.get(event.application_id)
-            out.reply = c.Ack()
-            if application is not None:
-                end_application(state, application, event.reason or "it has ended", now, out)
+            unregister_application(state, event, now, out)
         case c.DrainNode():
             drain_node(state, event, now, out)
         case NodeRefusesConnections():

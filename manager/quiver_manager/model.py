@@ -158,6 +158,8 @@ class Application:
     deaths: list[float] = field(default_factory=list)
     events: list[c.ClusterEvent] = field(default_factory=list)
     jobs: dict[JobId, dict[StageId, Stage]] = field(default_factory=dict)
+    ended_jobs: dict[JobId, None] = field(default_factory=dict)
+    """The last that ended, oldest first: a late SubmitJob of theirs does nothing."""
     progress: dict[StageId, c.StageProgress] = field(default_factory=dict)
     watchers: int = 0
     last_seen_at: float = 0.0
@@ -184,6 +186,8 @@ class State:
     """Given up in this life of the manager: drivers were told, so what such a node still runs must not come back."""
     ended: dict[ApplicationId, str] = field(default_factory=dict)
     """Why the last applications that ended did, for watchers who ask; bounded, not journalled."""
+    unregistered: dict[ApplicationId, None] = field(default_factory=dict)
+    """The last applications that said themselves that they are over, oldest first: a late registration of theirs does nothing."""
     _shapes: dict[Shape, int] | None = None
     _by_application: dict[ApplicationId, dict[ExecutorId, Executor]] = field(default_factory=dict)
     _by_node: dict[NodeId, dict[ExecutorId, Executor]] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -31,12 +32,13 @@ from quiver_manager.status import status
 from quiver_proto import cluster as c
 from quiver_proto import versions
 from quiver_proto.auth import TlsFiles, application_token
-from quiver_proto.errors import BadSetting, ManagerUnreachable
+from quiver_proto.errors import BadSetting, ConnectionFailed, ManagerUnreachable
 from quiver_proto.ids import NodeId
 from quiver_proto.logs import Log
 
 Reply = TypeVar("Reply")
 
+_APPLICATION_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _LOOK_UP_S = 1.0
 """How often a watch stream without news looks whether its client is still there."""
 
@@ -114,6 +116,8 @@ class ManagerDaemon:
 
     def register_application(self, request: c.RegisterApplication, context: grpc.ServicerContext) -> c.ApplicationRegistered:
         self._check_versions(request.versions)
+        if not _APPLICATION_ID.fullmatch(request.application_id):
+            raise BadSetting("application id", request.application_id[:100], "must be letters, digits, dots, dashes and underscores")
         wanted = request.request
         for name, value in (
             ("--num-executors", wanted.instances),
@@ -125,8 +129,11 @@ class ManagerDaemon:
                 raise BadSetting(name, str(value), "must not be negative")
         if wanted.cores_max and wanted.cores > wanted.cores_max:
             raise BadSetting("--executor-cores", str(wanted.cores), f"is more than the {wanted.cores_max} cores of quiver.cores.max")
-        if self._apply(request).reply is None:
+        reply = self._apply(request).reply
+        if reply is None:
             raise ManagerUnreachable(self._address, "it is ending")
+        if isinstance(reply, c.Ack) and not reply.done:
+            raise ConnectionFailed(reply.reason)
         token = application_token(self._secret, request.application_id)
         return c.ApplicationRegistered(token, self._state.manager_epoch, self._state.policy.heartbeat_interval_s, wanted)
 

@@ -275,3 +275,18 @@ def test_the_second_time_does_nothing(story, message):
     assert (story.last.changed, story.last.actions, story.last.notify) == (set(), [], set())
     assert story.told() == events
     assert getattr(story.state.applications.get("a"), "jobs", {}) == jobs
+
+
+def test_an_application_that_said_it_is_over_is_not_brought_back_by_a_late_registration(story):
+    registration = c.RegisterApplication("a", "name", "user", "host", 1)
+    story.say(c.UnregisterApplication("a", "done"))
+    assert story.say(registration) == c.Ack(False, "application a has ended")
+    assert "a" not in story.state.applications
+
+
+def test_a_late_submission_of_an_ended_job_does_nothing(story):
+    submit = c.SubmitJob("a", 1, (c.StageDemand(0, "count", 4),))
+    story.say(submit)
+    story.say(c.JobEnded("a", 1, "succeeded"))
+    assert story.say(submit) == c.Ack(False, "job 1 has ended")
+    assert story.state.applications["a"].jobs == {}

@@ -88,7 +88,7 @@ class Access:
 
     def _same_origin(self, request: Request, host: str) -> bool:
         origin = request.headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _site(origin) != host.lower():
             return False
         site = request.headers.get("sec-fetch-site", "none")
         if site in ("none", "same-origin"):
@@ -111,8 +111,18 @@ class Access:
         return morsel.value if morsel is not None else ""
 
 
+def _site(origin: str) -> str | None:
+    """Host and port of an Origin header, lower-case; None when it is no address."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
+
+
 def _host_name(host: str) -> str | None:
     """The name in a Host header, lower-case, without port and brackets; None when it is none."""
+    if "@" in host:
+        return None
     try:
         return urlsplit(f"//{host}").hostname
     except ValueError:

@@ -20,9 +20,10 @@ from quiver.runner.inprocess import Application
 from quiver.runner.jobs import RunningJob
 from quiver.runner.results import read_result
 from quiver.scheduler.model import Tick
-from quiver_proto.ids import LOCAL_EXECUTOR, LOCAL_NODE, JobId, ShuffleId
+from quiver_proto.ids import LOCAL_EXECUTOR, LOCAL_NODE, JobId, ShuffleId, TaskId
 from quiver_proto.messages import (
     AddStage,
+    FailureKind,
     ForgetStage,
     KillTasks,
     LaunchTasks,
@@ -55,6 +56,7 @@ class InlineLink:
             blocks_dir=blocks_dir, scratch_dir=blocks_dir, memory_bytes=memory_bytes,
         )  # fmt: skip
         self._stages: dict[tuple[int, int], Any] = {}
+        self._killed: list[TaskFailure] = []
         self._queue: deque[tuple[tuple[int, int], int, int, int, bytes]] = deque()
 
     def send(self, message: ToExecutor) -> None:
@@ -67,7 +69,9 @@ class InlineLink:
                     self._queue.append((key, *row))
             case KillTasks():
                 killed = set(message.task_ids)
-                self._queue = deque(task for task in self._queue if task[1] not in killed)
+                for task in [task for task in self._queue if task[1] in killed]:
+                    self._queue.remove(task)
+                    self._killed.append(TaskFailure(TaskId(task[1]), FailureKind.KILLED, "", message.reason))
             case ForgetStage():
                 self._stages.pop((message.stage_id, message.stage_attempt), None)
             case RemoveShuffle():
@@ -76,17 +80,27 @@ class InlineLink:
                 pass
 
     def run_next(self) -> TasksEnded | None:
-        """Run the next task to its end; None when there is none."""
+        """Run the next task to its end, or tell of those that were killed; None when there is neither."""
+        if self._killed:
+            failed, self._killed = tuple(self._killed), []
+            return TasksEnded(self.executor_id, failed=failed)
         if not self._queue:
             return None
         key, task_id, partition, attempt, split = self._queue.popleft()
         stage = self._stages[key]
         if isinstance(stage, AddStage):
             stage = self._stages[key] = self._body.open_stage(stage, self._environment)
-        outcome: TaskDone | TaskFailure = stage.run(task_id, partition, attempt, split)
+        try:
+            outcome: TaskDone | TaskFailure = stage.run(task_id, partition, attempt, split)
+        except BaseException:  # Ctrl-C: its slot is free again.
+            self._killed.append(TaskFailure(TaskId(task_id), FailureKind.KILLED, "", "interrupted"))
+            raise
         if isinstance(outcome, TaskFailure):
             return TasksEnded(self.executor_id, failed=(outcome,))
         return TasksEnded(self.executor_id, done=(outcome,))
+
+    def tell_killed(self) -> TasksEnded | None:
+        return self.run_next() if self._killed else None
 
     def close(self) -> None:
         self._queue.clear()
@@ -108,6 +122,7 @@ class InlineDriver:
         self.engine.executor_added(self._link)
         self._lock = threading.RLock()
         self._released: deque[ShuffleId] = deque()
+        self._asked: deque[Callable[[], None]] = deque()
         self._on_stop: list[Callable[[], None]] = []
 
     def run(self, job: PlannedJob) -> Sequence[bytes]:
@@ -125,7 +140,8 @@ class InlineDriver:
             running = RunningJob(job)
             self.engine.submit(running)
             try:
-                while running.missing and running.failure is None and self.engine.has_job(job.job_id):
+                while self.engine.has_job(job.job_id):
+                    self._obey()
                     ended = self._link.run_next()
                     if ended is not None:
                         self.engine.tasks_ended(ended)
@@ -137,23 +153,39 @@ class InlineDriver:
             except KeyboardInterrupt:
                 self.engine.cancel(job.job_id, "interrupted")
                 raise
+            finally:
+                # What was killed with a job that ended is told, else its slot would be taken for busy.
+                while (ended := self._link.tell_killed()) is not None:
+                    self.engine.tasks_ended(ended)
             if running.failure is not None:
                 raise running.failure
             return [read_result(result, "", "", "") if isinstance(result, ResultBlock) else result or b"" for result in running.results]
 
     def cancel(self, job_id: JobId, reason: str) -> None:
-        with self._lock:
-            self.engine.cancel(job_id, reason)
+        self._ask(lambda: self.engine.cancel(job_id, reason))
 
     def cancel_group(self, group: str, reason: str) -> None:
-        with self._lock:
-            self.engine.cancel_group(group, reason)
+        self._ask(lambda: self.engine.cancel_group(group, reason))
+
+    def _ask(self, request: Callable[[], None]) -> None:
+        """Done at once when no job runs, else between two tasks of the one that does."""
+        self._asked.append(request)
+        if self._lock.acquire(blocking=False):
+            try:
+                self._obey()
+            finally:
+                self._lock.release()
+
+    def _obey(self) -> None:
+        while self._asked:
+            self._asked.popleft()()
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         # May come from the collector in the middle of a step: carried out before the next job.
         self._released.append(shuffle_id)
 
     def stop(self) -> None:
+        self._ask(self.engine.stop)
         with self._lock:
             self.engine.stop()
             while self._on_stop:

@@ -64,6 +64,7 @@ class InProcessDriver:
         self._timer: Timer | None = None
         self._timer_at = 0.0
         self._on_stop: list[Callable[[], None]] = []
+        self._submitted: set[RunningJob] = set()
         self._stopped = False
         self._crash: BaseException | None = None
         self._reruns = 0
@@ -117,6 +118,7 @@ class InProcessDriver:
         if threading.current_thread() is not self._thread:
             self._thread.join()
             self.loop.close()
+        self._end_submitted()
         self._clean_up()
 
     # ---- for those who put a driver together ----
@@ -153,12 +155,20 @@ class InProcessDriver:
         running = RunningJob(job)
         if self._stopped or self._crash is not None:
             raise JobFailure(error=self._crash or ContextStopped(str(job.call_site)))
-        self.post(lambda: self.engine.submit(running))
+        self._submitted.add(running)
         try:
+            # Looked at again: a stop that came in between ends only what it finds in the set.
+            if self._stopped:
+                raise JobFailure(error=self._crash or ContextStopped(str(job.call_site)))
+            self.post(lambda: self.engine.submit(running))
             running.wait()
+        except JobFailure:
+            raise
         except BaseException:
             self.cancel(job.job_id, "interrupted")
             raise
+        finally:
+            self._submitted.discard(running)
         if running.failure is not None:
             raise running.failure
         return running
@@ -217,7 +227,13 @@ class InProcessDriver:
             self._crash = error
             self._stopped = True
             self.engine.stop(error)
+            self._end_submitted()
             self._clean_up()
+
+    def _end_submitted(self) -> None:
+        # Jobs that were submitted when the loop had already taken its last round.
+        for running in list(self._submitted):
+            running.finish(JobFailure(error=self._crash or ContextStopped(str(running.job.call_site))))
 
     def _clean_up(self) -> None:
         while self._on_stop:

@@ -175,7 +175,8 @@ def console_progress(conf: Settings) -> ConsoleProgress | None:
     return ConsoleProgress()
 
 
-def _work_dir_root(conf: Settings) -> str:
+def work_dir_root(conf: Settings) -> str:
+    """`quiver.local.dir`, by default `<tmp>/quiver-<user>`."""
     from quiver.runner.workdir import default_root
 
     given = conf.get("quiver.local.dir") or conf.get("spark.local.dir")
@@ -198,7 +199,7 @@ def _inline(master: str, app_name: str, conf: Settings) -> Driver:
     from quiver.runner.workdir import WorkDir
 
     app = application(master, app_name, conf, default_parallelism=1, max_failures=1)
-    work_dir = WorkDir(_work_dir_root(conf), app.application_id)
+    work_dir = WorkDir(work_dir_root(conf), app.application_id)
     driver = InlineDriver(app, event_log_dir(conf), work_dir.blocks, executor_memory(conf, local_memory()))
     driver.events.append(started(app, conf, driver.started_at))
     driver.on_stop(work_dir.close)
@@ -211,7 +212,7 @@ def _local(where: Local, master: str, app_name: str, conf: Settings) -> Driver:
     from quiver.runner.workdir import WorkDir
 
     app = application(master, app_name, conf, default_parallelism=where.cores, max_failures=where.max_failures)
-    work_dir = WorkDir(_work_dir_root(conf), app.application_id)
+    work_dir = WorkDir(work_dir_root(conf), app.application_id)
     driver = InProcessDriver(app, event_log_dir(conf), console_progress(conf))
     driver.on_stop(work_dir.close)
 

@@ -36,7 +36,7 @@ def start_standalone(where: LocalCluster | Standalone, master: str, app_name: st
     if isinstance(where, LocalCluster):
         from quiver.runner.local_cluster import RunningCluster
 
-        local = RunningCluster(where.nodes, where.cores, where.memory_bytes)
+        local = RunningCluster(where.nodes, where.cores, where.memory_bytes, launch.work_dir_root(conf))
         url, secret = local.url, local.secret
     else:
         url, secret = f"quiver://{where.address}", find_secret(conf.get("quiver.secret.file") or "")

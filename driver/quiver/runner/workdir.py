@@ -8,7 +8,10 @@ import getpass
 import logging
 import os
 import shutil
+import stat
 import tempfile
+
+from quiver_proto.errors import BadSetting
 
 log = logging.getLogger("quiver.driver")
 
@@ -20,15 +23,34 @@ def default_root() -> str:
     return os.path.join(tempfile.gettempdir(), f"quiver-{getpass.getuser()}")
 
 
+def _private(root: str) -> str:
+    """`root` where only we may write to it, else a directory of our own in it. Raises BadSetting when it can't be ours alone."""
+    try:
+        os.makedirs(root, mode=0o700, exist_ok=True)
+        info = os.stat(root)
+        if info.st_uid == os.getuid() and not info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            return root
+        if info.st_mode & stat.S_IWOTH and not info.st_mode & stat.S_ISVTX:
+            # Others could swap what is in it for links into our files, or for files that we would unpickle.
+            raise BadSetting("quiver.local.dir", root, "everyone may rename what is in it; choose a directory of your own")
+        own = os.path.join(root, f"quiver-{getpass.getuser()}")
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(own, 0o700)
+        info = os.lstat(own)
+    except OSError as error:
+        raise BadSetting("quiver.local.dir", root, f"{error.strerror or error}; choose a writable directory") from None
+    if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() or info.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise BadSetting("quiver.local.dir", own, "it must be a directory that belongs to you and that nobody else may write to")
+    return own
+
+
 class WorkDir:
-    """`<root>/<application id>` (mode 0700), locked as long as this process lives; removed by `close`, or by a later driver's sweep."""
+    """`<root>/<application id>` (mode 0700; in a directory of the user's own where others may write to the root), locked as long as
+    this process lives; removed by `close`, or by a later driver's sweep. Raises BadSetting.
+    """
 
     def __init__(self, root: str, application_id: str) -> None:
-        os.makedirs(root, mode=0o700, exist_ok=True)
-        owner = os.stat(root).st_uid
-        if owner != os.getuid():
-            raise PermissionError(f"{root} belongs to another user (uid {owner}); set quiver.local.dir to a directory of your own")
-        self.root = root
+        self.root = root = _private(root)
         self.path = os.path.join(root, application_id)
         self.blocks = os.path.join(self.path, "blocks")
         self.logs = os.path.join(self.path, "logs")
