@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import stat
+import struct
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,19 +17,13 @@ from quiver_proto.errors import DiskFull, QuotaExceeded
 _FRESH_S = 1.0
 
 
-class _Usage:
-    """The last measurement of a directory, and what this process wrote since."""
-
-    def __init__(self) -> None:
-        self.measured_at = float("-inf")
-        self.bytes = 0
-
-
-_usage: dict[str, _Usage] = {}
+_LEDGER = ".usage"
+"""In the application's directory: what it uses there, as its slots agree on it."""
+_ROW = struct.Struct("<dq")
 
 
 def used_bytes(directory: str) -> int:
-    """Of all files below `directory`; what vanishes meanwhile counts nothing."""
+    """Of all files below `directory`, by their length; what vanishes meanwhile counts nothing."""
     total = 0
     pending = [directory]
     while pending:
@@ -36,7 +33,7 @@ def used_bytes(directory: str) -> int:
                     try:
                         if entry.is_dir(follow_symlinks=False):
                             pending.append(entry.path)
-                        else:
+                        elif entry.name != _LEDGER:
                             total += entry.stat(follow_symlinks=False).st_size
                     except OSError:
                         continue
@@ -45,21 +42,80 @@ def used_bytes(directory: str) -> int:
     return total
 
 
-def claim(env: SlotEnvironment, size: int) -> None:
-    """`size` more bytes are about to be, or were, written for the application. Raises QuotaExceeded.
+def claim(env: SlotEnvironment, size: int, descriptor: int = -1) -> None:
+    """To be called before `size` more bytes are written for the application. Raises QuotaExceeded.
 
-    The directory is measured at most once a second; in between, only this process's own claims are added.
+    With a `descriptor`, that file is made longer by `size` at once, so that whoever measures sees what is still to be written.
+    All slots of the node add to one number; the directory is measured when that is a second old, and always before a claim is refused:
+    QuotaExceeded tells what is on disk then, and what was asked for on top. Files without a name (spills) are seen by the slot that has
+    them only, so several slots together may exceed the quota by what the others spill at that moment, and by claims without a descriptor
+    that were made but not yet written when it was measured.
     """
-    if not env.quota_bytes:
+    quota = env.quota_bytes
+    if not quota:
         return
-    usage = _usage.setdefault(env.blocks_dir, _Usage())
-    now = time.monotonic()
-    if now - usage.measured_at > _FRESH_S or usage.bytes + size > env.quota_bytes:
-        usage.bytes = used_bytes(env.blocks_dir)
-        usage.measured_at = now
-    usage.bytes += size
-    if usage.bytes > env.quota_bytes:
-        raise QuotaExceeded(env.blocks_dir, usage.bytes, env.quota_bytes)
+    nameless = _nameless_bytes(env)
+    with _ledger(env.blocks_dir) as ledger:
+        now = time.monotonic()
+        measured_at, used = _recorded(ledger)
+        if not 0 <= now - measured_at <= _FRESH_S or used + nameless + size > quota:
+            measured_at, used = now, used_bytes(env.blocks_dir)
+        if used + nameless + size > quota:
+            _record(ledger, measured_at, used)
+            raise QuotaExceeded(env.blocks_dir, used + nameless + size, quota)
+        if descriptor >= 0:
+            os.ftruncate(descriptor, os.fstat(descriptor).st_size + size)
+        _record(ledger, measured_at, used + size)
+
+
+@contextmanager
+def _ledger(directory: str) -> Iterator[int]:
+    """The ledger's descriptor, locked; -1 where it can't be had: then every claim measures."""
+    try:
+        descriptor = os.open(os.path.join(directory, _LEDGER), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o600)
+    except OSError:
+        yield -1
+        return
+    try:
+        # The lock ends with its holder, however that ends.
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _recorded(ledger: int) -> tuple[float, int]:
+    """When the directory was measured, and its bytes since then; a time long ago where that is not known."""
+    try:
+        measured_at, used = _ROW.unpack(os.pread(ledger, _ROW.size, 0))
+    except (OSError, struct.error):
+        return float("-inf"), 0
+    return measured_at, used
+
+
+def _record(ledger: int, measured_at: float, used: int) -> None:
+    try:
+        os.pwrite(ledger, _ROW.pack(measured_at, used), 0)
+    except OSError:
+        pass
+
+
+def _nameless_bytes(env: SlotEnvironment) -> int:
+    """Of files in the application's directories that this process has open and that have no name any more."""
+    places = (os.path.join(env.blocks_dir, ""), os.path.join(env.scratch_dir, ""))
+    total = 0
+    try:
+        names = os.listdir("/proc/self/fd")
+    except OSError:
+        return 0
+    for name in names:
+        try:
+            status = os.fstat(int(name))
+            if status.st_nlink == 0 and stat.S_ISREG(status.st_mode) and os.readlink(f"/proc/self/fd/{name}").startswith(places):
+                total += status.st_size
+        except OSError:
+            continue
+    return total
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Iterator
 from typing import Any
 
-from quiver_executor.disk import explained
+from quiver_executor.disk import claim, explained
 from quiver_executor.shuffle_files import WHOLE_PIECE, Window, batches_in, read_piece, verify
 from quiver_executor.task import Task
 from quiver_proto import blocks
@@ -78,7 +78,7 @@ class NodeStream:
             self._rows = client.read([Piece(path, partition) for path in paths])
 
     def next_piece(self, path: str) -> tuple[IndexEntry, Any] | None:
-        """As shuffle_files.read_piece. Raises BlockCorrupt, ConnectionFailed, AuthenticationFailed."""
+        """As shuffle_files.read_piece. Raises BlockCorrupt, ConnectionFailed, AuthenticationFailed, QuotaExceeded, DiskFull."""
         if self._rows is None:
             raise ConnectionFailed("the address of its block server is not known")
         rows = self._rows
@@ -127,6 +127,8 @@ class _Spool:
         task.closers.append(self)
 
     def append(self, data: bytes) -> None:
+        """Raises QuotaExceeded, DiskFull."""
+        claim(self._task.env, len(data))
         self._crc = zlib.crc32(data, self._crc)
         with explained(self._task.env, self._path):
             view = memoryview(data)

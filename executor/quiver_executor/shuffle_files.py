@@ -10,13 +10,16 @@ import zlib
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quiver_executor.disk import claim, explained, remove_quietly
 from quiver_executor.environment import SlotEnvironment
 from quiver_proto import blocks
 from quiver_proto.blocks import Index, IndexEntry
 from quiver_proto.errors import BlockCorrupt
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
 
 BATCH_BYTES = 256 << 10
 """Frames are put together in record batches of about this size."""
@@ -53,10 +56,9 @@ def write_map_output(
             descriptor = _create(unfinished)
             try:
                 write = _write_at_once if size <= IN_MEMORY else _write_through
-                entries, written = write(descriptor, unfinished, pieces, width)
+                entries, written = write(env, descriptor, pieces, width)
             finally:
                 os.close(descriptor)
-            claim(env, written)
             os.rename(unfinished, path)
     except BaseException:
         remove_quietly(unfinished)
@@ -74,7 +76,7 @@ def _create(path: str) -> int:
 
 
 def _write_at_once(
-    descriptor: int, path: str, pieces: Iterable[tuple[int, int, Iterable[bytes]]], width: int
+    env: SlotEnvironment, descriptor: int, pieces: Iterable[tuple[int, int, Iterable[bytes]]], width: int
 ) -> tuple[list[IndexEntry], int]:
     """The file is made in memory, and written with one call where the system takes it."""
     import pyarrow as pa
@@ -87,6 +89,7 @@ def _write_at_once(
         entries[partition] = IndexEntry(start, stop - start, records, zlib.crc32(content[start:stop]))
     index = blocks.pack_index(entries)
     parts = [content[:index_at], memoryview(index), content[index_at + len(index) :]]
+    claim(env, len(content), descriptor)
     written = os.writev(descriptor, parts)
     if written < len(content):
         rest = b"".join(parts)
@@ -96,14 +99,18 @@ def _write_at_once(
 
 
 def _write_through(
-    descriptor: int, path: str, pieces: Iterable[tuple[int, int, Iterable[bytes]]], width: int
+    env: SlotEnvironment, descriptor: int, pieces: Iterable[tuple[int, int, Iterable[bytes]]], width: int
 ) -> tuple[list[IndexEntry], int]:
     """Batch by batch; checksums are of what reads back, and the index is filled in last."""
     import pyarrow as pa
 
-    sink = pa.BufferedOutputStream(pa.OSFile(path, "wb"), WINDOW)
+    file = _ClaimingFile(env, descriptor)
+    sink = pa.BufferedOutputStream(pa.PythonFile(file, "w"), WINDOW)
     try:
         ranges, index_at = _write_batches(sink, pieces, width)
+    except BaseException:
+        file.discards = True
+        raise
     finally:
         sink.close()
     entries = [IndexEntry(0, 0, 0, 0)] * width
@@ -114,6 +121,40 @@ def _write_through(
     while written < len(index):
         written += os.pwrite(descriptor, index[written:], index_at + written)
     return entries, os.fstat(descriptor).st_size
+
+
+class _ClaimingFile(io.RawIOBase):
+    """An open file, written from its start; room for each write is claimed first. Leaves the descriptor open."""
+
+    def __init__(self, env: SlotEnvironment, descriptor: int) -> None:
+        self._env = env
+        self._descriptor = descriptor
+        self._size = 0
+        self.discards = False
+        """The file is given up: what a buffer still writes when it is closed goes nowhere, and raises nothing."""
+
+    def writable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._size
+
+    def write(self, data: Buffer) -> int:
+        """All of it. Raises QuotaExceeded, OSError."""
+        view = memoryview(data).cast("B")
+        length = len(view)
+        if self.discards:
+            return length
+        try:
+            claim(self._env, length, self._descriptor)
+            while view:
+                written = os.pwrite(self._descriptor, view, self._size)
+                self._size += written
+                view = view[written:]
+        except BaseException:
+            self.discards = True
+            raise
+        return length
 
 
 def _write_batches(

@@ -102,11 +102,11 @@ def write_result(task: Task, frame: bytes) -> ResultBlock:
     directory = os.path.join(env.blocks_dir, "results")
     path = os.path.join(directory, f"result-{task.task_id}.frame")
     unfinished = f"{path}.tmp"
-    claim(env, len(frame))
     try:
         with explained(env, path):
             os.makedirs(directory, mode=0o700, exist_ok=True)
             with open(unfinished, "wb", buffering=0) as file:
+                claim(env, len(frame), file.fileno())
                 view = memoryview(frame)
                 while view:
                     view = view[file.write(view) :]

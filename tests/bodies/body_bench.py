@@ -106,8 +106,9 @@ class Bench:
         return [self.collect(node, partition, inputs=inputs, **rest) for partition in range(many[0].width)]
 
     def leftovers(self) -> list[str]:
-        """Names of files in the node's directories that are no committed block."""
-        return [str(path.relative_to(self.root)) for path in self.root.rglob("*") if path.is_file() and path.suffix != ".arrow"]
+        """Names of files in the node's directories that are no committed block, nor the record of their size."""
+        found = [path for path in self.root.rglob("*") if path.is_file() and path.suffix != ".arrow" and path.name != ".usage"]
+        return [str(path.relative_to(self.root)) for path in found]
 
 
 def table(shuffle_id: int, width: int, outputs: Sequence[MapOutput]) -> MapOutputTable:
