@@ -38,6 +38,7 @@ def save_text(rdd: RddCore[Any], path: str, codec_name: str | None, call_site: C
         path = os.path.abspath(path)
     rdd._context._check(call_site.operator)
     job = os.urandom(8).hex()
+    # Before anything is made: a directory that is refused is another's, and must not be cleaned up.
     files.prepare_output(path, job)
     try:
         names = rdd._context._run(rdd._dataset, lambda node: ops.SaveText(node, path, job, codec), call_site, with_index=True)

@@ -208,7 +208,9 @@ class RecordOperators(RddCore[T]):
         return self.keyBy(keyfunc).sortByKey(ascending, numPartitions).values()
 
     def repartition(self, numPartitions: int) -> RDD[T]:
-        """The same records in exactly this many partitions of nearly equal length, through a shuffle. Raises ValueError below 1.
+        """The same records in exactly this many partitions, through a shuffle. Raises ValueError below 1.
+
+        The partitions are of nearly equal length; of records that come out of an earlier shuffle, equal ones stay together.
 
         >>> sc.parallelize(range(8), 4).repartition(2).getNumPartitions()
         2

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
+from zlib import crc32
 
 from quiver_executor.combining import Combining, Counting
 from quiver_executor.external import Piece, SpillFile, in_chunks
@@ -18,7 +19,7 @@ from quiver_executor.shuffle_files import write_map_output
 from quiver_executor.task import Task
 from quiver_proto import ops
 from quiver_proto.errors import UnpicklableOutput
-from quiver_proto.frames import dump_records
+from quiver_proto.frames import dump_alone, dump_records
 from quiver_proto.ids import ExecutorId, NodeId, TaskId
 from quiver_proto.messages import MapOutput
 from quiver_proto.ops import CallSite
@@ -42,6 +43,7 @@ def compile_shuffle_write(sink: ops.ShuffleWrite, functions: Functions) -> Calla
     """The function that runs one map task."""
     site, partitioner, aggregator = sink.call_site, sink.partitioner, sink.aggregator
     width = partitioner.width
+    shuffled = isinstance(partitioner, ops.RoundRobin) and _reads_a_shuffle(sink.parent)
     create = merge_value = merge_combiners = pairing = -1
     parent = sink.parent
     if aggregator is not None and isinstance(parent, ops.Map):
@@ -59,7 +61,7 @@ def compile_shuffle_write(sink: ops.ShuffleWrite, functions: Functions) -> Calla
         records, end = build(task, split, task.cursor)
         buckets = Buckets(task, width, site)
         if partition is None:
-            _deal(task, records, buckets)
+            (_deal_by_content if shuffled else _deal)(task, records, buckets)
         elif aggregator is None:
             _scatter(records, buckets, partition(task))
         else:
@@ -97,6 +99,24 @@ def _deal(task: Task, records: Iterator[Any], buckets: Buckets) -> None:
     for batch in batches_of(records):
         buckets.deal(batch, position)
         position += len(batch)
+
+
+def _deal_by_content(task: Task, records: Iterator[Any], buckets: Buckets) -> None:
+    # The order of what comes out of a shuffle may differ between two attempts (whether it spilled decides), so a position would
+    # send a record elsewhere when a lost output is made again, and it would be lost or there twice. What it holds does not differ.
+    for batch in batches_of(records):
+        buckets.place(batch, [crc32(dump_alone(record)) for record in batch])
+
+
+def _reads_a_shuffle(node: ops.Node) -> bool:
+    pending: list[Any] = [node]
+    while pending:
+        top = pending.pop()
+        if isinstance(top, ops.ShuffleRead):
+            return True
+        pending += [getattr(top, name) for name in ("parent", "left", "right") if hasattr(top, name)]
+        pending += getattr(top, "parents", ())
+    return False
 
 
 def _combine(task: Task, records: Iterator[Any], buckets: Buckets, scatter: Scatter, combining: Combining | Counting) -> None:
@@ -180,6 +200,13 @@ class Buckets:
         width = self._width
         for step in range(min(width, len(batch))):
             self._lists[(position + step) % width].extend(batch[step::width])
+        self._added(batch)
+
+    def place(self, batch: Sequence[Any], numbers: Sequence[int]) -> None:
+        """Each record goes to partition number % width."""
+        lists, width = self._lists, self._width
+        for record, number in zip(batch, numbers, strict=True):
+            lists[number % width].append(record)
         self._added(batch)
 
     def _added(self, batch: Sequence[Any]) -> None:

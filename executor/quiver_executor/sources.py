@@ -62,24 +62,21 @@ def _split_text(block: bytes) -> list[str] | None:
     except UnicodeDecodeError:
         return None
     if "\r" in text:
-        text = text.replace("\r\n", "\n")
+        # Hadoop's line ends: \n, \r\n, and \r alone.
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
     # Not splitlines: it splits at form feeds, U+2028 and more, which are part of a line.
     lines = text.split("\n")
     if not lines[-1]:
         lines.pop()
-    elif lines[-1].endswith("\r"):
-        lines[-1] = lines[-1][:-1]
     return lines
 
 
 def _split_bytes(block: bytes) -> list[bytes]:
     if b"\r" in block:
-        block = block.replace(b"\r\n", b"\n")
+        block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     lines = block.split(b"\n")
     if not lines[-1]:
         lines.pop()
-    elif lines[-1].endswith(b"\r"):
-        lines[-1] = lines[-1][:-1]
     return lines
 
 

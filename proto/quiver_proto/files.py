@@ -153,14 +153,17 @@ def staging_directory(directory: str, job: str) -> str:
 
 
 def prepare_output(directory: str, job: str) -> None:
-    """Make `directory` and the job's staging directory in it. Raises OutputExists when there is anything at `directory`, PathUnreadable."""
+    """Make `directory` and the job's staging directory in it. Raises OutputExists when there is anything at `directory`, PathUnreadable.
+
+    From here on the directory is the job's own: of two jobs that want it one is refused (on an object store, which can't make a
+    directory exclusively, only when they are not at it in the same instant).
+    """
     system, path = filesystem_of(directory)
     try:
-        if system.stat(path) is not None:
-            raise OutputExists(directory)
+        system.make_new_directory(path)
         system.make_directories(staging_directory(path, job))
-    except OutputExists:
-        raise
+    except FileExistsError:
+        raise OutputExists(directory) from None
     except OSError as error:
         raise PathUnreadable(directory, f"it can't be created: {error.strerror or error}") from None
 

@@ -5,6 +5,7 @@ Local paths import neither library.
 
 from __future__ import annotations
 
+import errno
 import glob
 import os
 import re
@@ -56,6 +57,10 @@ class FileSystem(Protocol):
     def open_output(self, path: str) -> IO[bytes]: ...
 
     def make_directories(self, path: str) -> None: ...
+
+    def make_new_directory(self, path: str) -> None:
+        """With its parents. FileExistsError when there is anything at `path`; of two who try at once one fails, on a local disk."""
+        ...
 
     def rename(self, source: str, target: str) -> None: ...
 
@@ -109,6 +114,15 @@ class LocalFileSystem:
 
     def make_directories(self, path: str) -> None:
         os.makedirs(path, exist_ok=True)
+
+    def make_new_directory(self, path: str) -> None:
+        path = path.rstrip("/")
+        parent = os.path.dirname(path) or "."
+        try:
+            os.makedirs(parent, exist_ok=True)
+        except FileExistsError:
+            raise NotADirectoryError(errno.ENOTDIR, f"{parent} is a file") from None
+        os.mkdir(path)
 
     def rename(self, source: str, target: str) -> None:
         os.rename(source, target)
@@ -166,6 +180,11 @@ class ArrowFileSystem:
     def make_directories(self, path: str) -> None:
         self._system.create_dir(self._inner(path), recursive=True)
 
+    def make_new_directory(self, path: str) -> None:
+        if self.stat(path) is not None:
+            raise FileExistsError(path)
+        self.make_directories(path)
+
     def rename(self, source: str, target: str) -> None:
         self._system.move(self._inner(source), self._inner(target))
 
@@ -215,6 +234,11 @@ class FsspecFileSystem:
 
     def make_directories(self, path: str) -> None:
         self._system.makedirs(path, exist_ok=True)
+
+    def make_new_directory(self, path: str) -> None:
+        if self.stat(path) is not None:
+            raise FileExistsError(path)
+        self.make_directories(path)
 
     def rename(self, source: str, target: str) -> None:
         self._system.mv(source, target)

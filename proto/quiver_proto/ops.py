@@ -74,7 +74,10 @@ class RangePartitioner:
 
 @dataclass(frozen=True, slots=True)
 class RoundRobin:
-    """Records, not keys: partition of the n-th record of map partition p is (p + n) % width; the same at every attempt."""
+    """Records, not keys: partition of the n-th record of map partition p is (p + n) % width.
+
+    In a stage that reads a shuffle, whose order may differ between attempts, what the record holds decides instead of n.
+    """
 
     width: int
 
@@ -143,7 +146,10 @@ class IntRange:
 
 @dataclass(frozen=True, slots=True)
 class TextLines:
-    """Lines without their line end (`\\n`, `\\r\\n`), as str (or bytes when not `unicode`). A chunk owns the lines that *start* in it."""
+    """Lines without their line end (`\\n`, `\\r\\n` or `\\r`, as in Hadoop), as str (or bytes when not `unicode`).
+
+    A chunk owns the lines that *start* in it.
+    """
 
     unicode: bool = True
 

@@ -171,3 +171,28 @@ def test_a_second_context_names_the_first(make_context: MakeContext) -> None:
     make_context("inline")
     with pytest.raises(ValueError, match=r"conftest\.py"):
         Context(conf=Conf().setMaster("inline").setAppName("second"))
+
+
+def test_of_two_saves_at_once_one_is_refused_and_the_other_stays(make_context: MakeContext, tmp_path: Path) -> None:
+    import threading
+
+    sc = make_context("local[2]")
+    for turn in range(10):
+        out = str(tmp_path / f"out-{turn}")
+        ends: list[str] = []
+
+        def save(text: str, out: str = out, ends: list[str] = ends) -> None:
+            try:
+                sc.parallelize([text], 2).saveAsTextFile(out)
+                ends.append(text)
+            except OutputExists:
+                pass
+
+        threads = [threading.Thread(target=save, args=(text,)) for text in "ab"]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        assert len(ends) == 1
+        assert Path(out, "_SUCCESS").exists()
+        assert sc.textFile(out).collect() == ends
