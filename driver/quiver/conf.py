@@ -55,7 +55,7 @@ KEYS: tuple[Key, ...] = (
     Key("spark.ui.port", "number", "4040", "The UI's port; the next free one where it is taken, 0 for any."),
     Key("spark.ui.showConsoleProgress", "flag", "true", "Draw progress bars on a terminal."),
     Key("spark.submit.pyFiles", "text", "", "Python files and archives that tasks can import, separated by commas."),
-    Key("spark.files", "text", "", "Files that tasks can open, separated by commas."),
+    Key("spark.files", "text", "", "Data files of the application, separated by commas; not shipped: nodes must see them at their paths."),
     Key("spark.scheduler.pool", "text", "default", "The pool that jobs go to."),
 )  # fmt: skip
 

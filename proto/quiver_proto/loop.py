@@ -10,7 +10,6 @@ import heapq
 import itertools
 import os
 import selectors
-import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -43,7 +42,6 @@ class Loop:
         self._order = itertools.count()
         self._sleeping = False
         self._stopped = False
-        self._thread: int | None = None
 
     def call_soon(self, callback: Callable[[], None]) -> None:
         """Run `callback` in the loop's thread, in order of the calls. Safe from any thread."""
@@ -70,12 +68,8 @@ class Loop:
     def remove_writer(self, fd: int) -> None:
         self._unwatch(fd, selectors.EVENT_WRITE)
 
-    def in_loop_thread(self) -> bool:
-        return self._thread == threading.get_ident()
-
     def run(self) -> None:
         """Until `stop`. Callbacks that are due run in this order: descriptors, timers, calls."""
-        self._thread = threading.get_ident()
         while not self._stopped:
             # Set before looking at the calls: a call appended after the look finds _sleeping set and wakes the selector.
             self._sleeping = True

@@ -38,7 +38,6 @@ from quiver_proto.cluster import (
     NodeGone,
     RegisterApplication,
     ReleaseExecutor,
-    RequestExecutors,
     Snapshot,
     StageDemand,
     SubmitJob,
@@ -125,7 +124,6 @@ class Cluster:
         self._troubled: dict[ExecutorId, float] = {}
         self._jobs: dict[JobId, SubmitJob] = {}
         self._calls: deque[tuple[Unary[Any, Any], Any]] = deque()
-        self._requests = 0
         self._watch: Stream[ClusterEvent] | None = None
         self._manager = Client(master_url.removeprefix("quiver://").rstrip("/"), "manager", secret, tls)
         try:
@@ -165,12 +163,6 @@ class Cluster:
         """Give this executor back: it is stopped and not replaced. Does not block."""
         with self._changed:
             self._call(Manager.RELEASE_EXECUTOR, ReleaseExecutor(self.application_id, executor_id, reason))
-
-    def want(self, executors: int) -> None:
-        """Ask for this many executors in all. Does not block."""
-        with self._changed:
-            self._requests += 1
-            self._call(Manager.REQUEST_EXECUTORS, RequestExecutors(self.application_id, self._requests, executors))
 
     def stop(self, reason: str = "the driver stopped") -> None:
         """Close the links and unregister: the manager ends the executors and removes the blocks. Twice does nothing."""

@@ -132,6 +132,12 @@ def python_path(conf: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*files, *(os.path.abspath(path) for path in sys.path)]))
 
 
+def executor_environment(conf: Settings) -> dict[str, str]:
+    """`spark.executorEnv.NAME` settings: environment variables of executors."""
+    prefix = "spark.executorEnv."
+    return {key.removeprefix(prefix): value for key, value in conf.getAll() if key.startswith(prefix)}
+
+
 def announce(driver: InProcessDriver, conf: Settings) -> None:
     """Open the event log, and take the UI's port where the UI is wanted."""
     driver.events.append(started(driver.application, conf, driver.started_at))

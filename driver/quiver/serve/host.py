@@ -243,19 +243,19 @@ class SessionHost:
     def _abandon(self, session: Session, reason: str) -> None:
         log.info("session %s is over: %s", session.session_id, reason)
         with self._lock:
-            running = [number for number in session.jobs if not self._jobs[session.session_id, number].done.is_set()]
-            for number in list(session.jobs):
-                del self._jobs[session.session_id, number]
+            # A sweep may have forgotten some of them since the session was closed.
+            hosted = {number: self._jobs.pop((session.session_id, number), None) for number in session.jobs}
+            running = [number for number, job in hosted.items() if job is not None and not job.done.is_set()]
         for number in running:
             self._driver.cancel(number, reason)
         for shuffle_id in session.shuffles:
             self._driver.release_shuffle(shuffle_id)
 
     def _forget(self, key: tuple[str, JobId]) -> None:
-        session = self._sessions.get(key[0], self.address)
-        del self._jobs[key]
-        session.jobs.discard(key[1])
-        session.answered.add(key[1])
+        if self._jobs.pop(key, None) is not None:
+            session = self._sessions.get(key[0], self.address)
+            session.jobs.discard(key[1])
+            session.answered.add(key[1])
 
 
 def _concerns(request: CancelJobs, job: PlannedJob) -> bool:
