@@ -20,6 +20,8 @@ _STACK_LINES = 40
 class Death:
     """The facts. `status` is a wait status, None when not known (the template was gone too); `oom_kills` how many processes the kernel
     killed for memory around that time: in our cgroup, or on the whole machine (`oom_scope` says which). `peak_rss` and `memory` in bytes.
+    `garbage`: what its connection carried that no slot sends; `stopped`: killed because a signal had stopped it; `template_silent`: killed
+    because its template process had not answered.
     """
 
     executor_id: str
@@ -37,6 +39,9 @@ class Death:
     stack: str
     log: Sequence[str]
     closed_connection: bool = False
+    garbage: str = ""
+    stopped: bool = False
+    template_silent: bool = False
 
 
 def certificate(death: Death) -> str:
@@ -67,6 +72,12 @@ def certificate(death: Death) -> str:
 
 def cause(death: Death) -> str:
     """`was killed by SIGSEGV (Segmentation fault)`, `ended itself with exit code 3`, ..."""
+    if death.stopped:
+        return "was stopped by a signal (SIGSTOP or alike), did not go on, and so was killed"
+    if death.garbage:
+        return f"was killed because its connection to the executor carried garbage ({death.garbage})"
+    if death.template_silent:
+        return "was killed because its template process did not answer any more"
     if death.closed_connection:
         return "lost its connection to the executor"
     if death.status is None:
@@ -79,6 +90,12 @@ def cause(death: Death) -> str:
 
 def advice(death: Death) -> str:
     """What to try, from the facts alone."""
+    if death.stopped:
+        return "find out who sends SIGSTOP, SIGTSTP, SIGTTIN or SIGTTOU to the task's process; often its own code does."
+    if death.garbage:
+        return "a task's code wrote to file descriptors that are not its own; write only to those that it has opened."
+    if death.template_silent:
+        return "look for code that sends signals to its parent process or to whole sessions: a task must not stop its parent."
     if death.closed_connection:
         return "the task's code closed file descriptors that it had not opened (os.closerange?); close only your own."
     if death.status is None:

@@ -13,15 +13,20 @@ Slot to supervisor:
 Supervisor to template:
     first the settings, a dict; then (FORK, serial, slot) with four descriptors: socket, page, stdout, stderr; (KILL, serial)
 Template to supervisor:
-    (UP, pid), (FORKED, serial, pid), (FORK_FAILED, serial, text), (EXITED, serial, wait status, peak RSS in bytes)
+    (UP, pid), (EXITED, serial, wait status, peak RSS in bytes); and to each request in order one answer:
+    (FORKED, serial, pid) or (FORK_FAILED, serial, text) to FORK, (SIGNALLED, serial) to KILL
+
+A slot runs users' code, which may write to any descriptor: what comes from a slot is checked, and Malformed is raised for garbage.
 """
 
 from __future__ import annotations
 
 import marshal
+import pickle
 from typing import Any, Final
 
-from quiver_proto.messages import MapOutput, ResultBlock, TaskDone, TaskMetrics
+from quiver_proto.ids import TaskId
+from quiver_proto.messages import MapOutput, ResultBlock, TaskDone, TaskFailure, TaskMetrics
 
 ADD_STAGE: Final = 0
 RUN: Final = 1
@@ -39,9 +44,22 @@ UP: Final = 20
 FORKED: Final = 21
 FORK_FAILED: Final = 22
 EXITED: Final = 23
+SIGNALLED: Final = 24
 
 PACKET_LIMIT: Final = 1 << 20
 HEADER: Final = 4
+REPORT_LIMIT: Final = 16 << 20
+"""Bytes of one report of a slot. Inline results take up to 256 KiB, failures about 2 MiB, the sizes of a map output 8 a partition."""
+_TRIPLE: Final = (b")\x03", b"\xa9\x03")
+"""How marshal begins a tuple of three, without and with its mark for objects that are referred to again."""
+
+
+class Malformed(Exception):
+    """A slot's stream holds what no slot says. `before` are the envelopes in front of it."""
+
+    def __init__(self, what: str, before: list[tuple[Any, ...]] | None = None) -> None:
+        super().__init__(what)
+        self.before = before or []
 
 
 def pack(envelope: tuple[Any, ...]) -> bytes:
@@ -51,32 +69,61 @@ def pack(envelope: tuple[Any, ...]) -> bytes:
 
 
 class Unpacker:
-    """Takes a stream's bytes in whatever pieces they come, gives whole envelopes."""
+    """Takes a stream's bytes in whatever pieces they come, gives whole envelopes.
 
-    __slots__ = ("_buffer",)
+    With `reports` it is a slot's stream: its envelopes have three members and are not longer than REPORT_LIMIT.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_buffer", "_reports")
+
+    def __init__(self, reports: bool = False) -> None:
         self._buffer = bytearray()
+        self._reports = reports
+
+    @property
+    def pending(self) -> int:
+        """Bytes of an envelope that has not come whole."""
+        return len(self._buffer)
 
     def feed(self, data: bytes) -> list[tuple[Any, ...]]:
-        """The envelopes that are complete with `data`, in order."""
+        """The envelopes that are complete with `data`, in order. Malformed when it can't be envelopes; then feed no more."""
         buffer = self._buffer
-        if not buffer and int.from_bytes(data[:HEADER], "little") + HEADER == len(data):
-            return [marshal.loads(memoryview(data)[HEADER:])]
-        buffer += data
-        envelopes = []
+        reports = self._reports
+        loads = marshal.loads
+        envelopes: list[tuple[Any, ...]] = []
         at = 0
-        size = len(buffer)
-        with memoryview(buffer) as view:
-            while size - at >= HEADER:
-                end = at + HEADER + int.from_bytes(buffer[at : at + HEADER], "little")
-                if end > size:
-                    break
-                envelopes.append(marshal.loads(view[at + HEADER : end]))
-                at = end
+        try:
+            if not buffer and int.from_bytes(data[:HEADER], "little") + HEADER == len(data):
+                if reports and (data[HEADER : HEADER + 2] not in _TRIPLE or len(data) > REPORT_LIMIT):
+                    _check(len(data) - HEADER, data[HEADER : HEADER + 2])
+                return [loads(memoryview(data)[HEADER:])]
+            buffer += data
+            size = len(buffer)
+            with memoryview(buffer) as view:
+                while size - at >= HEADER:
+                    end = at + HEADER + int.from_bytes(buffer[at : at + HEADER], "little")
+                    if reports and (end - at > REPORT_LIMIT or buffer[at + HEADER : at + HEADER + 2] not in _TRIPLE):
+                        _check(end - at - HEADER, bytes(buffer[at + HEADER : at + HEADER + 2]))
+                    if end > size:
+                        break
+                    envelopes.append(loads(view[at + HEADER : end]))
+                    at = end
+        except Malformed as error:
+            error.before = envelopes
+            raise
+        except (ValueError, TypeError, EOFError, MemoryError) as error:
+            raise Malformed(f"bytes that are no message ({error})", envelopes) from error
         if at:
             del buffer[:at]
         return envelopes
+
+
+def _check(length: int, begin: bytes) -> None:
+    """Malformed unless a report can have this length and, as far as it has come, this beginning."""
+    if length > REPORT_LIMIT:
+        raise Malformed(f"a message that would have {length} bytes")
+    if length < 2 or not any(triple.startswith(begin) for triple in _TRIPLE):
+        raise Malformed(f"{length} bytes that are no message (they begin with {begin!r})")
 
 
 def done_row(done: TaskDone) -> tuple[Any, ...]:
@@ -94,14 +141,42 @@ def done_row(done: TaskDone) -> tuple[Any, ...]:
 
 
 def done_from_row(row: tuple[Any, ...]) -> TaskDone:
-    """The TaskDone that `done_row` took apart."""
-    task_id, slot, started_at, metrics, result, block, output = row
-    return TaskDone(
-        task_id,
-        slot,
-        started_at,
-        TaskMetrics._make(metrics),
-        result,
-        None if block is None else ResultBlock._make(block),
-        None if output is None else MapOutput._make(output),
-    )
+    """The TaskDone that `done_row` took apart; Malformed when it can't have."""
+    try:
+        task_id, slot, started_at, metrics, result, block, output = row
+        sum(metrics)  # The cheapest look at all of their types.
+        if type(task_id) is not int or type(slot) is not int or type(started_at) is not float or type(result) not in _RESULTS:
+            raise TypeError("members of other types")
+        return TaskDone(
+            TaskId(task_id),
+            slot,
+            started_at,
+            TaskMetrics._make(metrics),
+            result,
+            None if block is None else ResultBlock._make(_typed(block, _BLOCK)),
+            None if output is None else MapOutput._make(_typed(output, _OUTPUT)),
+        )
+    except (TypeError, ValueError) as error:
+        raise Malformed(f"a task's end that is none ({error})") from error
+
+
+_RESULTS: Final = (bytes, type(None))
+_BLOCK: Final = (str, str, int)
+_OUTPUT: Final = (int, int, str, str, str, bytes, int)
+
+
+def _typed(row: tuple[Any, ...], types: tuple[type, ...]) -> tuple[Any, ...]:
+    if tuple(map(type, row)) != types:
+        raise TypeError("members of other types")
+    return row
+
+
+def failure_from_pickle(payload: bytes) -> TaskFailure:
+    """The TaskFailure that a slot pickled; Malformed when it did not."""
+    try:
+        failure = pickle.loads(payload)
+    except Exception as error:  # Garbage may raise anything.
+        raise Malformed(f"a task's failure that does not unpickle ({error!r})") from error
+    if type(failure) is not TaskFailure or type(failure.task_id) is not int:
+        raise Malformed(f"a task's failure that is a {type(failure).__name__}")
+    return failure

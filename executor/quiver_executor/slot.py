@@ -24,7 +24,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from quiver_executor import collector, kernel
-from quiver_executor.envelopes import ADD_STAGE, DONE, FAILED, FORGET, READY, RETURNED, RUN, Unpacker, done_row, pack
+from quiver_executor.envelopes import ADD_STAGE, DONE, FAILED, FORGET, READY, REPORT_LIMIT, RETURNED, RUN, Unpacker, done_row, pack
 from quiver_executor.environment import SlotEnvironment
 from quiver_executor.page import AREA, EPOCH, RECALLED, RUNNING, STARTED, STARTED_AT, UNSENT, Page
 from quiver_proto.ids import TaskId
@@ -32,6 +32,8 @@ from quiver_proto.messages import AddStage, FailureKind, TaskDone, TaskFailure
 
 FLUSH_AFTER_S = 0.001
 GROWTH = 64 << 20
+CUT = 64 << 10
+"""Characters of each text that are left of a failure too long to be told."""
 ALIKES = 16
 ALIKE_BYTES = 64 << 10
 THRESHOLDS = (50_000, 50, 100)
@@ -119,10 +121,29 @@ class Slot:
     def _packed(self, seconds: float, end: TaskDone | TaskFailure) -> bytes:
         if type(end) is TaskDone:
             try:
-                return pack((DONE, seconds, done_row(end)))
-            except ValueError as error:  # Something in it is of no built-in type.
+                report = pack((DONE, seconds, done_row(end)))
+                if len(report) <= REPORT_LIMIT:
+                    return report
+                raise ValueError(f"the task's end takes {len(report)} bytes; at most {REPORT_LIMIT} can be told")
+            except ValueError as error:  # Or something in it is of no built-in type.
                 end = self._failure(end.task_id, FailureKind.FATAL, error)
-        return pack((FAILED, seconds, pickle.dumps(end, 5)))
+        report = pack((FAILED, seconds, pickle.dumps(end, 5)))
+        if len(report) > REPORT_LIMIT and type(end) is TaskFailure:
+            short = TaskFailure(
+                end.task_id,
+                end.kind,
+                end.exception_type[:CUT],
+                end.message[:CUT],
+                end.traceback[-CUT:],
+                operator=end.operator[:CUT],
+                record_index=end.record_index,
+                slot=end.slot,
+                started_at=end.started_at,
+                metrics=end.metrics,
+                fetch=end.fetch,
+            )
+            report = pack((FAILED, seconds, pickle.dumps(short, 5)))
+        return report
 
     def _put(self, report: bytes) -> None:
         end = self._unsent + len(report)

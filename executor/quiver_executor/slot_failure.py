@@ -50,6 +50,9 @@ def died(config: ExecutorConfig, slot: SlotProcess, task: Task, status: int | No
             stack=slot.page.last_words(),
             log=list(slot.last_lines),
             closed_connection=slot.closed_connection,
+            garbage=slot.garbage,
+            stopped=slot.stopped,
+            template_silent=slot.template_silent,
         )
     )
     since = slot.running_since()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ from quiver_executor.envelopes import EXITED, FORK_FAILED, FORKED
 from quiver_executor.executor_config import ExecutorConfig
 from quiver_executor.kernel import rss_bytes
 from quiver_executor.output import LogFile
+from quiver_executor.process_tree import stopped
 from quiver_executor.slot_process import SlotProcess
 from quiver_executor.template_process import TemplateProcess
 from quiver_executor.timers import Timers
@@ -24,7 +26,12 @@ from quiver_proto.loop import Loop
 STRIKES: Final = 3
 START_LIMIT_S: Final = 60.0
 """A template or slot that is not ready by then is killed, which counts as a strike."""
+ANSWER_WITHIN_S: Final = 10.0
+"""A template that has not answered a request by then is replaced, with its slots."""
+STOPPED_LIMIT_S: Final = 10.0
+"""A slot that holds tasks and is stopped by a signal, or has sent half a message, for so long is killed."""
 _EXIT_GRACE_S: Final = 0.2
+_SECRET = ("SECRET", "TOKEN", "PASSWORD", "CREDENTIAL")
 
 OnReports = Callable[[SlotProcess, list[tuple[Any, ...]]], None]
 OnDeath = Callable[[SlotProcess, int | None, int], bool]
@@ -40,7 +47,15 @@ class SlotPool:
     """
 
     def __init__(
-        self, config: ExecutorConfig, loop: Loop, body: str, on_reports: OnReports, on_death: OnDeath, on_giving_up: OnGivingUp
+        self,
+        config: ExecutorConfig,
+        loop: Loop,
+        body: str,
+        on_reports: OnReports,
+        on_death: OnDeath,
+        on_giving_up: OnGivingUp,
+        answer_within_s: float = ANSWER_WITHIN_S,
+        stopped_limit_s: float = STOPPED_LIMIT_S,
     ) -> None:
         self._config = config
         self._loop = loop
@@ -48,6 +63,8 @@ class SlotPool:
         self._on_reports = on_reports
         self._on_death = on_death
         self._on_giving_up = on_giving_up
+        self._answer_within_s = answer_within_s
+        self._stopped_limit_s = stopped_limit_s
         self._logs = (
             LogFile(config.log_dir, "stdout", "stdout" if config.echo_output else ""),
             LogFile(config.log_dir, "stderr", "stderr" if config.echo_output else ""),
@@ -68,7 +85,14 @@ class SlotPool:
             return
         try:
             self._template = TemplateProcess(
-                self._loop, self._logs[1], self._body, self._environment(), self._settings(), self._on_template_message
+                self._loop,
+                self._logs[1],
+                self._body,
+                self._environment(),
+                self._settings(),
+                self._on_template_message,
+                self._on_template_silence,
+                self._answer_within_s,
             )
         except OSError as error:
             self._template_failed(f"their template's interpreter can't be started ({error})", [])
@@ -95,6 +119,26 @@ class SlotPool:
         slot.killed = True
         self._template.kill(slot.serial)
         return True
+
+    def end_garbled(self, slot: SlotProcess) -> None:
+        """A slot whose `garbage` is set: what comes from it can't be understood any more."""
+        if slot.connected:
+            slot.disconnect()
+            if self._template is not None:
+                self._template.kill(slot.serial)
+
+    def look(self) -> None:
+        """End slots that hold tasks and will not report: stopped by a signal, or their stream ends in half a message."""
+        now = time.monotonic()
+        for slot in list(self._by_serial.values()):
+            if not slot.held or slot.closed or self._template is None:
+                continue
+            if slot.stopped_for(now, stopped(slot.pid)) >= self._stopped_limit_s and stopped(slot.pid):
+                slot.stopped = True
+                self._template.kill(slot.serial)
+            elif slot.connected and slot.cut_for(now) > self._stopped_limit_s:
+                slot.garbage = "the beginning of a message whose rest does not come"
+                self.end_garbled(slot)
 
     def any_ready(self) -> bool:
         return any(slot.ready for slot in self.slots.values())
@@ -161,6 +205,8 @@ class SlotPool:
             slot.disconnect()
             # A slot that ended is told by the template in a moment; one that lives on has had its socket closed by the user's code.
             self._timers.later(_EXIT_GRACE_S, lambda: self._cut_off(slot))
+        elif slot.garbage and not slot.ready and not envelopes:
+            self.end_garbled(slot)
         else:
             self._hear(slot, envelopes)
 
@@ -222,6 +268,13 @@ class SlotPool:
         elif message[0] == EXITED:
             self._ended(slot, message[2], message[3], "they end before they take a task")
 
+    def _on_template_silence(self) -> None:
+        if self._template is not None:
+            for slot in self._by_serial.values():
+                slot.template_silent = True
+            self._template.last_lines.append(f"(killed: did not answer for {self._answer_within_s:g} s)")
+            self._template.kill_itself()
+
     def _template_ended(self) -> None:
         template, self._template = self._template, None
         if template is None:
@@ -251,7 +304,7 @@ class SlotPool:
             "OMP_NUM_THREADS": threads,
             "OPENBLAS_NUM_THREADS": threads,
             "MKL_NUM_THREADS": threads,
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not _is_our_secret(name)},
             "PYTHONHASHSEED": str(self._config.hash_seed),
             # Else jemalloc starts a thread on `import pyarrow`, and the template could not fork safely.
             "JE_ARROW_MALLOC_CONF": "background_thread:false",
@@ -276,6 +329,11 @@ class SlotPool:
                 "quota_bytes": config.quota_bytes,
             },
         }
+
+
+def _is_our_secret(name: str) -> bool:
+    """Whether an environment variable lets its reader act as this cluster: users' code runs in the slots."""
+    return name.startswith("QUIVER_") and any(word in name for word in _SECRET)
 
 
 def _exit_text(status: int) -> str:

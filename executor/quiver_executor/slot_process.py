@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from quiver_executor.envelopes import ADD_STAGE, FORGET, RUN, Unpacker, pack
+from quiver_executor.envelopes import ADD_STAGE, FORGET, RUN, Malformed, Unpacker, pack
 from quiver_executor.output import LogFile, Printed, last_lines
 from quiver_executor.page import RECALLED, RUNNING, STARTED, STARTED_AT, Page
 from quiver_proto.loop import Loop
@@ -62,7 +62,8 @@ class Task:
 class SlotProcess:
     """One incarnation of a slot, from the request for its fork to its end.
 
-    Its watcher gets the slot's envelopes as they come, None when its stream has ended.
+    Its watcher gets the slot's envelopes as they come, None when its stream has ended. `garbage` says what its connection carried that
+    no slot sends ("": nothing); the watcher is called for that too, and nothing is read any more.
     """
 
     def __init__(self, loop: Loop, serial: int, slot: int, logs: tuple[LogFile, LogFile], strikes: int) -> None:
@@ -80,13 +81,18 @@ class SlotProcess:
         self.connected = True
         self.closed = False
         self.closed_connection = False
+        self.garbage = ""
+        self.stopped = False
+        self.template_silent = False
+        self._stopped_since: float | None = None
+        self._cut: tuple[int, float] = (0, 0.0)
         self.kill_reasons: dict[int, str] = {}
         self.killed = False
         self.page = Page.create()
         self.last_lines = last_lines()
         self._loop = loop
         self._sent = 0
-        self._unpacker = Unpacker()
+        self._unpacker = Unpacker(reports=True)
         self._unsent: deque[memoryview] = deque()
         self._delayed: list[bytes] = []
         ours, theirs = socket.socketpair()
@@ -158,6 +164,11 @@ class SlotProcess:
         started: int = self.page.words[STARTED]
         return [task for task in self.held.values() if task.sequence > started]
 
+    def begun(self) -> list[Task]:
+        """Held, begun, and not known to have ended."""
+        started: int = self.page.words[STARTED]
+        return [task for task in self.held.values() if task.sequence <= started]
+
     def running(self) -> Task | None:
         """The task that the slot is in, or was in when it died."""
         return self.held.get(self.page.words[RUNNING])
@@ -176,13 +187,31 @@ class SlotProcess:
         """All that a dead slot has left, in its socket and unsent."""
         envelopes: list[tuple[Any, ...]] = []
         while self.connected and (data := self._receive()):
-            envelopes += self._unpacker.feed(data)
+            envelopes += self._unpack(self._unpacker, data)
+            if self.garbage:
+                break
         return envelopes + self.unsent_reports()
 
     def unsent_reports(self) -> list[tuple[Any, ...]]:
         """What it has finished and not sent. May be reported again."""
         unsent = self.page.unsent()
-        return Unpacker().feed(unsent) if unsent else []
+        return self._unpack(Unpacker(reports=True), unsent) if unsent else []
+
+    def stopped_for(self, now: float, is_stopped: bool) -> float:
+        """Seconds since looks like this one have found the process stopped, without a look between that did not."""
+        if not is_stopped:
+            self._stopped_since = None
+            return 0.0
+        if self._stopped_since is None:
+            self._stopped_since = now
+        return now - self._stopped_since
+
+    def cut_for(self, now: float) -> float:
+        """Seconds since looks like this one have found the same piece of an envelope and nothing behind it. Slots send whole ones."""
+        pending = self._unpacker.pending
+        if pending != self._cut[0] or self.heard_at > self._cut[1]:
+            self._cut = (pending, now)
+        return now - self._cut[1] if pending else 0.0
 
     def finish_output(self) -> None:
         """Take everything printed so far, and end its last line unless a task is at work on it."""
@@ -229,8 +258,17 @@ class SlotProcess:
             return
         if not data:
             self._watcher(self, None)
-        elif envelopes := self._unpacker.feed(data):
-            self._watcher(self, envelopes)
+        else:
+            envelopes = self._unpack(self._unpacker, data)
+            if envelopes or self.garbage:
+                self._watcher(self, envelopes)
+
+    def _unpack(self, unpacker: Unpacker, data: bytes) -> list[tuple[Any, ...]]:
+        try:
+            return unpacker.feed(data)
+        except Malformed as error:
+            self.garbage = str(error)
+            return error.before
 
     def _read_printed(self, printed: Printed) -> None:
         if not self.closed and not printed.read():

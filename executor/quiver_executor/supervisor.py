@@ -6,7 +6,6 @@ another task. When slots can't be had at all, queued tasks fail with the reason.
 
 from __future__ import annotations
 
-import pickle
 import threading
 import time
 from collections import deque
@@ -15,12 +14,12 @@ from typing import Any, Final
 
 from quiver_executor import slot_failure
 from quiver_executor.dispatch import batch, next_mean, tasks_ahead
-from quiver_executor.envelopes import DONE, FAILED, done_from_row
+from quiver_executor.envelopes import DONE, FAILED, READY, RETURNED, Malformed, done_from_row, failure_from_pickle
 from quiver_executor.executor_config import ExecutorConfig
 from quiver_executor.oom import OomWatch
 from quiver_executor.page import RECALL_SETTLE_S
 from quiver_executor.seen_ids import SeenIds
-from quiver_executor.slot_pool import SlotPool
+from quiver_executor.slot_pool import ANSWER_WITHIN_S, STOPPED_LIMIT_S, SlotPool
 from quiver_executor.slot_process import SlotProcess, Stage, Task, in_order
 from quiver_executor.timers import Timers
 from quiver_proto.errors import ExecutorLaunchFailed, QuiverError, ResourcesUnavailable
@@ -55,16 +54,23 @@ class Supervisor:
     """One executor's slots and the tasks that wait for them.
 
     `report` is called in the loop's thread, in the order in which things happened; it may call `handle` again. `body` names the module
-    whose `open_stage(stage, environment)` makes a stage ready in a slot.
+    whose `open_stage(stage, environment)` makes a stage ready in a slot. The limits, in seconds, are the pool's.
     """
 
     def __init__(
-        self, config: ExecutorConfig, loop: Loop, report: Callable[[FromExecutor], None], *, body: str = "quiver_executor.body"
+        self,
+        config: ExecutorConfig,
+        loop: Loop,
+        report: Callable[[FromExecutor], None],
+        *,
+        body: str = "quiver_executor.body",
+        answer_within_s: float = ANSWER_WITHIN_S,
+        stopped_limit_s: float = STOPPED_LIMIT_S,
     ) -> None:
         self._config = config
         self._report = report
         self._id = ExecutorId(config.executor_id)
-        self._pool = SlotPool(config, loop, body, self._on_reports, self._on_death, self._fail_queue)
+        self._pool = SlotPool(config, loop, body, self._on_reports, self._on_death, self._fail_queue, answer_within_s, stopped_limit_s)
         self._timers = Timers(loop)
         self._idle: list[SlotProcess] = []
         self._stages: dict[tuple[int, int], Stage] = {}
@@ -222,24 +228,36 @@ class Supervisor:
         slot.heard_at = time.monotonic()
         held, tasks = slot.held, self._tasks
         ran, busy_s = 0, 0.0
-        for kind, seconds, payload in envelopes:
-            if kind == DONE:
-                if held.pop(payload[0], None) is None:
-                    continue  # Seen before.
-                del tasks[payload[0]]
-                done.append(done_from_row(payload))
-            elif kind == FAILED:
-                failure: TaskFailure = pickle.loads(payload)
-                if held.pop(failure.task_id, None) is None:
+        try:
+            for kind, seconds, payload in envelopes:
+                if type(seconds) is not float:
+                    raise Malformed("a message whose members have other types")
+                if kind == DONE:
+                    end = done_from_row(payload)
+                    if held.pop(end.task_id, None) is None:
+                        continue  # Seen before.
+                    del tasks[end.task_id]
+                    done.append(end)
+                elif kind == FAILED:
+                    failure = failure_from_pickle(payload)
+                    if held.pop(failure.task_id, None) is None:
+                        continue
+                    del tasks[failure.task_id]
+                    failed.append(failure)
+                elif kind == RETURNED and type(payload) is int:
+                    if payload in held:
+                        failed += self._put_back(slot, [held[payload]])
                     continue
-                del tasks[failure.task_id]
-                failed.append(failure)
-            else:
-                if payload in held:
-                    failed += self._put_back(slot, [held[payload]])
-                continue
-            ran += 1
-            busy_s += seconds
+                elif kind == READY:
+                    continue
+                else:
+                    raise Malformed("a message of no known kind")
+                ran += 1
+                busy_s += seconds
+        except Malformed as error:
+            slot.garbage = slot.garbage or str(error)
+        if slot.garbage:
+            self._pool.end_garbled(slot)
         if ran and slot.stage is not None:
             slot.stage.mean_s = next_mean(slot.stage.mean_s, ran, busy_s)
             slot.tasks_ended += ran
@@ -251,17 +269,21 @@ class Supervisor:
 
     def _on_death(self, slot: SlotProcess, status: int | None, peak_rss: int) -> bool:
         running = slot.running()
-        waiting = [task for task in in_order(slot.held.values()) if task is not running]
+        # Garbage may be the work of any task whose report it hides: run again uncounted, that one would do it for ever.
+        lost = slot.begun() if slot.garbage else [] if running is None else [running]
+        waiting: list[Task] = []
         failures: list[TaskFailure] = []
-        if running is not None:
-            if running.task_id in slot.kill_reasons:
-                failures.append(slot_failure.killed(running.task_id, slot.kill_reasons[running.task_id], slot))
-                del self._tasks[running.task_id]
+        for task in in_order(slot.held.values()):
+            if task not in lost:
+                waiting.append(task)
+            elif task.task_id in slot.kill_reasons:
+                failures.append(slot_failure.killed(task.task_id, slot.kill_reasons[task.task_id], slot))
+                del self._tasks[task.task_id]
             elif slot.killed:
-                waiting.insert(0, running)  # It began just when the one before it was killed: not its fault.
+                waiting.append(task)  # It began just when the one before it was killed: not its fault.
             else:
-                failures.append(slot_failure.died(self._config, slot, running, status, peak_rss, self._oom))
-                del self._tasks[running.task_id]
+                failures.append(slot_failure.died(self._config, slot, task, status, peak_rss, self._oom))
+                del self._tasks[task.task_id]
         failures += self._put_back(slot, waiting)
         slot.held.clear()
         self._release(slot)
@@ -269,7 +291,7 @@ class Supervisor:
             stage.holders.discard(slot)
         self._tell([], failures)
         self._dispatch()
-        return running is not None
+        return bool(lost)
 
     def _release(self, slot: SlotProcess) -> None:
         """A slot that holds nothing claims no cores, and is idle if it takes tasks."""
@@ -370,7 +392,8 @@ class Supervisor:
         now = time.monotonic()
         for slot in list(self._pool.slots.values()):
             if len(slot.held) > 1 and now - slot.heard_at > SILENCE_S:
-                if reports := slot.unsent_reports():
+                reports = slot.unsent_reports()
+                if reports or slot.garbage:
                     self._on_reports(slot, reports)
                 if len(slot.held) > 1 and not self._queued and self._idle and not slot.closed:
                     self._recall(slot)
@@ -391,6 +414,7 @@ class Supervisor:
         self._oom.sample()
         for slot in self._pool.slots.values():
             slot.send_delayed()
+        self._pool.look()
         self._report(ExecutorHeartbeat(self._id, time.time(), self.rss_bytes(), self.running_tasks, self._queued))
         if not self._closed:
             self._timers.later(HEARTBEAT_BUSY_S if self._tasks else HEARTBEAT_IDLE_S, self._heartbeat)

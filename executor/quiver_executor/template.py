@@ -27,7 +27,7 @@ import types
 from typing import Any
 
 from quiver_executor import kernel
-from quiver_executor.envelopes import EXITED, FORK, FORK_FAILED, FORKED, KILL, PACKET_LIMIT, UP
+from quiver_executor.envelopes import EXITED, FORK, FORK_FAILED, FORKED, KILL, PACKET_LIMIT, SIGNALLED, UP
 
 CONTROL = 3
 _LOOK_EVERY_MS = 1000
@@ -103,6 +103,7 @@ class Template:
             pid = self._pids.get(request[1])
             if pid is not None:
                 _kill_group(pid)
+            self._send((SIGNALLED, request[1]))
         return True
 
     def _fork(self, serial: int, slot: int, fds: list[int]) -> None:

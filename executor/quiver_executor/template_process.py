@@ -14,16 +14,24 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from quiver_executor.envelopes import FORK, KILL, PACKET_LIMIT
+from quiver_executor.envelopes import FORK, FORK_FAILED, FORKED, KILL, PACKET_LIMIT, SIGNALLED, UP
 from quiver_executor.output import LogFile, Printed, last_lines
+from quiver_executor.process_tree import kill_tree, stopped
+from quiver_executor.timers import Timers
 from quiver_proto.loop import Loop
 
 _CONTROL = 3
 _END_WITHIN_S = 5.0
+_LOOK_EVERY_MS = 50
+_ANSWERS = (FORKED, FORK_FAILED, SIGNALLED)
 
 
 class TemplateProcess:
-    """One template. `on_message` gets its messages, None when its end has come (then call `close`)."""
+    """One template. `on_message` gets its messages, None when its end has come (then call `close`).
+
+    `on_silence` is called when it has not answered a request within `answer_within_s` seconds (it is stopped, or stuck): it is of no
+    use any more.
+    """
 
     def __init__(
         self,
@@ -33,10 +41,17 @@ class TemplateProcess:
         environment: dict[str, str],
         settings: dict[str, Any],
         on_message: Callable[[tuple[Any, ...] | None], None],
+        on_silence: Callable[[], None],
+        answer_within_s: float,
     ) -> None:
         """Start it and return at once. OSError when the interpreter can't be started."""
         self._loop = loop
         self._on_message = on_message
+        self._on_silence = on_silence
+        self._answer_within_s = answer_within_s
+        self._timers = Timers(loop)
+        self._unanswered: deque[float] = deque()
+        self._awaiting = False
         self._unsent: deque[tuple[bytes, list[int]]] = deque()
         self.last_lines = last_lines()
         self.up = False
@@ -68,16 +83,16 @@ class TemplateProcess:
 
     def fork(self, serial: int, slot: int, descriptors: Sequence[int]) -> None:
         """Ask for a slot. The descriptors are duplicated: the caller may close its own at once."""
-        self._send(marshal.dumps((FORK, serial, slot)), list(descriptors))
+        self._ask(marshal.dumps((FORK, serial, slot)), list(descriptors))
 
     def kill(self, serial: int) -> None:
         """Ask for a slot's end, with all its descendants. No effect when it has ended."""
-        self._send(marshal.dumps((KILL, serial)), [])
+        self._ask(marshal.dumps((KILL, serial)), [])
 
     def kill_itself(self) -> None:
-        """SIGKILL the template; `on_message(None)` follows. No effect after `close`."""
+        """SIGKILL the template and all below it; `on_message(None)` follows. No effect after `close`."""
         if self._control.fileno() >= 0:
-            os.kill(self.pid, signal.SIGKILL)
+            kill_tree(self.pid)
 
     def finish_output(self) -> None:
         self._printed.read(until_empty=True)
@@ -87,6 +102,7 @@ class TemplateProcess:
         """End the template and everything below it, and reap it: its wait status (None when someone else took it)."""
         if self._control.fileno() < 0:
             return None
+        self._timers.cancel()
         self._loop.remove_reader(self._control.fileno())
         self._loop.remove_reader(self._printed.fd)
         if self._unsent:
@@ -116,11 +132,40 @@ class TemplateProcess:
                 self._on_message(None)
                 return
             self.up = True
-            self._on_message(marshal.loads(packet))
+            message = marshal.loads(packet)
+            if message[0] in _ANSWERS:
+                if self._unanswered:
+                    self._unanswered.popleft()
+            elif message[0] == UP:
+                # What was asked while it started could not be answered.
+                self._unanswered = deque([time.monotonic()] * len(self._unanswered))
+                self._await_answer()
+            self._on_message(message)
 
     def _read_printed(self) -> None:
         if self._control.fileno() >= 0 and not self._printed.read():
             self._loop.remove_reader(self._printed.fd)
+
+    def _ask(self, packet: bytes, fds: list[int]) -> None:
+        self._unanswered.append(time.monotonic())
+        self._send(packet, fds)
+        self._await_answer()
+
+    def _await_answer(self) -> None:
+        if self._unanswered and self.up and not self._awaiting:
+            self._awaiting = True
+            self._timers.later(max(0.0, self._unanswered[0] + self._answer_within_s - time.monotonic()), self._look_for_answer)
+
+    def _look_for_answer(self) -> None:
+        self._awaiting = False
+        self._read()  # We may have been the ones who were kept: what has come meanwhile counts.
+        if self._control.fileno() < 0:
+            return
+        if self._unanswered and time.monotonic() - self._unanswered[0] >= self._answer_within_s:
+            self._unanswered.clear()
+            self._on_silence()
+        else:
+            self._await_answer()
 
     def _send(self, packet: bytes, fds: list[int]) -> None:
         if not self._unsent:
@@ -175,8 +220,10 @@ def _reap(pid: int, within_s: float) -> int | None:
     if watch >= 0:
         poll = select.poll()
         poll.register(watch, select.POLLIN)
-        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            os.kill(pid, signal.SIGKILL)
+        while not poll.poll(_LOOK_EVERY_MS):
+            if stopped(pid) or time.monotonic() > deadline:
+                kill_tree(pid)
+                break
         os.close(watch)
     try:
         return os.waitpid(pid, 0)[1]

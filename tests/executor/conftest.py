@@ -16,7 +16,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Executor]]:
     started: list[Executor] = []
 
     def run(cores: int = 2, body: str = "tiny_body", **changes: Any) -> Executor:
-        executor = Executor(config(tmp_path / str(len(started)), cores, **changes), body)
+        limits = {name: changes.pop(name) for name in ("answer_within_s", "stopped_limit_s") if name in changes}
+        executor = Executor(config(tmp_path / str(len(started)), cores, **changes), body, **limits)
         started.append(executor)
         return executor
 

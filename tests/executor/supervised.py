@@ -70,13 +70,13 @@ def alive(pid: int) -> bool:
 class Executor:
     """Drives a Supervisor from the test's thread."""
 
-    def __init__(self, config: ExecutorConfig, body: str = "tiny_body") -> None:
+    def __init__(self, config: ExecutorConfig, body: str = "tiny_body", **limits: float) -> None:
         self.config = config
         self.reports: list[FromExecutor] = []
         self.ended: dict[int, list[TaskDone | TaskFailure]] = {}
         self._changed = threading.Condition()
         self._loop = Loop()
-        self.supervisor = Supervisor(config, self._loop, self._report, body=body)
+        self.supervisor = Supervisor(config, self._loop, self._report, body=body, **limits)
         self._task_ids = itertools.count(100)
         self._stage_ids = itertools.count(1)
         self._thread = threading.Thread(target=self._loop.run, daemon=True)
