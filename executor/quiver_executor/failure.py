@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import opcode
 import os
+import pickle
 import traceback
 import types
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from quiver_executor.functions import CannotOpen, Functions, codes_of
 from quiver_executor.pipeline import PER_RECORD, STOPPED, StopIterationInUserCode
@@ -39,7 +41,14 @@ _OURS = tuple(
 )
 """Where our code lies, in a checkout and where it is installed."""
 _NO_RETRY = (DataError, UnstableKey, QuotaExceeded, AuthenticationFailed)
-_MAX_MESSAGE = 64 << 10
+MAX_TEXT = 64 << 10
+"""Characters of a message, and of a traceback: a failure is logged, sent, and shown to people."""
+MAX_EXCEPTION = 1 << 20
+"""Bytes of the pickled exception."""
+_MAX_SHOWN = MAX_TEXT // 2
+"""Characters of one exception's message within a traceback."""
+_MAX_NOTES = 64
+_MAX_NAME = 200
 _GENERATOR_STOPPED = "generator raised StopIteration"
 _FOR_ITER = opcode.opmap["FOR_ITER"]
 
@@ -64,11 +73,11 @@ def task_failure(error: BaseException, task_id: int, functions: Functions | None
     return TaskFailure(
         TaskId(task_id),
         kind,
-        type(error).__qualname__,
-        _message(error),
+        _type_name(error),
+        message_of(error),
         "" if fetch else user_traceback(error),
         b"" if own else _pickled(error),
-        error=to_wire(error) if isinstance(error, QuiverError) else None,
+        error=_wire(error),
         operator=str(site) if site is not None and site.operator else "",
         record_index=index,
         record=record,
@@ -87,34 +96,114 @@ def _cannot_open(error: CannotOpen, task_id: int) -> TaskFailure:
     return TaskFailure(
         TaskId(task_id),
         FailureKind.FATAL,
-        type(cause).__qualname__,
-        f"the function {function.name} given to {function.call_site} can't be opened on the executor: {_message(cause)}",
+        _type_name(cause),
+        cut(f"the function {function.name} given to {function.call_site} can't be opened on the executor: {message_of(cause)}"),
         user_traceback(cause),
         _pickled(cause),
-        error=to_wire(cause) if isinstance(cause, QuiverError) else None,
+        error=_wire(cause),
         operator=str(function.call_site),
     )
 
 
-def _message(error: BaseException) -> str:
+def cut(text: str, limit: int = MAX_TEXT) -> str:
+    """At most `limit` characters: where it has more, its head and its tail with how much was left out between them."""
+    # Not through methods of a subclass of str, which str() may give.
+    length = str.__len__(text)
+    if length <= limit:
+        text = str.__getitem__(text, slice(None))
+    else:
+        told = f"\n... {length:,} characters, most of them left out here ...\n"
+        half = (limit - len(told)) // 2
+        text = str.__getitem__(text, slice(half)) + told + str.__getitem__(text, slice(length - half, None))
+    # A lone surrogate can't be sent; what is put in its place is longer.
+    sendable = text if text.isascii() else text.encode(errors="backslashreplace").decode()
+    return sendable if len(sendable) <= limit else cut(sendable, limit)
+
+
+def message_of(error: BaseException) -> str:
+    """str(error), at most MAX_TEXT characters. Raises nothing but KeyboardInterrupt; a huge argument's repr is not made."""
     try:
-        return str(error)[:_MAX_MESSAGE]
-    except Exception as second:
-        return f"<its message can't be shown: {type(second).__qualname__}>"
+        if type(error).__str__ is BaseException.__str__ and len(error.args) > 1:
+            text = f"({', '.join(shorten(argument, MAX_TEXT) for argument in error.args[:_MAX_NAME])})"
+        elif type(error).__str__ in _SHOWS_ITS_ARGUMENT and len(error.args) == 1 and not _shows_as_is(error):
+            text = shorten(error.args[0], MAX_TEXT)
+        else:
+            text = str(error)
+        return cut(text)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as second:
+        return f"<its message can't be shown: {_type_name(second)}>"
+
+
+_SHOWS_ITS_ARGUMENT = (BaseException.__str__, KeyError.__str__)
+
+
+def _shows_as_is(error: BaseException) -> bool:
+    """Is str(error) its argument's str, and not what repr makes of it?"""
+    return type(error).__str__ is BaseException.__str__ and type(error.args[0]) not in (bytes, list, tuple)
+
+
+def _type_name(error: BaseException) -> str:
+    return cut(type(error).__qualname__, _MAX_NAME)
+
+
+def _wire(error: BaseException) -> tuple[str, tuple[Any, ...]] | None:
+    """An error of ours by its code and fields; their texts are cut like messages."""
+    if not isinstance(error, QuiverError):
+        return None
+    code, fields = to_wire(error)
+    return code, tuple(cut(field) if isinstance(field, str) else field for field in fields)
 
 
 def _pickled(error: BaseException) -> bytes:
-    """The exception, if it comes back as what it is; else nothing."""
+    """The exception, if it comes back as what it is; else nothing.
+
+    One beyond MAX_EXCEPTION is made anew from its type and its cut message, where that type can be made so; what else it held is lost.
+    """
     try:
-        import pickle
-
-        import cloudpickle
-
-        data: bytes = cloudpickle.dumps(error, PROTOCOL)
-        again = pickle.loads(data)
-    except Exception:
+        try:
+            return _round_trip(error)
+        except _TooLarge:
+            only = error.args[0] if len(error.args) == 1 else None
+            return _round_trip(type(error)(cut(only) if isinstance(only, str) else message_of(error)))
+    except KeyboardInterrupt:
+        raise
+    except BaseException:
         return b""
+
+
+def _round_trip(error: BaseException) -> bytes:
+    """Raises _TooLarge, and whatever pickling raises."""
+    import cloudpickle
+
+    # Pickling copies a text before it is written.
+    if any(isinstance(argument, str | bytes) and len(argument) > MAX_EXCEPTION for argument in error.args):
+        raise _TooLarge
+    parts = _Parts()
+    cloudpickle.Pickler(parts, PROTOCOL).dump(error)
+    data = b"".join(parts.held)
+    again = pickle.loads(data)
     return data if type(again) is type(error) or type(again).__qualname__ == type(error).__qualname__ else b""
+
+
+class _TooLarge(Exception):
+    """Beyond MAX_EXCEPTION."""
+
+
+class _Parts:
+    """What a pickler writes, up to MAX_EXCEPTION bytes: nothing larger is ever put together."""
+
+    def __init__(self) -> None:
+        self.held: list[bytes] = []
+        self._size = 0
+
+    def write(self, data: bytes) -> None:
+        """Raises _TooLarge."""
+        self._size += len(memoryview(data))
+        if self._size > MAX_EXCEPTION:
+            raise _TooLarge
+        self.held.append(bytes(data))
 
 
 # ---- StopIteration ----
@@ -122,7 +211,7 @@ def _pickled(error: BaseException) -> bytes:
 
 def _is_stop(error: BaseException) -> bool:
     return isinstance(error, StopIteration | StopIterationInUserCode) or (
-        isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration) and str(error) == _GENERATOR_STOPPED
+        isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration) and message_of(error) == _GENERATOR_STOPPED
     )
 
 
@@ -156,23 +245,56 @@ def is_ours(filename: str) -> bool:
 
 
 def user_traceback(error: BaseException) -> str:
-    """The traceback as Python prints it, with its causes and contexts, but only the frames that are not ours."""
+    """The traceback as Python prints it, with its causes and contexts, but without our frames; at most MAX_TEXT characters."""
     try:
         shown = traceback.TracebackException.from_exception(error, limit=None, compact=True)
         _trim(shown, set())
-        return "".join(shown.format())
-    except Exception as second:
-        return f"{type(error).__qualname__}: {_message(error)} (its traceback can't be shown: {type(second).__qualname__})\n"
+        return _joined(shown.format())
+    except KeyboardInterrupt:
+        raise
+    except BaseException as second:
+        return cut(f"{_type_name(error)}: {message_of(error)} (its traceback can't be shown: {_type_name(second)})\n")
+
+
+def _joined(parts: Iterable[str]) -> str:
+    """All of it, cut to MAX_TEXT: of many parts, only as much is ever held."""
+    half = MAX_TEXT // 2 - 100
+    head, tail, dropped = "", "", 0
+    for part in parts:
+        tail += part
+        if len(head) < half:
+            room = half - len(head)
+            head, tail = head + tail[:room], tail[room:]
+        if len(tail) > 2 * MAX_TEXT:
+            dropped += len(tail) - half
+            tail = tail[-half:]
+    if len(tail) > half:
+        dropped += len(tail) - half
+        tail = tail[-half:]
+    return cut(f"{head}\n... {dropped:,} characters left out ...\n{tail}" if dropped else head + tail)
 
 
 def _trim(shown: traceback.TracebackException, seen: set[int]) -> None:
-    if id(shown) in seen:
-        return
-    seen.add(id(shown))
-    shown.stack = traceback.StackSummary.from_list([frame for frame in shown.stack if not is_ours(frame.filename)])
-    for other in (shown.__cause__, shown.__context__, *(getattr(shown, "exceptions", None) or ())):
-        if other is not None:
-            _trim(other, seen)
+    """Without our frames, and without what is huge in messages and notes: the whole is never put together."""
+    pending = [shown]
+    while pending:
+        one = pending.pop()
+        if id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.stack = traceback.StackSummary.from_list([frame for frame in one.stack if not is_ours(frame.filename)])
+        for name in ("_str", "text", "msg"):
+            told = vars(one).get(name)
+            if isinstance(told, str):
+                vars(one)[name] = cut(told, _MAX_SHOWN)
+        notes = vars(one).get("__notes__")
+        if isinstance(notes, list | tuple):
+            vars(one)["__notes__"] = [
+                cut(note, _MAX_SHOWN) if isinstance(note, str) else shorten(note, _MAX_SHOWN) for note in notes[:_MAX_NOTES]
+            ]
+        elif notes is not None:
+            vars(one)["__notes__"] = [shorten(notes, _MAX_SHOWN)]
+        pending += [other for other in (one.__cause__, one.__context__, *(getattr(one, "exceptions", None) or ())) if other is not None]
 
 
 def _frames(error: BaseException) -> Iterator[types.TracebackType]:

@@ -11,6 +11,7 @@ import pytest
 from body_bench import Bench, aggregator, fn, items, site
 
 from quiver_executor.body import open_stage
+from quiver_executor.failure import task_failure
 from quiver_proto import frames, ops
 from quiver_proto.errors import NotAPair, UnhashableKey, UnpicklableOutput, UnstableKey, from_wire
 from quiver_proto.ids import StageId
@@ -220,3 +221,144 @@ def test_map_partitions_must_return_records(bench: Bench) -> None:
     failure = bench.failed(ops.Collect(ops.MapPartitions(ITEMS, fn(lambda it: 5, "mapPartitions"), False)), items([]))
     assert failure.exception_type == "TypeError"
     assert "must return an iterable" in failure.message
+
+
+# ---- bounds ----
+
+HUGE = 30_000_000
+
+
+class Loaded(Exception):
+    """Carries much."""
+
+    def __init__(self, text: str, load: Any = None) -> None:
+        super().__init__(text)
+        self.load = load
+
+
+class Two(Exception):
+    """Can't be made from its message."""
+
+    def __init__(self, one: str, two: Any) -> None:
+        super().__init__(one, two)
+
+
+class Strange(str):
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, place: Any) -> str:
+        raise SystemExit
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise SystemExit
+
+
+class Odd(Exception):
+    def __str__(self) -> str:
+        return Strange("odd" * 100_000)
+
+
+def raising(make: Any) -> Any:
+    def function(x: Any) -> Any:
+        raise make()
+
+    return function
+
+
+def noted(error: BaseException, *notes: Any) -> BaseException:
+    error.__notes__ = list(notes)  # type: ignore[attr-defined]
+    return error
+
+
+def chained(length: int) -> BaseException:
+    error: BaseException = OwnError("first")
+    for number in range(length):
+        later = OwnError(f"{number}" + "x" * 10_000)
+        later.__cause__ = error
+        error = later
+    return error
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ValueError("A" * HUGE),
+        lambda: KeyError("A" * HUGE),
+        lambda: ValueError(b"A" * HUGE),
+        lambda: ValueError([1] * 1_000_000),
+        lambda: ValueError("A" * HUGE, "B" * HUGE),
+        lambda: UnpicklableOutput("here", "what", "A" * HUGE),
+        lambda: noted(ValueError("short"), *["A" * 100_000] * 300),
+        lambda: noted(ValueError("short"), 5, b"A" * HUGE),
+        lambda: chained(200),
+        lambda: ExceptionGroup("A" * HUGE, [ValueError("A" * HUGE)] * 10),
+        lambda: SyntaxError("A" * HUGE, ("f", 1, 1, "A" * HUGE)),
+        lambda: type("T" * HUGE, (Exception,), {})("x"),
+        lambda: ValueError("\ud800" * HUGE),
+        Odd,
+        Unspeakable,
+    ],
+)
+def test_no_failure_is_large(bench: Bench, make: Any) -> None:
+    failure = bench.failed(ops.Collect(ops.Map(ITEMS, fn(raising(make)))), items([1]))
+    assert len(failure.message) <= 64 << 10
+    assert len(failure.traceback) <= 64 << 10
+    assert len(pickle.dumps(failure)) < 2 << 20
+    assert failure.kind.value in ("user", "fatal")
+    failure.traceback.encode()
+    failure.message.encode()
+
+
+def test_both_ends_of_a_long_text_are_kept(bench: Bench) -> None:
+    failure = bench.failed(ops.Collect(ops.Map(ITEMS, fn(raising(lambda: ValueError("first" + "A" * HUGE + "last"))))), items([1]))
+    assert failure.message.startswith("first")
+    assert failure.message.endswith("last")
+    assert f"{HUGE + 9:,} characters" in failure.message
+    assert failure.traceback.startswith("Traceback (most recent call last)")
+    assert "raise make()" in failure.traceback
+    assert failure.traceback.endswith("last\n")
+    assert "left out" in failure.traceback
+    again = pickle.loads(failure.exception)
+    assert type(again) is ValueError
+    assert str(again) == failure.message
+
+
+def test_a_long_chain_keeps_its_first_and_its_last_error(bench: Bench) -> None:
+    told = bench.failed(ops.Collect(ops.Map(ITEMS, fn(raising(lambda: chained(200))))), items([1])).traceback
+    assert told.startswith("test_failures.OwnError: first\n")
+    assert "OwnError: 199xxx" in told or told.endswith("xxx\n")
+    assert "characters left out" in told
+
+
+def test_an_exception_with_a_large_load(bench: Bench) -> None:
+    small = bench.failed(ops.Collect(ops.Map(ITEMS, fn(raising(lambda: Loaded("why", b"x" * 1000))))), items([1]))
+    assert pickle.loads(small.exception).load == b"x" * 1000
+    for load in (lambda: b"x" * HUGE, lambda: "x" * HUGE, lambda: list(range(1_000_000))):
+        large = bench.failed(ops.Collect(ops.Map(ITEMS, fn(raising(lambda load=load: Loaded("why", load()))))), items([1]))
+        assert (large.exception_type, large.message) == ("Loaded", "why")
+        again = pickle.loads(large.exception)
+        assert (type(again), str(again), again.load) == (Loaded, "why", None)
+
+
+def test_a_large_exception_that_its_message_does_not_make(bench: Bench) -> None:
+    failure = bench.failed(ops.Collect(ops.Map(ITEMS, fn(raising(lambda: Two("why", b"x" * HUGE))))), items([1]))
+    assert failure.exception_type == "Two"
+    assert failure.message.startswith("('why', b'xxx")
+    assert failure.exception == b""
+
+
+def test_nothing_huge_is_put_together_on_the_way(bench: Bench) -> None:
+    import tracemalloc
+
+    load = b"x" * HUGE
+    error = Loaded("A" * HUGE, [load, load[1:], load[2:], load[3:]])
+    tracemalloc.start()
+    try:
+        failure = task_failure(error, 1)
+        assert tracemalloc.get_traced_memory()[1] < HUGE
+    finally:
+        tracemalloc.stop()
+    assert len(failure.exception) < 1 << 20
