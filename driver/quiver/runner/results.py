@@ -13,7 +13,7 @@ def read_result(block: ResultBlock, block_server: str, token: str, tls_ca: str) 
 
     A block on this file system is read directly, any other from its node's block server (`host:port`).
     """
-    if os.path.exists(block.path):
+    if os.path.isfile(block.path):
         with open(block.path, "rb") as file:
             data = file.read()
         with contextlib.suppress(OSError):
