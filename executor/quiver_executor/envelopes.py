@@ -25,7 +25,6 @@ import marshal
 import pickle
 from typing import Any, Final
 
-from quiver_proto.ids import TaskId
 from quiver_proto.messages import MapOutput, ResultBlock, TaskDone, TaskFailure, TaskMetrics
 
 ADD_STAGE: Final = 0
@@ -94,7 +93,7 @@ class Unpacker:
         at = 0
         try:
             if not buffer and int.from_bytes(data[:HEADER], "little") + HEADER == len(data):
-                if reports and (data[HEADER : HEADER + 2] not in _TRIPLE or len(data) > REPORT_LIMIT):
+                if reports and (not data.startswith(_TRIPLE, HEADER) or len(data) > REPORT_LIMIT):
                     _check(len(data) - HEADER, data[HEADER : HEADER + 2])
                 return [loads(memoryview(data)[HEADER:])]
             buffer += data
@@ -102,7 +101,7 @@ class Unpacker:
             with memoryview(buffer) as view:
                 while size - at >= HEADER:
                     end = at + HEADER + int.from_bytes(buffer[at : at + HEADER], "little")
-                    if reports and (end - at > REPORT_LIMIT or buffer[at + HEADER : at + HEADER + 2] not in _TRIPLE):
+                    if reports and (end - at > REPORT_LIMIT or not buffer.startswith(_TRIPLE, at + HEADER)):
                         _check(end - at - HEADER, bytes(buffer[at + HEADER : at + HEADER + 2]))
                     if end > size:
                         break
@@ -144,11 +143,11 @@ def done_from_row(row: tuple[Any, ...]) -> TaskDone:
     """The TaskDone that `done_row` took apart; Malformed when it can't have."""
     try:
         task_id, slot, started_at, metrics, result, block, output = row
-        sum(metrics)  # The cheapest look at all of their types.
-        if type(task_id) is not int or type(slot) is not int or type(started_at) is not float or type(result) not in _RESULTS:
+        sum(metrics, started_at + slot)  # The cheapest look at whether all are numbers.
+        if type(row[0]) is not int or (result is not None and type(result) is not bytes):
             raise TypeError("members of other types")
         return TaskDone(
-            TaskId(task_id),
+            task_id,
             slot,
             started_at,
             TaskMetrics._make(metrics),
@@ -160,7 +159,6 @@ def done_from_row(row: tuple[Any, ...]) -> TaskDone:
         raise Malformed(f"a task's end that is none ({error})") from error
 
 
-_RESULTS: Final = (bytes, type(None))
 _BLOCK: Final = (str, str, int)
 _OUTPUT: Final = (int, int, str, str, str, bytes, int)
 

@@ -49,7 +49,8 @@ def test_segmentation_fault_names_the_users_line(executor: Executor) -> None:
 def test_sigkill_from_outside(executor: Executor) -> None:
     (task,) = executor.launch(executor.stage(WAIT))
     eventually(lambda: executor.log() if Path(executor.config.log_dir, "stdout").exists() else "", "the task runs")
-    running = executor.ask(lambda supervisor: supervisor._tasks[task].slot.pid)
+    slot = executor.ask(lambda supervisor: supervisor._tasks[task].slot)
+    running = slot.pid
     before = executor.all_slots_ready()
     os.kill(running, signal.SIGKILL)
     text = died(executor.ends([task])[0])
