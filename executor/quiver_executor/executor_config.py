@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutorConfig:
     """What an executor is. `blocks_dir` is the node's directory for this application's blocks (`quota_bytes` bounds it, 0 does not);
     `python_path` is appended to the slots' sys.path; `token` opens other nodes' block servers, `block_server` is this node's own
-    address ("" in local mode); `echo_output` copies what tasks print to this process's own streams too.
+    address ("" in local mode); `echo_output` copies what tasks print to this process's own streams too; `environment` is added to
+    the slots' own.
     """
 
     application_id: str
@@ -28,3 +30,4 @@ class ExecutorConfig:
     tls_ca: str = ""
     threads_per_slot: int = 1
     quota_bytes: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)

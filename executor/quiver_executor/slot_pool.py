@@ -305,6 +305,7 @@ class SlotPool:
             "OPENBLAS_NUM_THREADS": threads,
             "MKL_NUM_THREADS": threads,
             **{name: value for name, value in os.environ.items() if not _is_our_secret(name)},
+            **self._config.environment,
             "PYTHONHASHSEED": str(self._config.hash_seed),
             # Else jemalloc starts a thread on `import pyarrow`, and the template could not fork safely.
             "JE_ARROW_MALLOC_CONF": "background_thread:false",
@@ -317,7 +318,6 @@ class SlotPool:
             "working_dir": config.working_dir or "",
             "python_path": list(config.python_path),
             "scratch_root": self._scratch_root,
-            "threads_per_slot": self._config.threads_per_slot,
             "environment": {
                 "application_id": config.application_id,
                 "executor_id": config.executor_id,

@@ -34,6 +34,7 @@ _LOOK_EVERY_MS = 1000
 WARM = ("quiver_executor.slot",)
 WARM_LATER = ("cloudpickle", "pyarrow", "pyarrow.ipc")
 WARM_LATER_AFTER_MS = 1000
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 SERIAL = "QUIVER_SLOT_SERIAL"
 """Environment variable of slots: their descendants inherit it, so they can be found when the slot is gone."""
 
@@ -63,7 +64,8 @@ class Template:
                 poll.register(fd, select.POLLIN)
         self._send((UP, self._me))
         self._reap()
-        warm = self._settings["threads_per_slot"] > 1  # Then numeric libraries start threads when imported.
+        # Where numeric libraries may have threads they start them when imported, and forking would not be safe any more.
+        warm = any(os.environ.get(name, "1") != "1" for name in _THREADS)
         while os.getppid() == self._parent:
             ready = {fd for fd, _ in poll.poll(WARM_LATER_AFTER_MS if not warm else None if parent >= 0 else _LOOK_EVERY_MS)}
             if not ready and not warm:

@@ -263,3 +263,14 @@ def test_stop_leaves_nothing_behind(make_context: MakeContext, tmp_path: Path) -
     assert list((tmp_path / "local").iterdir()) == []
     with pytest.raises(ContextStopped):
         sc.parallelize([1]).count()
+
+
+@pytest.mark.parametrize("master", ["local[1]", "local-cluster[1,1,512m]"])
+def test_executors_have_the_environment_that_was_set_and_no_secret(
+    make_context: MakeContext, monkeypatch: pytest.MonkeyPatch, master: str
+) -> None:
+    monkeypatch.setenv("QUIVER_SECRET", "not-for-tasks-not-for-tasks-not-for-tasks")
+    sc = make_context(master, **{"spark.executorEnv.GREETING": "hello"})
+    seen = dict(sc.parallelize([1], 1).flatMap(lambda _: os.environ.items()).collect())
+    assert seen["GREETING"] == "hello"
+    assert "QUIVER_SECRET" not in seen

@@ -241,6 +241,7 @@ def _local(where: Local, master: str, app_name: str, conf: Settings) -> Driver:
         blocks_dir=work_dir.blocks,
         log_dir=work_dir.logs,
         python_path=python_path(conf),
+        environment=executor_environment(conf),
         hash_seed=random.SystemRandom().randrange(1, 2**32),
         quota_bytes=parse_memory(conf.get("quiver.local.quota") or "0", "quiver.local.quota") if conf.get("quiver.local.quota") else 0,
     )

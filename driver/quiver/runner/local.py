@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from quiver_proto.ids import LOCAL_EXECUTOR, LOCAL_NODE
@@ -42,6 +42,7 @@ def start_local_executor(
     python_path: tuple[str, ...],
     hash_seed: int,
     quota_bytes: int,
+    environment: Mapping[str, str],
 ) -> SupervisorLink:
     """Launch the slots' template and return at once.
 
@@ -63,6 +64,7 @@ def start_local_executor(
         token="",
         echo_output=True,
         quota_bytes=quota_bytes,
+        environment=environment,
     )
     supervisor = module.Supervisor(config, loop, report)
     supervisor.start()
