@@ -24,7 +24,7 @@ help:  ## Show the targets.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | while IFS="$$(printf '\t')" read -r n t; do printf '  make %-13s %s\n' "$$n" "$$t"; done
 
 demo: $(RUN_STAMP)  ## Word count on a manager and two node daemons. TEXT=path: other text. KEEP=1: keep the UI until Ctrl-C.
-	@TEXT='$(TEXT)' KEEP='$(KEEP)' $(BIN)/quiver demo
+	@$(BIN)/quiver demo
 
 test: $(DEV_STAMP) browser  ## Run the tests (TESTS=tests/rdd: only those; ARGS: for pytest; BROWSER=0: without Chromium).
 	@$(PY) -m pytest $(if $(filter 0,$(BROWSER)),-m 'not browser') $(TESTS) $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from quiver_proto.errors import BadSetting
 from quiver_proto.events import Event, encode
 
 FLUSH_INTERVAL_S = 0.1
@@ -18,7 +19,7 @@ class EventLog:
     """Appends to `<directory>/<application id>.jsonl` (mode 0600). For one thread, that which runs the engine.
 
     `schedule(delay_s, callback)` arranges for a later flush; None means that every append writes at once. A disk that
-    fails must not fail jobs: the log then says so once through `on_error` and ends there.
+    fails later must not fail jobs: the log then says so once through `on_error` and ends there. Raises BadSetting when it can't be opened.
     """
 
     def __init__(
@@ -29,8 +30,11 @@ class EventLog:
         on_error: Callable[[str], None],
     ) -> None:
         self.path = os.path.join(directory, f"{application_id}.jsonl")
-        os.makedirs(directory, mode=0o700, exist_ok=True)
-        self._fd: int | None = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            os.makedirs(directory, mode=0o700, exist_ok=True)
+            self._fd: int | None = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise BadSetting("quiver.eventLog.dir", directory, f"{error.strerror or error}; choose a writable directory") from None
         self._pending: list[Event | Callable[[], Event]] = []
         self._schedule = schedule
         self._on_error = on_error

@@ -37,11 +37,13 @@ def whole_file_batches(task: Task, chunks: Sequence[Chunk], unicode: bool) -> It
         with _Input(path) as source:
             content = b"".join(source.blocks())
         task.input_bytes += len(content)
+        # Hadoop's name of a local file.
+        name = path if "://" in path else f"file:{path}"
         if not unicode:
-            yield [(path, content)]
+            yield [(name, content)]
             continue
         try:
-            yield [(path, content.decode())]
+            yield [(name, content.decode())]
         except UnicodeDecodeError as error:
             line = content.count(b"\n", 0, error.start) + 1
             raise UndecodableLine(path, line, error.start, error.reason) from None

@@ -156,7 +156,7 @@ class TextLines:
 
 @dataclass(frozen=True, slots=True)
 class WholeFiles:
-    """(path, content) for each file; content is str, or bytes when not `unicode`."""
+    """(path, content) for each file; content is str, or bytes when not `unicode`; a local path begins with `file:`, as in Hadoop."""
 
     unicode: bool = True
 

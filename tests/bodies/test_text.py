@@ -107,7 +107,7 @@ def test_compressed(bench: Bench, tmp_path: Path, extension: str, compress: Any)
     path = write(tmp_path / "in" / f"f.txt{extension}", compress(content))
     [split] = files.text_chunks(path, 8)
     assert bench.collect(LINES, split) == content.decode().splitlines()
-    assert bench.collect(WHOLE, split) == [(path, content.decode())]
+    assert bench.collect(WHOLE, split) == [(f"file:{path}", content.decode())]
     write(tmp_path / "in" / f"f.txt{extension}", compress(os.urandom(4000))[:1000])
     assert bench.failed(ops.Count(LINES), split).error[0] in ("PathUnreadable", "UndecodableLine")  # type: ignore[index]
 

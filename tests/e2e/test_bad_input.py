@@ -196,3 +196,14 @@ def test_of_two_saves_at_once_one_is_refused_and_the_other_stays(make_context: M
         assert len(ends) == 1
         assert Path(out, "_SUCCESS").exists()
         assert sc.textFile(out).collect() == ends
+
+
+def test_an_event_log_that_cannot_be_written(make_context: MakeContext) -> None:
+    with pytest.raises(BadSetting, match=r"quiver\.eventLog\.dir"):
+        make_context("local[1]", **{"quiver.eventLog.dir": "/proc/nope"})
+
+
+def test_more_cores_for_a_task_than_any_executor_has_is_told_without_waiting_for_the_limit(make_context: MakeContext) -> None:
+    sc = make_context("local[2]", **{"spark.task.cpus": "8", "quiver.job.noProgressLimit": "1h"})
+    with pytest.raises(Exception, match="8 cores per task; the largest executor has 2"):
+        sc.parallelize([1], 1).count()

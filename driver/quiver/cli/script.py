@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import traceback
 import types
@@ -28,6 +29,8 @@ def run_script(path: str, arguments: Sequence[str], python_path: Sequence[str] =
     sys.modules["__main__"] = module
     sys.argv = [path, *arguments]
     _set_path(os.path.dirname(os.path.realpath(path)), python_path)
+    # An orderly end: the Context is stopped, and its folder and processes go with it.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         exec(code, module.__dict__)
     except SystemExit as end:

@@ -220,6 +220,7 @@ def _local(where: Local, master: str, app_name: str, conf: Settings) -> Driver:
     app = application(master, app_name, conf, default_parallelism=where.cores, max_failures=where.max_failures)
     work_dir = WorkDir(work_dir_root(conf), app.application_id)
     driver = InProcessDriver(app, event_log_dir(conf), console_progress(conf))
+    driver.on_stop(work_dir.sweep)
     driver.on_stop(work_dir.close)
 
     def report(message: FromExecutor) -> None:

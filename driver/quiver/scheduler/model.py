@@ -60,6 +60,8 @@ class Policy:
     """A job that starts nothing for this long has its reason told (Waiting)."""
     no_progress_limit_s: float = 120.0
     """A job that can't progress (no executor that could run it) fails with its reason after this long."""
+    unsuitable_limit_s: float = 5.0
+    """A job whose tasks claim more cores than any executor has fails after this long, if that is sooner."""
     target_queue_s: float = 0.005
     """How much work, by the stage's mean task time, may wait at an executor beyond its free slots."""
     max_queue_per_slot: int = 64
@@ -67,7 +69,7 @@ class Policy:
     def validate(self) -> None:
         if self.max_task_failures < 1 or self.max_stage_attempts < 1:
             raise ValueError("max_task_failures and max_stage_attempts must be at least 1")
-        if min(self.locality_wait_s, self.waiting_notice_s, self.no_progress_limit_s, self.target_queue_s) < 0:
+        if min(self.locality_wait_s, self.waiting_notice_s, self.no_progress_limit_s, self.unsuitable_limit_s, self.target_queue_s) < 0:
             raise ValueError("times must not be negative")
 
 

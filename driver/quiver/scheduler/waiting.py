@@ -51,7 +51,10 @@ def check(state: State, now: float) -> None:
         since = job.idle_since()
         run = _blocked(job)
         reason, hopeless = _attempt_reason(state, run)
-        gives_up_at = max(since, state.lost_at) + policy.no_progress_limit_s
+        # Executors are there, and all too small: more of the same will not help, so that is told soon.
+        too_small = hopeless and any(not executor.draining for executor in state.executors.values())
+        limit = min(policy.unsuitable_limit_s, policy.no_progress_limit_s) if too_small else policy.no_progress_limit_s
+        gives_up_at = max(since, state.lost_at) + limit
         if hopeless and (state.cluster_final or now >= gives_up_at):
             end_badly(state, job, "stuck", reason, stage=run.stage)
             continue
