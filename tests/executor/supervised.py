@@ -172,5 +172,8 @@ def result(end: TaskDone | TaskFailure) -> Any:
 def children(pid: int) -> list[int]:
     found = []
     for task in Path(f"/proc/{pid}/task").iterdir():
-        found += [int(child) for child in (task / "children").read_text().split()]
+        try:
+            found += [int(child) for child in (task / "children").read_text().split()]
+        except (FileNotFoundError, ProcessLookupError):
+            pass  # A thread that ended meanwhile: its children are another thread's now.
     return found
