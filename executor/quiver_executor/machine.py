@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from quiver_executor import kernel
+from quiver_executor.process_tree import descendants
+
 RESERVED = 1 << 30
 """Bytes left to the system and the node daemon itself."""
 
@@ -31,17 +34,7 @@ def available_memory() -> int:
 
 def resident_bytes(pid: int) -> int:
     """Resident memory of a process and its living descendants; 0 when it is gone."""
-    total, todo = 0, [pid]
-    page = os.sysconf("SC_PAGE_SIZE")
-    while todo:
-        current = todo.pop()
-        try:
-            total += int(Path(f"/proc/{current}/statm").read_text().split()[1]) * page
-            for task in os.listdir(f"/proc/{current}/task"):
-                todo += map(int, Path(f"/proc/{current}/task/{task}/children").read_text().split())
-        except (OSError, IndexError, ValueError):
-            continue
-    return total
+    return sum(map(kernel.rss_bytes, (pid, *descendants(pid))))
 
 
 def load_percent() -> float:

@@ -21,13 +21,23 @@ def descendants(pid: int) -> list[int]:
     found: list[int] = []
     look = [pid]
     while look:
-        parent = look.pop()
+        for child in _children(look.pop()):
+            found.append(child)
+            look.append(child)
+    return found
+
+
+def _children(pid: int) -> list[int]:
+    """Of all its threads. One that ends while we look must not hide the children of the others."""
+    found: list[int] = []
+    try:
+        tasks = os.listdir(f"/proc/{pid}/task")
+    except OSError:
+        return found
+    for task in tasks:
         try:
-            for task in os.listdir(f"/proc/{parent}/task"):
-                with open(f"/proc/{parent}/task/{task}/children") as file:
-                    children = [int(child) for child in file.read().split()]
-                found += children
-                look += children
+            with open(f"/proc/{pid}/task/{task}/children") as file:
+                found += map(int, file.read().split())
         except OSError:
             pass  # It ended just now.
     return found

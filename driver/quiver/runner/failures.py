@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from quiver.plan.model import PlannedJob
 from quiver_proto.errors import QuiverError, TaskFailed, from_wire
 from quiver_proto.messages import FailureKind, TaskFailure
 
@@ -48,6 +50,16 @@ class JobFailure(Exception):
         if failure.traceback and failure.kind is FailureKind.USER:
             lines.append(failure.traceback.rstrip())
         return "\n".join(lines)
+
+
+def opened(execute: Callable[[PlannedJob], Sequence[bytes]], job: PlannedJob) -> Sequence[bytes]:
+    """`execute(job)` for the user whose job it is: a JobFailure is raised as what `to_exception` makes of it."""
+    try:
+        return execute(job)
+    except JobFailure as failure:
+        exception = failure.to_exception()
+    # Outside the handler, so that the user sees one exception and not the machinery behind it.
+    raise exception
 
 
 def _open(failure: TaskFailure) -> BaseException:

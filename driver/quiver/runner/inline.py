@@ -15,7 +15,7 @@ from typing import Any
 from quiver.eventlog import EventLog
 from quiver.plan.model import PlannedJob
 from quiver.runner.engine import Engine
-from quiver.runner.failures import JobFailure
+from quiver.runner.failures import opened
 from quiver.runner.inprocess import Application
 from quiver.runner.jobs import RunningJob
 from quiver.runner.results import read_result
@@ -127,11 +127,7 @@ class InlineDriver:
 
     def run(self, job: PlannedJob) -> Sequence[bytes]:
         """See quiver.plan.model.Driver.run."""
-        try:
-            return self.execute(job)
-        except JobFailure as failure:
-            exception = failure.to_exception()
-        raise exception
+        return opened(self.execute, job)
 
     def execute(self, job: PlannedJob) -> Sequence[bytes]:
         with self._lock:

@@ -12,7 +12,7 @@ from quiver.eventlog import EventLog
 from quiver.plan.model import PlannedJob
 from quiver.progress import ConsoleProgress
 from quiver.runner.engine import Engine
-from quiver.runner.failures import JobFailure
+from quiver.runner.failures import JobFailure, opened
 from quiver.runner.jobs import RunningJob
 from quiver.runner.results import read_result
 from quiver.scheduler.model import Policy, Tick
@@ -74,12 +74,7 @@ class InProcessDriver:
 
     def run(self, job: PlannedJob) -> Sequence[bytes]:
         """See quiver.plan.model.Driver.run."""
-        try:
-            return self.execute(job)
-        except JobFailure as failure:
-            exception = failure.to_exception()
-        # Outside the handler, so that the user sees one exception and not the machinery behind it.
-        raise exception
+        return opened(self.execute, job)
 
     def execute(self, job: PlannedJob) -> Sequence[bytes]:
         """`run`, but a failure is raised as JobFailure, unopened: for a driver that serves other processes."""
