@@ -87,6 +87,7 @@ class NodeDaemon:
         self.client = manager.client()
         self.server.start()
         self._over = threading.Event()
+        self._tellers = []
         self._thread = threading.Thread(target=self._beat)
         self._thread.start()
 
@@ -128,7 +129,9 @@ class NodeDaemon:
 
     def tell_exited(self, executor_id, **fields):
         report = c.ExecutorExited(self.name, self.epoch, executor_id.split("/")[0], executor_id, 1, **fields)
-        threading.Thread(target=self.client.call, args=(Manager.EXECUTOR_EXITED, report)).start()
+        teller = threading.Thread(target=self.client.call, args=(Manager.EXECUTOR_EXITED, report))
+        self._tellers.append(teller)
+        teller.start()
 
     def remove_application(self, request, context):
         self.calls.append(request)
@@ -144,6 +147,8 @@ class NodeDaemon:
         self._over.set()
         self._thread.join()
         self.server.stop(None).wait()
+        for teller in self._tellers:
+            teller.join()
         self.client.close()
 
 
