@@ -25,7 +25,7 @@ import marshal
 import pickle
 from typing import Any, Final
 
-from quiver_proto.messages import MapOutput, ResultBlock, TaskDone, TaskFailure, TaskMetrics
+from quiver_proto.messages import CachedBlock, HeavyKey, MapOutput, ResultBlock, TaskDone, TaskExtras, TaskFailure, TaskMetrics
 
 ADD_STAGE: Final = 0
 RUN: Final = 1
@@ -127,7 +127,7 @@ def _check(length: int, begin: bytes) -> None:
 
 def done_row(done: TaskDone) -> tuple[Any, ...]:
     """A TaskDone as exact tuples."""
-    task_id, slot, started_at, metrics, result, block, output = done
+    task_id, slot, started_at, metrics, result, block, output, extras = done
     return (
         task_id,
         slot,
@@ -136,13 +136,14 @@ def done_row(done: TaskDone) -> tuple[Any, ...]:
         result,
         None if block is None else tuple(block),
         None if output is None else tuple(output),
+        None if extras is None else (tuple(map(tuple, extras.cached)), extras.updates, tuple(map(tuple, extras.heavy))),
     )
 
 
 def done_from_row(row: tuple[Any, ...]) -> TaskDone:
     """The TaskDone that `done_row` took apart; Malformed when it can't have."""
     try:
-        task_id, slot, started_at, metrics, result, block, output = row
+        task_id, slot, started_at, metrics, result, block, output, extras = row
         sum(metrics, started_at + slot)  # The cheapest look at whether all are numbers.
         if type(row[0]) is not int or (result is not None and type(result) is not bytes):
             raise TypeError("members of other types")
@@ -154,6 +155,7 @@ def done_from_row(row: tuple[Any, ...]) -> TaskDone:
             result,
             None if block is None else ResultBlock._make(_typed(block, _BLOCK)),
             None if output is None else MapOutput._make(_typed(output, _OUTPUT)),
+            None if extras is None else _extras_from_row(extras),
         )
     except (TypeError, ValueError) as error:
         raise Malformed(f"a task's end that is none ({error})") from error
@@ -161,6 +163,19 @@ def done_from_row(row: tuple[Any, ...]) -> TaskDone:
 
 _BLOCK: Final = (str, str, int)
 _OUTPUT: Final = (int, int, str, str, str, bytes, int)
+_CACHED: Final = (int, int, str, str, int, str, int, int, int)
+_HEAVY: Final = (str, int, int)
+
+
+def _extras_from_row(row: tuple[Any, ...]) -> TaskExtras:
+    cached, updates, heavy = row
+    if type(updates) is not bytes:
+        raise TypeError("members of other types")
+    return TaskExtras(
+        tuple(CachedBlock._make(_typed(block, _CACHED)) for block in cached),
+        updates,
+        tuple(HeavyKey._make(_typed(key, _HEAVY)) for key in heavy),
+    )
 
 
 def _typed(row: tuple[Any, ...], types: tuple[type, ...]) -> tuple[Any, ...]:

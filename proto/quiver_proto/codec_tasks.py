@@ -15,6 +15,12 @@ from quiver_proto.ids import ExecutorId, NodeId, ShuffleId, StageId, TaskId
 from quiver_proto.messages import (
     NO_METRICS,
     AddStage,
+    BarrierArrived,
+    BarrierReleased,
+    BlocksChanged,
+    BroadcastTable,
+    CachedBlock,
+    CacheTable,
     Drain,
     Drained,
     ExecutorHeartbeat,
@@ -22,14 +28,19 @@ from quiver_proto.messages import (
     FailureKind,
     ForgetStage,
     FromExecutor,
+    HeavyKey,
     KillTasks,
     LaunchTasks,
     MapOutput,
     MapOutputTable,
+    RemoveBroadcast,
+    RemoveDataset,
     RemoveShuffle,
+    ReplicateBlock,
     ResultBlock,
     Shutdown,
     TaskDone,
+    TaskExtras,
     TaskFailure,
     TaskMetrics,
     TasksEnded,
@@ -68,6 +79,9 @@ def encode_to_executor(message: ToExecutor) -> bytes:
                     inputs={shuffle: _table_to_pb(table) for shuffle, table in message.inputs.items()},
                     block_servers=message.block_servers,
                     properties=message.properties,
+                    cached={dataset: pb.CacheTable(**_fields(table)) for dataset, table in message.cached.items()},
+                    broadcasts={broadcast: pb.BroadcastTable(**_fields(table)) for broadcast, table in message.broadcasts.items()},
+                    barrier=message.barrier,
                 )
             )
         case KillTasks():
@@ -76,6 +90,21 @@ def encode_to_executor(message: ToExecutor) -> bytes:
             out = pb.DriverMessage(forget_stage=pb.ForgetStage(stage_id=message.stage_id, stage_attempt=message.stage_attempt))
         case RemoveShuffle():
             out = pb.DriverMessage(remove_shuffle=pb.RemoveShuffle(shuffle_id=message.shuffle_id))
+        case RemoveDataset():
+            out = pb.DriverMessage(remove_dataset=pb.RemoveDataset(dataset_id=message.dataset_id))
+        case RemoveBroadcast():
+            out = pb.DriverMessage(remove_broadcast=pb.RemoveBroadcast(broadcast_id=message.broadcast_id))
+        case ReplicateBlock():
+            out = pb.DriverMessage(
+                replicate_block=pb.ReplicateBlock(
+                    block=pb.CachedBlock(**message.block._asdict()),
+                    block_server=message.block_server,
+                    use_memory=message.use_memory,
+                    use_disk=message.use_disk,
+                )
+            )
+        case BarrierReleased():
+            out = pb.DriverMessage(barrier_released=pb.BarrierReleased(**_fields(message)))
         case Drain():
             out = pb.DriverMessage(drain=pb.Drain())
         case Shutdown():
@@ -112,6 +141,9 @@ def decode_to_executor(data: bytes) -> ToExecutor:
                 {shuffle: _table_from_pb(table) for shuffle, table in stage.inputs.items()},
                 dict(stage.block_servers),
                 dict(stage.properties),
+                {dataset: _cache_table_from_pb(table) for dataset, table in stage.cached.items()},
+                {broadcast: _broadcast_table_from_pb(table) for broadcast, table in stage.broadcasts.items()},
+                stage.barrier,
             )
         case "kill_tasks":
             return KillTasks(list(map(TaskId, message.kill_tasks.task_ids)), message.kill_tasks.reason)
@@ -119,6 +151,18 @@ def decode_to_executor(data: bytes) -> ToExecutor:
             return ForgetStage(StageId(message.forget_stage.stage_id), message.forget_stage.stage_attempt)
         case "remove_shuffle":
             return RemoveShuffle(ShuffleId(message.remove_shuffle.shuffle_id))
+        case "remove_dataset":
+            return RemoveDataset(message.remove_dataset.dataset_id)
+        case "remove_broadcast":
+            return RemoveBroadcast(message.remove_broadcast.broadcast_id)
+        case "replicate_block":
+            replicate = message.replicate_block
+            return ReplicateBlock(_block_from_pb(replicate.block), replicate.block_server, replicate.use_memory, replicate.use_disk)
+        case "barrier_released":
+            released = message.barrier_released
+            return BarrierReleased(
+                StageId(released.stage_id), released.stage_attempt, released.round, list(released.payloads), released.error
+            )
         case "drain":
             return Drain()
         case "shutdown":
@@ -162,6 +206,14 @@ def encode_from_executor(message: FromExecutor) -> bytes:
                     queued_tasks=message.queued_tasks,
                 )
             )
+        case BlocksChanged():
+            out = pb.ExecutorMessage(
+                blocks_changed=pb.BlocksChanged(
+                    executor_id=message.executor_id, blocks=[pb.CachedBlock(**block._asdict()) for block in message.blocks]
+                )
+            )
+        case BarrierArrived():
+            out = pb.ExecutorMessage(barrier_arrived=pb.BarrierArrived(**_fields(message)))
         case Drained():
             out = pb.ExecutorMessage(drained=pb.Drained(executor_id=message.executor_id))
         case _:
@@ -199,6 +251,15 @@ def decode_from_executor(data: bytes) -> FromExecutor:
         case "heartbeat":
             beat = message.heartbeat
             return ExecutorHeartbeat(ExecutorId(beat.executor_id), beat.at, beat.rss_bytes, beat.running_tasks, beat.queued_tasks)
+        case "blocks_changed":
+            changed = message.blocks_changed
+            return BlocksChanged(ExecutorId(changed.executor_id), list(map(_block_from_pb, changed.blocks)))
+        case "barrier_arrived":
+            came = message.barrier_arrived
+            return BarrierArrived(
+                ExecutorId(came.executor_id), TaskId(came.task_id), StageId(came.stage_id),
+                came.stage_attempt, came.partition, came.round, came.payload,
+            )  # fmt: skip
         case "drained":
             return Drained(ExecutorId(message.drained.executor_id))
         case other:
@@ -231,6 +292,40 @@ def _table_from_pb(table: pb.MapOutputTable) -> MapOutputTable:
     )
 
 
+def _fields(message: Any) -> dict[str, Any]:
+    """Of a dataclass whose protobuf twin has the same names."""
+    return {name: getattr(message, name) for name in message.__slots__}
+
+
+def _cache_table_from_pb(table: pb.CacheTable) -> CacheTable:
+    return CacheTable(table.dataset_id, list(table.partitions), list(table.node_ids), list(table.executor_ids), list(table.paths))
+
+
+def _broadcast_table_from_pb(table: pb.BroadcastTable) -> BroadcastTable:
+    return BroadcastTable(table.broadcast_id, table.path, table.host, table.size, table.piece_bytes, table.checksums, table.origin)
+
+
+def _block_from_pb(block: pb.CachedBlock) -> CachedBlock:
+    return CachedBlock(
+        block.dataset_id, block.partition, NodeId(block.node_id), ExecutorId(block.executor_id), block.slot,
+        block.path, block.memory_bytes, block.disk_bytes, block.records,
+    )  # fmt: skip
+
+
+def _extras_to_pb(extras: TaskExtras) -> pb.TaskExtras:
+    return pb.TaskExtras(
+        cached=[pb.CachedBlock(**block._asdict()) for block in extras.cached],
+        updates=extras.updates,
+        heavy=[pb.HeavyKey(**key._asdict()) for key in extras.heavy],
+    )
+
+
+def _extras_from_pb(extras: pb.TaskExtras) -> TaskExtras:
+    return TaskExtras(
+        tuple(map(_block_from_pb, extras.cached)), extras.updates, tuple(HeavyKey(k.key, k.partition, k.records) for k in extras.heavy)
+    )
+
+
 def _metrics_to_pb(rows: Sequence[TaskMetrics]) -> pb.MetricColumns:
     return pb.MetricColumns(
         seconds=chain.from_iterable(map(_seconds_of, rows)),
@@ -247,7 +342,7 @@ def _metrics_from_pb(columns: pb.MetricColumns, rows: int) -> list[TaskMetrics]:
 
 
 def _done_to_pb(done: Sequence[TaskDone]) -> pb.DoneColumns:
-    task_ids, slots, started, metrics, results, blocks, outputs = zip(*done)
+    task_ids, slots, started, metrics, results, blocks, outputs, extras = zip(*done)
     outcomes = bytes(
         _MAP_OUTPUT if output is not None else _BLOCK if block is not None else _RESULT
         for block, output in zip(blocks, outputs, strict=True)
@@ -273,10 +368,20 @@ def _done_to_pb(done: Sequence[TaskDone]) -> pb.DoneColumns:
             for output in outputs
             if output is not None
         ],
+        extras={row: _extras_to_pb(extra) for row, extra in enumerate(extras) if extra is not None},
     )
 
 
 def _done_from_pb(columns: pb.DoneColumns) -> list[TaskDone]:
+    done = _plain_done_from_pb(columns)
+    for row, extras in columns.extras.items():
+        if not 0 <= row < len(done):
+            raise MalformedMessage("table of ended tasks", f"it has {len(done)} rows, and extras for row {row}")
+        done[row] = done[row]._replace(extras=_extras_from_pb(extras))
+    return done
+
+
+def _plain_done_from_pb(columns: pb.DoneColumns) -> list[TaskDone]:
     task_ids = list(map(TaskId, columns.task_ids))
     if not len(task_ids) == len(columns.slots) == len(columns.started_at) == len(columns.outcomes):
         raise MalformedMessage("table of ended tasks", "its columns differ in length")
@@ -333,6 +438,7 @@ def _failure_to_pb(failure: TaskFailure) -> pb.TaskFailure:
         fetch=None
         if failure.fetch is None
         else pb.LostMapOutput(shuffle_id=failure.fetch[0], map_index=failure.fetch[1], task_id=failure.fetch[2], node_id=failure.fetch[3]),
+        cache=None if failure.cache is None else pb.LostBlock(dataset_id=failure.cache[0], partition=failure.cache[1]),
     )
 
 
@@ -353,4 +459,5 @@ def _failure_from_pb(failure: pb.TaskFailure) -> TaskFailure:
         started_at=failure.started_at,
         metrics=_metrics_from_pb(failure.metrics, 1)[0] if failure.HasField("metrics") else NO_METRICS,
         fetch=(fetch.shuffle_id, fetch.map_index, fetch.task_id, fetch.node_id) if failure.HasField("fetch") else None,
+        cache=(failure.cache.dataset_id, failure.cache.partition) if failure.HasField("cache") else None,
     )

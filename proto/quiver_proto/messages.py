@@ -43,6 +43,72 @@ class MapOutputTable:
     paths: Sequence[str]
 
 
+class CachedBlock(NamedTuple):
+    """One cached partition on one executor, serialised: bytes in shared memory and on disk (0: not there), how many records it has.
+
+    `slot` is the slot that has the live objects too, -1 for none. `path` is absolute on `node_id`. Both sizes 0: it is gone.
+    """
+
+    dataset_id: int
+    partition: int
+    node_id: NodeId
+    executor_id: ExecutorId
+    slot: int
+    path: str
+    memory_bytes: int
+    disk_bytes: int
+    records: int
+
+
+class HeavyKey(NamedTuple):
+    """A key that a map task met often: shortened repr, the reduce partition it goes to, at least how many of its records have it."""
+
+    key: str
+    partition: int
+    records: int
+
+
+class TaskExtras(NamedTuple):
+    """What some tasks tell beside their result.
+
+    `cached`: blocks that the task stored. `updates`: a pickle of {accumulator id: what the task added}, b"" for none. `heavy`: of a
+    shuffle's map task, the heaviest keys, heaviest first.
+    """
+
+    cached: Sequence[CachedBlock] = ()
+    updates: bytes = b""
+    heavy: Sequence[HeavyKey] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CacheTable:
+    """Where the driver knows a dataset's cached partitions to be, when the stage attempt began: one row per block."""
+
+    dataset_id: int
+    partitions: Sequence[int]
+    node_ids: Sequence[str]
+    executor_ids: Sequence[str]
+    paths: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class BroadcastTable:
+    """How to get a broadcast value's bytes.
+
+    `path` is the file on the driver's machine, `host` that machine's name: read directly where the file is there. Else the
+    pieces of `piece_bytes` (the last may be shorter), whose CRC-32s are `checksums` (array('I').tobytes()), come from the block server
+    at `origin` (`host:port`), or from the block server of any other node that already has them.
+    """
+
+    broadcast_id: int
+    path: str
+    host: str
+    size: int
+    piece_bytes: int
+    checksums: bytes
+    origin: str = ""
+
+
 # ---- driver to executor ----
 
 
@@ -60,6 +126,12 @@ class AddStage:
     inputs: Mapping[int, MapOutputTable]
     block_servers: Mapping[str, str]
     properties: Mapping[str, str]
+    cached: Mapping[int, CacheTable] = field(default_factory=dict)
+    """Of the datasets of the Cache nodes in the body, by dataset id."""
+    broadcasts: Mapping[int, BroadcastTable] = field(default_factory=dict)
+    """Of the broadcast values that the body's functions refer to, by broadcast id."""
+    barrier: int = 0
+    """How many tasks run at once and may wait for one another (barrier stages); 0 for other stages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +171,41 @@ class RemoveShuffle:
 
 
 @dataclass(frozen=True, slots=True)
+class RemoveDataset:
+    """Drop every cached block and live object of this dataset."""
+
+    dataset_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveBroadcast:
+    """Drop this broadcast's copies on the node and in the slots; a later use gets it again."""
+
+    broadcast_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicateBlock:
+    """Get a copy of this block from where it is (`block_server` of its node) and keep it at `level`; report BlocksChanged."""
+
+    block: CachedBlock
+    block_server: str
+    use_memory: bool
+    use_disk: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BarrierReleased:
+    """All tasks of a barrier stage attempt have come to their `round`-th meeting: `payloads` are what they brought, by partition."""
+
+    stage_id: StageId
+    stage_attempt: int
+    round: int
+    payloads: Sequence[bytes]
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Drain:
     """Finish what runs, take nothing new, report Drained."""
 
@@ -110,7 +217,10 @@ class Shutdown:
     reason: str
 
 
-ToExecutor = AddStage | LaunchTasks | KillTasks | ForgetStage | RemoveShuffle | Drain | Shutdown
+ToExecutor = (
+    AddStage | LaunchTasks | KillTasks | ForgetStage | RemoveShuffle | RemoveDataset | RemoveBroadcast | ReplicateBlock | BarrierReleased
+    | Drain | Shutdown
+)  # fmt: skip
 
 
 # ---- executor to driver ----
@@ -161,6 +271,7 @@ class TaskDone(NamedTuple):
     result: bytes | None = None
     block: ResultBlock | None = None
     map_output: MapOutput | None = None
+    extras: TaskExtras | None = None
 
 
 class FailureKind(Enum):
@@ -171,6 +282,8 @@ class FailureKind(Enum):
     SLOT_DIED = "slot died"
     FETCH_FAILED = "fetch failed"
     """Not the task's fault and not counted: the missing map output is made again."""
+    CACHE_MISS = "cache miss"
+    """A block that the driver believed cached is not there; not counted. `TaskFailure.cache` names it."""
     KILLED = "killed"
     """On request; not counted."""
     EXECUTOR_LOST = "executor lost"
@@ -201,6 +314,8 @@ class TaskFailure:
     metrics: TaskMetrics = NO_METRICS
     fetch: tuple[int, int, int, str] | None = None
     """FETCH_FAILED: (shuffle id, map index, task id of the lost output, node id)."""
+    cache: tuple[int, int] | None = None
+    """CACHE_MISS: (dataset id, partition)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,4 +356,25 @@ class Drained:
     executor_id: ExecutorId
 
 
-FromExecutor = ExecutorHello | TasksEnded | ExecutorHeartbeat | Drained
+@dataclass(frozen=True, slots=True)
+class BlocksChanged:
+    """Cached blocks that moved between memory and disk, were evicted, or came by replication: as they are now."""
+
+    executor_id: ExecutorId
+    blocks: Sequence[CachedBlock]
+
+
+@dataclass(frozen=True, slots=True)
+class BarrierArrived:
+    """A running task of a barrier stage has come to its `round`-th meeting (from 0) with `payload`, and waits."""
+
+    executor_id: ExecutorId
+    task_id: TaskId
+    stage_id: StageId
+    stage_attempt: int
+    partition: int
+    round: int
+    payload: bytes
+
+
+FromExecutor = ExecutorHello | TasksEnded | ExecutorHeartbeat | BlocksChanged | BarrierArrived | Drained

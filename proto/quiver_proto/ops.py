@@ -15,12 +15,15 @@ shape of the tree (a chain passes its split through):
     Union                         (branch, split of that parent)
     Coalesce                      list of splits of parent
     Cartesian, Zip                (split of left, split of right)
+    Cache                         (partition index, split of parent); None for the latter: the driver believes that the block is there
     every other node              split of parent
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+
+from quiver_proto.storage import StorageLevel
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,10 +244,23 @@ class Zip:
     right: Node
 
 
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """The parent's records of one partition, kept as a block where the level says, or read from such a block.
+
+    A task that finds no block computes the parent and keeps it. A task whose split is (partition, None) can't: it fails with
+    FailureKind.CACHE_MISS, which is not counted, and is sent again with the parent's split.
+    """
+
+    parent: Node
+    dataset_id: int
+    level: StorageLevel
+
+
 Node = (
     Items | IntRange | TextLines | WholeFiles | ShuffleRead
     | Map | Filter | FlatMap | MapValues | FlatMapValues | KeyBy | MapPartitions
-    | Union | Coalesce | Cartesian | Zip
+    | Union | Coalesce | Cartesian | Zip | Cache
 )  # fmt: skip
 
 

@@ -38,6 +38,8 @@ def strategy(hint):
     if origin is Sequence:
         return st.lists(strategy(arguments[0]), max_size=3)
     hints = typing.get_type_hints(hint)
+    if issubclass(hint, tuple):
+        return st.builds(hint, **{name: strategy(kind) for name, kind in hints.items()})
     return st.builds(hint, **{field.name: strategy(hints[field.name]) for field in dataclasses.fields(hint)})
 
 
@@ -75,8 +77,11 @@ to_executor = st.one_of(
         st.dictionaries(integers, tables, max_size=3),
         st.dictionaries(texts, texts, max_size=3),
         st.dictionaries(texts, texts, max_size=3),
+        st.dictionaries(integers, strategy(m.CacheTable), max_size=2),
+        st.dictionaries(integers, strategy(m.BroadcastTable), max_size=2),
+        integers,
     ),
-    *(strategy(kind) for kind in (m.LaunchTasks, m.KillTasks, m.ForgetStage, m.RemoveShuffle, m.Drain, m.Shutdown)),
+    *(strategy(kind) for kind in typing.get_args(m.ToExecutor) if kind is not m.AddStage),
 )
 _METRICS = typing.get_type_hints(m.TaskMetrics)
 metrics = st.builds(m.TaskMetrics, **{name: _SCALARS[kind] for name, kind in _METRICS.items()})
@@ -85,7 +90,12 @@ outcomes = st.one_of(
     st.tuples(st.none(), st.builds(m.ResultBlock, texts, texts, integers), st.none()),
     st.tuples(st.none(), st.none(), st.builds(m.MapOutput, integers, integers, texts, texts, texts, blobs, integers)),
 )
-done = st.builds(lambda i, s, at, cost, out: m.TaskDone(i, s, at, cost, *out), integers, integers, floats, metrics, outcomes)
+extras = st.none() | st.builds(
+    m.TaskExtras, st.lists(strategy(m.CachedBlock), max_size=2).map(tuple), blobs, st.lists(strategy(m.HeavyKey), max_size=2).map(tuple)
+)
+done = st.builds(
+    lambda i, s, at, cost, out, more: m.TaskDone(i, s, at, cost, *out, more), integers, integers, floats, metrics, outcomes, extras
+)
 plain = st.recursive(st.one_of(texts, integers, st.booleans()), lambda inner: st.lists(inner, max_size=2), max_leaves=4)
 failures = st.builds(
     m.TaskFailure,
@@ -103,12 +113,11 @@ failures = st.builds(
     floats,
     metrics,
     st.none() | st.tuples(integers, integers, integers, texts),
+    st.none() | st.tuples(integers, integers),
 )
 from_executor = st.one_of(
     st.builds(m.TasksEnded, texts, st.lists(done, max_size=4), st.lists(failures, max_size=3)),
-    strategy(m.ExecutorHello),
-    strategy(m.ExecutorHeartbeat),
-    strategy(m.Drained),
+    *(strategy(kind) for kind in typing.get_args(m.FromExecutor) if kind is not m.TasksEnded),
 )
 
 

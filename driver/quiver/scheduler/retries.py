@@ -26,7 +26,7 @@ def verdict(kind: FailureKind, failures: int, failures_in_row: int, policy: Poli
     match kind:
         case FailureKind.FATAL:
             return Verdict.GIVE_UP
-        case FailureKind.KILLED:
+        case FailureKind.KILLED | FailureKind.CACHE_MISS:
             return Verdict.AGAIN
         case FailureKind.FETCH_FAILED:
             return Verdict.GIVE_UP if failures_in_row + 1 >= policy.max_stage_attempts else Verdict.INPUT_FIRST

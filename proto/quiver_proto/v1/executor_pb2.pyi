@@ -127,21 +127,71 @@ class AddStage(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class CachedEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        @_builtins.property
+        def value(self) -> Global___CacheTable: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: Global___CacheTable | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class BroadcastsEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        @_builtins.property
+        def value(self) -> Global___BroadcastTable: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: Global___BroadcastTable | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     STAGE_ID_FIELD_NUMBER: _builtins.int
     STAGE_ATTEMPT_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
     INPUTS_FIELD_NUMBER: _builtins.int
     BLOCK_SERVERS_FIELD_NUMBER: _builtins.int
     PROPERTIES_FIELD_NUMBER: _builtins.int
+    CACHED_FIELD_NUMBER: _builtins.int
+    BROADCASTS_FIELD_NUMBER: _builtins.int
+    BARRIER_FIELD_NUMBER: _builtins.int
     stage_id: _builtins.int
     stage_attempt: _builtins.int
     body: _builtins.bytes
+    barrier: _builtins.int
     @_builtins.property
     def inputs(self) -> _containers.MessageMap[_builtins.int, Global___MapOutputTable]: ...
     @_builtins.property
     def block_servers(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     @_builtins.property
     def properties(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def cached(self) -> _containers.MessageMap[_builtins.int, Global___CacheTable]: ...
+    @_builtins.property
+    def broadcasts(self) -> _containers.MessageMap[_builtins.int, Global___BroadcastTable]: ...
     def __init__(
         self,
         *,
@@ -151,14 +201,184 @@ class AddStage(_message.Message):
         inputs: _abc.Mapping[_builtins.int, Global___MapOutputTable] | None = ...,
         block_servers: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         properties: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        cached: _abc.Mapping[_builtins.int, Global___CacheTable] | None = ...,
+        broadcasts: _abc.Mapping[_builtins.int, Global___BroadcastTable] | None = ...,
+        barrier: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_servers", b"block_servers", "body", b"body", "inputs", b"inputs", "properties", b"properties", "stage_attempt", b"stage_attempt", "stage_id", b"stage_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["barrier", b"barrier", "block_servers", b"block_servers", "body", b"body", "broadcasts", b"broadcasts", "cached", b"cached", "inputs", b"inputs", "properties", b"properties", "stage_attempt", b"stage_attempt", "stage_id", b"stage_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AddStage: _TypeAlias = AddStage  # noqa: Y015
+
+@_typing.final
+class CacheTable(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_ID_FIELD_NUMBER: _builtins.int
+    PARTITIONS_FIELD_NUMBER: _builtins.int
+    NODE_IDS_FIELD_NUMBER: _builtins.int
+    EXECUTOR_IDS_FIELD_NUMBER: _builtins.int
+    PATHS_FIELD_NUMBER: _builtins.int
+    dataset_id: _builtins.int
+    @_builtins.property
+    def partitions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def node_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def executor_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def paths(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        dataset_id: _builtins.int = ...,
+        partitions: _abc.Iterable[_builtins.int] | None = ...,
+        node_ids: _abc.Iterable[_builtins.str] | None = ...,
+        executor_ids: _abc.Iterable[_builtins.str] | None = ...,
+        paths: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_id", b"dataset_id", "executor_ids", b"executor_ids", "node_ids", b"node_ids", "partitions", b"partitions", "paths", b"paths"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CacheTable: _TypeAlias = CacheTable  # noqa: Y015
+
+@_typing.final
+class BroadcastTable(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BROADCAST_ID_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    PIECE_BYTES_FIELD_NUMBER: _builtins.int
+    CHECKSUMS_FIELD_NUMBER: _builtins.int
+    ORIGIN_FIELD_NUMBER: _builtins.int
+    broadcast_id: _builtins.int
+    path: _builtins.str
+    host: _builtins.str
+    size: _builtins.int
+    piece_bytes: _builtins.int
+    checksums: _builtins.bytes
+    origin: _builtins.str
+    def __init__(
+        self,
+        *,
+        broadcast_id: _builtins.int = ...,
+        path: _builtins.str = ...,
+        host: _builtins.str = ...,
+        size: _builtins.int = ...,
+        piece_bytes: _builtins.int = ...,
+        checksums: _builtins.bytes = ...,
+        origin: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broadcast_id", b"broadcast_id", "checksums", b"checksums", "host", b"host", "origin", b"origin", "path", b"path", "piece_bytes", b"piece_bytes", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BroadcastTable: _TypeAlias = BroadcastTable  # noqa: Y015
+
+@_typing.final
+class CachedBlock(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_ID_FIELD_NUMBER: _builtins.int
+    PARTITION_FIELD_NUMBER: _builtins.int
+    NODE_ID_FIELD_NUMBER: _builtins.int
+    EXECUTOR_ID_FIELD_NUMBER: _builtins.int
+    SLOT_FIELD_NUMBER: _builtins.int
+    PATH_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    DISK_BYTES_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    dataset_id: _builtins.int
+    partition: _builtins.int
+    node_id: _builtins.str
+    executor_id: _builtins.str
+    slot: _builtins.int
+    path: _builtins.str
+    memory_bytes: _builtins.int
+    disk_bytes: _builtins.int
+    records: _builtins.int
+    def __init__(
+        self,
+        *,
+        dataset_id: _builtins.int = ...,
+        partition: _builtins.int = ...,
+        node_id: _builtins.str = ...,
+        executor_id: _builtins.str = ...,
+        slot: _builtins.int = ...,
+        path: _builtins.str = ...,
+        memory_bytes: _builtins.int = ...,
+        disk_bytes: _builtins.int = ...,
+        records: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_id", b"dataset_id", "disk_bytes", b"disk_bytes", "executor_id", b"executor_id", "memory_bytes", b"memory_bytes", "node_id", b"node_id", "partition", b"partition", "path", b"path", "records", b"records", "slot", b"slot"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___CachedBlock: _TypeAlias = CachedBlock  # noqa: Y015
+
+@_typing.final
+class HeavyKey(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    PARTITION_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    partition: _builtins.int
+    records: _builtins.int
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        partition: _builtins.int = ...,
+        records: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "partition", b"partition", "records", b"records"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeavyKey: _TypeAlias = HeavyKey  # noqa: Y015
+
+@_typing.final
+class TaskExtras(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CACHED_FIELD_NUMBER: _builtins.int
+    UPDATES_FIELD_NUMBER: _builtins.int
+    HEAVY_FIELD_NUMBER: _builtins.int
+    updates: _builtins.bytes
+    @_builtins.property
+    def cached(self) -> _containers.RepeatedCompositeFieldContainer[Global___CachedBlock]: ...
+    @_builtins.property
+    def heavy(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeavyKey]: ...
+    def __init__(
+        self,
+        *,
+        cached: _abc.Iterable[Global___CachedBlock] | None = ...,
+        updates: _builtins.bytes = ...,
+        heavy: _abc.Iterable[Global___HeavyKey] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached", b"cached", "heavy", b"heavy", "updates", b"updates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___TaskExtras: _TypeAlias = TaskExtras  # noqa: Y015
 
 @_typing.final
 class LaunchTasks(_message.Message):
@@ -266,6 +486,105 @@ class RemoveShuffle(_message.Message):
 Global___RemoveShuffle: _TypeAlias = RemoveShuffle  # noqa: Y015
 
 @_typing.final
+class RemoveDataset(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_ID_FIELD_NUMBER: _builtins.int
+    dataset_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        dataset_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_id", b"dataset_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveDataset: _TypeAlias = RemoveDataset  # noqa: Y015
+
+@_typing.final
+class RemoveBroadcast(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BROADCAST_ID_FIELD_NUMBER: _builtins.int
+    broadcast_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        broadcast_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broadcast_id", b"broadcast_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RemoveBroadcast: _TypeAlias = RemoveBroadcast  # noqa: Y015
+
+@_typing.final
+class ReplicateBlock(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BLOCK_FIELD_NUMBER: _builtins.int
+    BLOCK_SERVER_FIELD_NUMBER: _builtins.int
+    USE_MEMORY_FIELD_NUMBER: _builtins.int
+    USE_DISK_FIELD_NUMBER: _builtins.int
+    block_server: _builtins.str
+    use_memory: _builtins.bool
+    use_disk: _builtins.bool
+    @_builtins.property
+    def block(self) -> Global___CachedBlock: ...
+    def __init__(
+        self,
+        *,
+        block: Global___CachedBlock | None = ...,
+        block_server: _builtins.str = ...,
+        use_memory: _builtins.bool = ...,
+        use_disk: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["block", b"block"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block", b"block", "block_server", b"block_server", "use_disk", b"use_disk", "use_memory", b"use_memory"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReplicateBlock: _TypeAlias = ReplicateBlock  # noqa: Y015
+
+@_typing.final
+class BarrierReleased(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAGE_ID_FIELD_NUMBER: _builtins.int
+    STAGE_ATTEMPT_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    PAYLOADS_FIELD_NUMBER: _builtins.int
+    ERROR_FIELD_NUMBER: _builtins.int
+    stage_id: _builtins.int
+    stage_attempt: _builtins.int
+    round: _builtins.int
+    error: _builtins.str
+    @_builtins.property
+    def payloads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def __init__(
+        self,
+        *,
+        stage_id: _builtins.int = ...,
+        stage_attempt: _builtins.int = ...,
+        round: _builtins.int = ...,
+        payloads: _abc.Iterable[_builtins.bytes] | None = ...,
+        error: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["error", b"error", "payloads", b"payloads", "round", b"round", "stage_attempt", b"stage_attempt", "stage_id", b"stage_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BarrierReleased: _TypeAlias = BarrierReleased  # noqa: Y015
+
+@_typing.final
 class Drain(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -310,6 +629,10 @@ class DriverMessage(_message.Message):
     REMOVE_SHUFFLE_FIELD_NUMBER: _builtins.int
     DRAIN_FIELD_NUMBER: _builtins.int
     SHUTDOWN_FIELD_NUMBER: _builtins.int
+    REMOVE_DATASET_FIELD_NUMBER: _builtins.int
+    REMOVE_BROADCAST_FIELD_NUMBER: _builtins.int
+    REPLICATE_BLOCK_FIELD_NUMBER: _builtins.int
+    BARRIER_RELEASED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def add_stage(self) -> Global___AddStage: ...
     @_builtins.property
@@ -324,6 +647,14 @@ class DriverMessage(_message.Message):
     def drain(self) -> Global___Drain: ...
     @_builtins.property
     def shutdown(self) -> Global___Shutdown: ...
+    @_builtins.property
+    def remove_dataset(self) -> Global___RemoveDataset: ...
+    @_builtins.property
+    def remove_broadcast(self) -> Global___RemoveBroadcast: ...
+    @_builtins.property
+    def replicate_block(self) -> Global___ReplicateBlock: ...
+    @_builtins.property
+    def barrier_released(self) -> Global___BarrierReleased: ...
     def __init__(
         self,
         *,
@@ -334,12 +665,16 @@ class DriverMessage(_message.Message):
         remove_shuffle: Global___RemoveShuffle | None = ...,
         drain: Global___Drain | None = ...,
         shutdown: Global___Shutdown | None = ...,
+        remove_dataset: Global___RemoveDataset | None = ...,
+        remove_broadcast: Global___RemoveBroadcast | None = ...,
+        replicate_block: Global___ReplicateBlock | None = ...,
+        barrier_released: Global___BarrierReleased | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["add_stage", b"add_stage", "drain", b"drain", "forget_stage", b"forget_stage", "kill_tasks", b"kill_tasks", "launch_tasks", b"launch_tasks", "message", b"message", "remove_shuffle", b"remove_shuffle", "shutdown", b"shutdown"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["add_stage", b"add_stage", "barrier_released", b"barrier_released", "drain", b"drain", "forget_stage", b"forget_stage", "kill_tasks", b"kill_tasks", "launch_tasks", b"launch_tasks", "message", b"message", "remove_broadcast", b"remove_broadcast", "remove_dataset", b"remove_dataset", "remove_shuffle", b"remove_shuffle", "replicate_block", b"replicate_block", "shutdown", b"shutdown"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_stage", b"add_stage", "drain", b"drain", "forget_stage", b"forget_stage", "kill_tasks", b"kill_tasks", "launch_tasks", b"launch_tasks", "message", b"message", "remove_shuffle", b"remove_shuffle", "shutdown", b"shutdown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["add_stage", b"add_stage", "barrier_released", b"barrier_released", "drain", b"drain", "forget_stage", b"forget_stage", "kill_tasks", b"kill_tasks", "launch_tasks", b"launch_tasks", "message", b"message", "remove_broadcast", b"remove_broadcast", "remove_dataset", b"remove_dataset", "remove_shuffle", b"remove_shuffle", "replicate_block", b"replicate_block", "shutdown", b"shutdown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["add_stage", "launch_tasks", "kill_tasks", "forget_stage", "remove_shuffle", "drain", "shutdown"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["add_stage", "launch_tasks", "kill_tasks", "forget_stage", "remove_shuffle", "drain", "shutdown", "remove_dataset", "remove_broadcast", "replicate_block", "barrier_released"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
@@ -439,6 +774,27 @@ class DoneColumns(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    @_typing.final
+    class ExtrasEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        @_builtins.property
+        def value(self) -> Global___TaskExtras: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: Global___TaskExtras | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     TASK_IDS_FIELD_NUMBER: _builtins.int
     SLOTS_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
@@ -447,6 +803,7 @@ class DoneColumns(_message.Message):
     RESULTS_FIELD_NUMBER: _builtins.int
     BLOCKS_FIELD_NUMBER: _builtins.int
     MAP_OUTPUTS_FIELD_NUMBER: _builtins.int
+    EXTRAS_FIELD_NUMBER: _builtins.int
     outcomes: _builtins.bytes
     @_builtins.property
     def task_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
@@ -462,6 +819,10 @@ class DoneColumns(_message.Message):
     def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___ResultBlock]: ...
     @_builtins.property
     def map_outputs(self) -> _containers.RepeatedCompositeFieldContainer[Global___MapOutput]: ...
+    @_builtins.property
+    def extras(self) -> _containers.MessageMap[_builtins.int, Global___TaskExtras]:
+        """Of the rows that have some, by row number."""
+
     def __init__(
         self,
         *,
@@ -473,10 +834,11 @@ class DoneColumns(_message.Message):
         results: _abc.Iterable[_builtins.bytes] | None = ...,
         blocks: _abc.Iterable[Global___ResultBlock] | None = ...,
         map_outputs: _abc.Iterable[Global___MapOutput] | None = ...,
+        extras: _abc.Mapping[_builtins.int, Global___TaskExtras] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["metrics", b"metrics"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "map_outputs", b"map_outputs", "metrics", b"metrics", "outcomes", b"outcomes", "results", b"results", "slots", b"slots", "started_at", b"started_at", "task_ids", b"task_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "extras", b"extras", "map_outputs", b"map_outputs", "metrics", b"metrics", "outcomes", b"outcomes", "results", b"results", "slots", b"slots", "started_at", b"started_at", "task_ids", b"task_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -529,6 +891,7 @@ class TaskFailure(_message.Message):
     STARTED_AT_FIELD_NUMBER: _builtins.int
     METRICS_FIELD_NUMBER: _builtins.int
     FETCH_FIELD_NUMBER: _builtins.int
+    CACHE_FIELD_NUMBER: _builtins.int
     task_id: _builtins.int
     kind: _builtins.str
     """quiver_proto.messages.FailureKind by value."""
@@ -548,6 +911,8 @@ class TaskFailure(_message.Message):
     def metrics(self) -> Global___MetricColumns: ...
     @_builtins.property
     def fetch(self) -> Global___LostMapOutput: ...
+    @_builtins.property
+    def cache(self) -> Global___LostBlock: ...
     def __init__(
         self,
         *,
@@ -566,14 +931,37 @@ class TaskFailure(_message.Message):
         started_at: _builtins.float = ...,
         metrics: Global___MetricColumns | None = ...,
         fetch: Global___LostMapOutput | None = ...,
+        cache: Global___LostBlock | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["fetch", b"fetch", "metrics", b"metrics"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "fetch", b"fetch", "metrics", b"metrics"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["error_code", b"error_code", "error_fields", b"error_fields", "exception", b"exception", "exception_type", b"exception_type", "fetch", b"fetch", "kind", b"kind", "message", b"message", "metrics", b"metrics", "operator", b"operator", "record", b"record", "record_index", b"record_index", "slot", b"slot", "started_at", b"started_at", "task_id", b"task_id", "traceback", b"traceback"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cache", b"cache", "error_code", b"error_code", "error_fields", b"error_fields", "exception", b"exception", "exception_type", b"exception_type", "fetch", b"fetch", "kind", b"kind", "message", b"message", "metrics", b"metrics", "operator", b"operator", "record", b"record", "record_index", b"record_index", "slot", b"slot", "started_at", b"started_at", "task_id", b"task_id", "traceback", b"traceback"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___TaskFailure: _TypeAlias = TaskFailure  # noqa: Y015
+
+@_typing.final
+class LostBlock(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_ID_FIELD_NUMBER: _builtins.int
+    PARTITION_FIELD_NUMBER: _builtins.int
+    dataset_id: _builtins.int
+    partition: _builtins.int
+    def __init__(
+        self,
+        *,
+        dataset_id: _builtins.int = ...,
+        partition: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_id", b"dataset_id", "partition", b"partition"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LostBlock: _TypeAlias = LostBlock  # noqa: Y015
 
 @_typing.final
 class TasksEnded(_message.Message):
@@ -698,6 +1086,66 @@ class ExecutorHeartbeat(_message.Message):
 Global___ExecutorHeartbeat: _TypeAlias = ExecutorHeartbeat  # noqa: Y015
 
 @_typing.final
+class BlocksChanged(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTOR_ID_FIELD_NUMBER: _builtins.int
+    BLOCKS_FIELD_NUMBER: _builtins.int
+    executor_id: _builtins.str
+    @_builtins.property
+    def blocks(self) -> _containers.RepeatedCompositeFieldContainer[Global___CachedBlock]: ...
+    def __init__(
+        self,
+        *,
+        executor_id: _builtins.str = ...,
+        blocks: _abc.Iterable[Global___CachedBlock] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocks", b"blocks", "executor_id", b"executor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BlocksChanged: _TypeAlias = BlocksChanged  # noqa: Y015
+
+@_typing.final
+class BarrierArrived(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTOR_ID_FIELD_NUMBER: _builtins.int
+    TASK_ID_FIELD_NUMBER: _builtins.int
+    STAGE_ID_FIELD_NUMBER: _builtins.int
+    STAGE_ATTEMPT_FIELD_NUMBER: _builtins.int
+    PARTITION_FIELD_NUMBER: _builtins.int
+    ROUND_FIELD_NUMBER: _builtins.int
+    PAYLOAD_FIELD_NUMBER: _builtins.int
+    executor_id: _builtins.str
+    task_id: _builtins.int
+    stage_id: _builtins.int
+    stage_attempt: _builtins.int
+    partition: _builtins.int
+    round: _builtins.int
+    payload: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        executor_id: _builtins.str = ...,
+        task_id: _builtins.int = ...,
+        stage_id: _builtins.int = ...,
+        stage_attempt: _builtins.int = ...,
+        partition: _builtins.int = ...,
+        round: _builtins.int = ...,
+        payload: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executor_id", b"executor_id", "partition", b"partition", "payload", b"payload", "round", b"round", "stage_attempt", b"stage_attempt", "stage_id", b"stage_id", "task_id", b"task_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BarrierArrived: _TypeAlias = BarrierArrived  # noqa: Y015
+
+@_typing.final
 class Drained(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -724,6 +1172,8 @@ class ExecutorMessage(_message.Message):
     TASKS_ENDED_FIELD_NUMBER: _builtins.int
     HEARTBEAT_FIELD_NUMBER: _builtins.int
     DRAINED_FIELD_NUMBER: _builtins.int
+    BLOCKS_CHANGED_FIELD_NUMBER: _builtins.int
+    BARRIER_ARRIVED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___ExecutorHello: ...
     @_builtins.property
@@ -732,6 +1182,10 @@ class ExecutorMessage(_message.Message):
     def heartbeat(self) -> Global___ExecutorHeartbeat: ...
     @_builtins.property
     def drained(self) -> Global___Drained: ...
+    @_builtins.property
+    def blocks_changed(self) -> Global___BlocksChanged: ...
+    @_builtins.property
+    def barrier_arrived(self) -> Global___BarrierArrived: ...
     def __init__(
         self,
         *,
@@ -739,12 +1193,14 @@ class ExecutorMessage(_message.Message):
         tasks_ended: Global___TasksEnded | None = ...,
         heartbeat: Global___ExecutorHeartbeat | None = ...,
         drained: Global___Drained | None = ...,
+        blocks_changed: Global___BlocksChanged | None = ...,
+        barrier_arrived: Global___BarrierArrived | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["drained", b"drained", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "tasks_ended", b"tasks_ended"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["barrier_arrived", b"barrier_arrived", "blocks_changed", b"blocks_changed", "drained", b"drained", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "tasks_ended", b"tasks_ended"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["drained", b"drained", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "tasks_ended", b"tasks_ended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["barrier_arrived", b"barrier_arrived", "blocks_changed", b"blocks_changed", "drained", b"drained", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "tasks_ended", b"tasks_ended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "tasks_ended", "heartbeat", "drained"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "tasks_ended", "heartbeat", "drained", "blocks_changed", "barrier_arrived"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
