@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from quiver.rdd import RDD
     from quiver_proto.functions import ResultIterable
     from quiver_proto.statistics import StatCounter
+    from quiver_proto.task_context import BarrierTaskContext, BarrierTaskInfo, TaskContext
 
 # Looked up on first use: `import quiver` alone costs a few milliseconds.
 _LAZY = {
@@ -35,10 +36,15 @@ _LAZY = {
     "RDD": ("quiver.rdd", "RDD"),
     "ResultIterable": ("quiver_proto.functions", "ResultIterable"),
     "StatCounter": ("quiver_proto.statistics", "StatCounter"),
+    "TaskContext": ("quiver_proto.task_context", "TaskContext"),
+    "BarrierTaskContext": ("quiver_proto.task_context", "BarrierTaskContext"),
+    "BarrierTaskInfo": ("quiver_proto.task_context", "BarrierTaskInfo"),
 }
 
 __all__ = [
     "RDD",
+    "BarrierTaskContext",
+    "BarrierTaskInfo",
     "Conf",
     "ConfigurationError",
     "ConnectionFailed",
@@ -52,6 +58,7 @@ __all__ = [
     "SparkConf",
     "SparkContext",
     "StatCounter",
+    "TaskContext",
     "UnpicklableClosure",
     "__version__",
 ]

@@ -27,8 +27,10 @@ from quiver_executor import collector, kernel
 from quiver_executor.envelopes import ADD_STAGE, DONE, FAILED, FORGET, READY, REPORT_LIMIT, RETURNED, RUN, Unpacker, done_row, pack
 from quiver_executor.environment import SlotEnvironment
 from quiver_executor.page import AREA, EPOCH, RECALLED, RUNNING, STARTED, STARTED_AT, UNSENT, Page
+from quiver_proto import task_context
 from quiver_proto.ids import TaskId
 from quiver_proto.messages import AddStage, FailureKind, TaskDone, TaskFailure
+from quiver_proto.task_context import StageFacts
 
 FLUSH_AFTER_S = 0.001
 GROWTH = 64 << 20
@@ -59,7 +61,7 @@ class Slot:
         self._environment = environment
         self._pid = os.getpid()
         self._described: dict[int, bytes] = {}
-        self._open: dict[int, OpenStage] = {}
+        self._open: dict[int, tuple[OpenStage, StageFacts]] = {}
         self._alikes: dict[bytes, OpenStage] = {}
         self._started = 0
         self._unsent = 0
@@ -99,10 +101,12 @@ class Slot:
             words[RUNNING] = task_id
             begun = clock()
             try:
-                stage = self._open.get(number)
-                if stage is None:
-                    stage = self._open_stage(number)
+                opened = self._open.get(number)
+                if opened is None:
+                    opened = self._open_stage(number)
                     begun = clock()
+                stage, facts = opened
+                task_context.current = (facts, task_id, partition, attempt)
                 end = stage.run(task_id, partition, attempt, split)
             except _Unopened as error:
                 end = self._failure(task_id, FailureKind.FATAL, error.cause)
@@ -117,6 +121,7 @@ class Slot:
             if ended > flush_at:
                 self._flush()
                 flush_at = clock() + FLUSH_AFTER_S
+        task_context.current = None
 
     def _packed(self, seconds: float, end: TaskDone | TaskFailure) -> bytes:
         if type(end) is TaskDone:
@@ -157,7 +162,7 @@ class Slot:
         self._unsent = end
         self._page.words[UNSENT] = end
 
-    def _open_stage(self, number: int) -> OpenStage:
+    def _open_stage(self, number: int) -> tuple[OpenStage, StageFacts]:
         try:
             described: AddStage = pickle.loads(self._described[number])
             stage = self._alike(described)
@@ -166,16 +171,18 @@ class Slot:
                 self._remember(described, stage)
         except BaseException as error:
             raise _Unopened(error) from error
-        self._open[number] = stage
-        return stage
+        facts = StageFacts(described.stage_id, described.stage_attempt, described.properties, described.cores_per_task)
+        self._open[number] = stage, facts
+        return stage, facts
 
     def _alike(self, described: AddStage) -> OpenStage | None:
-        # A body that reads no shuffle says the same under any stage id, and an open stage holds nothing of the tasks it ran: a program
-        # that runs the same small job again and again opens it once (60 µs of a round trip of 250).
-        return None if described.inputs or described.properties else self._alikes.get(described.body)
+        # A body that reads no shuffle says the same under any stage id and properties (those are in its StageFacts), and an open stage
+        # holds nothing of the tasks it ran: a program that runs the same small job again and again opens it once (60 µs of a round trip
+        # of 250).
+        return None if described.inputs else self._alikes.get(described.body)
 
     def _remember(self, described: AddStage, stage: OpenStage) -> None:
-        if described.inputs or described.properties or len(described.body) > ALIKE_BYTES:
+        if described.inputs or len(described.body) > ALIKE_BYTES:
             return
         if len(self._alikes) >= ALIKES:
             del self._alikes[next(iter(self._alikes))]

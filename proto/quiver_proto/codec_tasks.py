@@ -82,6 +82,7 @@ def encode_to_executor(message: ToExecutor) -> bytes:
                     cached={dataset: pb.CacheTable(**_fields(table)) for dataset, table in message.cached.items()},
                     broadcasts={broadcast: pb.BroadcastTable(**_fields(table)) for broadcast, table in message.broadcasts.items()},
                     barrier=message.barrier,
+                    cores_per_task=message.cores_per_task,
                 )
             )
         case KillTasks():
@@ -144,6 +145,7 @@ def decode_to_executor(data: bytes) -> ToExecutor:
                 {dataset: _cache_table_from_pb(table) for dataset, table in stage.cached.items()},
                 {broadcast: _broadcast_table_from_pb(table) for broadcast, table in stage.broadcasts.items()},
                 stage.barrier,
+                stage.cores_per_task,
             )
         case "kill_tasks":
             return KillTasks(list(map(TaskId, message.kill_tasks.task_ids)), message.kill_tasks.reason)

@@ -37,7 +37,12 @@
     │   ├── SlotDied
     │   ├── ExecutorLost
     │   ├── JobCancelled
-    │   └── NoProgress
+    │   ├── NoProgress
+    │   ├── BarrierTooWide
+    │   ├── BarrierChainUnsupported
+    │   └── BarrierFailed
+    ├── NotInBarrierStage (RuntimeError)
+    ├── CalledBeforeInitialized (RuntimeError)
     └── ContextStopped (RuntimeError)
 
 An error is built from named fields and says what happened, where, and what to try. The fields are plain values, so that any of
@@ -416,6 +421,54 @@ class JobCancelled(JobFailed):
 class NoProgress(JobFailed):
     def __init__(self, job_id: int, reason: str, waited_s: float) -> None:
         super().__init__(f"job {job_id} made no progress for {waited_s:.0f} s: {reason}", job_id, reason, waited_s)
+
+
+class BarrierTooWide(JobFailed):
+    """All tasks of a barrier stage run at once; there are not as many slots."""
+
+    def __init__(self, stage: str, tasks: int, slots: int) -> None:
+        super().__init__(
+            "[SPARK-24819]: Barrier execution mode does not allow run a barrier stage that requires more slots than the total number of "
+            f"slots in the cluster currently: {stage} has {tasks} tasks, and there are {slots} slots for them. "
+            "Use more executors or cores, or repartition the input RDD into fewer partitions.",
+            stage,
+            tasks,
+            slots,
+        )
+
+
+class BarrierChainUnsupported(JobFailed):
+    """`problem` says which datasets of the barrier stage don't go together."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            "[SPARK-24820][SPARK-24821]: Barrier execution mode does not allow the following pattern of RDD chain within a barrier stage: "
+            f"{problem}. All RDDs of a barrier stage need the same number of partitions, and every one of them at most one barrier RDD "
+            "that it is made from: union(), coalesce(), take() and first() on a barrier RDD, or zip() of two, don't fit. "
+            "Instead of first() or take(), use collect()[0].",
+            problem,
+        )
+
+
+class BarrierFailed(JobFailed):
+    """Tasks of a barrier stage can't meet: one made another call, ended, or did not come in time. Raised in those that wait."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, message)
+
+
+class NotInBarrierStage(QuiverError, RuntimeError):
+    def __init__(self, where: str = "") -> None:
+        super().__init__("[NOT_IN_BARRIER_STAGE] It is not in a barrier stage.", where)
+
+
+class CalledBeforeInitialized(QuiverError, RuntimeError):
+    def __init__(self, method: str) -> None:
+        super().__init__(
+            f"[CALL_BEFORE_INITIALIZE] Not supported to call `{method}` before initializing BarrierTaskContext. "
+            "Use BarrierTaskContext.get() inside a task of a barrier stage.",
+            method,
+        )
 
 
 class ContextStopped(QuiverError, RuntimeError):

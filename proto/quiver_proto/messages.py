@@ -132,6 +132,7 @@ class AddStage:
     """Of the broadcast values that the body's functions refer to, by broadcast id."""
     barrier: int = 0
     """How many tasks run at once and may wait for one another (barrier stages); 0 for other stages."""
+    cores_per_task: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,8 +256,9 @@ class Engine:
             inputs[shuffle_id] = _table(shuffle_id, self._scheduler.map_outputs(shuffle_id))
         properties = self._properties_of(action.stage_id)
         self._attempts[action.stage_id, action.stage_attempt] = AddStage(
-            action.stage_id, action.stage_attempt, stage.body, inputs, dict(self._block_servers) if inputs else {}, properties
-        )
+            action.stage_id, action.stage_attempt, stage.body, inputs, dict(self._block_servers) if inputs else {}, properties,
+            cores_per_task=stage.spec.cores_per_task,
+        )  # fmt: skip
         count = len(action.partitions)
         self._progress[action.stage_id] = StageProgress(action.stage_id, stage.spec.name, stage.spec.width - count, 0, 0, stage.spec.width)
         self._events.append(e.StageStarted(self._wall_clock(), action.stage_id, action.stage_attempt, count))

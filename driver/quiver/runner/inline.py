@@ -20,6 +20,7 @@ from quiver.runner.inprocess import Application
 from quiver.runner.jobs import RunningJob
 from quiver.runner.results import read_result
 from quiver.scheduler.model import Tick
+from quiver_proto import task_context
 from quiver_proto.ids import LOCAL_EXECUTOR, LOCAL_NODE, JobId, ShuffleId, TaskId
 from quiver_proto.messages import (
     AddStage,
@@ -34,6 +35,7 @@ from quiver_proto.messages import (
     TasksEnded,
     ToExecutor,
 )
+from quiver_proto.task_context import StageFacts
 
 log = logging.getLogger("quiver.driver")
 
@@ -89,12 +91,17 @@ class InlineLink:
         key, task_id, partition, attempt, split = self._queue.popleft()
         stage = self._stages[key]
         if isinstance(stage, AddStage):
-            stage = self._stages[key] = self._body.open_stage(stage, self._environment)
+            facts = StageFacts(stage.stage_id, stage.stage_attempt, stage.properties, stage.cores_per_task)
+            stage = self._stages[key] = self._body.open_stage(stage, self._environment), facts
+        outer = task_context.current
         try:
-            outcome: TaskDone | TaskFailure = stage.run(task_id, partition, attempt, split)
+            task_context.current = (stage[1], task_id, partition, attempt)
+            outcome: TaskDone | TaskFailure = stage[0].run(task_id, partition, attempt, split)
         except BaseException:  # Ctrl-C: its slot is free again.
             self._killed.append(TaskFailure(TaskId(task_id), FailureKind.KILLED, "", "interrupted"))
             raise
+        finally:
+            task_context.current = outer
         if isinstance(outcome, TaskFailure):
             return TasksEnded(self.executor_id, failed=(outcome,))
         return TasksEnded(self.executor_id, done=(outcome,))

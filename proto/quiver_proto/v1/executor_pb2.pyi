@@ -178,10 +178,12 @@ class AddStage(_message.Message):
     CACHED_FIELD_NUMBER: _builtins.int
     BROADCASTS_FIELD_NUMBER: _builtins.int
     BARRIER_FIELD_NUMBER: _builtins.int
+    CORES_PER_TASK_FIELD_NUMBER: _builtins.int
     stage_id: _builtins.int
     stage_attempt: _builtins.int
     body: _builtins.bytes
     barrier: _builtins.int
+    cores_per_task: _builtins.int
     @_builtins.property
     def inputs(self) -> _containers.MessageMap[_builtins.int, Global___MapOutputTable]: ...
     @_builtins.property
@@ -204,10 +206,11 @@ class AddStage(_message.Message):
         cached: _abc.Mapping[_builtins.int, Global___CacheTable] | None = ...,
         broadcasts: _abc.Mapping[_builtins.int, Global___BroadcastTable] | None = ...,
         barrier: _builtins.int = ...,
+        cores_per_task: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["barrier", b"barrier", "block_servers", b"block_servers", "body", b"body", "broadcasts", b"broadcasts", "cached", b"cached", "inputs", b"inputs", "properties", b"properties", "stage_attempt", b"stage_attempt", "stage_id", b"stage_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["barrier", b"barrier", "block_servers", b"block_servers", "body", b"body", "broadcasts", b"broadcasts", "cached", b"cached", "cores_per_task", b"cores_per_task", "inputs", b"inputs", "properties", b"properties", "stage_attempt", b"stage_attempt", "stage_id", b"stage_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
