@@ -19,6 +19,7 @@ from quiver_proto.units import format_bytes
 log = logging.getLogger("quiver.closures")
 
 LARGE_CLOSURE_BYTES = 1 << 20
+_OUR_PACKAGE = "quiver_proto."
 _OURS = (functions.__name__, "_operator", "operator", "builtins")
 _MAX_DEPTH = 24
 _MAX_PROBES = 2000
@@ -75,7 +76,7 @@ def seal_records(records: list[Any], start: int, call_site: CallSite) -> bytes:
 def _of_user(function: Callable[..., Any]) -> Callable[..., Any]:
     """The user's function inside one of ours."""
     kind = type(function)
-    if kind.__module__ != functions.__name__ or not dataclasses.is_dataclass(kind):
+    if not kind.__module__.startswith(_OUR_PACKAGE) or not dataclasses.is_dataclass(kind):
         return function
     inner = [getattr(function, part.name) for part in dataclasses.fields(kind)]
     found = [part for part in inner if callable(part)]

@@ -16,6 +16,7 @@ from quiver.closures import DriverOnly, seal_records
 from quiver.conf import APP_NAME, MASTER, Conf
 from quiver.plan.lineage import Dataset, Parallelized, Span, Text
 from quiver.plan.stages import Planner
+from quiver.rdd_jvm import JvmSources
 from quiver_proto import __version__, ops
 from quiver_proto.errors import BadSetting, ContextStopped
 from quiver_proto.frames import PROTOCOL
@@ -32,7 +33,7 @@ _BATCH = 1024
 _LEVELS = {"ALL": 1, "TRACE": 5, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "FATAL": 50, "OFF": 100}
 
 
-class Context(DriverOnly):
+class Context(JvmSources, DriverOnly):
     """One application: a connection to where it runs, and the factory of its datasets. `SparkContext` is another name for it.
 
     `master` names where to run (`local[4]`, `quiver://host:7077`, …; default: `QUIVER_MASTER`, else `local[*]`), `appName` what

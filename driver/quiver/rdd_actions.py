@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import operator
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, TypeVar
@@ -227,7 +228,8 @@ class Actions(PairOperators[T]):
         >>> sc.parallelize([1.0, 2.0, 3.0]).sum()
         6.0
         """
-        return sum(self._apply(functions.total))
+        # Not sum(): from Python 3.12 on it rounds differently, and PySpark adds partition by partition.
+        return functools.reduce(operator.add, self._apply(functions.total), 0)
 
     def stats(self: Actions[Any]) -> StatCounter:
         """Count, mean, variance and extremes of numbers, in one pass.
@@ -276,6 +278,18 @@ class Actions(PairOperators[T]):
         1.0
         """
         return self.stats().sampleStdev()
+
+    def reduceByKeyLocally(self: Actions[tuple[K, V]], func: Callable[[V, V], V]) -> dict[K, V]:
+        """(key: its values merged by `func`) as a dictionary here; merged in each partition first. Raises ValueError without partitions.
+
+        >>> sorted(sc.parallelize([("a", 1), ("b", 1), ("a", 1)]).reduceByKeyLocally(lambda a, b: a + b).items())
+        [('a', 2), ('b', 1)]
+        """
+        parts = self._apply(functions.ReduceByKey(func))
+        if not parts:
+            raise ValueError("Can not reduce() empty RDD")
+        merged: dict[K, V] = functools.reduce(functions.ReduceByKey(func).merge, parts)
+        return merged
 
     # ---- counts and extremes ----
 

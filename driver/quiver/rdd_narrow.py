@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -11,6 +12,7 @@ from quiver.closures import seal
 from quiver.plan.lineage import Partitioning, Unioned
 from quiver.rdd_core import RddCore
 from quiver_proto import functions, ops
+from quiver_proto.piping import Pipe
 
 if TYPE_CHECKING:
     from quiver.rdd import RDD
@@ -64,6 +66,35 @@ class RecordOperators(RddCore[T]):
         6
         """
         return self._narrow(ops.MapPartitions, f, keep=preservesPartitioning, with_index=True)
+
+    def mapPartitionsWithSplit(self, f: Callable[[int, Iterator[T]], Iterable[U]], preservesPartitioning: bool = False) -> RDD[U]:
+        """Deprecated: another name of mapPartitionsWithIndex. Warns (FutureWarning).
+
+        >>> import warnings
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     sc.parallelize([1, 2, 3, 4], 4).mapPartitionsWithSplit(lambda i, part: [i]).sum()
+        6
+        """
+        warnings.warn("mapPartitionsWithSplit is deprecated; use mapPartitionsWithIndex instead", FutureWarning, stacklevel=2)
+        return self.mapPartitionsWithIndex(f, preservesPartitioning)
+
+    def pipe(self, command: str, env: Mapping[str, str] | None = None, checkCode: bool = False) -> RDD[str]:
+        """The lines that `command` prints when it is given each partition's records as lines; one process a partition.
+
+        The command is split as a shell would split it, but no shell runs it. Its environment is `env` and nothing else (default:
+        none), as in PySpark. With `checkCode` a job raises PipeFailed (a RuntimeError) when it ends with another exit code than 0.
+        Raises ValueError for a quotation without an end, or no command at all.
+
+        >>> sc.parallelize(["1", "2", "", "3"]).pipe("cat").collect()
+        ['1', '2', '', '3']
+        """
+        import shlex
+
+        arguments = tuple(shlex.split(command))
+        if not arguments:
+            raise ValueError("pipe needs a command, such as 'grep -i quiver'")
+        return self._narrow(ops.MapPartitions, Pipe(command, arguments, dict(env or {}), bool(checkCode)))
 
     def keyBy(self, f: Callable[[T], K]) -> RDD[tuple[K, T]]:
         """(f(record), record) for each record.
@@ -190,14 +221,16 @@ class RecordOperators(RddCore[T]):
         """
         return self.map(functions.with_none).reduceByKey(functions.keep_first, numPartitions).keys()
 
-    def groupBy(self, f: Callable[[T], K], numPartitions: int | None = None) -> RDD[tuple[K, functions.ResultIterable[T]]]:
+    def groupBy(
+        self, f: Callable[[T], K], numPartitions: int | None = None, partitionFunc: Callable[[Any], int] | None = None
+    ) -> RDD[tuple[K, functions.ResultIterable[T]]]:
         """(f(record), all records with that key).
 
         >>> groups = sc.parallelize([1, 1, 2, 3, 5, 8]).groupBy(lambda x: x % 2).collect()
         >>> sorted((key, sorted(values)) for key, values in groups)
         [(0, [2, 8]), (1, [1, 1, 3, 5])]
         """
-        return self.keyBy(f).groupByKey(numPartitions)
+        return self.keyBy(f).groupByKey(numPartitions, partitionFunc)
 
     def sortBy(self, keyfunc: Callable[[T], Any], ascending: bool = True, numPartitions: int | None = None) -> RDD[T]:
         """Sorted by `keyfunc(record)` across all partitions; records with equal keys stay in order. Starts a job that samples.

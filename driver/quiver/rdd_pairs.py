@@ -272,6 +272,24 @@ class PairOperators(RecordOperators[T]):
         partitioner, partitioning = _partitioning(width, wanted)
         return self._exchange(partitioner, ops.Concatenate(), partitioning, call_site)
 
+    def repartitionAndSortWithinPartitions(
+        self: PairOperators[tuple[K, V]],
+        numPartitions: int | None = None,
+        partitionFunc: PartitionFunction = portable_hash,
+        ascending: bool = True,
+        keyfunc: Callable[[Any], Any] = functions.identity,
+    ) -> RDD[tuple[K, V]]:
+        """partitionBy, with each partition sorted by `keyfunc(key)`: cheaper than sorting afterwards. Pairs with equal keys stay in order.
+
+        >>> rdd = sc.parallelize([(0, 5), (3, 8), (2, 6), (0, 8), (3, 8), (1, 3)])
+        >>> rdd.repartitionAndSortWithinPartitions(2, lambda key: key % 2, True).glom().collect()
+        [[(0, 5), (0, 8), (2, 6)], [(1, 3), (3, 8), (3, 8)]]
+        """
+        call_site = capture()
+        partitioner, partitioning = _partitioning(self._width(numPartitions), partitionFunc)
+        key = None if keyfunc is functions.identity else seal(keyfunc, call_site)
+        return self._exchange(partitioner, ops.Sort(key, bool(ascending)), partitioning, call_site)
+
     def sortByKey(
         self: PairOperators[tuple[K, V]],
         ascending: bool = True,

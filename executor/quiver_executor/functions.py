@@ -123,7 +123,7 @@ def _is_stateless(value: Any, seen: set[int], depth: int) -> bool:
             return not vars(value) and all(_is_stateless(part, seen, depth - 1) for part in parts)
     if isinstance(value, _BUILTIN) or type(value) in _ACCESSORS:
         return True
-    if type(value).__module__ == "quiver_proto.functions":
+    if type(value).__module__.startswith("quiver_proto."):
         return all(_is_stateless(part, seen, depth - 1) for part in fields_of(value))
     return False
 

@@ -21,11 +21,17 @@
     │   ├── NotAPair (TypeError)
     │   ├── UnhashableKey (TypeError)
     │   ├── UnpicklableOutput (pickle.PicklingError)
+    │   ├── PipeFailed (RuntimeError)
+    │   ├── UntrustedPickle (PermissionError)
+    │   ├── BadRecordLength (ValueError)
     │   ├── OutputExists (FileExistsError)
     │   └── UnpicklableRecord (pickle.PicklingError)
     ├── UnpicklableClosure (pickle.PicklingError)
     │   └── DriverObjectInClosure (RuntimeError)
     ├── UnstableKey (TypeError)
+    ├── NegativeFraction (ValueError, AssertionError)
+    ├── NeedsJVM (RuntimeError)
+    ├── NotOffered (RuntimeError)
     ├── StorageError
     │   ├── FetchFailed
     │   ├── BlockCorrupt
@@ -271,6 +277,40 @@ class UnpicklableOutput(DataError, pickle.PicklingError):
         )
 
 
+class PipeFailed(DataError, RuntimeError):
+    def __init__(self, command: str, code: int) -> None:
+        said = f"exited with error code {code}" if code >= 0 else f"was ended by signal {-code}"
+        super().__init__(
+            f"Pipe function `{command}` {said}. What it wrote to its standard error is in the executor's log; "
+            "without checkCode=True its exit code is not looked at.",
+            command,
+            code,
+        )
+
+
+class UntrustedPickle(DataError, PermissionError):
+    """A file of pickles that can't be shown to be ours: opening it could run anybody's code."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(
+            f"{path}: {problem}. Opening a pickle runs whatever code it holds, so only files that were signed with your own key are opened "
+            "(quiver.pickle.key.file, by default pickle.key in Quiver's own folder). If you know who wrote this one, read it with "
+            "pickleFile(path, trusted=True); for data of others use text, JSON or Parquet.",
+            path,
+            problem,
+        )
+
+
+class BadRecordLength(DataError, ValueError):
+    def __init__(self, path: str, size: int, length: int) -> None:
+        super().__init__(
+            f"{path} has {size:,} bytes, which is not a whole number of records of {length:,} bytes: {size % length:,} are left over.",
+            path,
+            size,
+            length,
+        )
+
+
 class OutputExists(DataError, FileExistsError):
     def __init__(self, path: str) -> None:
         super().__init__(f"output directory {path!r} already exists; nothing was written. Remove it or choose another.", path)
@@ -469,6 +509,25 @@ class CalledBeforeInitialized(QuiverError, RuntimeError):
             "Use BarrierTaskContext.get() inside a task of a barrier stage.",
             method,
         )
+
+
+class NegativeFraction(QuiverError, ValueError, AssertionError):
+    def __init__(self, fraction: float) -> None:
+        super().__init__(f"Negative fraction value: {fraction}. A fraction is 0 or more.", fraction)
+
+
+class NeedsJVM(QuiverError, RuntimeError):
+    """A name of PySpark's that can't be had without Java. `instead` says what to use."""
+
+    def __init__(self, name: str, what: str, instead: str) -> None:
+        super().__init__(f"{name} needs a JVM: {what}. {instead}", name, what, instead)
+
+
+class NotOffered(QuiverError, RuntimeError):
+    """A name of PySpark's that Quiver does not have. `instead` says what to use."""
+
+    def __init__(self, name: str, why: str, instead: str) -> None:
+        super().__init__(f"{name} is not offered: {why}. {instead}", name, why, instead)
 
 
 class ContextStopped(QuiverError, RuntimeError):

@@ -276,6 +276,25 @@ def count_keys(records: Records) -> dict[Any, int]:
 
 
 @dataclass(frozen=True, slots=True)
+class ReduceByKey:
+    """key -> its values merged, of (key, value) pairs."""
+
+    function: Callable[[Any, Any], Any]
+
+    def __call__(self, records: Records) -> dict[Any, Any]:
+        return self._add({}, records)
+
+    def merge(self, first: dict[Any, Any], second: dict[Any, Any]) -> dict[Any, Any]:
+        return self._add(first, second.items())
+
+    def _add(self, merged: dict[Any, Any], pairs: Iterable[tuple[Any, Any]]) -> dict[Any, Any]:
+        function = self.function
+        for key, value in pairs:
+            merged[key] = function(merged[key], value) if key in merged else value
+        return merged
+
+
+@dataclass(frozen=True, slots=True)
 class ForEach:
     """Calls the function for its effect."""
 
