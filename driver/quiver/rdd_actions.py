@@ -14,6 +14,7 @@ from quiver.output import save_text
 from quiver.rdd_pairs import PairOperators
 from quiver_proto import functions, ops
 from quiver_proto.functions import KeyIs
+from quiver_proto.hashing import is_seedless
 from quiver_proto.statistics import StatCounter
 
 T = TypeVar("T")
@@ -120,12 +121,25 @@ class Actions(PairOperators[T]):
                 yield from records
 
     def lookup(self: Actions[tuple[K, V]], key: K) -> list[V]:
-        """The values of one key.
+        """The values of one key, in order. Looks at one partition only, where the partitioner is known.
 
-        >>> sc.parallelize([("a", 1), ("b", 2), ("a", 3)]).lookup("a")
+        >>> rdd = sc.parallelize([("a", 1), ("b", 2), ("a", 3)])
+        >>> rdd.lookup("a")
         [1, 3]
+        >>> rdd.sortByKey().lookup("b")
+        [2]
         """
-        return self.filter(KeyIs(key)).values()._collect()
+        values = self.filter(KeyIs(key)).values()
+        partitioning = self._dataset.partitioning
+        if partitioning is None:
+            return values._collect()
+        if is_seedless(key):
+            place = partitioning(key)
+        else:
+            # Only slots hash strings as the shuffle did.
+            place_of = self._context.parallelize([key], 1).map(partitioning.partitionFunc)
+            place = place_of._collect()[0] % partitioning.width
+        return values._collect([place])
 
     # ---- reductions ----
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from quiver.callsite import capture
 from quiver.closures import DriverOnly, seal
-from quiver.plan.lineage import Dataset, Narrow, Partitioning, Shuffled, ancestors
+from quiver.plan.lineage import Dataset, Narrow, Partitioning, Shuffled, ancestors, is_worth_gathering
 from quiver_proto import frames, functions, ops
 from quiver_proto.ops import CallSite
 
@@ -116,10 +116,29 @@ class RddCore(DriverOnly, Generic[T]):
         aggregator: ops.Aggregator | None = None,
         others: Sequence[RddCore[Any]] = (),
     ) -> RDD[Any]:
-        """All records of this RDD (and of others, for CoGroup) by partition of `partitioner`, put together by `merge`."""
+        """All records of this RDD (and of others, for CoGroup) by partition of `partitioner`, put together by `merge`.
+
+        What is partitioned so already is not shuffled again.
+        """
         context = self._context
         context._check(call_site.operator)
         planner = context._planner
+        inputs = [rdd._dataset for rdd in (self, *others)]
+        if (
+            partitioning is not None
+            and any(dataset.partitioning == partitioning for dataset in inputs)
+            and is_worth_gathering([dataset for dataset in inputs if dataset.partitioning == partitioning])
+        ):
+            sides = [
+                dataset if dataset.partitioning == partitioning
+                else planner.shuffled(
+                    (planner.shuffle(dataset, partitioner, None, call_site),), ops.Concatenate(), partitioner.width, call_site
+                )
+                for dataset in inputs
+            ]  # fmt: skip
+            if isinstance(merge, ops.Combine):
+                merge = ops.Combine(merge.aggregator, combined=False)
+            return context._rdd(planner.gathered(sides, merge, call_site, partitioning=partitioning))
         shuffles = tuple(planner.shuffle(rdd._dataset, partitioner, aggregator, call_site) for rdd in (self, *others))
         dataset: Shuffled = planner.shuffled(shuffles, merge, partitioner.width, call_site, partitioning=partitioning)
         return context._rdd(dataset)

@@ -12,6 +12,8 @@ from quiver.closures import seal
 from quiver.plan.lineage import Partitioning, Unioned
 from quiver.rdd_core import RddCore
 from quiver_proto import functions, ops
+from quiver_proto.frames import load
+from quiver_proto.functions import PlaceInRange
 from quiver_proto.piping import Pipe
 
 if TYPE_CHECKING:
@@ -267,4 +269,6 @@ class RecordOperators(RddCore[T]):
         call_site = capture()
         sealed = None if key is None else seal(key, call_site)
         partitioner = ops.RangePartitioner(width, bounds, sealed, ascending)
-        return self._exchange(partitioner, ops.Sort(sealed, ascending), Partitioning(width, object()), call_site)
+        return self._exchange(
+            partitioner, ops.Sort(sealed, ascending), Partitioning(width, PlaceInRange(load(bounds), key, ascending)), call_site
+        )

@@ -179,6 +179,10 @@ def _compile_base(node: ops.Node, functions: Functions) -> Build:
             return _cartesian(compile_node(node.left, functions), compile_node(node.right, functions))
         case ops.Zip():
             return _zip(compile_node(node.left, functions), compile_node(node.right, functions))
+        case ops.Gather():
+            from quiver_executor.gather import compile_gather
+
+            return compile_gather(node, [compile_node(parent, functions) for parent in node.parents], check_end, functions)
         case _:
             raise AssertionError(f"{type(node).__name__} has no place at the bottom of a chain")
 

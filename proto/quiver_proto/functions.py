@@ -9,8 +9,9 @@ from __future__ import annotations
 import copy
 import heapq
 import random
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sized
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from itertools import count, islice, product
 from typing import Any, Generic, TypeVar, cast
@@ -120,6 +121,19 @@ class KeyIs:
 
     def __call__(self, pair: Any) -> bool:
         return bool(pair[0] == self.key)
+
+
+class PlaceInRange:
+    """The partition of a key after sortByKey: where it stands between the bounds, counted from the other end when descending."""
+
+    __slots__ = ("_ascending", "_bounds", "_key")
+
+    def __init__(self, bounds: Sequence[Any], key: Callable[[Any], Any] | None, ascending: bool) -> None:
+        self._bounds, self._key, self._ascending = bounds, key, ascending
+
+    def __call__(self, key: Any) -> int:
+        place = bisect_left(self._bounds, key if self._key is None else self._key(key))
+        return place if self._ascending else len(self._bounds) - place
 
 
 # ---- whole partitions, lazily: records in, records out ----

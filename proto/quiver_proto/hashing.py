@@ -58,6 +58,13 @@ def portable_hash(key: Any) -> int:
     return hash(key)
 
 
+def is_seedless(key: Any) -> bool:
+    """Is the key's hash the same in every process, whatever its PYTHONHASHSEED? (It is for numbers, None, and tuples of them.)"""
+    if isinstance(key, tuple):
+        return all(map(is_seedless, key))
+    return key is None or type(key) in (int, bool, float, complex)
+
+
 def is_plain(kinds: set[type]) -> bool:
     """May keys of all these types be placed by plain `hash`?"""
     return kinds <= _PLAIN

@@ -15,6 +15,7 @@ shape of the tree (a chain passes its split through):
     Union                         (branch, split of that parent)
     Coalesce                      list of splits of parent
     Cartesian, Zip                (split of left, split of right)
+    Gather                        list of splits, one of each parent
     Cache                         (partition index, split of parent); None for the latter: the driver believes that the block is there
     every other node              split of parent
 """
@@ -245,6 +246,18 @@ class Zip:
 
 
 @dataclass(frozen=True, slots=True)
+class Gather:
+    """The parents' records, all of them in the partition of their key already, put together as a shuffle of theirs would be.
+
+    Several parents only for CoGroup. `call_site` is the operator's, for errors.
+    """
+
+    parents: tuple[Node, ...]
+    merge: Merge
+    call_site: CallSite
+
+
+@dataclass(frozen=True, slots=True)
 class Cache:
     """The parent's records of one partition, kept as a block where the level says, or read from such a block.
 
@@ -260,7 +273,7 @@ class Cache:
 Node = (
     Items | IntRange | TextLines | WholeFiles | ShuffleRead
     | Map | Filter | FlatMap | MapValues | FlatMapValues | KeyBy | MapPartitions
-    | Union | Coalesce | Cartesian | Zip | Cache
+    | Union | Coalesce | Cartesian | Zip | Gather | Cache
 )  # fmt: skip
 
 

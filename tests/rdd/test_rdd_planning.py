@@ -22,6 +22,8 @@ def shape(node: Any) -> str:
     kind = type(node).__name__
     if isinstance(node, ops.ShuffleRead):
         return f"{kind}[{type(node.merge).__name__}]"
+    if isinstance(node, ops.Gather):
+        return f"{kind}[{type(node.merge).__name__}]({', '.join(map(shape, node.parents))})"
     if isinstance(node, ops.Union):
         return f"{kind}({', '.join(map(shape, node.parents))})"
     if isinstance(node, ops.Cartesian | ops.Zip):
@@ -98,6 +100,55 @@ def test_join_reads_two_shuffles_and_is_as_wide_as_both_together(driver: Recordi
     ]
 
 
+def test_what_is_partitioned_alike_is_put_together_without_a_shuffle(driver: RecordingDriver, recorder: Context) -> None:
+    left = recorder.parallelize([(1, 2)], 2).partitionBy(3)
+    right = recorder.parallelize([(1, 3)], 5).reduceByKey(operator.add, 3)
+    both = ["0 <- [] x2 ShuffleWrite(Items)", "1 <- [] x5 ShuffleWrite(Items)"]
+    read, reduced = "ShuffleRead[Concatenate]", "ShuffleRead[Combine]"
+    assert outline(planned(driver, left.join(right))) == [
+        *both, f"2 <- [0, 1] x3 Collect(FlatMapValues(Gather[CoGroup]({read}, {reduced})))",
+    ]  # fmt: skip
+    for rdd, tree in (
+        (left.reduceByKey(operator.add), f"Gather[Combine]({read})"),
+        (left.mapValues(str).groupByKey(), f"MapValues(Gather[Group](MapValues({read})))"),
+        (left.filter(bool).aggregateByKey(0, operator.add, operator.add), f"Gather[Combine](Filter({read}))"),
+        (left.repartitionAndSortWithinPartitions(3), f"Gather[Sort]({read})"),
+        (left.subtractByKey(left), f"FlatMapValues(Filter(Gather[CoGroup]({read}, {read})))"),
+        (left.partitionBy(3), read),
+    ):
+        assert outline(planned(driver, rdd)) == [both[0], f"1 <- [0] x3 Collect({tree})"]
+        assert rdd.partitioner == left.partitioner
+
+
+def test_a_side_that_is_partitioned_is_not_shuffled_again_for_one_that_is_not(driver: RecordingDriver, recorder: Context) -> None:
+    left, right = recorder.parallelize([(1, 2)], 2).partitionBy(3), recorder.parallelize([(1, 3)], 5)
+    assert outline(planned(driver, left.join(right, 3))) == [
+        "0 <- [] x2 ShuffleWrite(Items)",
+        "1 <- [] x5 ShuffleWrite(Items)",
+        "2 <- [0, 1] x3 Collect(FlatMapValues(Gather[CoGroup](ShuffleRead[Concatenate], ShuffleRead[Concatenate])))",
+    ]
+    assert left.join(right).getNumPartitions() == 8
+
+
+def test_another_width_or_function_is_shuffled(driver: RecordingDriver, recorder: Context) -> None:
+    left = recorder.parallelize([(1, 2)], 2).partitionBy(3)
+    for rdd in (left.reduceByKey(operator.add, 4), left.groupByKey(3, int), left.map(tuple).groupByKey(3), left.sortByKey(True, 1)):
+        assert len(planned(driver, rdd).stages) == 3
+
+
+def test_too_much_in_place_becomes_a_shuffle(driver: RecordingDriver, recorder: Context) -> None:
+    rdd = recorder.parallelize([(1, 1)], 1).partitionBy(2)
+    for _ in range(40):
+        rdd = rdd.mapValues(abs).reduceByKey(operator.add)
+    assert len(planned(driver, rdd).stages) == 4
+    twice = recorder.parallelize([(1, 1)], 1).partitionBy(2)
+    for _ in range(20):
+        twice = twice.cogroup(twice).mapValues(len)
+    job = planned(driver, twice)
+    assert len(job.stages) > 4
+    assert sum(stage.body.count(b"Gather") for stage in job.stages) < 100
+
+
 def test_ids_start_at_the_drivers_base(driver: RecordingDriver, recorder: Context) -> None:
     job = planned(driver, recorder.parallelize([(1, 2)]).groupByKey())
     ids = [job.job_id, *(stage.spec.stage_id for stage in job.stages), job.stages[0].spec.shuffle_id]
@@ -123,7 +174,7 @@ def test_a_shuffle_read_twice_in_a_job_is_one_stage(driver: RecordingDriver, rec
 
 def test_stages_come_parents_first(driver: RecordingDriver, recorder: Context) -> None:
     left = recorder.parallelize([(1, 2)], 1).reduceByKey(operator.add)
-    job = planned(driver, left.join(left.groupByKey()).sortByKey(numPartitions=1))
+    job = planned(driver, left.join(left.groupByKey(2), 3).sortByKey(numPartitions=1))
     seen: set[int] = set()
     for stage in job.stages:
         assert set(stage.spec.parents) <= seen
@@ -216,8 +267,8 @@ def test_deep_lineages_plan_without_recursion(driver: RecordingDriver, recorder:
     assert split == (0, 1, 1)
 
     shuffles = recorder.parallelize([(1, 1)], 1)
-    for _ in range(1200):
-        shuffles = shuffles.reduceByKey(operator.add)
+    for i in range(1200):
+        shuffles = shuffles.reduceByKey(operator.add, 1 + i % 2)
     assert len(planned(driver, shuffles).stages) == 1201
 
 
@@ -272,7 +323,7 @@ def test_functions_are_sealed_at_the_action_or_the_next_boundary(driver: Recordi
     shuffled: RDD[Any] = recorder.parallelize([(1, 1)], 1)
     for step in range(3):
         narrow = narrow.map(lambda x: x + step)  # noqa: B023
-        shuffled = shuffled.mapValues(lambda x: x + step).reduceByKey(operator.add)  # noqa: B023
+        shuffled = shuffled.mapValues(lambda x: x + step).reduceByKey(operator.add, step + 1)  # noqa: B023
     sink: Any = body(planned(driver, narrow).stages[-1]).sink
     assert pickle.loads(sink.parent.parent.function.pickled)(0) == 2
     stages = planned(driver, shuffled).stages[:3]

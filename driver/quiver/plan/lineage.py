@@ -3,7 +3,7 @@
     Dataset
     ├── sources      Parallelized, Span, Text
     ├── Narrow       one function on top of `parent`; a chain of them fuses into one stage body
-    └── boundaries   Shuffled (reads `Shuffle`s), Unioned, Coalesced, Crossed, Zipped
+    └── boundaries   Shuffled (reads `Shuffle`s), Unioned, Coalesced, Crossed, Zipped, Gathered
 
 Users' functions of a narrow chain are live objects until a job or a boundary needs them; a boundary holds its parents' nodes
 sealed, as they were when it was defined, which is when PySpark pickles them too. So a loop variable that a function reads is
@@ -22,6 +22,7 @@ from itertools import accumulate
 from typing import Any
 
 from quiver_proto import ops
+from quiver_proto.hashing import portable_hash
 from quiver_proto.ids import ShuffleId, StageId
 from quiver_proto.ops import CallSite
 
@@ -29,15 +30,34 @@ TextChunk = tuple[str, int, int]
 """(path, start, length in bytes); -1 is "to the end"."""
 
 
+MOST_GATHERED = 16
+"""Gathered datasets in one stage: their iterators nest, and what is used twice is computed twice."""
+_MOST_SEEN = 1000
+
+
 @dataclass(frozen=True, slots=True)
 class Partitioning:
-    """How keys map to partitions. `function` is the user's (or an opaque mark for a range); None is the portable hash.
+    """How keys map to partitions, as PySpark's Partitioner. `function` is the user's, or that of a range; None is the portable hash.
 
     Two datasets of equal partitioning have equal keys in the same partition.
     """
 
     width: int
-    function: object = None
+    function: Callable[[Any], int] | None = None
+
+    @property
+    def numPartitions(self) -> int:
+        """The width."""
+        return self.width
+
+    @property
+    def partitionFunc(self) -> Callable[[Any], int]:
+        """key -> int; its remainder by the width is the partition."""
+        return portable_hash if self.function is None else self.function
+
+    def __call__(self, key: Any) -> int:
+        """The partition of a key. Only true here as there for keys whose hash is the same in every process (see `is_seedless`)."""
+        return self.partitionFunc(key) % self.width
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
@@ -286,6 +306,35 @@ class Zipped(Boundary):
         return self.left.width
 
 
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Gathered(Boundary):
+    """Partition i of all `sides`, which are partitioned alike, put together by key."""
+
+    sides: tuple[Dataset, ...]
+
+    @property
+    def parents(self) -> tuple[Dataset, ...]:
+        return self.sides
+
+    def count_partitions(self) -> int:
+        return self.sides[0].width
+
+
+def is_worth_gathering(sides: Sequence[Dataset]) -> bool:
+    """Should what is partitioned alike be put together in place? Not when the stage already has so many Gathered (a dataset used twice
+    counts twice, as it is computed twice) that a shuffle, whose output is kept, costs less.
+    """
+    pending, gathered, seen = list(sides), 1, 0
+    while pending:
+        base = pending.pop().base
+        gathered += isinstance(base, Gathered)
+        seen += 1
+        if gathered > MOST_GATHERED or seen > _MOST_SEEN:
+            return False
+        pending += base.parents
+    return True
+
+
 def split_of(dataset: Dataset, partition: int) -> Any:
     """The split of one partition, in the shape that quiver_proto.ops tells for the dataset's tree of nodes."""
     wraps: list[int] = []
@@ -315,6 +364,8 @@ def split_of(dataset: Dataset, partition: int) -> Any:
             split = (split_of(dataset.left, partition // rights), split_of(dataset.right, partition % rights))
         case Zipped():
             split = (split_of(dataset.left, partition), split_of(dataset.right, partition))
+        case Gathered():
+            split = [split_of(side, partition) for side in dataset.sides]
         case _:
             raise AssertionError(type(dataset))
     for wrap in reversed(wraps):

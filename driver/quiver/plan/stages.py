@@ -12,7 +12,21 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 from quiver.closures import seal
-from quiver.plan.lineage import Coalesced, Crossed, Dataset, Narrow, Parallelized, Shuffle, Shuffled, Span, Text, Unioned, Zipped, splitter
+from quiver.plan.lineage import (
+    Coalesced,
+    Crossed,
+    Dataset,
+    Gathered,
+    Narrow,
+    Parallelized,
+    Shuffle,
+    Shuffled,
+    Span,
+    Text,
+    Unioned,
+    Zipped,
+    splitter,
+)
 from quiver.plan.model import Driver, PlannedJob, PlannedStage
 from quiver.scheduler.model import StageSpec
 from quiver_proto import ops
@@ -110,6 +124,15 @@ class Planner:
         return Zipped(
             id=self.dataset_id(), call_site=call_site, node=ops.Zip(*nodes), operators=operators,
             reads=_merged((left, right)), left=left, right=right,
+        )  # fmt: skip
+
+    def gathered(self, sides: Sequence[Dataset], merge: ops.Merge, call_site: CallSite, **rest: Any) -> Gathered:
+        """The sides, partitioned alike, put together by key in their partitions."""
+        nodes, operators = zip(*map(sealed, sides), strict=True)
+        return Gathered(
+            id=self.dataset_id(), call_site=call_site, node=ops.Gather(nodes, merge, call_site),
+            operators=(*dict.fromkeys(site for sites in operators for site in sites), call_site),
+            reads=_merged(sides), sides=tuple(sides), **rest,
         )  # fmt: skip
 
     # ---- jobs ----
@@ -243,7 +266,7 @@ def _base_node(dataset: Dataset) -> tuple[ops.Node, tuple[CallSite, ...]]:
             return ops.IntRange(), (dataset.call_site,)
         case Text():
             return (ops.WholeFiles if dataset.whole else ops.TextLines)(dataset.unicode), (dataset.call_site,)
-        case Shuffled() | Unioned() | Coalesced() | Crossed() | Zipped():
+        case Shuffled() | Unioned() | Coalesced() | Crossed() | Zipped() | Gathered():
             return dataset.node, dataset.operators
         case _:
             raise AssertionError(type(dataset))
