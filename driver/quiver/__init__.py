@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from quiver.context import Context
     from quiver.context import Context as SparkContext
     from quiver.rdd import RDD
+    from quiver.status import SparkExecutorInfo, SparkJobInfo, SparkStageInfo, StatusTracker
+    from quiver.threads import InheritableThread, inheritable_thread_target
     from quiver_proto.functions import ResultIterable
     from quiver_proto.statistics import StatCounter
     from quiver_proto.task_context import BarrierTaskContext, BarrierTaskInfo, TaskContext
@@ -35,6 +37,12 @@ _LAZY = {
     "SparkContext": ("quiver.context", "Context"),
     "RDD": ("quiver.rdd", "RDD"),
     "ResultIterable": ("quiver_proto.functions", "ResultIterable"),
+    "InheritableThread": ("quiver.threads", "InheritableThread"),
+    "inheritable_thread_target": ("quiver.threads", "inheritable_thread_target"),
+    "StatusTracker": ("quiver.status", "StatusTracker"),
+    "SparkJobInfo": ("quiver.status", "SparkJobInfo"),
+    "SparkStageInfo": ("quiver.status", "SparkStageInfo"),
+    "SparkExecutorInfo": ("quiver.status", "SparkExecutorInfo"),
     "StatCounter": ("quiver_proto.statistics", "StatCounter"),
     "TaskContext": ("quiver_proto.task_context", "TaskContext"),
     "BarrierTaskContext": ("quiver_proto.task_context", "BarrierTaskContext"),
@@ -51,16 +59,22 @@ __all__ = [
     "Context",
     "ContextStopped",
     "DataError",
+    "InheritableThread",
     "JobCancelled",
     "JobFailed",
     "QuiverError",
     "ResultIterable",
     "SparkConf",
     "SparkContext",
+    "SparkExecutorInfo",
+    "SparkJobInfo",
+    "SparkStageInfo",
     "StatCounter",
+    "StatusTracker",
     "TaskContext",
     "UnpicklableClosure",
     "__version__",
+    "inheritable_thread_target",
 ]
 
 

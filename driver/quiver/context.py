@@ -7,13 +7,14 @@ import functools
 import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from quiver.callsite import capture
-from quiver.closures import DriverOnly, seal_records
+from quiver.closures import seal_records
 from quiver.conf import APP_NAME, MASTER, Conf
+from quiver.job_control import JobControl
 from quiver.plan.lineage import Dataset, Parallelized, Span, Text
 from quiver.plan.stages import Planner
 from quiver.rdd_jvm import JvmSources
@@ -33,7 +34,7 @@ _BATCH = 1024
 _LEVELS = {"ALL": 1, "TRACE": 5, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "FATAL": 50, "OFF": 100}
 
 
-class Context(JvmSources, DriverOnly):
+class Context(JvmSources, JobControl):
     """One application: a connection to where it runs, and the factory of its datasets. `SparkContext` is another name for it.
 
     `master` names where to run (`local[4]`, `quiver://host:7077`, …; default: `QUIVER_MASTER`, else `local[*]`), `appName` what
@@ -300,57 +301,6 @@ class Context(JvmSources, DriverOnly):
         if not job.stages[-1].spec.width or (partitions is not None and not partitions):
             return []
         return self._driver.run(job)
-
-    # ---- properties of jobs, per thread ----
-
-    def setLocalProperty(self, key: str, value: str | None) -> None:
-        """Set a property of the jobs that this thread starts from now on; None removes it."""
-        properties = dict(self._properties())
-        if value is None:
-            properties.pop(key, None)
-        else:
-            properties[key] = str(value)
-        self._local.properties = properties
-
-    def getLocalProperty(self, key: str) -> str | None:
-        """A property set in this thread, or None.
-
-        >>> sc.setLocalProperty("team", "search"); sc.getLocalProperty("team")
-        'search'
-        """
-        return self._properties().get(key)
-
-    def setJobGroup(self, groupId: str, description: str, interruptOnCancel: bool = False) -> None:
-        """Name the group that this thread's jobs belong to, for pages and for cancelJobGroup."""
-        self.setLocalProperty("spark.jobGroup.id", groupId)
-        self.setLocalProperty("spark.job.description", description)
-        self.setLocalProperty("spark.job.interruptOnCancel", str(bool(interruptOnCancel)).lower())
-
-    def setJobDescription(self, value: str | None) -> None:
-        """What pages say about this thread's next jobs."""
-        self.setLocalProperty("spark.job.description", value)
-
-    def cancelJobGroup(self, groupId: str) -> None:
-        """Cancel the group's running jobs; who waits for one gets JobCancelled."""
-        self._check("cancelJobGroup")
-        self._driver.cancel_group(str(groupId), f"job group {groupId} was cancelled")
-
-    def cancelAllJobs(self) -> None:
-        """Cancel every running job."""
-        self._check("cancelAllJobs")
-        self._driver.cancel_group("", "all jobs were cancelled")
-
-    def _properties(self) -> Mapping[str, str]:
-        # Dictionaries are replaced, never changed, so a job may keep the one it started with.
-        properties: Mapping[str, str] = getattr(self._local, "properties", _NO_PROPERTIES)
-        return properties
-
-    def _take_properties(self, properties: Mapping[str, str]) -> None:
-        """Let this thread's jobs have another thread's properties."""
-        self._local.properties = properties
-
-
-_NO_PROPERTIES: Mapping[str, str] = {}
 
 
 def _empty_frame() -> bytes:

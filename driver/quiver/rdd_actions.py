@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import operator
+import warnings
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from typing import Any, TypeVar
@@ -38,6 +39,19 @@ class Actions(PairOperators[T]):
         >>> sc.parallelize([3, 1, 2], 2).collect()
         [3, 1, 2]
         """
+        return self._collect()
+
+    def collectWithJobGroup(self, groupId: str, description: str, interruptOnCancel: bool = False) -> list[T]:
+        """`collect` after `setJobGroup` with these arguments: this thread's later jobs are in the group, too. Deprecated, as in PySpark.
+
+        >>> import warnings
+        >>> with warnings.catch_warnings(action="ignore"):
+        ...     sc.parallelize([1, 2]).collectWithJobGroup("nightly", "the nightly report")
+        [1, 2]
+        >>> sc.setLocalProperty("spark.jobGroup.id", None)
+        """
+        warnings.warn("collectWithJobGroup is deprecated: call setJobGroup, in an InheritableThread.", FutureWarning, stacklevel=2)
+        self._context.setJobGroup(groupId, description, interruptOnCancel)
         return self._collect()
 
     def collectAsMap(self: Actions[tuple[K, V]]) -> dict[K, V]:

@@ -85,6 +85,7 @@ class JobStarted:
     stages: Sequence[StageInfo]
     group: str = ""
     description: str = ""
+    tags: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

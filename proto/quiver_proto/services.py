@@ -101,6 +101,9 @@ class DriverService:
     )
     CANCEL_JOBS = Unary[sessions.CancelJobs, cluster.Ack]("DriverService", "CancelJobs", sessions.CancelJobs, cluster.Ack)
     RELEASE_SHUFFLE = Unary[sessions.ReleaseShuffle, cluster.Ack]("DriverService", "ReleaseShuffle", sessions.ReleaseShuffle, cluster.Ack)
+    GET_JOBS_STATUS = Unary[sessions.AskStatus, sessions.StatusReport](
+        "DriverService", "GetJobsStatus", sessions.AskStatus, sessions.StatusReport
+    )
 
 
 def methods_of(service: type) -> list[Method[Any, Any]]:

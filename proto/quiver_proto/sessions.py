@@ -159,15 +159,72 @@ class PlanEvent:
 
 @dataclass(frozen=True, slots=True)
 class CancelJobs:
-    """Of this session: the job, or (`job_id` -1) the jobs of `group`; "" with -1 means all."""
+    """Of this session: the job, or (`job_id` -1) the jobs of `group`, or those that have `tag`; both "" with -1 means all.
+
+    `future`: jobs of the group that come later are refused, too.
+    """
 
     session_id: str
     job_id: JobId = ANY_JOB
     group: str = ""
     reason: str = ""
+    tag: str = ""
+    future: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ReleaseShuffle:
     session_id: str
     shuffle_id: ShuffleId
+
+
+@dataclass(frozen=True, slots=True)
+class AskStatus:
+    """`what` is jobs, stages or executors; `ids` those asked for (of jobs and stages), () all that are known. Only this session's."""
+
+    session_id: str
+    what: str
+    ids: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """`status` is running, succeeded, failed or cancelled; `group` "" for none."""
+
+    job_id: JobId
+    group: str
+    status: str
+    stage_ids: tuple[StageId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StageStatus:
+    """A stage's last attempt and its tasks; `status` is pending, running, succeeded, failed or cancelled."""
+
+    stage_id: StageId
+    attempt: int
+    name: str
+    status: str
+    tasks: int
+    active: int
+    completed: int
+    failed: int
+
+
+@dataclass(frozen=True, slots=True)
+class ExecutorStatus:
+    """A living executor; `running_tasks` counts what it was given and has not ended."""
+
+    executor_id: str
+    host: str
+    memory_bytes: int
+    running_tasks: int
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """The answer to AskStatus: rows of the kind that was asked for."""
+
+    jobs: tuple[JobStatus, ...] = ()
+    stages: tuple[StageStatus, ...] = ()
+    executors: tuple[ExecutorStatus, ...] = ()

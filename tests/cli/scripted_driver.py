@@ -11,6 +11,7 @@ from quiver.scheduler.model import StageSpec
 from quiver_proto.errors import JobCancelled
 from quiver_proto.ids import JobId, ShuffleId, StageId
 from quiver_proto.ops import CallSite
+from quiver_proto.sessions import ExecutorStatus, JobStatus, StageStatus, StatusReport
 
 SITE = CallSite("collect", "/home/me/app.py", 12)
 
@@ -47,6 +48,12 @@ class Scripted:
             raise JobFailure(error=JobCancelled(job_id, reason))
 
         self.end(job_id, raise_cancelled)
+
+    def status(self, what: str, ids: Sequence[int] = ()) -> StatusReport:
+        """Every job it was ever given runs, each with a stage of its own number; in one executor."""
+        jobs = tuple(JobStatus(job_id, "", "running", (StageId(job_id),)) for job_id in self.started)
+        stages = tuple(StageStatus(StageId(job_id), 0, "result", "running", 3, 1, 0, 0) for job_id in self.started)
+        return StatusReport(jobs if what == "jobs" else (), stages if what == "stages" else (), (ExecutorStatus("e", "h", 1, 2),))
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         self.released.append(shuffle_id)

@@ -22,6 +22,7 @@ from quiver_proto.errors import JobCancelled, PathNotFound, QuiverError, TaskFai
 from quiver_proto.ids import ExecutorId, JobId, NodeId, ShuffleId, StageId, TaskId
 from quiver_proto.messages import FailureKind, TaskFailure
 from quiver_proto.sessions import (
+    AskStatus,
     CancelJobs,
     CloseSession,
     ExecutePlan,
@@ -186,6 +187,30 @@ def test_cancelling_concerns_only_the_session_s_own_jobs(world: World) -> None:
     world.driver.end(two, list)
     ends = [[message.event for message in stream][-1] for stream in streams]
     assert [type(end) for end in ends] == [PlanFailed, PlanFailed, PlanSucceeded]
+
+
+def test_a_session_sees_the_status_of_its_own_jobs_only(world: World) -> None:
+    one, two = world.open("s1"), world.open("s2")
+    for number in (one, two):
+        world.driver.end(number, list)
+    world.bodies("s1", one)
+    world.bodies("s2", two)
+    assert [row.job_id for row in world.host.status(AskStatus("s1", "jobs")).jobs] == [one]
+    assert [row.stage_id for row in world.host.status(AskStatus("s2", "stages")).stages] == [two]
+    assert len(world.host.status(AskStatus("s2", "executors")).executors) == 1
+    with pytest.raises(SessionLost):
+        world.host.status(AskStatus("gone", "jobs"))
+
+
+def test_a_group_is_refused_in_its_session_only(world: World) -> None:
+    one, two = world.open("s1"), world.open("s2")
+    world.host.cancel(CancelJobs("s1", group="g", reason="no more", future=True))
+    with pytest.raises(JobCancelled, match="no more"):
+        world.bodies("s1", one, group="g")
+    for number in (one + 1, two):
+        world.driver.end(number, list)
+    assert isinstance(world.bodies("s1", one + 1)[-1], PlanSucceeded)
+    assert isinstance(world.bodies("s2", two, group="g")[-1], PlanSucceeded)
 
 
 def test_a_closed_session_leaves_nothing(world: World) -> None:

@@ -13,6 +13,7 @@ import pytest
 from scripted_driver import Scripted, job
 
 from quiver.conf import Conf
+from quiver.plan.selection import JobSelection
 from quiver.runner.failures import JobFailure
 from quiver.serve import client as client_module
 from quiver.serve import host as host_module
@@ -99,13 +100,27 @@ def test_cancelling_from_another_thread(daemon: Daemon) -> None:
 
     def cancel() -> None:
         assert started.wait(30)
-        client.cancel_group("g", "enough")
+        client.cancel_jobs(JobSelection("g"), "enough")
 
     canceller = threading.Thread(target=cancel)
     canceller.start()
     with pytest.raises(JobCancelled, match="enough"):
         client.run(job(client.id_base, group="g"))
     canceller.join()
+
+
+def test_status_and_refusals_cross_the_wire(daemon: Daemon) -> None:
+    client = daemon.connect()
+    daemon.driver.end(client.id_base, lambda: [b"x"])
+    client.run(job(client.id_base))
+    (row,) = client.status("jobs").jobs
+    assert (row.job_id, row.status, row.stage_ids) == (client.id_base, "running", (client.id_base,))
+    client.cancel_jobs(JobSelection("g", future=True), "never again")
+    with pytest.raises(JobCancelled, match="never again"):
+        client.run(job(client.id_base + 1, group="g"))
+    client.stop()
+    with pytest.raises(ContextStopped):
+        client.status("jobs")
 
 
 def test_ctrl_c_cancels_the_job_and_leaves_the_client_usable(daemon: Daemon) -> None:

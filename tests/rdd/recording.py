@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quiver.plan.model import PlannedJob
+from quiver.plan.selection import JobSelection
 from quiver_proto.frames import dump_value
 from quiver_proto.ids import JobId, ShuffleId
+from quiver_proto.sessions import StatusReport
 
 
 class RecordingDriver:
@@ -33,8 +35,11 @@ class RecordingDriver:
     def cancel(self, job_id: JobId, reason: str) -> None:
         self.cancelled.append((str(job_id), reason))
 
-    def cancel_group(self, group: str, reason: str) -> None:
-        self.cancelled.append((group, reason))
+    def cancel_jobs(self, selection: JobSelection, reason: str) -> None:
+        self.cancelled.append((selection.group or selection.tag, reason))
+
+    def status(self, what: str, ids: Sequence[int] = ()) -> StatusReport:
+        return StatusReport()
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         self.released.append(shuffle_id)

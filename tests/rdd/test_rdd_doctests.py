@@ -13,6 +13,7 @@ from quiver import RDD, Context
 MODULES = (
     "quiver.context", "quiver.conf", "quiver.rdd", "quiver.rdd_core", "quiver.rdd_narrow", "quiver.rdd_pairs", "quiver.rdd_actions",
     "quiver.rdd_sampling", "quiver.rdd_histogram", "quiver.rdd_jvm",
+    "quiver.job_control", "quiver.status", "quiver.threads",
     "quiver_proto.statistics", "quiver_proto.functions",
 )  # fmt: skip
 

@@ -86,3 +86,10 @@ def test_bad_requests_are_told_in_json(get_from: GetFrom, path: str, status: int
     response = get_from(story.whole())(path)
     assert response.status_code == status
     assert response.json()["error"]
+
+
+def test_a_job_tells_its_tags(get_from: GetFrom) -> None:
+    get = get_from([*story.started(), e.JobStarted(1001.0, 0, "collect", "a.py:5", (story.NEXT,), tags=("nightly", "search"))])
+    assert get(f"{APP}/jobs/0").json()["jobTags"] == ["nightly", "search"]
+    assert "nightly, search" in get("/jobs/0").text
+    assert "nightly, search" in get("/").text

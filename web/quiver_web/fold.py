@@ -164,7 +164,7 @@ class State:
             known = self.stages.setdefault(info.stage_id, Stage(info)).info
             stages[info.stage_id] = JobStage(known, Partitions(info.width))
         self._job_stages += len(stages)
-        job = Job(event.job_id, event.name, event.call_site, event.group, event.description, event.at, stages)
+        job = Job(event.job_id, event.name, event.call_site, event.group, event.description, event.at, stages, tags=event.tags)
         self.jobs[event.job_id] = self._running_jobs[event.job_id] = job
         for info in event.stages:
             stage = self.stages[info.stage_id]

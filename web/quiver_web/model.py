@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -129,6 +129,7 @@ class Job:
     ended_at: float | None = None
     error: str = ""
     tasks: Totals = field(default_factory=Totals)
+    tags: Sequence[str] = ()
 
     @property
     def title(self) -> str:

@@ -74,7 +74,7 @@ def job(of: Job) -> Json:
     if of.group:
         found["jobGroup"] = of.group
     return found | {
-        "jobTags": [],
+        "jobTags": list(of.tags),
         "status": _JOB_STATUS.get(of.status, "UNKNOWN"),
         "numTasks": of.planned_tasks + of.skipped_tasks,
         "numActiveTasks": of.tasks.active,

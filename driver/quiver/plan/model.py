@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from quiver.plan.selection import JobSelection
 from quiver.scheduler.model import StageSpec
 from quiver_proto.ids import JobId, ShuffleId
 from quiver_proto.ops import CallSite
+
+if TYPE_CHECKING:
+    from quiver_proto.sessions import StatusReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,12 @@ class Driver(Protocol):
         """No effect on a job that has ended."""
         ...
 
-    def cancel_group(self, group: str, reason: str) -> None:
-        """Cancel every running job whose property `spark.jobGroup.id` is `group`; "" means all jobs."""
+    def cancel_jobs(self, selection: JobSelection, reason: str) -> None:
+        """Cancel the running jobs that are meant, and refuse later ones where the selection says so."""
+        ...
+
+    def status(self, what: str, ids: Sequence[int] = ()) -> StatusReport:
+        """What is known of jobs, stages or executors (`what`), by any thread: of these ids, or () of all."""
         ...
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:

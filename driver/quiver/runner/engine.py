@@ -9,10 +9,12 @@ from typing import Any, Protocol, assert_never
 
 from quiver.eventlog import EventLog
 from quiver.plan.model import PlannedJob, PlannedStage
+from quiver.plan.selection import DESCRIPTION, GROUP, JobSelection, RefusedGroups, tags_of
 from quiver.progress import StageProgress
 from quiver.runner.failures import JobFailure
 from quiver.runner.jobs import RunningJob
 from quiver.runner.links import ExecutorLink
+from quiver.runner.status_book import StatusBook
 from quiver.scheduler import model as m
 from quiver.scheduler.core import Scheduler
 from quiver.scheduler.model import Policy
@@ -78,6 +80,8 @@ class Engine:
         self._progress: dict[StageId, StageProgress] = {}
         self._sampled: dict[ExecutorId, float] = {}
         self._map_stages: dict[ShuffleId, StageId] = {}
+        self.book = StatusBook(self._scheduler.tasks_on)
+        self._refused = RefusedGroups()
         self._inbox: deque[m.SchedulerEvent] = deque()
         self._stepping = False
         self._stopped = False
@@ -89,7 +93,11 @@ class Engine:
         if self._stopped:
             running.finish(JobFailure(error=ContextStopped(str(job.call_site))))
             return
+        if self._refused and (refused := self._refused.reason(job.properties)):
+            running.finish(JobFailure(error=JobCancelled(job.job_id, refused)))
+            return
         self._jobs[job.job_id] = running
+        self.book.job_started(job)
         for stage in job.stages:
             self._stages[stage.spec.stage_id] = stage
             if stage.spec.shuffle_id is not None:
@@ -105,9 +113,10 @@ class Engine:
         if job_id in self._jobs:
             self.step(m.JobCancelRequested(job_id, reason))
 
-    def cancel_group(self, group: str, reason: str) -> None:
+    def cancel_jobs(self, selection: JobSelection, reason: str) -> None:
+        self._refused.add(selection, reason)
         for job_id, running in list(self._jobs.items()):
-            if not group or running.job.properties.get("spark.jobGroup.id") == group:
+            if selection.concerns(running.job.properties):
                 self.cancel(job_id, reason)
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
@@ -131,6 +140,7 @@ class Engine:
 
     def executor_added(self, link: ExecutorLink) -> None:
         self._links[link.executor_id] = link
+        self.book.executor_added(link)
         if link.block_server:
             self._block_servers[link.node_id] = link.block_server
         self._events.append(
@@ -260,7 +270,9 @@ class Engine:
             cores_per_task=stage.spec.cores_per_task,
         )  # fmt: skip
         count = len(action.partitions)
-        self._progress[action.stage_id] = StageProgress(action.stage_id, stage.spec.name, stage.spec.width - count, 0, 0, stage.spec.width)
+        progress = StageProgress(action.stage_id, stage.spec.name, stage.spec.width - count, 0, 0, stage.spec.width)
+        self._progress[action.stage_id] = progress
+        self.book.stage_began(action.stage_attempt, count, progress)
         self._events.append(e.StageStarted(self._wall_clock(), action.stage_id, action.stage_attempt, count))
 
     def _launch(self, action: m.Launch) -> None:
@@ -356,6 +368,7 @@ class Engine:
         key = (action.stage_id, action.stage_attempt)
         self._attempts.pop(key, None)
         self._progress.pop(action.stage_id, None)
+        self.book.stage_ended(action.stage_id, action.status)
         self._events.append(e.StageEnded(self._wall_clock(), action.stage_id, action.stage_attempt, action.status, action.error))
         for executor_id in self._holders.pop(key, ()):
             if (link := self._links.get(executor_id)) is not None:
@@ -393,6 +406,7 @@ class Engine:
         if failure is not None and status == "succeeded":
             status = "failed"
         del self._jobs[job.job_id]
+        self.book.job_ended(job.job_id, status)
         # A result stage belongs to one job; map stages stay, for the next job and for lost outputs.
         self._stages.pop(job.stages[-1].spec.stage_id, None)
         self._events.append(e.JobEnded(self._wall_clock(), job.job_id, status, "" if failure is None else failure.summary()))
@@ -404,6 +418,7 @@ class Engine:
     def _drop_link(self, executor_id: ExecutorId, reason: str) -> None:
         link = self._links.pop(executor_id, None)
         self._sampled.pop(executor_id, None)
+        self.book.executor_gone(executor_id)
         if link is not None:
             link.close()
             self._events.append(e.ExecutorRemoved(self._wall_clock(), executor_id, reason))
@@ -444,6 +459,7 @@ def _job_started(job: PlannedJob, at: float) -> e.JobStarted:
             )
             for stage in job.stages
         ],
-        job.properties.get("spark.jobGroup.id", ""),
-        job.properties.get("spark.job.description", ""),
+        job.properties.get(GROUP, ""),
+        job.properties.get(DESCRIPTION, ""),
+        tags_of(job.properties),
     )

@@ -10,10 +10,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quiver.eventlog import EventLog
 from quiver.plan.model import PlannedJob
+from quiver.plan.selection import JobSelection
 from quiver.runner.engine import Engine
 from quiver.runner.failures import opened
 from quiver.runner.inprocess import Application
@@ -36,6 +37,9 @@ from quiver_proto.messages import (
     ToExecutor,
 )
 from quiver_proto.task_context import StageFacts
+
+if TYPE_CHECKING:
+    from quiver_proto.sessions import StatusReport
 
 log = logging.getLogger("quiver.driver")
 
@@ -167,8 +171,8 @@ class InlineDriver:
     def cancel(self, job_id: JobId, reason: str) -> None:
         self._ask(lambda: self.engine.cancel(job_id, reason))
 
-    def cancel_group(self, group: str, reason: str) -> None:
-        self._ask(lambda: self.engine.cancel_group(group, reason))
+    def cancel_jobs(self, selection: JobSelection, reason: str) -> None:
+        self._ask(lambda: self.engine.cancel_jobs(selection, reason))
 
     def _ask(self, request: Callable[[], None]) -> None:
         """Done at once when no job runs, else between two tasks of the one that does."""
@@ -182,6 +186,9 @@ class InlineDriver:
     def _obey(self) -> None:
         while self._asked:
             self._asked.popleft()()
+
+    def status(self, what: str, ids: Sequence[int] = ()) -> StatusReport:
+        return self.engine.book.report(what, ids)
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         # May come from the collector in the middle of a step: carried out before the next job.

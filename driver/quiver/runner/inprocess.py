@@ -7,9 +7,11 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from quiver.eventlog import EventLog
 from quiver.plan.model import PlannedJob
+from quiver.plan.selection import JobSelection
 from quiver.progress import ConsoleProgress
 from quiver.runner.engine import Engine
 from quiver.runner.failures import JobFailure, opened
@@ -20,6 +22,9 @@ from quiver_proto.errors import ContextStopped
 from quiver_proto.ids import JobId, ShuffleId, StageId
 from quiver_proto.loop import Loop, Timer
 from quiver_proto.messages import ResultBlock
+
+if TYPE_CHECKING:
+    from quiver_proto.sessions import StatusReport
 
 log = logging.getLogger("quiver.driver")
 
@@ -97,8 +102,11 @@ class InProcessDriver:
     def cancel(self, job_id: JobId, reason: str) -> None:
         self.post(lambda: self.engine.cancel(job_id, reason))
 
-    def cancel_group(self, group: str, reason: str) -> None:
-        self.post(lambda: self.engine.cancel_group(group, reason))
+    def cancel_jobs(self, selection: JobSelection, reason: str) -> None:
+        self.post(lambda: self.engine.cancel_jobs(selection, reason))
+
+    def status(self, what: str, ids: Sequence[int] = ()) -> StatusReport:
+        return self.engine.book.report(what, ids)
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         if not self._stopped:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from quiver.plan.model import PlannedJob
+from quiver.plan.selection import JobSelection
 from quiver.serve.outcome import to_exception
 from quiver.serve.plans import to_message
 from quiver.serve.sessions import SessionLost
@@ -27,6 +28,7 @@ from quiver_proto.rpc import Client
 from quiver_proto.services import DriverService
 from quiver_proto.sessions import (
     ANY_JOB,
+    AskStatus,
     CancelJobs,
     CloseSession,
     ExecutePlan,
@@ -39,6 +41,7 @@ from quiver_proto.sessions import (
     PlanWaiting,
     ReleaseShuffle,
     SessionHeartbeat,
+    StatusReport,
 )
 
 if TYPE_CHECKING:
@@ -106,8 +109,14 @@ class RemoteDriver:
     def cancel(self, job_id: JobId, reason: str) -> None:
         self._cancel(CancelJobs(self._session_id, job_id, "", reason))
 
-    def cancel_group(self, group: str, reason: str) -> None:
-        self._cancel(CancelJobs(self._session_id, ANY_JOB, group, reason))
+    def cancel_jobs(self, selection: JobSelection, reason: str) -> None:
+        self._cancel(CancelJobs(self._session_id, ANY_JOB, selection.group, reason, selection.tag, selection.future))
+
+    def status(self, what: str, ids: Sequence[int] = ()) -> StatusReport:
+        """Raises ContextStopped, and what an unreachable driver is."""
+        if self._stopped.is_set():
+            raise ContextStopped("statusTracker")
+        return self._client.call(DriverService.GET_JOBS_STATUS, AskStatus(self._session_id, what, tuple(ids)))
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         # Called from the collector: the call itself is made by a thread of its own.

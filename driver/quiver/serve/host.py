@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from quiver.plan.model import PlannedJob
+from quiver.plan.selection import JobSelection
 from quiver.serve.outcome import failed, pieces
 from quiver.serve.plans import from_message
 from quiver.serve.sessions import Session, SessionTable
 from quiver_proto.cluster import Ack, HeartbeatReply
-from quiver_proto.errors import QuiverError, ResourcesUnavailable
+from quiver_proto.errors import JobCancelled, QuiverError, ResourcesUnavailable
 from quiver_proto.ids import ApplicationId, JobId, ShuffleId
 from quiver_proto.sessions import (
     ANY_JOB,
+    AskStatus,
     CancelJobs,
     CloseSession,
     ExecutePlan,
@@ -28,6 +31,7 @@ from quiver_proto.sessions import (
     ReleaseShuffle,
     SessionHeartbeat,
     SessionOpened,
+    StatusReport,
 )
 
 log = logging.getLogger("quiver.serve")
@@ -56,6 +60,8 @@ class HostedDriver(Protocol):
     def cancel(self, job_id: JobId, reason: str) -> None: ...
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None: ...
+
+    def status(self, what: str, ids: Sequence[int] = ()) -> StatusReport: ...
 
 
 Look = Callable[[PlannedJob], tuple[Sequence[PlanProgress], str]]
@@ -151,10 +157,25 @@ class SessionHost:
         with self._lock:
             session = self._sessions.get(request.session_id, self.address)
             running = [self._jobs[session.session_id, number].job for number in session.jobs]
-        wanted = [job for job in running if _concerns(request, job)]
+            selection = JobSelection(request.group, request.tag, request.future)
+            session.refused.add(selection, request.reason or "cancelled by its client")
+        one = request.job_id != ANY_JOB
+        wanted = [job for job in running if (request.job_id == job.job_id if one else selection.concerns(job.properties))]
         for job in wanted:
             self._driver.cancel(job.job_id, request.reason or "cancelled by its client")
         return Ack(bool(wanted), "" if wanted else "no such job runs")
+
+    def status(self, request: AskStatus) -> StatusReport:
+        """Of the session's own jobs and stages, and of all executors."""
+        with self._lock:
+            session = self._sessions.get(request.session_id, self.address)
+        report = self._driver.status(request.what, request.ids)
+        mine = functools.partial(self._sessions.owns, session)
+        return StatusReport(
+            tuple(job for job in report.jobs if mine(job.job_id)),
+            tuple(stage for stage in report.stages if mine(stage.stage_id)),
+            report.executors,
+        )
 
     def release(self, request: ReleaseShuffle) -> Ack:
         with self._lock:
@@ -209,6 +230,8 @@ class SessionHost:
             if plan.job_id in session.answered:
                 raise QuiverError(f"the result of job {plan.job_id} was delivered before and is no longer held. Call the action again.")
             self._check_ids(session, plan)
+            if refused := session.refused.reason(plan.properties):
+                raise JobCancelled(plan.job_id, refused)
             if self._draining:
                 raise ResourcesUnavailable("another job", "this driver is shutting down", "Connect to it again once it has been restarted.")
             if sum(not each.done.is_set() for each in self._jobs.values()) >= MOST_JOBS:
@@ -256,12 +279,6 @@ class SessionHost:
             session = self._sessions.get(key[0], self.address)
             session.jobs.discard(key[1])
             session.answered.add(key[1])
-
-
-def _concerns(request: CancelJobs, job: PlannedJob) -> bool:
-    if request.job_id != ANY_JOB:
-        return request.job_id == job.job_id
-    return not request.group or job.properties.get("spark.jobGroup.id") == request.group
 
 
 def _may_forget(hosted: HostedJob, now: float) -> bool:

@@ -25,6 +25,7 @@ from quiver_proto.ids import StageId
 from quiver_proto.services import DriverService
 from quiver_proto.serving import serve
 from quiver_proto.sessions import (
+    AskStatus,
     CancelJobs,
     CloseSession,
     ExecutePlan,
@@ -34,6 +35,7 @@ from quiver_proto.sessions import (
     ReleaseShuffle,
     SessionHeartbeat,
     SessionOpened,
+    StatusReport,
 )
 
 LOOK_TIMEOUT_S = 5.0
@@ -115,6 +117,9 @@ class Service:
 
     def release_shuffle(self, request: ReleaseShuffle, context: grpc.ServicerContext) -> Ack:
         return self._host.release(request)
+
+    def get_jobs_status(self, request: AskStatus, context: grpc.ServicerContext) -> StatusReport:
+        return self._host.status(request)
 
 
 def _look_into(driver: InProcessDriver) -> Look:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from quiver.plan.selection import RefusedGroups
 from quiver_proto.errors import ConnectionFailed, QuiverError
 from quiver_proto.ids import JobId, ShuffleId
 
@@ -40,6 +41,7 @@ class Session:
     jobs: set[JobId] = field(default_factory=set)
     answered: set[JobId] = field(default_factory=set)
     shuffles: set[ShuffleId] = field(default_factory=set)
+    refused: RefusedGroups = field(default_factory=RefusedGroups)
 
 
 class SessionTable:

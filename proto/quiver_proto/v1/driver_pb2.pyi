@@ -581,7 +581,7 @@ Global___PlanEvent: _TypeAlias = PlanEvent  # noqa: Y015
 
 @_typing.final
 class CancelJobs(_message.Message):
-    """Of this session: the job, or (job_id -1) the jobs of the group; group "" with job_id -1 means all."""
+    """Of this session: the job, or (job_id -1) the jobs of the group, or those with the tag; both "" with job_id -1 means all."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -589,10 +589,14 @@ class CancelJobs(_message.Message):
     JOB_ID_FIELD_NUMBER: _builtins.int
     GROUP_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    TAG_FIELD_NUMBER: _builtins.int
+    FUTURE_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     job_id: _builtins.int
     group: _builtins.str
     reason: _builtins.str
+    tag: _builtins.str
+    future: _builtins.bool
     def __init__(
         self,
         *,
@@ -600,10 +604,12 @@ class CancelJobs(_message.Message):
         job_id: _builtins.int = ...,
         group: _builtins.str = ...,
         reason: _builtins.str = ...,
+        tag: _builtins.str = ...,
+        future: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "job_id", b"job_id", "reason", b"reason", "session_id", b"session_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["future", b"future", "group", b"group", "job_id", b"job_id", "reason", b"reason", "session_id", b"session_id", "tag", b"tag"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -630,3 +636,156 @@ class ReleaseShuffle(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReleaseShuffle: _TypeAlias = ReleaseShuffle  # noqa: Y015
+
+@_typing.final
+class AskStatus(_message.Message):
+    """what: jobs, stages or executors. ids: of jobs and stages; none means all."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    WHAT_FIELD_NUMBER: _builtins.int
+    IDS_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    what: _builtins.str
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        what: _builtins.str = ...,
+        ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ids", b"ids", "session_id", b"session_id", "what", b"what"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskStatus: _TypeAlias = AskStatus  # noqa: Y015
+
+@_typing.final
+class JobStatus(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOB_ID_FIELD_NUMBER: _builtins.int
+    GROUP_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    STAGE_IDS_FIELD_NUMBER: _builtins.int
+    job_id: _builtins.int
+    group: _builtins.str
+    status: _builtins.str
+    @_builtins.property
+    def stage_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        job_id: _builtins.int = ...,
+        group: _builtins.str = ...,
+        status: _builtins.str = ...,
+        stage_ids: _abc.Iterable[_builtins.int] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["group", b"group", "job_id", b"job_id", "stage_ids", b"stage_ids", "status", b"status"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___JobStatus: _TypeAlias = JobStatus  # noqa: Y015
+
+@_typing.final
+class StageStatus(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAGE_ID_FIELD_NUMBER: _builtins.int
+    ATTEMPT_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    STATUS_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    ACTIVE_FIELD_NUMBER: _builtins.int
+    COMPLETED_FIELD_NUMBER: _builtins.int
+    FAILED_FIELD_NUMBER: _builtins.int
+    stage_id: _builtins.int
+    attempt: _builtins.int
+    name: _builtins.str
+    status: _builtins.str
+    tasks: _builtins.int
+    active: _builtins.int
+    completed: _builtins.int
+    failed: _builtins.int
+    def __init__(
+        self,
+        *,
+        stage_id: _builtins.int = ...,
+        attempt: _builtins.int = ...,
+        name: _builtins.str = ...,
+        status: _builtins.str = ...,
+        tasks: _builtins.int = ...,
+        active: _builtins.int = ...,
+        completed: _builtins.int = ...,
+        failed: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "attempt", b"attempt", "completed", b"completed", "failed", b"failed", "name", b"name", "stage_id", b"stage_id", "status", b"status", "tasks", b"tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StageStatus: _TypeAlias = StageStatus  # noqa: Y015
+
+@_typing.final
+class ExecutorStatus(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTOR_ID_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    RUNNING_TASKS_FIELD_NUMBER: _builtins.int
+    executor_id: _builtins.str
+    host: _builtins.str
+    memory_bytes: _builtins.int
+    running_tasks: _builtins.int
+    def __init__(
+        self,
+        *,
+        executor_id: _builtins.str = ...,
+        host: _builtins.str = ...,
+        memory_bytes: _builtins.int = ...,
+        running_tasks: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executor_id", b"executor_id", "host", b"host", "memory_bytes", b"memory_bytes", "running_tasks", b"running_tasks"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExecutorStatus: _TypeAlias = ExecutorStatus  # noqa: Y015
+
+@_typing.final
+class StatusReport(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    JOBS_FIELD_NUMBER: _builtins.int
+    STAGES_FIELD_NUMBER: _builtins.int
+    EXECUTORS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___JobStatus]: ...
+    @_builtins.property
+    def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageStatus]: ...
+    @_builtins.property
+    def executors(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExecutorStatus]: ...
+    def __init__(
+        self,
+        *,
+        jobs: _abc.Iterable[Global___JobStatus] | None = ...,
+        stages: _abc.Iterable[Global___StageStatus] | None = ...,
+        executors: _abc.Iterable[Global___ExecutorStatus] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executors", b"executors", "jobs", b"jobs", "stages", b"stages"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StatusReport: _TypeAlias = StatusReport  # noqa: Y015
