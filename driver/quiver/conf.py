@@ -22,7 +22,7 @@ _DURATION = re.compile(r"\s*\d+(\.\d+)?\s*(ms|s|m|min|h)?\s*", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One setting: `kind` is text, count, memory, duration or flag; `default` as it would be written ("" is: none)."""
+    """One setting: `kind` is text, count, memory, duration, flag, fraction or eviction; `default` as it would be written ("" is: none)."""
 
     name: str
     kind: str
@@ -48,6 +48,8 @@ KEYS: tuple[Key, ...] = (
     Key("quiver.driver.maxResultSize", "memory", "1g", "Bytes that one job's results may have.", ("spark.driver.maxResultSize",)),
     Key("quiver.local.dir", "text", "", "Folder for shuffle files and spills in local mode (nodes: --local-dir).", ("spark.local.dir",)),
     Key("quiver.local.quota", "memory", "", "Bytes that the application's blocks may take on one node; no limit by default."),
+    Key("quiver.storage.memoryFraction", "fraction", "0.5", "Share of an executor's memory that cached partitions may take."),
+    Key("quiver.storage.eviction", "eviction", "lru", "Which cached partitions go first: lru, or cost (cheap to make, large)."),
     Key("quiver.eventLog.dir", "text", "~/.quiver/events", "Folder of the event log.", ("spark.eventLog.dir",)),
     Key("quiver.secret.file", "text", "", "File that holds the cluster's secret."),
     Key("quiver.tls.ca", "text", "", "File with the certificates that daemons are trusted by; no TLS by default."),
@@ -88,12 +90,28 @@ def _check_flag(name: str, value: str) -> None:
         raise BadSetting(name, value, "must be true or false")
 
 
+def _check_fraction(name: str, value: str) -> None:
+    try:
+        inside = 0.0 <= float(value) <= 1.0
+    except ValueError:
+        inside = False
+    if not inside:
+        raise BadSetting(name, value, "must be a number from 0 to 1")
+
+
+def _check_eviction(name: str, value: str) -> None:
+    if value not in ("lru", "cost"):
+        raise BadSetting(name, value, "must be lru or cost")
+
+
 _CHECKS: Mapping[str, Callable[[str, str], None]] = {
     "count": _check_count,
     "number": _check_number,
     "memory": _check_memory,
     "duration": _check_duration,
     "flag": _check_flag,
+    "fraction": _check_fraction,
+    "eviction": _check_eviction,
 }
 
 

@@ -1,7 +1,8 @@
 """A node's block server: Arrow Flight, reading only, for whoever has the application's token.
 
 Request and answer are described in quiver_proto.block_client. A path is served when it is, after all links are resolved, a regular file
-below `<root>/<application>/`, and the call's bearer token is that application's. Which of these fails is not told.
+below `<root>/<application>/` or `<memory dir>/<application>/`, and the call's bearer token is that application's. Which of these fails is
+not told.
 """
 
 from __future__ import annotations
@@ -36,8 +37,18 @@ class BlockServer(flight.FlightServerBase):  # type: ignore[misc]
     Raises PortInUse. Nothing but do_get is offered. A caller is told an error's type and message, never where in this program it arose.
     """
 
-    def __init__(self, host: str, port: int, root_dir: str, tokens: Callable[[str], str], *, tls_cert: str = "", tls_key: str = "") -> None:
-        self._root = os.path.realpath(root_dir)
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        root_dir: str,
+        tokens: Callable[[str], str],
+        *,
+        memory_dir: str = "",
+        tls_cert: str = "",
+        tls_key: str = "",
+    ) -> None:
+        self._roots = tuple(os.path.realpath(directory) for directory in (root_dir, memory_dir) if directory)
         self._tokens = tokens
         certificates = [(_contents(tls_cert), _contents(tls_key))] if tls_cert else None
         scheme = "grpc+tls" if certificates else "grpc"
@@ -85,11 +96,13 @@ class BlockServer(flight.FlightServerBase):  # type: ignore[misc]
     def _may_read(self, path: str, token: str) -> bool:
         if not os.path.isabs(path) or ".." in path.split("/") or "\0" in path:
             return False
-        application, _, rest = os.path.relpath(os.path.realpath(path), self._root).partition("/")
-        if not rest or application == "..":
-            return False
-        expected = self._tokens(application) or ""
-        return bool(expected) and hmac.compare_digest(expected.encode(), token.encode())
+        real = os.path.realpath(path)
+        for root in self._roots:
+            application, _, rest = os.path.relpath(real, root).partition("/")
+            if rest and application != "..":
+                expected = self._tokens(application) or ""
+                return bool(expected) and hmac.compare_digest(expected.encode(), token.encode())
+        return False
 
 
 def _not_offered() -> Exception:

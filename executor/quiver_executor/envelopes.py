@@ -7,6 +7,7 @@ Supervisor to slot:
     (ADD_STAGE, stage number, pickled AddStage)
     (RUN, stage number, [(task id, partition, attempt, split), ...])
     (FORGET, stage number)
+    (FORGET_DATASET, dataset id)
 Slot to supervisor:
     (READY, 0.0, None) once; then for each task in the order sent
     (DONE, seconds it took, done row), (FAILED, seconds, pickled TaskFailure) or (RETURNED, 0.0, task id): recalled before it began
@@ -30,6 +31,7 @@ from quiver_proto.messages import CachedBlock, HeavyKey, MapOutput, ResultBlock,
 ADD_STAGE: Final = 0
 RUN: Final = 1
 FORGET: Final = 2
+FORGET_DATASET: Final = 3
 
 READY: Final = 30
 DONE: Final = 31

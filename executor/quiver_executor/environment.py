@@ -12,7 +12,9 @@ class SlotEnvironment:
     `blocks_dir` holds the application's blocks on this node (shuffle files, large results): what is written there outlives the slot and
     is served to other nodes. `scratch_dir` is for spills, which end with their task. `memory_bytes` is this slot's share: a task spills
     when it holds about half of it. `token` and `tls_ca` (a PEM file's path, or "") open other nodes' block servers.
-    `quota_bytes` bounds `blocks_dir`; 0 is no bound.
+    `quota_bytes` bounds `blocks_dir`; 0 is no bound. `memory_dir` is the application's directory in shared memory ("": there is none),
+    `storage_bytes` what the executor may hold there and as live objects, `live_bytes` what this slot may hold of the latter;
+    `eviction` is "lru" or "cost".
     """
 
     application_id: str
@@ -25,3 +27,7 @@ class SlotEnvironment:
     token: str = ""
     tls_ca: str = ""
     quota_bytes: int = 0
+    memory_dir: str = ""
+    storage_bytes: int = 0
+    live_bytes: int = 0
+    eviction: str = "lru"

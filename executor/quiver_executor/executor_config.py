@@ -11,7 +11,8 @@ class ExecutorConfig:
     """What an executor is. `blocks_dir` is the node's directory for this application's blocks (`quota_bytes` bounds it, 0 does not);
     `python_path` is appended to the slots' sys.path; `token` opens other nodes' block servers, `block_server` is this node's own
     address ("" in local mode); `echo_output` copies what tasks print to this process's own streams too; `environment` is added to
-    the slots' own.
+    the slots' own. `memory_dir` is the application's directory in shared memory ("": there is none); cached partitions may take
+    `storage_fraction` of the memory, and `eviction` ("lru" or "cost") says which of them go first.
     """
 
     application_id: str
@@ -30,4 +31,17 @@ class ExecutorConfig:
     tls_ca: str = ""
     threads_per_slot: int = 1
     quota_bytes: int = 0
+    memory_dir: str = ""
+    storage_fraction: float = 0.5
+    eviction: str = "lru"
     environment: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def storage_bytes(self) -> int:
+        """What cached partitions may take of the executor's memory."""
+        return int(self.memory_bytes * self.storage_fraction)
+
+    @property
+    def live_bytes(self) -> int:
+        """What one slot may hold of that as live objects."""
+        return self.storage_bytes // 4 // self.cores

@@ -136,6 +136,9 @@ def supervisor_config(config: LaunchConfig) -> ExecutorConfig:
         echo_output=False,
         tls_ca=config.tls_ca,
         quota_bytes=config.quota_bytes,
+        memory_dir=config.memory_dir,
+        storage_fraction=config.storage_fraction,
+        eviction=config.eviction,
     )
 
 

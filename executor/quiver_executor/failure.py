@@ -15,6 +15,7 @@ from quiver_executor.pipeline import PER_RECORD, STOPPED, StopIterationInUserCod
 from quiver_executor.task import Task
 from quiver_proto.errors import (
     AuthenticationFailed,
+    CacheMiss,
     DataError,
     FetchFailed,
     QuiverError,
@@ -70,24 +71,28 @@ def task_failure(error: BaseException, task_id: int, functions: Functions | None
         index, record = -1, shorten(task.blame[1])
     own = isinstance(error, QuiverError)
     fetch = (error.shuffle_id, error.map_index, error.task_id, error.node_id) if isinstance(error, FetchFailed) else None
+    cache = (error.dataset_id, error.partition) if isinstance(error, CacheMiss) else None
     return TaskFailure(
         TaskId(task_id),
         kind,
         _type_name(error),
         message_of(error),
-        "" if fetch else user_traceback(error),
+        "" if fetch or cache else user_traceback(error),
         b"" if own else _pickled(error),
         error=_wire(error),
         operator=str(site) if site is not None and site.operator else "",
         record_index=index,
         record=record,
         fetch=fetch,
+        cache=cache,
     )
 
 
 def _kind(error: BaseException) -> FailureKind:
     if isinstance(error, FetchFailed):
         return FailureKind.FETCH_FAILED
+    if isinstance(error, CacheMiss):
+        return FailureKind.CACHE_MISS
     return FailureKind.FATAL if isinstance(error, _NO_RETRY) else FailureKind.USER
 
 

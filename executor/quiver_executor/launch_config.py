@@ -37,6 +37,9 @@ class LaunchConfig:
     token: str
     quota_bytes: int
     driver_gone_limit_s: float
+    memory_dir: str = ""
+    storage_fraction: float = 0.5
+    eviction: str = "lru"
     tls_cert: str = ""
     tls_key: str = ""
     tls_ca: str = ""

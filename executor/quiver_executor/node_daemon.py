@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc
 
 from quiver_executor.block_server import BlockServer
+from quiver_executor.memory_directory import SHARED_MEMORY
 from quiver_executor.node_directory import NodeDirectory
 from quiver_executor.node_loop import NodeLoop
 from quiver_executor.node_model import NodeIdentity
@@ -58,7 +59,7 @@ class NodeDaemon:
 
     def started(self, address: str) -> None:
         settings = self._settings
-        self._directory = NodeDirectory.create(Path(settings.local_dir).expanduser().absolute(), self._node_id)
+        self._directory = NodeDirectory.create(Path(settings.local_dir).expanduser().absolute(), self._node_id, SHARED_MEMORY)
         for swept in self._directory.swept:
             log.info("removed what a dead node daemon had left", path=swept.path, freed=format_bytes(swept.bytes))
         blocks = self._blocks = self._serve_blocks(self._directory)
@@ -148,7 +149,8 @@ class NodeDaemon:
 
         try:
             tls = settings.tls_paths
-            return BlockServer(settings.host, settings.block_port, str(directory.path), token_of, tls_cert=tls.cert, tls_key=tls.key)
+            root, memory = str(directory.path), directory.memory.path
+            return BlockServer(settings.host, settings.block_port, root, token_of, memory_dir=memory, tls_cert=tls.cert, tls_key=tls.key)
         except OSError as error:
             log.error("the block server can't listen", problem=error)
             raise PortInUse(settings.host, settings.block_port) from None

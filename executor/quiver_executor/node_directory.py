@@ -3,6 +3,7 @@
     <local dir>/.sweep                      locked while directories are made or swept
     <local dir>/<node id>/lock              locked by the daemon as long as it lives; the kernel frees it however it dies
     <local dir>/<node id>/<application id>/ blocks
+    /dev/shm/quiver-<user id>/<node id>/<application id>/   cached blocks in memory (see memory_directory)
     <local dir>/<node id>/logs/<application id>/<number>/   an executor's logs
 
 A directory whose lock can be taken belongs to nobody any more and is removed. Only directories named as `new_node_id` names them
@@ -20,6 +21,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from quiver_executor.cached_paths import remove_all
+from quiver_executor.memory_directory import MemoryDirectory
 from quiver_proto.errors import BadSetting
 from quiver_proto.ids import ApplicationId, ExecutorId, NodeId
 
@@ -39,14 +42,18 @@ class Swept:
 class NodeDirectory:
     """The directory of a living daemon. `create` sweeps first; `remove` deletes it and frees the lock."""
 
-    def __init__(self, path: Path, lock: int, swept: tuple[Swept, ...]) -> None:
+    def __init__(self, path: Path, lock: int, swept: tuple[Swept, ...], memory: MemoryDirectory) -> None:
         self.path = path
+        self.memory = memory
         self.swept = swept
         self._lock: int | None = lock
 
     @classmethod
-    def create(cls, local_dir: Path, node_id: NodeId) -> NodeDirectory:
-        """Make `<local_dir>/<node_id>`, mode 0700, and hold its lock. Raises BadSetting when the local dir can't be used."""
+    def create(cls, local_dir: Path, node_id: NodeId, shared_memory: str = "") -> NodeDirectory:
+        """Make `<local_dir>/<node_id>`, mode 0700, and hold its lock; its twin below `shared_memory` ("": without).
+
+        Raises BadSetting when the local dir can't be used.
+        """
         try:
             local_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
             _refuse_strangers(local_dir)
@@ -58,7 +65,7 @@ class NodeDirectory:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise BadSetting("local_dir", str(local_dir), f"{error.strerror or error}. Choose a writable directory.") from error
-        return cls(path, lock, swept)
+        return cls(path, lock, swept, MemoryDirectory.create(node_id, shared_memory))
 
     def blocks(self, application_id: ApplicationId) -> Path:
         """The application's block directory, made when it is not there."""
@@ -78,13 +85,21 @@ class NodeDirectory:
 
     def remove_blocks(self, application_id: ApplicationId) -> int:
         """Delete the application's blocks; how many bytes that freed. Doing it again frees none."""
+        self.memory.remove_blocks(_one_name(application_id))
         return _remove_tree(self.path / _one_name(application_id))
+
+    def remove_cached(self, executor_id: ExecutorId) -> None:
+        """Delete the cached blocks of an executor that has ended."""
+        application_id = _one_name(executor_id.rsplit("/", 1)[0])
+        memory_dir = os.path.join(self.memory.path, application_id) if self.memory.path else ""
+        remove_all(memory_dir, str(self.path / application_id), executor_id)
 
     def remove_logs(self, application_id: ApplicationId) -> None:
         _remove_tree(self.path / _LOGS / _one_name(application_id))
 
     def remove(self) -> int:
         """Delete everything and free the lock; how many bytes that freed."""
+        self.memory.remove()
         freed = _remove_tree(self.path)
         if self._lock is not None:
             os.close(self._lock)

@@ -167,6 +167,7 @@ class NodeLoop:
 
     def _child_ended(self, executor_id: ExecutorId, ended: Ended) -> None:
         child = self._children.pop(executor_id)
+        self._sweeper.submit(self._directory.remove_cached, executor_id)
         self._ended = [other for other in self._ended if not other.buried]
         self._ended.append(child)
         self._feed(m.ExecutorEnded(executor_id, ended.exit_code, ended.signal, ended.log_tail))
@@ -198,6 +199,9 @@ class NodeLoop:
             token=token,
             quota_bytes=self._quota_of(launch),
             driver_gone_limit_s=settings.driver_gone_limit_s,
+            memory_dir=self._directory.memory.blocks(application_id),
+            storage_fraction=float(launch.environment.conf.get("quiver.storage.memoryFraction", "0.5")),
+            eviction=launch.environment.conf.get("quiver.storage.eviction", "lru"),
             tls_cert=tls.cert,
             tls_key=tls.key,
             tls_ca=tls.ca,

@@ -173,6 +173,10 @@ def _compile_base(node: ops.Node, functions: Functions) -> Build:
         case ops.Union():
             branches = [compile_node(parent, functions) for parent in node.parents]
             return lambda task, split, cursor: branches[split[0]](task, split[1], cursor)
+        case ops.Cache():
+            from quiver_executor.cache_node import compile_cache
+
+            return compile_cache(node, compile_node(node.parent, functions))
         case ops.Coalesce():
             return _coalesce(compile_node(node.parent, functions))
         case ops.Cartesian():

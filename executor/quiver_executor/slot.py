@@ -24,7 +24,20 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from quiver_executor import collector, kernel
-from quiver_executor.envelopes import ADD_STAGE, DONE, FAILED, FORGET, READY, REPORT_LIMIT, RETURNED, RUN, Unpacker, done_row, pack
+from quiver_executor.envelopes import (
+    ADD_STAGE,
+    DONE,
+    FAILED,
+    FORGET,
+    FORGET_DATASET,
+    READY,
+    REPORT_LIMIT,
+    RETURNED,
+    RUN,
+    Unpacker,
+    done_row,
+    pack,
+)
 from quiver_executor.environment import SlotEnvironment
 from quiver_executor.page import AREA, EPOCH, RECALLED, RUNNING, STARTED, STARTED_AT, UNSENT, Page
 from quiver_proto import task_context
@@ -82,6 +95,8 @@ class Slot:
                 elif kind == FORGET:
                     self._described.pop(envelope[1], None)
                     self._open.pop(envelope[1], None)
+                elif kind == FORGET_DATASET:
+                    _forget_dataset(envelope[1])
             if self._unsent:
                 self._flush()
             if self._unlooked_s > 0.001:
@@ -146,6 +161,7 @@ class Slot:
                 started_at=end.started_at,
                 metrics=end.metrics,
                 fetch=end.fetch,
+                cache=end.cache,
             )
             report = pack((FAILED, seconds, pickle.dumps(short, 5)))
         return report
@@ -176,13 +192,13 @@ class Slot:
         return stage, facts
 
     def _alike(self, described: AddStage) -> OpenStage | None:
-        # A body that reads no shuffle says the same under any stage id and properties (those are in its StageFacts), and an open stage
+        # A body that reads no block says the same under any stage id and properties (those are in its StageFacts), and an open stage
         # holds nothing of the tasks it ran: a program that runs the same small job again and again opens it once (60 µs of a round trip
         # of 250).
-        return None if described.inputs else self._alikes.get(described.body)
+        return None if _reads_blocks(described) else self._alikes.get(described.body)
 
     def _remember(self, described: AddStage, stage: OpenStage) -> None:
-        if described.inputs or len(described.body) > ALIKE_BYTES:
+        if _reads_blocks(described) or len(described.body) > ALIKE_BYTES:
             return
         if len(self._alikes) >= ALIKES:
             del self._alikes[next(iter(self._alikes))]
@@ -220,6 +236,17 @@ class Slot:
         if kernel.rss_bytes(self._pid) > self._collected_at + GROWTH:
             gc.collect()
             self._collected_at = kernel.rss_bytes(self._pid)
+
+
+def _forget_dataset(dataset_id: int) -> None:
+    from quiver_executor.block_store import forget_live
+
+    forget_live(dataset_id)
+
+
+def _reads_blocks(described: AddStage) -> bool:
+    """Does it say where blocks are?"""
+    return bool(described.inputs or described.cached or described.broadcasts)
 
 
 class _Unopened(Exception):

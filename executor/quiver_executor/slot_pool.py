@@ -327,6 +327,10 @@ class SlotPool:
                 "token": config.token,
                 "tls_ca": config.tls_ca,
                 "quota_bytes": config.quota_bytes,
+                "memory_dir": config.memory_dir,
+                "storage_bytes": config.storage_bytes,
+                "live_bytes": config.live_bytes,
+                "eviction": config.eviction,
             },
         }
 

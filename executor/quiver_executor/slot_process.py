@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from quiver_executor.envelopes import ADD_STAGE, FORGET, RUN, Malformed, Unpacker, pack
+from quiver_executor.envelopes import ADD_STAGE, FORGET, FORGET_DATASET, RUN, Malformed, Unpacker, pack
 from quiver_executor.output import LogFile, Printed, last_lines
 from quiver_executor.page import RECALLED, RUNNING, STARTED, STARTED_AT, Page
 from quiver_proto.loop import Loop
@@ -143,6 +143,10 @@ class SlotProcess:
     def forget(self, stage: Stage) -> None:
         """Told with whatever is sent next: a slot that was woken for this would take the processor from those who have work."""
         self._delayed.append(pack((FORGET, stage.number)))
+
+    def forget_dataset(self, dataset_id: int) -> None:
+        """Told likewise."""
+        self._delayed.append(pack((FORGET_DATASET, dataset_id)))
 
     def send_delayed(self) -> None:
         """Send what has waited for company."""

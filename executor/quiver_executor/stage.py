@@ -17,7 +17,7 @@ from quiver_executor.sinks import IN_MESSAGE, compile_apply, compile_collect, co
 from quiver_executor.task import Task
 from quiver_proto import ops
 from quiver_proto.ids import TaskId
-from quiver_proto.messages import AddStage, FailureKind, MapOutput, TaskDone, TaskFailure, TaskMetrics
+from quiver_proto.messages import AddStage, FailureKind, MapOutput, TaskDone, TaskExtras, TaskFailure, TaskMetrics
 from quiver_proto.ops import CallSite
 
 _SHORT_S = 0.001
@@ -34,6 +34,7 @@ class OpenStage:
         self._env = env
         self._inputs = dict(stage.inputs)
         self._servers = dict(stage.block_servers)
+        self._cached = stage.cached
         self._functions = Functions()
         self._sites: list[CallSite] = []
         self._traced: list[bool] | None = None
@@ -61,21 +62,23 @@ class OpenStage:
         task: Task | None = None
         try:
             task = Task(
-                self._env, self._functions.for_task(), self._sites, self._traced, self._inputs, self._servers, task_id, partition, attempt
-            )
+                self._env, self._functions.for_task(), self._sites, self._traced, self._inputs, self._servers, task_id, partition, attempt,
+                self._cached,
+            )  # fmt: skip
             result = self._run(task, pickle.loads(split))
+            extras = _extras(task)
+            slot = self._env.slot
             if type(result) is MapOutput:
-                return TaskDone(
-                    TaskId(task_id), self._env.slot, started_at, _metrics(task, begun, cpu, open_s, collected, 0), None, None, result
-                )
+                metrics = _metrics(task, begun, cpu, open_s, collected, 0)
+                return TaskDone(TaskId(task_id), slot, started_at, metrics, None, None, result, extras)
             assert type(result) is bytes
             size = len(result)
             if size > IN_MESSAGE:
                 block = write_result(task, result)
-                return TaskDone(
-                    TaskId(task_id), self._env.slot, started_at, _metrics(task, begun, cpu, open_s, collected, size), None, block
-                )
-            return TaskDone(TaskId(task_id), self._env.slot, started_at, _metrics(task, begun, cpu, open_s, collected, size), result)
+                metrics = _metrics(task, begun, cpu, open_s, collected, size)
+                return TaskDone(TaskId(task_id), slot, started_at, metrics, None, block, None, extras)
+            metrics = _metrics(task, begun, cpu, open_s, collected, size)
+            return TaskDone(TaskId(task_id), slot, started_at, metrics, result, None, None, extras)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
@@ -119,6 +122,11 @@ def _who_needs_a_frame(functions: Functions) -> list[bool] | None:
     """Functions without Python code leave no frame in a traceback; where there are two of them, they could not be told apart."""
     silent = [next(codes_of(function), None) is None for function in functions.sample]
     return silent if sum(silent) > 1 else None
+
+
+def _extras(task: Task) -> TaskExtras | None:
+    """What the task tells beside its result; None for most."""
+    return TaskExtras(cached=tuple(task.cached)) if task.cached else None
 
 
 def _metrics(task: Task, begun: float, cpu: float, open_s: float, collected: float, result_bytes: int) -> TaskMetrics:

@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from quiver_executor import slot_failure
 from quiver_executor.dispatch import batch, next_mean, tasks_ahead
@@ -34,13 +34,18 @@ from quiver_proto.messages import (
     FromExecutor,
     KillTasks,
     LaunchTasks,
+    RemoveDataset,
     RemoveShuffle,
+    ReplicateBlock,
     Shutdown,
     TaskDone,
     TaskFailure,
     TasksEnded,
     ToExecutor,
 )
+
+if TYPE_CHECKING:
+    from quiver_executor.executor_storage import ExecutorStorage
 
 __all__ = ["ExecutorConfig", "Supervisor"]
 
@@ -68,6 +73,7 @@ class Supervisor:
         stopped_limit_s: float = STOPPED_LIMIT_S,
     ) -> None:
         self._config = config
+        self._loop = loop
         self._report = report
         self._id = ExecutorId(config.executor_id)
         self._pool = SlotPool(config, loop, body, self._on_reports, self._on_death, self._fail_queue, answer_within_s, stopped_limit_s)
@@ -85,6 +91,7 @@ class Supervisor:
         self._drained = False
         self._closed = False
         self._oom = OomWatch()
+        self._storage: ExecutorStorage | None = None
 
     @property
     def running_tasks(self) -> int:
@@ -119,6 +126,8 @@ class Supervisor:
                 if key not in self._stages:
                     self._stage_number += 1
                     self._stages[key] = Stage(self._stage_number, message)
+                    if message.cached:
+                        self._caching()
             case KillTasks():
                 self._kill(message)
             case ForgetStage():
@@ -127,6 +136,13 @@ class Supervisor:
                     stage.forget()
             case RemoveShuffle():
                 self._remove_shuffle(message.shuffle_id)
+            case RemoveDataset():
+                if self._storage is not None:
+                    self._storage.remove_dataset(message.dataset_id)
+                    for slot in self._pool.slots.values():
+                        slot.forget_dataset(message.dataset_id)
+            case ReplicateBlock():
+                self._caching().replicate(message)
             case Drain():
                 self._draining = True
                 self._tell_drained()
@@ -140,6 +156,8 @@ class Supervisor:
         self._closed = True
         self._timers.cancel()
         self._pool.close()
+        if self._storage is not None:
+            self._storage.close()
         self._idle.clear()
         self._tasks.clear()
         self._queue.clear()
@@ -266,6 +284,8 @@ class Supervisor:
             self._dispatch()
         slot.finish_output()
         self._tell(done, failed)
+        if self._storage is not None:
+            self._storage.tasks_ended(block for end in done if end.extras is not None for block in end.extras.cached)
 
     def _on_death(self, slot: SlotProcess, status: int | None, peak_rss: int) -> bool:
         running = slot.running()
@@ -290,6 +310,8 @@ class Supervisor:
         for stage in self._stages.values():
             stage.holders.discard(slot)
         self._tell([], failures)
+        if self._storage is not None:
+            self._storage.slot_died(slot.slot)
         self._dispatch()
         return bool(lost)
 
@@ -403,6 +425,13 @@ class Supervisor:
 
     # ---- small things ----
 
+    def _caching(self) -> ExecutorStorage:
+        if self._storage is None:
+            from quiver_executor.executor_storage import ExecutorStorage  # Not at start-up: many applications cache nothing.
+
+            self._storage = ExecutorStorage(self._config, self._loop.call_soon, self._report)
+        return self._storage
+
     def _remove_shuffle(self, shuffle_id: int) -> None:
         from quiver_executor.shuffle_files import remove_shuffle
 
@@ -415,6 +444,8 @@ class Supervisor:
         for slot in self._pool.slots.values():
             slot.send_delayed()
         self._pool.look()
+        if self._storage is not None:
+            self._storage.tasks_ended()
         self._report(ExecutorHeartbeat(self._id, time.time(), self.rss_bytes(), self.running_tasks, self._queued))
         if not self._closed:
             self._timers.later(HEARTBEAT_BUSY_S if self._tasks else HEARTBEAT_IDLE_S, self._heartbeat)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from operator import length_hint
+from types import MappingProxyType
 from typing import Any, Protocol
 
 from quiver_executor.environment import SlotEnvironment
-from quiver_proto.messages import MapOutputTable
+from quiver_proto.messages import CachedBlock, CacheTable, MapOutputTable
 from quiver_proto.ops import CallSite
+
+_NO_TABLES: Mapping[int, CacheTable] = MappingProxyType({})
 
 
 class Closes(Protocol):
@@ -26,6 +29,10 @@ class Cursor:
         self.before = 0
         self.batch: Sequence[Any] | None = None
         self.reader: Iterator[Any] | None = None
+
+    def stand_where(self, other: Cursor) -> None:
+        """What is told of this source from now on is told of `other`: records came from there when something failed."""
+        self.before, self.batch, self.reader = other.before, other.batch, other.reader
 
     def taken(self) -> int:
         """How many records were read from the source."""
@@ -64,6 +71,8 @@ class Task:
         "_traced",
         "attempt",
         "blame",
+        "cache_tables",
+        "cached",
         "closers",
         "cursor",
         "env",
@@ -97,6 +106,7 @@ class Task:
         task_id: int,
         partition: int,
         attempt: int,
+        cache_tables: Mapping[int, CacheTable] = _NO_TABLES,
     ) -> None:
         self.env = env
         self.f = functions
@@ -108,6 +118,10 @@ class Task:
         self.task_id = task_id
         self.partition = partition
         self.attempt = attempt
+        self.cache_tables = cache_tables
+        """Where other executors have partitions of cached datasets, by dataset id."""
+        self.cached: list[CachedBlock] = []
+        """Blocks that this task has stored."""
         self.cursor = Cursor()
         self.blame: tuple[CallSite, Any] | None = None
         self.closers: list[Closes] = []

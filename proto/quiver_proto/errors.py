@@ -34,6 +34,7 @@
     ├── NotOffered (RuntimeError)
     ├── StorageError
     │   ├── FetchFailed
+    │   ├── CacheMiss
     │   ├── BlockCorrupt
     │   ├── QuotaExceeded
     │   ├── DiskFull
@@ -391,6 +392,14 @@ class FetchFailed(StorageError):
             problem,
         )
         self.shuffle_id, self.map_index, self.task_id, self.node_id, self.problem = shuffle_id, map_index, task_id, node_id, problem
+
+
+class CacheMiss(StorageError):
+    """A cached partition that the driver believed to be there is not: the task runs again from the parents. Never shown to a user."""
+
+    def __init__(self, dataset_id: int, partition: int, problem: str) -> None:
+        super().__init__(f"cached partition {partition} of dataset {dataset_id} is not there: {problem}", dataset_id, partition, problem)
+        self.dataset_id, self.partition, self.problem = dataset_id, partition, problem
 
 
 class BlockCorrupt(StorageError):

@@ -14,12 +14,15 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 PROTOCOL = 5
 BATCH_RECORDS = 8192
 """How many records a frame holds at most, unless its writer has a reason."""
+
+APART_BYTES = 16 << 10
+"""A smaller buffer costs more to keep apart than to copy."""
 
 _SAMPLE = 16
 
@@ -35,6 +38,38 @@ def dump_records(records: Sequence[Any]) -> bytes:
         except (pickle.PicklingError, ValueError, AttributeError, TypeError, RecursionError):
             pass
     return dump_value(records)
+
+
+def dump_records_apart(records: Sequence[Any]) -> tuple[bytes, list[pickle.PickleBuffer]]:
+    """As dump_records, but buffers of APART_BYTES and more (of numpy arrays, of Arrow) are not copied into the frame: they come apart, to
+    be given to `load` in this order. Raises what pickling raises."""
+    apart: list[pickle.PickleBuffer] = []
+
+    def keep(buffer: pickle.PickleBuffer) -> bool:
+        if buffer.raw().nbytes < APART_BYTES:
+            return True
+        apart.append(buffer)
+        return False
+
+    fast = False
+    if len(records) > _SAMPLE:
+        try:
+            sample = records[:_SAMPLE]
+            fast = len(_dump_fast(sample, keep)) <= len(pickle.dumps(sample, PROTOCOL, buffer_callback=keep)) + 4 * _SAMPLE
+            apart.clear()
+            data = _dump_fast(records, keep) if fast else b""
+        except (pickle.PicklingError, ValueError, AttributeError, TypeError, RecursionError):
+            fast = False
+    try:
+        if not fast:
+            apart.clear()
+            data = pickle.dumps(records, PROTOCOL, buffer_callback=keep)
+        if b"__main__" not in data:
+            return data, apart
+    except (pickle.PicklingError, AttributeError, TypeError):
+        pass
+    apart.clear()
+    return _dump_by_value(records, keep), apart
 
 
 def dump_value(value: Any) -> bytes:
@@ -55,14 +90,14 @@ def dump_alone(value: Any) -> bytes:
         return dump_value(value)
 
 
-def load(frame: bytes | memoryview) -> Any:
-    """What dump_records or dump_value was given. Records come back as a list."""
-    return pickle.loads(frame)
+def load(frame: bytes | memoryview, apart: Iterable[Any] = ()) -> Any:
+    """What dump_records or dump_value was given. Records come back as a list; arrays are views of the buffers that came `apart`."""
+    return pickle.loads(frame, buffers=apart)
 
 
-def _dump_fast(value: Any) -> bytes:
+def _dump_fast(value: Any, buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None) -> bytes:
     out = io.BytesIO()
-    pickler = pickle.Pickler(out, PROTOCOL)
+    pickler = pickle.Pickler(out, PROTOCOL, buffer_callback=buffer_callback)
     pickler.fast = True
     pickler.dump(value)
     return out.getvalue()
@@ -73,8 +108,8 @@ def _checked(data: bytes, value: Any) -> bytes:
     return _dump_by_value(value) if b"__main__" in data else data
 
 
-def _dump_by_value(value: Any) -> bytes:
+def _dump_by_value(value: Any, buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None) -> bytes:
     import cloudpickle
 
-    data: bytes = cloudpickle.dumps(value, PROTOCOL)
+    data: bytes = cloudpickle.dumps(value, PROTOCOL, buffer_callback)
     return data

@@ -15,7 +15,7 @@ from quiver_executor.body import open_stage
 from quiver_executor.environment import SlotEnvironment
 from quiver_proto import frames, ops
 from quiver_proto.ids import ShuffleId, StageId
-from quiver_proto.messages import AddStage, MapOutput, MapOutputTable, TaskDone, TaskFailure
+from quiver_proto.messages import AddStage, CacheTable, MapOutput, MapOutputTable, TaskDone, TaskFailure
 from quiver_proto.ops import CallSite, Function
 
 _lines = itertools.count(1)
@@ -52,9 +52,15 @@ class Bench:
         self._task_ids = itertools.count(100)
         self.last: TaskDone | TaskFailure | None = None
 
-    def open(self, sink: ops.Sink, inputs: Mapping[int, MapOutputTable] | None = None, servers: Mapping[str, str] | None = None) -> Any:
+    def open(
+        self,
+        sink: ops.Sink,
+        inputs: Mapping[int, MapOutputTable] | None = None,
+        servers: Mapping[str, str] | None = None,
+        cached: Mapping[int, CacheTable] | None = None,
+    ) -> Any:
         body = pickle.dumps(ops.StageBody(sink, (site("source"), site("action"))))
-        return open_stage(AddStage(StageId(1), 0, body, inputs or {}, servers or {}, {}), self.env)
+        return open_stage(AddStage(StageId(1), 0, body, inputs or {}, servers or {}, {}, cached or {}), self.env)
 
     def attempt(self, sink: ops.Sink, split: Any, partition: int = 0, **rest: Any) -> TaskDone | TaskFailure:
         self.last = self.open(sink, **rest).run(next(self._task_ids), partition, 0, frames.dump_value(split))

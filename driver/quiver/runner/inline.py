@@ -19,6 +19,7 @@ from quiver.runner.engine import Engine
 from quiver.runner.failures import opened
 from quiver.runner.inprocess import Application
 from quiver.runner.jobs import RunningJob
+from quiver.runner.local import shared_memory
 from quiver.runner.results import read_result
 from quiver.scheduler.model import Tick
 from quiver_proto import task_context
@@ -29,6 +30,7 @@ from quiver_proto.messages import (
     ForgetStage,
     KillTasks,
     LaunchTasks,
+    RemoveDataset,
     RemoveShuffle,
     ResultBlock,
     TaskDone,
@@ -39,6 +41,7 @@ from quiver_proto.messages import (
 from quiver_proto.task_context import StageFacts
 
 if TYPE_CHECKING:
+    from quiver.runner.launch import Settings
     from quiver_proto.sessions import StatusReport
 
 log = logging.getLogger("quiver.driver")
@@ -50,16 +53,20 @@ class InlineLink:
     block_server = ""
     log_dir = ""
 
-    def __init__(self, application_id: str, blocks_dir: str, memory_bytes: int) -> None:
+    def __init__(self, application_id: str, blocks_dir: str, memory_bytes: int, conf: Settings) -> None:
         self.executor_id, self.node_id, self.host = LOCAL_EXECUTOR, LOCAL_NODE, socket.gethostname()
         self.cores, self.memory_bytes, self.pid = 1, memory_bytes, os.getpid()
         self._blocks_dir = blocks_dir
         self._body = importlib.import_module("quiver_executor.body")
         self._removal = importlib.import_module("quiver_executor.shuffle_files")
+        self._storage = importlib.import_module("quiver_executor.block_store")
+        self._shared = shared_memory(application_id)
+        storage = int(memory_bytes * float(conf.get("quiver.storage.memoryFraction") or 0.5))
         environment = importlib.import_module("quiver_executor.environment")
         self._environment = environment.SlotEnvironment(
             application_id=application_id, executor_id=LOCAL_EXECUTOR, node_id=LOCAL_NODE, slot=0,
-            blocks_dir=blocks_dir, scratch_dir=blocks_dir, memory_bytes=memory_bytes,
+            blocks_dir=blocks_dir, scratch_dir=blocks_dir, memory_bytes=memory_bytes, memory_dir=self._shared.path,
+            storage_bytes=storage, live_bytes=storage // 4, eviction=conf.get("quiver.storage.eviction") or "lru",
         )  # fmt: skip
         self._stages: dict[tuple[int, int], Any] = {}
         self._killed: list[TaskFailure] = []
@@ -82,6 +89,8 @@ class InlineLink:
                 self._stages.pop((message.stage_id, message.stage_attempt), None)
             case RemoveShuffle():
                 self._removal.remove_shuffle(self._blocks_dir, message.shuffle_id)
+            case RemoveDataset():
+                self._storage.remove_dataset(self._environment, message.dataset_id)
             case _:
                 pass
 
@@ -115,12 +124,14 @@ class InlineLink:
 
     def close(self) -> None:
         self._queue.clear()
+        self._storage.close_store(self._environment)
+        self._shared.remove()
 
 
 class InlineDriver:
     """Implements quiver.plan.model.Driver. Jobs of several threads run one after the other; a job run inside a task's function nests."""
 
-    def __init__(self, application: Application, event_log_dir: str, blocks_dir: str, memory_bytes: int) -> None:
+    def __init__(self, application: Application, event_log_dir: str, blocks_dir: str, memory_bytes: int, conf: Settings) -> None:
         self.application = application
         self.application_id = application.application_id
         self.default_parallelism = application.default_parallelism
@@ -129,7 +140,7 @@ class InlineDriver:
         self.started_at = time.time()
         self.events = EventLog(event_log_dir, application.application_id, None, log.warning)
         self.engine = Engine(application.policy, self.events, time.monotonic, time.time, log.warning, application.max_result_bytes)
-        self._link = InlineLink(application.application_id, blocks_dir, memory_bytes)
+        self._link = InlineLink(application.application_id, blocks_dir, memory_bytes, conf)
         self.engine.executor_added(self._link)
         self._lock = threading.RLock()
         self._released: deque[ShuffleId] = deque()

@@ -206,7 +206,7 @@ def _inline(master: str, app_name: str, conf: Settings) -> Driver:
 
     app = application(master, app_name, conf, default_parallelism=1, max_failures=1)
     work_dir = WorkDir(work_dir_root(conf), app.application_id)
-    driver = InlineDriver(app, event_log_dir(conf), work_dir.blocks, executor_memory(conf, local_memory()))
+    driver = InlineDriver(app, event_log_dir(conf), work_dir.blocks, executor_memory(conf, local_memory()), conf)
     driver.events.append(started(app, conf, driver.started_at))
     driver.on_stop(work_dir.close)
     return driver
@@ -245,6 +245,8 @@ def _local(where: Local, master: str, app_name: str, conf: Settings) -> Driver:
         environment=executor_environment(conf),
         hash_seed=random.SystemRandom().randrange(1, 2**32),
         quota_bytes=parse_memory(conf.get("quiver.local.quota") or "0", "quiver.local.quota") if conf.get("quiver.local.quota") else 0,
+        storage_fraction=float(conf.get("quiver.storage.memoryFraction") or 0.5),
+        eviction=conf.get("quiver.storage.eviction") or "lru",
     )
     announce(driver, conf)
     driver.engine.executor_added(link)

@@ -18,16 +18,18 @@ class SupervisorLink:
 
     block_server = ""
 
-    def __init__(self, supervisor: Any, cores: int, memory_bytes: int, log_dir: str) -> None:
+    def __init__(self, supervisor: Any, cores: int, memory_bytes: int, log_dir: str, shared: Any) -> None:
         self.executor_id, self.node_id = LOCAL_EXECUTOR, LOCAL_NODE
         self.host = socket.gethostname()
         self.cores, self.memory_bytes, self.log_dir = cores, memory_bytes, log_dir
         self.pid = os.getpid()
         self._supervisor = supervisor
+        self._shared = shared
         self.send: Callable[[ToExecutor], None] = supervisor.handle
 
     def close(self) -> None:
         self._supervisor.close()
+        self._shared.remove()
 
 
 def start_local_executor(
@@ -42,6 +44,8 @@ def start_local_executor(
     python_path: tuple[str, ...],
     hash_seed: int,
     quota_bytes: int,
+    storage_fraction: float,
+    eviction: str,
     environment: Mapping[str, str],
 ) -> SupervisorLink:
     """Launch the slots' template and return at once.
@@ -49,6 +53,7 @@ def start_local_executor(
     The one place where the driver reaches into another process's package: by name, at run time, so that imports still run one way.
     """
     module = importlib.import_module("quiver_executor.supervisor")
+    shared = shared_memory(application_id)
     config = module.ExecutorConfig(
         application_id=application_id,
         executor_id=LOCAL_EXECUTOR,
@@ -64,8 +69,16 @@ def start_local_executor(
         token="",
         echo_output=True,
         quota_bytes=quota_bytes,
+        memory_dir=shared.path,
+        storage_fraction=storage_fraction,
+        eviction=eviction,
         environment=environment,
     )
     supervisor = module.Supervisor(config, loop, report)
     supervisor.start()
-    return SupervisorLink(supervisor, cores, memory_bytes, log_dir)
+    return SupervisorLink(supervisor, cores, memory_bytes, log_dir, shared)
+
+
+def shared_memory(application_id: str) -> Any:
+    """A quiver_executor.memory_directory.MemoryDirectory for an application whose executor is in this process."""
+    return importlib.import_module("quiver_executor.memory_directory").MemoryDirectory.create(application_id)
