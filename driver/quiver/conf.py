@@ -52,6 +52,8 @@ KEYS: tuple[Key, ...] = (
     Key("quiver.storage.eviction", "eviction", "lru", "Which cached partitions go first: lru, or cost (cheap to make, large)."),
     Key("quiver.eventLog.dir", "text", "~/.quiver/events", "Folder of the event log.", ("spark.eventLog.dir",)),
     Key("quiver.secret.file", "text", "", "File that holds the cluster's secret."),
+    Key("quiver.pickle.key.file", "text", "", "File with the key that pickle files are signed with; by default `~/.quiver/pickle.key`."),
+    Key("quiver.pickle.trustAll", "flag", "false", "Let pickleFile open files whoever wrote them: opening a pickle can run any code."),
     Key("quiver.tls.ca", "text", "", "File with the certificates that daemons are trusted by; no TLS by default."),
     Key("spark.ui.enabled", "flag", "true", "Serve the UI."),
     Key("spark.ui.port", "number", "4040", "The UI's port; the next free one where it is taken, 0 for any."),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import functools
 import logging
 import os
 import threading
@@ -14,8 +13,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 from quiver.callsite import capture
 from quiver.closures import seal_records
 from quiver.conf import APP_NAME, MASTER, Conf
+from quiver.context_files import FileSources
 from quiver.job_control import JobControl
-from quiver.plan.lineage import Dataset, Parallelized, Span, Text
+from quiver.plan.lineage import Dataset, Parallelized, Span
 from quiver.plan.stages import Planner
 from quiver.rdd_jvm import JvmSources
 from quiver_proto import __version__, ops
@@ -34,7 +34,7 @@ _BATCH = 1024
 _LEVELS = {"ALL": 1, "TRACE": 5, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "FATAL": 50, "OFF": 100}
 
 
-class Context(JvmSources, JobControl):
+class Context(FileSources, JvmSources, JobControl):
     """One application: a connection to where it runs, and the factory of its datasets. `SparkContext` is another name for it.
 
     `master` names where to run (`local[4]`, `quiver://host:7077`, …; default: `QUIVER_MASTER`, else `local[*]`), `appName` what
@@ -233,33 +233,6 @@ class Context(JvmSources, JobControl):
             rdd._same_context(self)
         return rdds[0] if len(rdds) == 1 else self._rdd(self._planner.unioned([rdd._dataset for rdd in rdds], call_site))
 
-    def textFile(self, name: str | Sequence[str], minPartitions: int | None = None, use_unicode: bool = True) -> RDD[str]:
-        """The lines of text files, without their line ends: a file, a folder, a glob, several separated by commas, or a list.
-
-        Large plain files are split at line boundaries into at least about `minPartitions` partitions; `.gz`, `.bz2` and `.zst`
-        files are read whole. Any URL that pyarrow.fs or fsspec knows will do. With `use_unicode=False` lines are bytes.
-        Paths are looked up when first needed. Raises (then) PathNotFound, PathUnreadable; a job may raise UndecodableLine.
-
-        >>> import os, tempfile
-        >>> path = os.path.join(tempfile.mkdtemp(), "lines.txt")
-        >>> with open(path, "w") as file: _ = file.write("to be\\nor not\\n")
-        >>> sc.textFile(path).collect()
-        ['to be', 'or not']
-        """
-        return self._text(name, minPartitions, use_unicode, whole=False)
-
-    def wholeTextFiles(self, path: str | Sequence[str], minPartitions: int | None = None, use_unicode: bool = True) -> RDD[tuple[str, str]]:
-        """(path, content) of each file. Paths as for textFile."""
-        return self._text(path, minPartitions, use_unicode, whole=True)
-
-    def _text(self, name: str | Sequence[str], min_partitions: int | None, unicode: bool, whole: bool) -> RDD[Any]:
-        call_site = capture()
-        self._check(call_site.operator)
-        partitions = self.defaultMinPartitions if min_partitions is None else self._slices(min_partitions, "minPartitions")
-        paths = name if isinstance(name, str) else [os.fspath(part) for part in name]
-        listing = functools.partial(_list_files, paths, partitions, whole)
-        return self._rdd(Text(id=self._planner.dataset_id(), call_site=call_site, listing=listing, unicode=unicode, whole=whole))
-
     def _rdd(self, dataset: Dataset) -> RDD[Any]:
         from quiver.rdd import RDD
 
@@ -317,12 +290,6 @@ def _slice_bounds(size: int, slices: int) -> list[int]:
     batch = max(1, min(size // slices, _BATCH))
     batches = -(-size // batch)
     return [min(size, i * batches // slices * batch) for i in range(slices + 1)]
-
-
-def _list_files(paths: str | Sequence[str], min_partitions: int, whole: bool) -> Sequence[Sequence[tuple[str, int, int]]]:
-    from quiver_proto import files
-
-    return files.whole_files(paths, min_partitions) if whole else files.text_chunks(paths, min_partitions)
 
 
 def _refuse_second(active: Context | None) -> None:

@@ -1,8 +1,9 @@
-"""saveAsTextFile: staged by tasks, put in place once by the driver."""
+"""saveAsTextFile and saveAsPickleFile: staged by tasks, put in place once by the driver."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quiver_proto import frames, ops
@@ -30,9 +31,18 @@ def codec_of(name: str | None) -> str | None:
 
 def save_text(rdd: RddCore[Any], path: str, codec_name: str | None, call_site: CallSite) -> None:
     """Write every partition of `rdd` below `path`. Raises OutputExists before any task starts; a failed job leaves nothing."""
+    codec = codec_of(codec_name)
+    _save(rdd, path, lambda node, directory, job: ops.SaveText(node, directory, job, codec), call_site)
+
+
+def save_pickles(rdd: RddCore[Any], path: str, batch: int, key: bytes, call_site: CallSite) -> None:
+    """As `save_text`, but files of pickles, signed with `key`."""
+    _save(rdd, path, lambda node, directory, job: ops.SavePickle(node, directory, job, batch, key), call_site)
+
+
+def _save(rdd: RddCore[Any], path: str, sink: Callable[[ops.Node, str, str], ops.Sink], call_site: CallSite) -> None:
     from quiver_proto import files
 
-    codec = codec_of(codec_name)
     if "://" not in path:
         # A slot has a working directory of its own.
         path = os.path.abspath(path)
@@ -41,7 +51,7 @@ def save_text(rdd: RddCore[Any], path: str, codec_name: str | None, call_site: C
     # Before anything is made: a directory that is refused is another's, and must not be cleaned up.
     files.prepare_output(path, job)
     try:
-        names = rdd._context._run(rdd._dataset, lambda node: ops.SaveText(node, path, job, codec), call_site, with_index=True)
+        names = rdd._context._run(rdd._dataset, lambda node: sink(node, path, job), call_site, with_index=True)
         files.commit_output(path, job, [frames.load(name) for name in names])
     except BaseException:
         files.abort_output(path, job)

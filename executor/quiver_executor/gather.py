@@ -34,9 +34,11 @@ def compile_gather(node: ops.Gather, parents: Sequence[Build], check_end: CheckE
             create = -1 if aggregator.create is None else functions.add(aggregator.create)
             merge_value, merge_combiners = functions.add(aggregator.merge_value), functions.add(aggregator.merge_combiners)
 
-            def open_groups(task: Task) -> Groups:
+            def combiners(task: Task) -> Groups:
                 created = None if create < 0 else task.f[create]
                 return ByCombiner(Combining(task, created, task.f[merge_value], task.f[merge_combiners], site), combined=False)
+
+            open_groups = combiners
 
         case ops.Group():
             open_groups = lambda task: ByKey(task, site)  # noqa: E731

@@ -13,7 +13,7 @@ from typing import Any, assert_never
 from quiver_executor.external import Replay
 from quiver_executor.functions import Functions
 from quiver_executor.shuffle_read import compile_read
-from quiver_executor.sources import item_batches, line_batches, range_batches, whole_file_batches
+from quiver_executor.sources import fixed_batches, item_batches, line_batches, pickled_batches, range_batches, whole_file_batches
 from quiver_executor.task import Cursor, End, Flow, Task, feed, traced_map
 from quiver_proto import ops
 from quiver_proto.ops import CallSite
@@ -166,8 +166,12 @@ def _compile_base(node: ops.Node, functions: Functions) -> Build:
             return lambda task, split, cursor: feed(cursor, range_batches(split))
         case ops.TextLines(unicode):
             return lambda task, split, cursor: feed(cursor, line_batches(task, split, unicode))
-        case ops.WholeFiles(unicode):
-            return lambda task, split, cursor: feed(cursor, whole_file_batches(task, split, unicode))
+        case ops.WholeFiles(unicode, raw):
+            return lambda task, split, cursor: feed(cursor, whole_file_batches(task, split, unicode, raw))
+        case ops.FixedRecords(length):
+            return lambda task, split, cursor: feed(cursor, fixed_batches(task, split, length))
+        case ops.PickledRecords(key, trusted):
+            return lambda task, split, cursor: feed(cursor, pickled_batches(task, split, key, trusted))
         case ops.ShuffleRead():
             return compile_read(node, functions)
         case ops.Union():

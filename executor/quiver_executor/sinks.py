@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import IO, Any, cast
 
@@ -14,7 +14,7 @@ from quiver_executor.functions import Functions
 from quiver_executor.memory import batches_of
 from quiver_executor.pipeline import Build, check_end, guarded
 from quiver_executor.task import Task
-from quiver_proto import ops
+from quiver_proto import ops, pickle_files
 from quiver_proto.errors import PathUnreadable, UnpicklableOutput
 from quiver_proto.files import staging_directory
 from quiver_proto.filesystems import LOCAL, filesystem_of
@@ -117,18 +117,56 @@ def write_result(task: Task, frame: bytes) -> ResultBlock:
     return ResultBlock(NodeId(env.node_id), path, len(frame))
 
 
-# ---- text ----
+# ---- files ----
+
+Write = Callable[[Task, IO[bytes], Iterator[Any]], None]
+"""Write the records; the file is closed by the caller."""
 
 
 def compile_save_text(sink: ops.SaveText, build: Build) -> RunSink:
-    extension = _EXTENSIONS[sink.codec]
+    def write(task: Task, raw: IO[bytes], records: Iterator[Any]) -> None:
+        with _compressed(raw, sink.codec) as file:
+            for batch in batches_of(records):
+                file.write(_as_lines(batch))
+                task.output_records += len(batch)
 
+    return _compile_save(sink.directory, sink.job, _EXTENSIONS[sink.codec], build, write)
+
+
+def compile_save_pickle(sink: ops.SavePickle, build: Build, site: CallSite) -> RunSink:
+    def write(task: Task, raw: IO[bytes], records: Iterator[Any]) -> None:
+        last: list[Any] = []
+
+        def noted() -> Iterator[list[Any]]:
+            nonlocal last
+            for batch in _batches_of(sink.batch, records) if sink.batch > 0 else batches_of(records):
+                last = batch
+                yield batch
+
+        try:
+            task.output_records += pickle_files.write(raw.write, noted(), sink.key)
+        except _UNPICKLABLE:
+            for record in last:
+                _check_picklable(record, site)
+            raise
+
+    return _compile_save(sink.directory, sink.job, "", build, write)
+
+
+def _batches_of(size: int, records: Iterator[Any]) -> Iterator[list[Any]]:
+    while batch := list(islice(records, size)):
+        yield batch
+        if len(batch) < size:
+            return  # Asked again, a map that a StopIteration stopped would go on.
+
+
+def _compile_save(directory: str, job: str, extension: str, build: Build, write: Write) -> RunSink:
     def run(task: Task, split: Any) -> bytes:
         index, inner = split
         # The attempt's own name: a late one never touches another's file.
         name = f"part-{index:05d}-{task.task_id}{extension}"
-        system, directory = filesystem_of(sink.directory)
-        path = f"{staging_directory(directory, sink.job)}/{name}"
+        system, inside = filesystem_of(directory)
+        path = f"{staging_directory(inside, job)}/{name}"
         records, end = build(task, inner, task.cursor)
         try:
             if system is LOCAL:
@@ -138,10 +176,8 @@ def compile_save_text(sink: ops.SaveText, build: Build) -> RunSink:
         except OSError as error:
             raise PathUnreadable(path, f"it can't be written: {error.strerror or error}") from None
         try:
-            with explained(task.env, path), raw, _compressed(raw, sink.codec) as file:
-                for batch in batches_of(records):
-                    file.write(_as_lines(batch))
-                    task.output_records += len(batch)
+            with explained(task.env, path), raw:
+                write(task, raw, records)
             check_end(end)
         except BaseException:
             try:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import IO, Any
 
 from quiver_executor.task import Task
-from quiver_proto.errors import PathNotFound, PathUnreadable, QuiverError, UndecodableLine
+from quiver_proto import pickle_files
+from quiver_proto.errors import BadRecordLength, PathNotFound, PathUnreadable, QuiverError, UndecodableLine
 from quiver_proto.files import Chunk
 from quiver_proto.filesystems import filesystem_of
 from quiver_proto.frames import load
@@ -32,15 +34,15 @@ def line_batches(task: Task, chunks: Sequence[Chunk], unicode: bool) -> Iterator
     return chain.from_iterable(_chunk_lines(task, *chunk, unicode) for chunk in chunks)
 
 
-def whole_file_batches(task: Task, chunks: Sequence[Chunk], unicode: bool) -> Iterator[list[tuple[str, Any]]]:
+def whole_file_batches(task: Task, chunks: Sequence[Chunk], unicode: bool, raw: bool) -> Iterator[list[tuple[Any, Any]]]:
     for path, _, _ in chunks:
-        with _Input(path) as source:
+        with Input(path, raw) as source:
             content = b"".join(source.blocks())
         task.input_bytes += len(content)
         # Hadoop's name of a local file.
         name = path if "://" in path else f"file:{path}"
-        if not unicode:
-            yield [(name, content)]
+        if raw or not unicode:
+            yield [(name if raw else os.fsencode(name), content)]
             continue
         try:
             yield [(name, content.decode())]
@@ -49,8 +51,38 @@ def whole_file_batches(task: Task, chunks: Sequence[Chunk], unicode: bool) -> It
             raise UndecodableLine(path, line, error.start, error.reason) from None
 
 
+def fixed_batches(task: Task, chunks: Sequence[Chunk], length: int) -> Iterator[list[bytes]]:
+    """Records of `length` bytes. Raises BadRecordLength when a compressed file is no whole number of them."""
+    for path, start, size in chunks:
+        with Input(path) as source:
+            if start:
+                source.seek(start)
+            left = size
+            step = max(1, BLOCK // length) * length
+            while left:
+                block = source.read(step if left < 0 else min(step, left))
+                task.input_bytes += len(block)
+                if len(block) % length:
+                    raise BadRecordLength(path, len(block), length)
+                if not block:
+                    break
+                yield [block[i : i + length] for i in range(0, len(block), length)]
+                left -= len(block) if left > 0 else 0
+
+
+def pickled_batches(task: Task, chunks: Sequence[Chunk], key: bytes, trusted: bool) -> Iterator[list[Any]]:
+    for path, _, _ in chunks:
+        with Input(path) as source:
+
+            def read(size: int, source: Input = source) -> bytes:
+                task.input_bytes += size
+                return source.read(size)
+
+            yield from pickle_files.read(path, read, key, trusted)
+
+
 def _chunk_lines(task: Task, path: str, start: int, length: int, unicode: bool) -> Iterator[list[Any]]:
-    with _Input(path) as source:
+    with Input(path) as source:
         for block in _whole_lines(task, source, start, length):
             lines = _split_text(block) if unicode else _split_bytes(block)
             if lines is None:
@@ -82,7 +114,7 @@ def _split_bytes(block: bytes) -> list[bytes]:
     return lines
 
 
-def _whole_lines(task: Task | None, source: _Input, start: int, length: int) -> Iterator[bytes]:
+def _whole_lines(task: Task | None, source: Input, start: int, length: int) -> Iterator[bytes]:
     """Blocks that end at line ends and hold just the lines that start in [start, start + length); only a file's end may cut one short."""
     end = None if length < 0 else start + length
     position = start
@@ -132,7 +164,7 @@ def _whole_lines(task: Task | None, source: _Input, start: int, length: int) -> 
 def _undecodable(path: str, start: int) -> UndecodableLine:
     """Reads again from the beginning, to say which line it is: the first bad one at or after `start`."""
     lines = offset = 0
-    with _Input(path) as source:
+    with Input(path) as source:
         for block in _whole_lines(None, source, 0, -1):
             error = _first_error(block, start - offset)
             if error is not None:
@@ -155,10 +187,10 @@ def _first_error(block: bytes, start: int) -> tuple[int, str] | None:
     return None
 
 
-class _Input:
-    """An opened file, decompressed by its extension. Its errors name the path."""
+class Input:
+    """An opened file, decompressed by its extension unless it is wanted `raw`. Its errors name the path."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, raw: bool = False) -> None:
         self._path = path
         try:
             system, inner = filesystem_of(path)
@@ -170,6 +202,8 @@ class _Input:
         except OSError as error:
             raise PathUnreadable(path, error.strerror or str(error)) from None
         self._file: Any = self._raw
+        if raw:
+            return
         if path.endswith(".gz"):
             import gzip
 
@@ -188,16 +222,27 @@ class _Input:
         return offset
 
     def blocks(self) -> Iterator[bytes]:
-        while True:
-            try:
-                block = self._file.read(BLOCK)
-            except (OSError, EOFError, ValueError) as error:
-                raise PathUnreadable(self._path, getattr(error, "strerror", None) or str(error) or type(error).__name__) from None
-            if not block:
-                return
+        while block := self._some(BLOCK):
             yield block
 
-    def __enter__(self) -> _Input:
+    def read(self, size: int) -> bytes:
+        """`size` bytes; fewer only at the file's end."""
+        data = self._some(size)
+        while 0 < len(data) < size:
+            more = self._some(size - len(data))
+            if not more:
+                break
+            data += more
+        return data
+
+    def _some(self, size: int) -> bytes:
+        try:
+            data: bytes = self._file.read(size)
+        except (OSError, EOFError, ValueError) as error:
+            raise PathUnreadable(self._path, getattr(error, "strerror", None) or str(error) or type(error).__name__) from None
+        return data
+
+    def __enter__(self) -> Input:
         return self
 
     def __exit__(self, *exc_info: object) -> None:

@@ -13,7 +13,15 @@ from quiver_executor import collector
 from quiver_executor.environment import SlotEnvironment
 from quiver_executor.functions import Functions, codes_of
 from quiver_executor.pipeline import compile_node
-from quiver_executor.sinks import IN_MESSAGE, compile_apply, compile_collect, compile_count, compile_save_text, write_result
+from quiver_executor.sinks import (
+    IN_MESSAGE,
+    compile_apply,
+    compile_collect,
+    compile_count,
+    compile_save_pickle,
+    compile_save_text,
+    write_result,
+)
 from quiver_executor.task import Task
 from quiver_proto import ops
 from quiver_proto.ids import TaskId
@@ -114,6 +122,8 @@ def _compile(body: ops.StageBody, functions: Functions) -> _Run:
             return compile_apply(sink, build, functions)
         case ops.SaveText():
             return compile_save_text(sink, build)
+        case ops.SavePickle():
+            return compile_save_pickle(sink, build, body.operators[-1] if body.operators else _NO_SITE)
         case _:
             assert_never(sink)
 

@@ -20,21 +20,14 @@ import grpc
 
 from quiver_proto.errors import BadSetting
 from quiver_proto.ids import ApplicationId
+from quiver_proto.private_files import create_private, read_private
+from quiver_proto.private_files import state_dir as state_dir
 
 TOKEN_KEY = "quiver-token"
 """The metadata key under which a caller shows its secret or token."""
 
 _SHORTEST = 16
 """Characters that a secret must have at least."""
-
-
-def state_dir(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where this user's Quiver keeps what must outlive a process: $QUIVER_HOME, else $XDG_STATE_HOME/quiver, else ~/.quiver."""
-    if environ.get("QUIVER_HOME"):
-        return Path(environ["QUIVER_HOME"])
-    if environ.get("XDG_STATE_HOME"):
-        return Path(environ["XDG_STATE_HOME"]) / "quiver"
-    return Path.home() / ".quiver"
 
 
 def find_secret(secret_file: str = "", *, create: bool = False, environ: Mapping[str, str] = os.environ) -> str:
@@ -48,20 +41,15 @@ def find_secret(secret_file: str = "", *, create: bool = False, environ: Mapping
     source = "--secret-file" if secret_file else "QUIVER_SECRET_FILE" if environ.get("QUIVER_SECRET_FILE") else "secret file"
     path = Path(secret_file or environ.get("QUIVER_SECRET_FILE") or state_dir(environ) / "secret").expanduser()
     if create:
-        _create(path)
+        create_private(path, new_secret)
     try:
-        mode = path.stat()
-        text = path.read_text().strip()
+        text = read_private(path, source)
     except FileNotFoundError:
         raise BadSetting(
             source,
             str(path),
             "no such file. The manager makes one at its first start; copy it here, or set QUIVER_SECRET or --secret-file",
         ) from None
-    except (OSError, UnicodeDecodeError) as problem:
-        raise BadSetting(source, str(path), f"can't be read: {problem}") from None
-    if mode.st_uid == os.geteuid() and mode.st_mode & 0o077:
-        raise BadSetting(source, str(path), f"others may read it (mode {mode.st_mode & 0o777:04o}). Run: chmod 600 {path}")
     return _checked(text, f"{source} {path}")
 
 
@@ -86,22 +74,6 @@ def _checked(secret: str, source: str) -> str:
     if not secret.isascii() or not secret.isprintable() or " " in secret:
         raise BadSetting(source, "***", "a secret is printable ASCII without spaces")
     return secret
-
-
-def _create(path: Path) -> None:
-    """Nothing when the file is there. Two processes at once agree on one secret: the file appears whole, or not at all."""
-    if path.exists():
-        return
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(new_secret() + "\n")
-    try:
-        os.link(draft, path)
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
 
 
 class RequireToken(grpc.ServerInterceptor):  # type: ignore[type-arg]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from quiver_proto.errors import OutputExists, PathNotFound, PathUnreadable
+from quiver_proto.errors import BadRecordLength, OutputExists, PathNotFound, PathUnreadable
 from quiver_proto.filesystems import LOCAL, Entry, FileSystem, filesystem_of, has_glob
 
 Chunk = tuple[str, int, int]
@@ -60,6 +60,29 @@ def whole_files(paths: str | Sequence[str], min_partitions: int) -> list[list[Ch
         partitions[-1].append((entry.path, 0, -1))
         filled += entry.size
     return partitions
+
+
+def fixed_chunks(paths: str | Sequence[str], length: int) -> list[list[Chunk]]:
+    """One list per partition: files of records of `length` bytes, cut between records into chunks of about the file system's block size.
+
+    Raises BadRecordLength for a file that is no whole number of records; paths and other errors as for `text_chunks`.
+    """
+    partitions: list[list[Chunk]] = []
+    for entry, system in _find(paths):
+        if entry.path.endswith(COMPRESSED):
+            partitions.append([(entry.path, 0, -1)])
+            continue
+        if entry.size % length:
+            raise BadRecordLength(entry.path, entry.size, length)
+        size = max(1, system.block_size // length) * length
+        starts = range(0, entry.size, size) or (0,)
+        partitions += ([(entry.path, start, min(size, entry.size - start))] for start in starts)
+    return partitions
+
+
+def single_files(paths: str | Sequence[str]) -> list[list[Chunk]]:
+    """One list per partition, which is one file. Paths and errors as for `text_chunks`."""
+    return [[(entry.path, 0, -1)] for entry, _ in _find(paths)]
 
 
 def _find(paths: str | Sequence[str]) -> Iterator[tuple[Entry, FileSystem]]:

@@ -9,7 +9,8 @@ shape of the tree (a chain passes its split through):
     node                          split
     Items                         bytes: one frame (quiver_proto.frames) of the partition's records
     IntRange                      (start, stop, step)
-    TextLines, WholeFiles         list of TextChunk tuples (path, start, length); length -1 = to the end
+    TextLines, WholeFiles,
+    FixedRecords, PickledRecords  list of TextChunk tuples (path, start, length); length -1 = to the end
     ShuffleRead                   int: the reduce partition
     MapPartitions(with_index)     (partition index, split of parent)
     Union                         (branch, split of that parent)
@@ -160,9 +161,34 @@ class TextLines:
 
 @dataclass(frozen=True, slots=True)
 class WholeFiles:
-    """(path, content) for each file; content is str, or bytes when not `unicode`; a local path begins with `file:`, as in Hadoop."""
+    """(path, content) for each file, both str, or both bytes when not `unicode`; a local path begins with `file:`, as in Hadoop.
+
+    `raw`: the path as str, the content as the bytes that are on disk, not decompressed.
+    """
 
     unicode: bool = True
+    raw: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class FixedRecords:
+    """Records of `length` bytes each, without anything between them. Chunks begin and end at multiples of it."""
+
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class PickledRecords:
+    """Records of whole files as SavePickle writes them. Only what `key` signed is opened, unless `trusted`."""
+
+    key: bytes
+    trusted: bool
+
+    def __repr__(self) -> str:
+        return f"PickledRecords(trusted={self.trusted})"
+
+
+FileSource = TextLines | WholeFiles | FixedRecords | PickledRecords
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +297,7 @@ class Cache:
 
 
 Node = (
-    Items | IntRange | TextLines | WholeFiles | ShuffleRead
+    Items | IntRange | TextLines | WholeFiles | FixedRecords | PickledRecords | ShuffleRead
     | Map | Filter | FlatMap | MapValues | FlatMapValues | KeyBy | MapPartitions
     | Union | Coalesce | Cartesian | Zip | Gather | Cache
 )  # fmt: skip
@@ -328,7 +354,21 @@ class SaveText:
     codec: str | None
 
 
-Sink = ShuffleWrite | Collect | Count | Apply | SaveText
+@dataclass(frozen=True, slots=True)
+class SavePickle:
+    """As SaveText, but files of signed pickles (quiver_proto.pickle_files), `batch` records in each; 0: as many as make a good size."""
+
+    parent: Node
+    directory: str
+    job: str
+    batch: int
+    key: bytes
+
+    def __repr__(self) -> str:
+        return f"SavePickle({self.parent!r}, {self.directory!r}, {self.job!r}, {self.batch})"
+
+
+Sink = ShuffleWrite | Collect | Count | Apply | SaveText | SavePickle
 
 
 @dataclass(frozen=True, slots=True)

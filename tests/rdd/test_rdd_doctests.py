@@ -5,17 +5,16 @@ from __future__ import annotations
 import doctest
 import importlib
 import inspect
+import pkgutil
 
 import pytest
 
+import quiver
 from quiver import RDD, Context
 
-MODULES = (
-    "quiver.context", "quiver.conf", "quiver.rdd", "quiver.rdd_core", "quiver.rdd_narrow", "quiver.rdd_pairs", "quiver.rdd_actions",
-    "quiver.rdd_sampling", "quiver.rdd_histogram", "quiver.rdd_jvm",
-    "quiver.job_control", "quiver.status", "quiver.threads",
-    "quiver_proto.statistics", "quiver_proto.functions",
-)  # fmt: skip
+MODULES = [f"quiver.{module.name}" for module in pkgutil.iter_modules(quiver.__path__)]
+MODULES += [f"quiver_proto.{name}" for name in ("functions", "statistics", "storage")]
+"""Everything that users import from, and what that takes from below."""
 
 
 def examples() -> list[doctest.DocTest]:

@@ -1,7 +1,7 @@
 """Lineage as plain data: how each dataset is made from others, and which split each of its partitions has.
 
     Dataset
-    ├── sources      Parallelized, Span, Text
+    ├── sources      Parallelized, Span, Files
     ├── Narrow       one function on top of `parent`; a chain of them fuses into one stage body
     └── boundaries   Shuffled (reads `Shuffle`s), Unioned, Coalesced, Crossed, Zipped, Gathered
 
@@ -136,12 +136,11 @@ class Span(Dataset):
 
 
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class Text(Dataset):
-    """Lines of text files, or whole files. The files are looked up when the width or a split is first asked for."""
+class Files(Dataset):
+    """Records of files, which `node` makes of them. They are looked up when the width or a split is first asked for."""
 
     listing: Callable[[], Sequence[Sequence[TextChunk]]]
-    unicode: bool
-    whole: bool
+    node: ops.FileSource
     listed: list[Sequence[Sequence[TextChunk]]] = field(default_factory=list, init=False, repr=False)
 
     def chunks(self) -> Sequence[Sequence[TextChunk]]:
@@ -353,7 +352,7 @@ def split_of(dataset: Dataset, partition: int) -> Any:
             split = dataset.frames[partition]
         case Span():
             split = dataset.slice(partition)
-        case Text():
+        case Files():
             split = [tuple(chunk) for chunk in dataset.chunks()[partition]]
         case Shuffled():
             split = partition

@@ -16,13 +16,13 @@ from quiver.plan.lineage import (
     Coalesced,
     Crossed,
     Dataset,
+    Files,
     Gathered,
     Narrow,
     Parallelized,
     Shuffle,
     Shuffled,
     Span,
-    Text,
     Unioned,
     Zipped,
     splitter,
@@ -264,8 +264,8 @@ def _base_node(dataset: Dataset) -> tuple[ops.Node, tuple[CallSite, ...]]:
             return ops.Items(), (dataset.call_site,)
         case Span():
             return ops.IntRange(), (dataset.call_site,)
-        case Text():
-            return (ops.WholeFiles if dataset.whole else ops.TextLines)(dataset.unicode), (dataset.call_site,)
+        case Files():
+            return dataset.node, (dataset.call_site,)
         case Shuffled() | Unioned() | Coalesced() | Crossed() | Zipped() | Gathered():
             return dataset.node, dataset.operators
         case _:
