@@ -160,7 +160,7 @@ def test_source_that_does_not_compile(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
-    program = write(tmp_path / "app.py", "import time\nprint('ready', flush=True)\ntime.sleep(60)\n")
+    program = write(tmp_path / "app.py", "import time\nprint('ready', flush=True)\ntime.sleep(600)\n")
     process = subprocess.Popen(
         [sys.executable, "-c", "from quiver.cli import driver; driver()", "run", program],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -169,7 +169,7 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate(timeout=60)
     assert (process.returncode, errors) == (130, "Interrupted.\n")
 
 

@@ -34,9 +34,9 @@ def test_unreachable_manager(make_context: MakeContext, monkeypatch: pytest.Monk
     monkeypatch.setenv("QUIVER_SECRET", "a-secret-that-nobody-gets-to-see-here-0123456789")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    with pytest.raises(ManagerUnreachable, match=f"127.0.0.1:{port}"):
-        make_context(f"quiver://127.0.0.1:{port}")
+        port = free.getsockname()[1]  # Bound without listening: nobody else gets it meanwhile.
+        with pytest.raises(ManagerUnreachable, match=f"127.0.0.1:{port}"):
+            make_context(f"quiver://127.0.0.1:{port}")
 
 
 def test_wrong_secret(make_context: MakeContext, tmp_path: Path) -> None:

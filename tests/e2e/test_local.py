@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import contextlib
 import ctypes
 import os
 import signal
@@ -33,20 +34,22 @@ def test_word_count(make_context: MakeContext, tmp_path: Path) -> None:
 
 
 def test_no_tcp_port_is_opened_but_the_uis(make_context: MakeContext) -> None:
+    before = listening_sockets()
     sc = make_context("local[2]", **{"spark.ui.enabled": "false"})
     assert sc.parallelize(range(10), 2).map(lambda x: x + 1).sum() == 55
-    pids = [os.getpid(), *children(os.getpid())]
+    assert listening_sockets() <= before
+
+
+def listening_sockets() -> set[str]:
+    """Inodes of the TCP sockets on which this process and its descendants listen."""
     listening = {line.split()[9] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if line.split()[3] == "0A"}
     held = set()
-    for pid in pids:
-        for fd in Path("/proc", str(pid), "fd").iterdir():
-            try:
-                target = os.readlink(fd)
-            except OSError:
-                continue
-            if target.startswith("socket:["):
-                held.add(target[8:-1])
-    assert not held & listening
+    for pid in [os.getpid(), *children(os.getpid())]:
+        with contextlib.suppress(OSError):  # It ended meanwhile.
+            for fd in os.listdir(f"/proc/{pid}/fd"):
+                with contextlib.suppress(OSError):  # It was closed meanwhile.
+                    held.add(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return {target for target in held if target.startswith("socket:[") and target[8:-1] in listening}
 
 
 def test_a_users_exception_keeps_its_type_and_says_where(make_context: MakeContext) -> None:
@@ -149,9 +152,11 @@ def test_ctrl_c_cancels_the_job_and_leaves_the_context_usable(make_context: Make
         wait_for(f"{directory}/running-1")
         os.kill(os.getpid(), signal.SIGINT)
 
-    threading.Thread(target=interrupt).start()
+    thread = threading.Thread(target=interrupt)
+    thread.start()
     with pytest.raises(KeyboardInterrupt):
         sc.parallelize(range(2), 2).map(block).collect()
+    thread.join()
     assert sc.parallelize(range(10), 2).sum() == 45
 
 
@@ -171,7 +176,7 @@ def test_a_job_group_is_cancelled_from_another_thread(make_context: MakeContext,
     thread.start()
     wait_for(f"{directory}/on-0")
     sc.cancelJobGroup("slow")
-    thread.join(30)
+    thread.join(60)
     assert len(ends) == 1
     assert sc.parallelize(range(3), 3).count() == 3
 

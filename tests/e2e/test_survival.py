@@ -73,7 +73,7 @@ class Cluster:
             process.terminate()
         for process in self.processes.values():
             try:
-                process.wait(20)
+                process.wait(60)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -192,4 +192,4 @@ def test_a_killed_driver_leaves_no_executor(cluster: Cluster, tmp_path: Path) ->
         driver.wait()
     eventually(lambda: not any(executor_pids(pid) for pid in nodes), "its executors end", 60)
     blocks = [path for name in ("node-a", "node-b") for path in (tmp_path / name).glob("*/app-*")]
-    eventually(lambda: not any(path.exists() for path in blocks), "its blocks go", 30)
+    eventually(lambda: not any(path.exists() for path in blocks), "its blocks go", 60)

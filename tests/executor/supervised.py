@@ -25,7 +25,7 @@ from quiver_proto.messages import (
 )
 
 HERE = str(Path(__file__).parent)
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 
 
 def config(directory: Path, cores: int = 2, **changes: Any) -> ExecutorConfig:
@@ -65,6 +65,14 @@ def alive(pid: int) -> bool:
     except (OSError, IndexError):
         return False
     return state not in "ZX"
+
+
+def command_line(pid: int) -> bytes:
+    """Empty when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 class Executor:
@@ -140,7 +148,7 @@ class Executor:
         return self.slot_pids()
 
     def template_pid(self) -> int:
-        (pid,) = [pid for pid in children(os.getpid()) if b"quiver_executor.template" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        (pid,) = [pid for pid in children(os.getpid()) if b"quiver_executor.template" in command_line(pid)]
         return pid
 
     def log(self, name: str = "stdout") -> str:

@@ -32,7 +32,7 @@ ROW = done_row(TaskDone(TaskId(100), 0, 1.0, TaskMetrics(), b""))
 
 
 def test_a_task_that_stops_the_template_and_exits(start: Callable[..., Executor]) -> None:
-    executor = start(answer_within_s=0.3)
+    executor = start(answer_within_s=1.0)
     slots = executor.all_slots_ready()
     template = executor.template_pid()
     text = died(executor.failure("import os, signal\nos.kill(os.getppid(), signal.SIGSTOP)\nos._exit(1)"))
@@ -44,7 +44,7 @@ def test_a_task_that_stops_the_template_and_exits(start: Callable[..., Executor]
 
 
 def test_a_stopped_template_that_is_asked_to_kill_a_task(start: Callable[..., Executor], tmp_path: Path) -> None:
-    executor = start(answer_within_s=0.3)
+    executor = start(answer_within_s=1.0)
     executor.all_slots_ready()
     source = f"""
 import subprocess, os, signal

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -235,7 +236,7 @@ def test_slots_die_with_a_template_that_is_killed_together_with_its_host(tmp_pat
         host.kill()
     for row in rows:
         for pid in row[2:]:
-            if alive(pid):
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)  # Users' children, orphaned by the death of three levels above them.
 
 

@@ -29,6 +29,18 @@ from quiver_proto.messages import (
     TasksEnded,
 )
 
+
+def descriptors_of_this_process() -> set[tuple[str, str]]:
+    """Each with what it stands for. Of those that earlier tests left to the collector, some may close at any time."""
+    found = set()
+    for fd in os.listdir("/proc/self/fd"):
+        try:
+            found.add((fd, os.readlink(f"/proc/self/fd/{fd}")))
+        except FileNotFoundError:
+            pass  # The one that listed the others.
+    return found
+
+
 SPIN = "import time\nwhile True: time.sleep(0.01)"
 
 
@@ -141,10 +153,18 @@ def test_large_splits_and_results_pass(executor: Executor) -> None:
     assert executor.results("return split", 12, splits=splits) == splits
 
 
-def test_tasks_with_two_cores_leave_room_for_half_as_many(start: Callable[..., Executor]) -> None:
+def test_tasks_with_two_cores_leave_room_for_half_as_many(start: Callable[..., Executor], tmp_path: Path) -> None:
     executor = start(5)
     executor.all_slots_ready()
-    spans = executor.results("import time\nbegun = time.monotonic()\ntime.sleep(0.03)\nreturn begun, time.monotonic()", 8, cores=2)
+    # Each of the first two waits until the other has begun too: two run at once, whatever the machine's speed.
+    source = f"""
+import glob, time
+begun = time.monotonic()
+open({str(tmp_path)!r} + f"/begun-{{partition}}", "w").close()
+while len(glob.glob({str(tmp_path)!r} + "/begun-*")) < 2: time.sleep(0.001)
+return begun, time.monotonic()
+"""
+    spans = executor.results(source, 8, cores=2)
     most = max(sum(begun <= at < end for begun, end in spans) for at, _ in spans)
     assert most == 2
 
@@ -274,7 +294,7 @@ def test_a_released_shuffle_is_removed_from_disk(executor: Executor) -> None:
 
 
 def test_nothing_is_left_after_close(start: Callable[..., Executor]) -> None:
-    processes, descriptors = children(os.getpid()), os.listdir("/proc/self/fd")
+    processes, descriptors = children(os.getpid()), descriptors_of_this_process()
     executor = start(2)
     pids = executor.all_slots_ready()
     template = executor.template_pid()
@@ -282,19 +302,19 @@ def test_nothing_is_left_after_close(start: Callable[..., Executor]) -> None:
     executor.launch(executor.stage(SPIN), 4)
     executor.close()
     assert not any(alive(pid) for pid in [template, *pids.values()])
-    assert children(os.getpid()) == processes
-    assert os.listdir("/proc/self/fd") == descriptors
+    assert set(children(os.getpid())) <= set(processes)
+    assert descriptors_of_this_process() <= descriptors
     blocks = Path(executor.config.blocks_dir)
     assert [path for path in blocks.rglob("*") if path.name != "blocks"] == []
 
 
 def test_close_before_the_template_is_up(start: Callable[..., Executor]) -> None:
-    processes, descriptors = children(os.getpid()), os.listdir("/proc/self/fd")
+    processes, descriptors = children(os.getpid()), descriptors_of_this_process()
     executor = start(2)
     executor.handle(Shutdown("at once"))
     executor.close()
-    assert children(os.getpid()) == processes
-    assert os.listdir("/proc/self/fd") == descriptors
+    assert set(children(os.getpid())) <= set(processes)
+    assert descriptors_of_this_process() <= descriptors
 
 
 def test_tasks_sent_after_shutdown_are_refused(executor: Executor) -> None:

@@ -136,7 +136,7 @@ def test_kill_9_with_the_journal_lost_too(manager, client):
 
 
 def test_a_killed_driver_is_noticed_by_its_broken_stream(tmp_path):
-    manager = ManagerProcess(tmp_path, "--application-timeout-s", "0.7")
+    manager = ManagerProcess(tmp_path, "--application-timeout-s", "3")
     node = NodeDaemon(manager)
     code = (
         "import sys, time\n"

@@ -105,7 +105,7 @@ def test_a_newer_stream_ends_the_older_ones_wait() -> None:
     waiter = threading.Thread(target=lambda: taken.append(outbox.take(first)))
     waiter.start()
     outbox.open()
-    waiter.join(10)
+    waiter.join(60)
     assert taken == [None]
 
 
@@ -113,11 +113,11 @@ def test_closing_flushes_first() -> None:
     outbox = Outbox()
     stream = outbox.open()
     outbox.put(done(1))
-    closer = threading.Thread(target=outbox.close, args=(30.0,))
+    closer = threading.Thread(target=outbox.close, args=(60.0,))
     closer.start()
     assert ids(outbox.take(stream)) == [1]
     assert outbox.take(stream) is None
-    closer.join(10)
+    closer.join(60)
     assert not closer.is_alive()
 
 
@@ -138,20 +138,20 @@ def test_says_hello_first_and_delivers_only_the_current_streams_messages() -> No
 
     def old_requests() -> Iterator[ToExecutor]:
         yield Drain()
-        go.wait(10)
+        go.wait(60)
         yield KillTasks([TaskId(1)], "late")
 
     old = edge.connect(old_requests(), Context())
     assert next(old) == hello
-    assert attached.get(timeout=10) is True
-    assert delivered.get(timeout=10) == Drain()
+    assert attached.get(timeout=60) is True
+    assert delivered.get(timeout=60) == Drain()
     new = edge.connect(iter([KillTasks([TaskId(2)], "current")]), Context())
     assert next(new) == hello
     go.set()
-    assert delivered.get(timeout=10) == KillTasks([TaskId(2)], "current")
+    assert delivered.get(timeout=60) == KillTasks([TaskId(2)], "current")
     assert next(old, None) is None
-    assert attached.get(timeout=10) is True
-    assert attached.get(timeout=10) is False, "the new stream's requests have ended"
+    assert attached.get(timeout=60) is True
+    assert attached.get(timeout=60) is False, "the new stream's requests have ended"
     assert delivered.empty()
 
 

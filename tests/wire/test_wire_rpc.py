@@ -104,7 +104,7 @@ def _call_raw(address: str, method: Method, metadata: tuple[tuple[str, str], ...
         call = make(method.path, request_serializer=bytes, response_deserializer=bytes)
         request = iter([b""]) if isinstance(method, BothStream) else b""
         try:
-            reply = call(request, metadata=metadata, timeout=10)
+            reply = call(request, metadata=metadata, timeout=60)
             if not isinstance(method, Unary):
                 list(reply)
         except grpc.RpcError as problem:
@@ -165,9 +165,9 @@ def test_an_implementation_that_lacks_a_method_is_refused_at_once():
 def test_nobody_there(peer, kind):
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{closed.getsockname()[1]}"
-    with Client(address, peer, TOKEN) as client, pytest.raises(kind, match="connection refused"):
-        client.call(Manager.GET_STATUS, c.GetStatus())
+        address = f"127.0.0.1:{closed.getsockname()[1]}"  # Bound without listening: nobody else gets it meanwhile.
+        with Client(address, peer, TOKEN) as client, pytest.raises(kind, match="connection refused"):
+            client.call(Manager.GET_STATUS, c.GetStatus())
 
 
 def test_a_cancelled_stream_just_ends(edge, manager):
@@ -177,7 +177,7 @@ def test_a_cancelled_stream_just_ends(edge, manager):
 
     def forever():
         opened.set()
-        over.wait(10)
+        over.wait(60)
         yield c.ClusterEvent("app", 1, c.NodeGone("n", ""))
 
     edge.result = forever()
@@ -185,9 +185,9 @@ def test_a_cancelled_stream_just_ends(edge, manager):
     got = []
     reader = threading.Thread(target=lambda: got.extend(stream))
     reader.start()
-    assert opened.wait(10)
+    assert opened.wait(60)
     stream.cancel()
-    reader.join(10)
+    reader.join(60)
     over.set()
     assert not reader.is_alive()
     assert got == []

@@ -57,6 +57,9 @@ __all__ = ["Callbacks", "Cluster", "GrpcLink"]
 log = logging.getLogger("quiver.driver")
 
 CONNECT_LIMIT_S = 3.0
+"""How long a manager may not be there."""
+_ANSWER_LIMIT_S = 10.0
+"""How long one that is there may take to answer: the machine may be busy."""
 _FIRST_RETRY_S = 0.1
 _LONGEST_RETRY_S = 2.0
 _TROUBLE_AFTER_S = 3.0
@@ -197,7 +200,7 @@ class Cluster:
         deadline = time.monotonic() + CONNECT_LIMIT_S
         while True:
             try:
-                reply = self._manager.call(Manager.HANDSHAKE, hello, CONNECT_LIMIT_S)
+                reply = self._manager.call(Manager.HANDSHAKE, hello, _ANSWER_LIMIT_S)
                 break
             except ManagerUnreachable:
                 # It may be starting just now.
@@ -205,7 +208,7 @@ class Cluster:
                     raise
                 time.sleep(_FIRST_RETRY_S)
         check(f"the manager at {self._manager.address}", ours, reply.versions)
-        return self._manager.call(Manager.REGISTER_APPLICATION, self._registration, CONNECT_LIMIT_S)
+        return self._manager.call(Manager.REGISTER_APPLICATION, self._registration, _ANSWER_LIMIT_S)
 
     # ---- the calls thread ----
 

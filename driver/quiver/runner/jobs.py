@@ -11,6 +11,8 @@ from quiver.scheduler.model import Succeeded
 from quiver_proto.errors import ResultTooLarge
 from quiver_proto.messages import ResultBlock
 
+_SIGNAL_LOOK_S = 0.5
+
 
 class RunningJob:
     """Collects the result stage's partitions; `wait` blocks its caller's thread, everything else runs in the engine's.
@@ -55,5 +57,7 @@ class RunningJob:
 
     def wait(self) -> None:
         """Until `finish`. A signal handler that raises (Ctrl-C) breaks it off."""
-        self._done.acquire()
+        # Not for ever at a time: a signal that comes just before the wait begins does not wake it.
+        while not self._done.acquire(timeout=_SIGNAL_LOOK_S):
+            pass
         self._done.release()

@@ -15,7 +15,7 @@ from quiver_proto.errors import ConnectionFailed
 from quiver_proto.ids import new_application_id
 from quiver_proto.lifeline import command_line
 
-START_LIMIT_S = 20.0
+START_LIMIT_S = 60.0
 _DRAIN_S = 5.0
 _LOG_TAIL = 2000
 

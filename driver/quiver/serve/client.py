@@ -11,8 +11,8 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from quiver.plan.model import PlannedJob
 from quiver.plan.selection import JobSelection
@@ -49,10 +49,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("quiver.driver")
 
+T = TypeVar("T")
+
 CONNECT_TIMEOUT_S = 5.0
 RECONNECT_LIMIT_S = 30.0
 """A job whose connection broke is asked for again for this long; the driver runs it once however often it is asked."""
 RECONNECT_PAUSE_S = 0.5
+_SIGNAL_LOOK_S = 0.5
 
 
 class RemoteDriver:
@@ -98,7 +101,7 @@ class RemoteDriver:
             raise ContextStopped(str(job.call_site))
         plan = to_message(self._session_id, job)
         try:
-            outcome = self._outcome(plan)
+            outcome = _aside(lambda: self._outcome(plan))
         except KeyboardInterrupt:
             self.cancel(job.job_id, "interrupted")
             raise
@@ -128,7 +131,7 @@ class RemoteDriver:
         self._stopped.set()
         self._released.put(None)
         with contextlib.suppress(QuiverError):
-            self._client.call(DriverService.CLOSE_SESSION, CloseSession(self._session_id), timeout_s=5.0)
+            _aside(lambda: self._client.call(DriverService.CLOSE_SESSION, CloseSession(self._session_id), timeout_s=5.0))
         self._client.close()
 
     def _outcome(self, plan: ExecutePlan) -> PlanFailed | list[bytes]:
@@ -195,7 +198,7 @@ class RemoteDriver:
         if self._stopped.is_set():
             return
         try:
-            self._client.call(DriverService.CANCEL_JOBS, request)
+            _aside(lambda: self._client.call(DriverService.CANCEL_JOBS, request))
         except QuiverError as error:
             log.warning("the driver could not be told to cancel: %s", error)
 
@@ -215,6 +218,31 @@ class RemoteDriver:
             # What can't be told now goes with the session.
             with contextlib.suppress(QuiverError, ValueError):
                 self._client.call(DriverService.RELEASE_SHUFFLE, ReleaseShuffle(self._session_id, shuffle_id))
+
+
+def _aside(call: Callable[[], T]) -> T:
+    """What `call` gives or raises, from a thread of its own.
+
+    Ctrl-C in the middle of a gRPC call leaves gRPC's locks locked, and every later call then hangs. So the user's thread makes none
+    while a job runs: it waits here, where Ctrl-C does no harm.
+    """
+    ended: queue.SimpleQueue[tuple[T, None] | tuple[None, BaseException]] = queue.SimpleQueue()
+
+    def run() -> None:
+        try:
+            ended.put((call(), None))
+        except BaseException as error:
+            ended.put((None, error))
+
+    threading.Thread(target=run, name="quiver-call", daemon=True).start()
+    while True:
+        # Not for ever at a time: a signal that comes just before the wait begins does not wake it.
+        with contextlib.suppress(queue.Empty):
+            value, error = ended.get(timeout=_SIGNAL_LOOK_S)
+            break
+    if error is not None:
+        raise error
+    return cast("T", value)
 
 
 def _body(message: PlanEvent) -> PlanProgress | PlanWaiting | PlanResults | PlanSucceeded | PlanFailed:
