@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from quiver.context import Context
     from quiver.context import Context as SparkContext
     from quiver.rdd import RDD
+    from quiver.rdd_barrier import RDDBarrier
     from quiver.status import SparkExecutorInfo, SparkJobInfo, SparkStageInfo, StatusTracker
     from quiver.threads import InheritableThread, inheritable_thread_target
     from quiver_proto.functions import ResultIterable
@@ -36,6 +37,7 @@ _LAZY = {
     "Context": ("quiver.context", "Context"),
     "SparkContext": ("quiver.context", "Context"),
     "RDD": ("quiver.rdd", "RDD"),
+    "RDDBarrier": ("quiver.rdd_barrier", "RDDBarrier"),
     "ResultIterable": ("quiver_proto.functions", "ResultIterable"),
     "InheritableThread": ("quiver.threads", "InheritableThread"),
     "inheritable_thread_target": ("quiver.threads", "inheritable_thread_target"),
@@ -63,6 +65,7 @@ __all__ = [
     "JobCancelled",
     "JobFailed",
     "QuiverError",
+    "RDDBarrier",
     "ResultIterable",
     "SparkConf",
     "SparkContext",

@@ -17,7 +17,7 @@ from quiver_proto.units import parse_memory
 log = logging.getLogger("quiver.conf")
 
 MASTER, APP_NAME = "spark.master", "spark.app.name"
-_DURATION = re.compile(r"\s*\d+(\.\d+)?\s*(ms|s|m|min|h)?\s*", re.IGNORECASE)
+_DURATION = re.compile(r"\s*\d+(\.\d+)?\s*(ms|s|m|min|h|d)?\s*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,9 @@ KEYS: tuple[Key, ...] = (
     Key("spark.task.cpus", "count", "1", "Cores that one task claims."),
     Key("spark.task.maxFailures", "count", "4", "Attempts at one task before its job fails."),
     Key("spark.stage.maxConsecutiveAttempts", "count", "4", "Attempts at one stage whose inputs are lost again and again."),
+    Key("spark.barrier.sync.timeout", "duration", "365d", "How long tasks of a barrier stage wait for one another."),
+    Key("spark.scheduler.barrier.maxConcurrentTasksCheck.interval", "duration", "15s", "How long a barrier stage waits for slots …"),
+    Key("spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures", "count", "1", "… so many times, before its job fails."),
     Key("spark.locality.wait", "duration", "3s", "How long a task waits for a slot near its data."),
     Key("quiver.job.noProgressLimit", "duration", "120s", "A job that can start nothing for this long fails with the reason."),
     Key("quiver.driver.maxResultSize", "memory", "1g", "Bytes that one job's results may have.", ("spark.driver.maxResultSize",)),

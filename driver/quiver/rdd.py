@@ -3,6 +3,7 @@
 RddCore          identity and lineage                 rdd_core.py
 RecordOperators  map, filter, union, sortBy, …        rdd_narrow.py
 PairOperators    reduceByKey, join, sortByKey, …      rdd_pairs.py
+BarrierOperators barrier                              rdd_barrier.py
 Actions          collect, count, saveAsTextFile, …    rdd_actions.py
 Sampling         sample, randomSplit, takeSample, …   rdd_sampling.py
 Histograms       histogram                            rdd_histogram.py
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
+from quiver.rdd_barrier import BarrierOperators, RDDBarrier
 from quiver.rdd_histogram import Histograms
 from quiver.rdd_jvm import JvmOnly
 from quiver.rdd_sampling import Sampling
@@ -20,12 +22,12 @@ from quiver_proto.functions import ResultIterable
 from quiver_proto.hashing import portable_hash
 from quiver_proto.statistics import StatCounter
 
-__all__ = ["RDD", "ResultIterable", "StatCounter", "portable_hash"]
+__all__ = ["RDD", "RDDBarrier", "ResultIterable", "StatCounter", "portable_hash"]
 
 T = TypeVar("T")
 
 
-class RDD(Sampling[T], Histograms[T], JvmOnly[T]):
+class RDD(Sampling[T], Histograms[T], BarrierOperators[T], JvmOnly[T]):
     """A dataset of records of one type, in partitions. Made by a Context, or by an operator of another RDD.
 
     Operators (map, join, …) only describe; actions (collect, count, …) compute. What an operator's function captures is taken

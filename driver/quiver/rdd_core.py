@@ -92,8 +92,10 @@ class RddCore(DriverOnly, Generic[T]):
 
     # ---- for operators ----
 
-    def _narrow(self, kind: NarrowKind, function: Callable[..., Any], *, keep: bool = False, with_index: bool = False) -> RDD[Any]:
-        """One function on top. `keep`: keys stay as they are, so the partitioning holds."""
+    def _narrow(
+        self, kind: NarrowKind, function: Callable[..., Any], *, keep: bool = False, with_index: bool = False, barrier: bool = False
+    ) -> RDD[Any]:
+        """One function on top. `keep`: keys stay as they are, so the partitioning holds. `barrier`: as RDD.barrier says."""
         dataset = self._dataset
         call_site = capture()
         context = self._context
@@ -103,7 +105,7 @@ class RddCore(DriverOnly, Generic[T]):
         return context._rdd(
             Narrow(
                 id=context._planner.dataset_id(), call_site=call_site, partitioning=dataset.partitioning if keep else None,
-                parent=dataset, kind=kind, function=function, with_index=with_index,
+                parent=dataset, kind=kind, function=function, with_index=with_index, barrier=barrier,
             )
         )  # fmt: skip
 

@@ -8,9 +8,11 @@ Supervisor to slot:
     (RUN, stage number, [(task id, partition, attempt, split), ...])
     (FORGET, stage number)
     (FORGET_DATASET, dataset id)
+    (RELEASED, task id, round, [what each brought], error): the answer to ARRIVED, while the task runs
 Slot to supervisor:
     (READY, 0.0, None) once; then for each task in the order sent
     (DONE, seconds it took, done row), (FAILED, seconds, pickled TaskFailure) or (RETURNED, 0.0, task id): recalled before it began
+    (ARRIVED, 0.0, (task id, round, what it brings)): the running task of a barrier stage waits for the others
 Supervisor to template:
     first the settings, a dict; then (FORK, serial, slot) with four descriptors: socket, page, stdout, stderr; (KILL, serial)
 Template to supervisor:
@@ -32,11 +34,13 @@ ADD_STAGE: Final = 0
 RUN: Final = 1
 FORGET: Final = 2
 FORGET_DATASET: Final = 3
+RELEASED: Final = 9
 
 READY: Final = 30
 DONE: Final = 31
 FAILED: Final = 32
 RETURNED: Final = 33
+ARRIVED: Final = 34
 
 FORK: Final = 10
 KILL: Final = 11

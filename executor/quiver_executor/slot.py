@@ -39,6 +39,7 @@ from quiver_executor.envelopes import (
     pack,
 )
 from quiver_executor.environment import SlotEnvironment
+from quiver_executor.meeting import Meeting
 from quiver_executor.page import AREA, EPOCH, RECALLED, RUNNING, STARTED, STARTED_AT, UNSENT, Page
 from quiver_proto import task_context
 from quiver_proto.ids import TaskId
@@ -80,13 +81,16 @@ class Slot:
         self._unsent = 0
         self._collected_at = kernel.rss_bytes(self._pid)
         self._unlooked_s = 0.0
+        self._unpacker = Unpacker()
+        self._later: list[tuple[Any, ...]] = []
+        """Came while a task waited at a barrier."""
+        self._meeting = Meeting(connection, self._unpacker, self._later, self._flush)
 
     def serve(self) -> None:
         """Until the supervisor closes its end."""
-        unpacker = Unpacker()
         self._connection.sendall(pack((READY, 0.0, None)))
-        while data := self._connection.recv(_RECEIVE):
-            for envelope in unpacker.feed(data):
+        while envelopes := self._receive():
+            for envelope in envelopes:
                 kind = envelope[0]
                 if kind == RUN:
                     self._run(envelope[1], envelope[2])
@@ -101,6 +105,14 @@ class Slot:
                 self._flush()
             if self._unlooked_s > 0.001:
                 self._look_at_memory()
+
+    def _receive(self) -> list[tuple[Any, ...]]:
+        """What has come next; nothing at the end."""
+        envelopes = self._later[:]
+        self._later.clear()
+        while not envelopes and (data := self._connection.recv(_RECEIVE)):
+            envelopes = self._unpacker.feed(data)
+        return envelopes
 
     def _run(self, number: int, tasks: list[tuple[int, int, int, bytes]]) -> None:
         words, times = self._page.words, self._page.times
@@ -188,6 +200,8 @@ class Slot:
         except BaseException as error:
             raise _Unopened(error) from error
         facts = StageFacts(described.stage_id, described.stage_attempt, described.properties, described.cores_per_task)
+        if described.barrier:
+            facts.meet = self._meeting
         self._open[number] = stage, facts
         return stage, facts
 

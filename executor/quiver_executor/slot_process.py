@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from quiver_executor.envelopes import ADD_STAGE, FORGET, FORGET_DATASET, RUN, Malformed, Unpacker, pack
+from quiver_executor.envelopes import ADD_STAGE, FORGET, FORGET_DATASET, RELEASED, RUN, Malformed, Unpacker, pack
 from quiver_executor.output import LogFile, Printed, last_lines
 from quiver_executor.page import RECALLED, RUNNING, STARTED, STARTED_AT, Page
 from quiver_proto.loop import Loop
@@ -152,6 +152,10 @@ class SlotProcess:
         """Send what has waited for company."""
         if self._delayed:
             self._send(b"")
+
+    def release(self, task_id: int, number: int, payloads: list[bytes], error: str) -> None:
+        """Let its running task, which waits at a barrier, go on."""
+        self._send(pack((RELEASED, task_id, number, payloads, error)))
 
     def recall(self) -> None:
         """Ask for all that it holds and has not begun; what was begun is known RECALL_SETTLE_S later (`unbegun`)."""

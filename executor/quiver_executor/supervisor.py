@@ -12,9 +12,9 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from quiver_executor import slot_failure
+from quiver_executor import barrier, slot_failure
 from quiver_executor.dispatch import batch, next_mean, tasks_ahead
-from quiver_executor.envelopes import DONE, FAILED, READY, RETURNED, Malformed, done_from_row, failure_from_pickle
+from quiver_executor.envelopes import ARRIVED, DONE, FAILED, READY, RETURNED, Malformed, done_from_row, failure_from_pickle
 from quiver_executor.executor_config import ExecutorConfig
 from quiver_executor.oom import OomWatch
 from quiver_executor.page import RECALL_SETTLE_S
@@ -27,6 +27,7 @@ from quiver_proto.ids import ExecutorId
 from quiver_proto.loop import Loop
 from quiver_proto.messages import (
     AddStage,
+    BarrierReleased,
     Drain,
     Drained,
     ExecutorHeartbeat,
@@ -143,6 +144,8 @@ class Supervisor:
                         slot.forget_dataset(message.dataset_id)
             case ReplicateBlock():
                 self._caching().replicate(message)
+            case BarrierReleased():
+                barrier.release(self._tasks.values(), message)
             case Drain():
                 self._draining = True
                 self._tell_drained()
@@ -213,7 +216,9 @@ class Supervisor:
                 return False
         elif self._cores_used + cores > self._config.cores:
             return False
-        count = batch(tasks_ahead(stage.mean_s), held, self._queued, self._config.cores // cores)
+        # Tasks of a barrier stage wait for one another: none may stand behind another in a slot.
+        ahead = 1 if stage.description.barrier else tasks_ahead(stage.mean_s)
+        count = batch(ahead, held, self._queued, self._config.cores // cores)
         if count == 0:
             return False
         tasks: list[Task] = []
@@ -267,6 +272,11 @@ class Supervisor:
                         failed += self._put_back(slot, [held[payload]])
                     continue
                 elif kind == READY:
+                    continue
+                elif kind == ARRIVED:
+                    message = barrier.arrived(self._id, slot, payload)
+                    if message is not None:
+                        self._report(message)
                     continue
                 else:
                     raise Malformed("a message of no known kind")

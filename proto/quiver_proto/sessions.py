@@ -89,6 +89,7 @@ class PlanStage:
     body: bytes = b""
     splits: tuple[bytes, ...] = ()
     operators: tuple[CallSite, ...] = ()
+    barrier: bool = False
 
 
 @dataclass(frozen=True, slots=True)

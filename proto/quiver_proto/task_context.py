@@ -5,7 +5,6 @@ Whoever runs tasks sets `current` before each one: a plain tuple, from which the
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -165,7 +164,7 @@ class TaskContext:
         self._resources = {name: ResourceInformation(name, list(addresses)) for name, addresses in given.items()}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        state = {name: value for name, value in vars(self).items() if name not in ("_meet", "_thread")}
+        state = {name: value for name, value in vars(self).items() if name != "_meet"}
         return _unpickled, (type(self), {**state, "_localProperties": dict(self._localProperties)})
 
 
@@ -200,7 +199,6 @@ class BarrierTaskContext(TaskContext):
     """
 
     _meet: Meet | None = None
-    _thread = 0
     _round = 0
 
     @classmethod
@@ -256,8 +254,6 @@ class BarrierTaskContext(TaskContext):
     def _come(self, method: str, brings: bytes) -> Sequence[bytes]:
         if self._meet is None:
             raise CalledBeforeInitialized(method)
-        if threading.get_ident() != self._thread:
-            raise RuntimeError(f"{method}() must be called in the thread that runs the task, not in one that it started")
         assert self._taskAttemptId is not None
         number, self._round = self._round, self._round + 1
         return self._meet(self._taskAttemptId, number, brings)
@@ -267,8 +263,8 @@ def _made(facts: StageFacts, task_id: int, partition: int, attempt: int) -> Task
     if facts.meet is None:
         made: TaskContext = object.__new__(TaskContext)
     else:
-        made = object.__new__(BarrierTaskContext)
-        made._meet, made._thread = facts.meet, threading.get_ident()
+        made = barrier = object.__new__(BarrierTaskContext)
+        barrier._meet = facts.meet
     made._fill(facts, task_id, partition, attempt)
     return made
 

@@ -32,6 +32,8 @@ class Task:
     attempt: int
     partition: int
     cores: int
+    gang: int = 0
+    """How many tasks of its (barrier stage's) attempt must have started before it can end; 0 for others."""
 
 
 @dataclass
@@ -65,6 +67,7 @@ class Simulation:
             no_progress_limit_s=r.choice([5.0, 20.0, 120.0, 120.0]),
             target_queue_s=r.choice([0.0, 0.005, 0.5]),
             max_queue_per_slot=r.choice([0, 1, 4, 64]),
+            barrier_slots_limit_s=r.choice([0.0, 5.0, 15.0]),
         )
         self.scheduler = Scheduler(self.policy)
         self.chaos = r.choice([0.0, 0.03, 0.1, 0.2])
@@ -85,6 +88,8 @@ class Simulation:
         self.inputs: dict[tuple[StageId, int], list[tuple[ShuffleId, MapOutput]]] = {}
         self.known: dict[StageId, m.StageSpec] = {}
         self.trace: list[str] = []
+        self.started: dict[tuple[StageId, int], set[int]] = {}
+        """Partitions of each barrier stage attempt that have started."""
 
     # ---- the story ----
 
@@ -186,6 +191,7 @@ class Simulation:
             partitions,
             r.choice([1, 1, 1, 2]),
             preferred,
+            barrier=partitions is None and 0 < width <= 12 and r.random() < 0.3,
         )
 
     def add_executor(self, cores: int = 0) -> None:
@@ -267,6 +273,8 @@ class Simulation:
         while executor.queue and executor.used() + executor.queue[0].cores <= executor.cores:
             task = executor.queue.popleft()
             executor.running[task.task_id] = task
+            if task.gang:
+                self.started.setdefault((task.stage_id, task.attempt), set()).add(task.partition)
             seconds = r.choice([0.0001, 0.01, 0.3, 1.5]) * r.uniform(0.5, 2)
             if self.now < FAULTS_END and r.random() < 0.03:
                 seconds += r.uniform(1, 20)
@@ -274,6 +282,9 @@ class Simulation:
 
     def end_task(self, executor: SimExecutor, task: Task, seconds: float) -> None:
         if not executor.alive or task.task_id not in executor.running:
+            return
+        if len(self.started.get((task.stage_id, task.attempt), ())) < task.gang:
+            self.at(self.now + 0.1, lambda: self.end_task(executor, task, seconds))  # It waits for the others.
             return
         del executor.running[task.task_id]
         self.start_tasks(executor)
@@ -345,6 +356,7 @@ class Simulation:
         self.trace.extend(f"    {action}" for action in actions)
         for action in actions:
             self.carry_out(action)
+        self._check_gangs(actions)
         self.check_state()
 
     def carry_out(self, action: m.SchedulerAction) -> None:
@@ -397,6 +409,19 @@ class Simulation:
             case m.StageWasSkipped() | m.TaskAttemptFailed():
                 pass
 
+    def _check_gangs(self, actions: list[m.SchedulerAction]) -> None:
+        for key, spec in [((a.stage_id, a.stage_attempt), self.known[a.stage_id]) for a in actions if isinstance(a, m.StageBegan)]:
+            if spec.barrier:
+                launched = [p for a in actions if isinstance(a, m.Launch) and (a.stage_id, a.stage_attempt) == key for p in a.partitions]
+                self.check(sorted(launched) == list(range(spec.width)), "all tasks of a barrier stage are launched at once")
+        for stage_id in {a.stage_id for a in actions if isinstance(a, m.TasksAccepted)}:
+            if self.known[stage_id].barrier:
+                accepted = [s.partition for a in actions if isinstance(a, m.TasksAccepted) and a.stage_id == stage_id for s in a.tasks]
+                self.check(sorted(accepted) == list(range(self.known[stage_id].width)), "a barrier stage is accepted as a whole")
+        for executor in self.living():
+            waiting = [task for task in executor.queue if task.gang]
+            self.check(not waiting, "no task of a barrier stage waits in a queue")
+
     def _end(self, job_id: JobId, status: str) -> None:
         self.check(job_id not in self.ended, "a job ends exactly once")
         self.ended[job_id] = status
@@ -409,11 +434,13 @@ class Simulation:
         key = (action.stage_id, action.stage_attempt)
         self.check(key in self.live_attempts, "launches belong to an attempt that began")
         self.check(len(action.task_ids) == len(action.partitions) == len(action.attempts) > 0, "launch columns have one length")
+        spec = self.known[action.stage_id]
+        gang = spec.width if spec.barrier else 0
         for task_id, partition in zip(action.task_ids, action.partitions):
             self.check(task_id not in self.launched, "task ids are never used again")
             self.check((*key, partition) not in self.accepted, "what is done in an attempt is not launched again")
             self.launched[task_id] = (*key, partition)
-            executor.queue.append(Task(task_id, action.stage_id, action.stage_attempt, partition, action.cores_per_task))
+            executor.queue.append(Task(task_id, action.stage_id, action.stage_attempt, partition, action.cores_per_task, gang))
         self.start_tasks(executor)
 
     def check_state(self) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Callable
 
 import pytest
 from simulation import Simulation, Violation
 
-from quiver.scheduler import lifecycle, reports
+from quiver.scheduler import barriers, lifecycle, placement, reports
 from quiver.scheduler.executors import Executor
 from quiver.scheduler.outputs import ShuffleOutputs
 from quiver.scheduler.retries import Verdict
+from quiver.scheduler.stages import StageRun
+from quiver.scheduler.state import State
 
 SEEDS = int(os.environ.get("QUIVER_SIMULATION_SEEDS", "1000"))
 FIRST = int(os.environ.get("QUIVER_SIMULATION_FIRST_SEED", "0"))
@@ -50,6 +53,22 @@ def _broken(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
         monkeypatch.setattr(reports, "verdict", lambda *_: Verdict.AGAIN)
     elif how == "room is misjudged":
         monkeypatch.setattr(Executor, "room_for", lambda self, cores, queue: self.cores + 1)
+    elif how == "tasks of a barrier stage run again one by one":
+        monkeypatch.setattr(reports, "barrier_verdict", lambda alone, *_: alone)
+    elif how == "a barrier stage is launched as others are":
+        monkeypatch.setattr(barriers, "place", _one_by_one)
+    elif how == "what a lost executor did for a barrier stage counts":
+        monkeypatch.setattr(lifecycle, "fail_attempt", _unless_lost(lifecycle.fail_attempt))
+
+
+def _one_by_one(state: State, run: StageRun, now: float) -> None:
+    if run.left and state.rooms.top >= run.cores:
+        run.barrier = False
+        placement._place(state, run, now)
+
+
+def _unless_lost(fail: Callable[..., None]) -> Callable[..., None]:
+    return lambda state, run, error, now: None if run.kept and error.startswith("executor") else fail(state, run, error, now)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +79,9 @@ def _broken(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
         "a killed task is not run again",
         "failures are not counted",
         "room is misjudged",
+        "tasks of a barrier stage run again one by one",
+        "a barrier stage is launched as others are",
+        "what a lost executor did for a barrier stage counts",
     ],
 )
 def test_a_broken_scheduler_is_noticed(monkeypatch: pytest.MonkeyPatch, how: str) -> None:

@@ -71,8 +71,9 @@ class Story:
                 node, _, executor = place.partition("/")
                 preferred[int(partition)] = (m.Preference(NodeId(node), ExecutorId(executor) if executor else None),)
             name = given.get("name", "map" if "shuffle" in given else "collect") + f" at app.py:{stage_id}"
-            cores = int(given.get("cores", "1"))
-            stages.append(m.StageSpec(stage_id, name, int(given["width"]), parents, reads, shuffle_id, partitions, cores, preferred))
+            cores, gang = int(given.get("cores", "1")), "barrier" in given
+            width = int(given["width"])
+            stages.append(m.StageSpec(stage_id, name, width, parents, reads, shuffle_id, partitions, cores, preferred, gang))
         return self.step(float(at), m.JobSubmitted(m.JobSpec(JobId(int(job_id)), tuple(stages))))
 
     def event(self, line: str) -> list[str]:
@@ -154,7 +155,8 @@ class Story:
             case m.Kill():
                 return f"kill on {action.executor_id}: {spaced(action.task_ids, '#')} because {action.reason}"
             case m.StageBegan():
-                return f"began {stage(action)}: partitions {spaced(action.partitions)}"
+                where = f" on {spaced(action.executors)}" if action.executors else ""
+                return f"began {stage(action)}: partitions {spaced(action.partitions)}{where}"
             case m.StageFinished():
                 return f"finished {stage(action)}: {action.status}" + (f": {action.error}" if action.error else "")
             case m.StageWasSkipped():

@@ -68,6 +68,8 @@ class Dataset:
     call_site: CallSite
     partitioning: Partitioning | None = None
     name: str | None = None
+    barrier: bool = False
+    """Whether it, or what it is made from in the same stage, must be computed by tasks that all run at once (RDD.barrier)."""
     known_width: int | None = field(default=None, init=False, repr=False)
 
     @property
@@ -171,6 +173,8 @@ class Narrow(Dataset):
         object.__setattr__(self, "chain_base", parent.base)
         object.__setattr__(self, "indexes", below + self.with_index)
         object.__setattr__(self, "known_width", parent.known_width)
+        if parent.barrier:
+            object.__setattr__(self, "barrier", True)
 
     @property
     def parents(self) -> tuple[Dataset, ...]:
@@ -214,6 +218,10 @@ class Boundary(Dataset):
     node: ops.Node
     operators: tuple[CallSite, ...] = ()
     reads: tuple[Shuffle, ...] = ()
+
+    def __post_init__(self) -> None:
+        if any(parent.barrier for parent in self.parents):
+            object.__setattr__(self, "barrier", True)
 
     @property
     def inputs(self) -> tuple[Shuffle, ...]:

@@ -12,6 +12,7 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 from quiver.closures import seal
+from quiver.plan.barriers import check_chain
 from quiver.plan.lineage import (
     Coalesced,
     Crossed,
@@ -158,8 +159,10 @@ class Planner:
         spec = StageSpec(
             StageId(next(self._stages)), str(call_site), dataset.width,
             tuple(shuffle.stage_id for shuffle in inputs), tuple(shuffle.id for shuffle in inputs),
-            None, wanted, self._cores_per_task,
+            None, wanted, self._cores_per_task, barrier=dataset.barrier,
         )  # fmt: skip
+        if dataset.barrier:
+            check_chain(dataset, dataset.width if wanted is None else len(wanted))
         split = splitter(dataset)
         if with_index:
             result = PlannedStage(spec, body, lambda partition: _dump((partition, split(partition))), operators)
@@ -181,11 +184,13 @@ class Planner:
         if width == 0:
             # Nothing to write still has to be written once, so that the readers find a table.
             node, width, inputs, split = ops.Items(), 1, (), _no_records
+        elif parent.barrier:
+            check_chain(parent, width)
         sink = ops.ShuffleWrite(node, shuffle.id, shuffle.partitioner, shuffle.aggregator, shuffle.call_site)
         spec = StageSpec(
             shuffle.stage_id, str(shuffle.call_site), width,
             tuple(below.stage_id for below in inputs), tuple(below.id for below in inputs),
-            shuffle.id, None, self._cores_per_task,
+            shuffle.id, None, self._cores_per_task, barrier=parent.barrier and parent.width > 0,
         )  # fmt: skip
         body = dump_body(ops.StageBody(sink, (*shuffle.operators, shuffle.call_site)))
         return PlannedStage(spec, body, lambda partition: _dump(split(partition)), shuffle.operators)

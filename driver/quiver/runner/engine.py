@@ -17,12 +17,15 @@ from quiver.runner.links import ExecutorLink
 from quiver.runner.status_book import StatusBook
 from quiver.scheduler import model as m
 from quiver.scheduler.core import Scheduler
+from quiver.scheduler.meetings import Meetings
 from quiver.scheduler.model import Policy
 from quiver_proto import events as e
-from quiver_proto.errors import ContextStopped, JobCancelled, JobFailed, NoProgress, ResourcesUnavailable
+from quiver_proto.errors import ContextStopped, JobCancelled, JobFailed, NoProgress, ResourcesUnavailable, from_wire
 from quiver_proto.ids import ExecutorId, JobId, NodeId, ShuffleId, StageId
 from quiver_proto.messages import (
     AddStage,
+    BarrierArrived,
+    BarrierReleased,
     ExecutorHeartbeat,
     FailureKind,
     ForgetStage,
@@ -82,6 +85,7 @@ class Engine:
         self._map_stages: dict[ShuffleId, StageId] = {}
         self.book = StatusBook(self._scheduler.tasks_on)
         self._refused = RefusedGroups()
+        self._meetings = Meetings(policy.barrier_sync_timeout_s)
         self._inbox: deque[m.SchedulerEvent] = deque()
         self._stepping = False
         self._stopped = False
@@ -171,6 +175,12 @@ class Engine:
 
     def tasks_ended(self, ended: TasksEnded) -> None:
         self.step(m.TasksReported(ended.executor_id, ended.done, ended.failed))
+        if self._meetings:
+            self._release(self._meetings.ended([done.task_id for done in ended.done]))
+
+    def barrier_arrived(self, message: BarrierArrived) -> None:
+        """A task waits for the others of its barrier stage."""
+        self._release(self._meetings.arrived(message, self._clock()))
 
     def heartbeat(self, beat: ExecutorHeartbeat) -> None:
         now = self._wall_clock()
@@ -196,9 +206,18 @@ class Engine:
         finally:
             self._stepping = False
 
+    def tick(self) -> None:
+        """Time has passed."""
+        self.step(m.Tick())
+        if self._meetings:
+            self._release(self._meetings.tick(self._clock()))
+
     def next_deadline(self) -> float | None:
-        """When, on `clock`, `step(Tick())` is due."""
-        return self._scheduler.next_deadline()
+        """When, on `clock`, `tick()` is due."""
+        deadline = self._scheduler.next_deadline()
+        if self._meetings and (meeting := self._meetings.next_deadline()) is not None:
+            return meeting if deadline is None else min(deadline, meeting)
+        return deadline
 
     def waiting_reason(self, job_id: JobId) -> str:
         return self._scheduler.waiting_reason(job_id)
@@ -265,9 +284,14 @@ class Engine:
         for shuffle_id in stage.spec.reads:
             inputs[shuffle_id] = _table(shuffle_id, self._scheduler.map_outputs(shuffle_id))
         properties = self._properties_of(action.stage_id)
+        width = 0
+        if stage.spec.barrier:
+            width = len(action.partitions)
+            self._meetings.begin(action.stage_id, action.stage_attempt, width)
+            properties = {**properties, "addresses": ",".join(self._address(executor_id) for executor_id in action.executors)}
         self._attempts[action.stage_id, action.stage_attempt] = AddStage(
             action.stage_id, action.stage_attempt, stage.body, inputs, dict(self._block_servers) if inputs else {}, properties,
-            cores_per_task=stage.spec.cores_per_task,
+            barrier=width, cores_per_task=stage.spec.cores_per_task,
         )  # fmt: skip
         count = len(action.partitions)
         progress = StageProgress(action.stage_id, stage.spec.name, stage.spec.width - count, 0, 0, stage.spec.width)
@@ -287,6 +311,8 @@ class Engine:
             # The data of a partition can't be sent (a record that does not pickle): no executor can mend that.
             self._fail_stage(action.stage_id, error)
             return
+        if self._meetings:
+            self._meetings.launched(action.stage_id, action.stage_attempt, action.task_ids, action.partitions)
         holders = self._holders.setdefault(key, set())
         if action.executor_id not in holders:
             holders.add(action.executor_id)
@@ -369,10 +395,22 @@ class Engine:
         self._attempts.pop(key, None)
         self._progress.pop(action.stage_id, None)
         self.book.stage_ended(action.stage_id, action.status)
+        if self._meetings:
+            self._meetings.over(*key)
         self._events.append(e.StageEnded(self._wall_clock(), action.stage_id, action.stage_attempt, action.status, action.error))
         for executor_id in self._holders.pop(key, ()):
             if (link := self._links.get(executor_id)) is not None:
                 link.send(ForgetStage(action.stage_id, action.stage_attempt))
+
+    def _release(self, releases: Sequence[BarrierReleased]) -> None:
+        for release in releases:
+            for executor_id in self._holders.get((release.stage_id, release.stage_attempt), ()):
+                if (link := self._links.get(executor_id)) is not None:
+                    link.send(release)
+
+    def _address(self, executor_id: ExecutorId) -> str:
+        link = self._links.get(executor_id)
+        return "" if link is None else link.block_server or f"{link.host}:0"
 
     def _fail_stage(self, stage_id: StageId, error: BaseException) -> None:
         for running in self._jobs.values():
@@ -389,6 +427,8 @@ class Engine:
                 attempts=1 if action.failure.kind is FailureKind.FATAL else self._policy.max_task_failures,
                 stage=stage.spec.name if stage is not None else "",
             )
+        if action.error is not None:
+            return JobFailure(error=from_wire(*action.error))
         if action.status == "cancelled":
             return JobFailure(error=JobCancelled(action.job_id, action.reason))
         if action.status == "stuck":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 import os
@@ -21,11 +22,13 @@ from quiver.runner.inprocess import Application
 from quiver.runner.jobs import RunningJob
 from quiver.runner.local import shared_memory
 from quiver.runner.results import read_result
-from quiver.scheduler.model import Tick
 from quiver_proto import task_context
+from quiver_proto.errors import BarrierFailed
 from quiver_proto.ids import LOCAL_EXECUTOR, LOCAL_NODE, JobId, ShuffleId, TaskId
 from quiver_proto.messages import (
     AddStage,
+    BarrierArrived,
+    BarrierReleased,
     FailureKind,
     ForgetStage,
     KillTasks,
@@ -70,6 +73,8 @@ class InlineLink:
         )  # fmt: skip
         self._stages: dict[tuple[int, int], Any] = {}
         self._killed: list[TaskFailure] = []
+        self._released: BarrierReleased | None = None
+        self.on_arrival: Callable[[BarrierArrived], None] = lambda message: None
         self._queue: deque[tuple[tuple[int, int], int, int, int, bytes]] = deque()
 
     def send(self, message: ToExecutor) -> None:
@@ -91,6 +96,8 @@ class InlineLink:
                 self._removal.remove_shuffle(self._blocks_dir, message.shuffle_id)
             case RemoveDataset():
                 self._storage.remove_dataset(self._environment, message.dataset_id)
+            case BarrierReleased():
+                self._released = message
             case _:
                 pass
 
@@ -105,6 +112,8 @@ class InlineLink:
         stage = self._stages[key]
         if isinstance(stage, AddStage):
             facts = StageFacts(stage.stage_id, stage.stage_attempt, stage.properties, stage.cores_per_task)
+            if stage.barrier:
+                facts.meet = functools.partial(self._meet, stage)
             stage = self._stages[key] = self._body.open_stage(stage, self._environment), facts
         outer = task_context.current
         try:
@@ -118,6 +127,15 @@ class InlineLink:
         if isinstance(outcome, TaskFailure):
             return TasksEnded(self.executor_id, failed=(outcome,))
         return TasksEnded(self.executor_id, done=(outcome,))
+
+    def _meet(self, stage: AddStage, task_id: int, number: int, brings: bytes) -> Sequence[bytes]:
+        # One slot, so a barrier stage has one task, and whoever comes has come last.
+        self._released = None
+        self.on_arrival(BarrierArrived(self.executor_id, TaskId(task_id), stage.stage_id, stage.stage_attempt, 0, number, brings))
+        assert self._released is not None
+        if self._released.error:
+            raise BarrierFailed(self._released.error)
+        return self._released.payloads
 
     def tell_killed(self) -> TasksEnded | None:
         return self.run_next() if self._killed else None
@@ -141,6 +159,7 @@ class InlineDriver:
         self.events = EventLog(event_log_dir, application.application_id, None, log.warning)
         self.engine = Engine(application.policy, self.events, time.monotonic, time.time, log.warning, application.max_result_bytes)
         self._link = InlineLink(application.application_id, blocks_dir, memory_bytes, conf)
+        self._link.on_arrival = self.engine.barrier_arrived
         self.engine.executor_added(self._link)
         self._lock = threading.RLock()
         self._released: deque[ShuffleId] = deque()
@@ -167,7 +186,7 @@ class InlineDriver:
                         deadline = self.engine.next_deadline()
                         if deadline is not None:
                             time.sleep(max(0.0, deadline - time.monotonic()))
-                        self.engine.step(Tick())
+                        self.engine.tick()
             except KeyboardInterrupt:
                 self.engine.cancel(job.job_id, "interrupted")
                 raise

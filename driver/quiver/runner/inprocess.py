@@ -17,7 +17,7 @@ from quiver.runner.engine import Engine
 from quiver.runner.failures import JobFailure, opened
 from quiver.runner.jobs import RunningJob
 from quiver.runner.results import read_result
-from quiver.scheduler.model import Policy, Tick
+from quiver.scheduler.model import Policy
 from quiver_proto.errors import ContextStopped
 from quiver_proto.ids import JobId, ShuffleId, StageId
 from quiver_proto.loop import Loop, Timer
@@ -185,9 +185,11 @@ class InProcessDriver:
         last: OSError | None = None
         for attempt in range(RESULT_ATTEMPTS):
             self._reruns += 1
-            again = replace(result, spec=replace(result.spec, stage_id=StageId(_RERUN_IDS + self._reruns), partitions=(partition,)))
+            # Tasks of a barrier stage can't run alone.
+            partitions = result.spec.partitions if result.spec.barrier else (partition,)
+            again = replace(result, spec=replace(result.spec, stage_id=StageId(_RERUN_IDS + self._reruns), partitions=partitions))
             rerun = replace(job, job_id=JobId(_RERUN_IDS + self._reruns), stages=(*job.stages[:-1], again))
-            value = self._submit(rerun).results[0]
+            value = self._submit(rerun).results[position if result.spec.barrier else 0]
             try:
                 return self._fetch(value) if isinstance(value, ResultBlock) else value or b""
             except OSError as error:
@@ -201,7 +203,7 @@ class InProcessDriver:
 
     def _tick(self) -> None:
         self._timer = None
-        self.engine.step(Tick())
+        self.engine.tick()
         self.after_step()
 
     def _draw_progress(self) -> None:

@@ -17,7 +17,7 @@ from quiver_proto import __version__
 from quiver_proto.errors import BadSetting
 from quiver_proto.events import ApplicationStarted
 from quiver_proto.ids import new_application_id
-from quiver_proto.messages import Drained, ExecutorHeartbeat, ExecutorHello, FromExecutor, TasksEnded
+from quiver_proto.messages import BarrierArrived, Drained, ExecutorHeartbeat, ExecutorHello, FromExecutor, TasksEnded
 from quiver_proto.units import parse_memory
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("quiver.driver")
 
-_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h)?\s*", re.IGNORECASE)
-_DURATION_UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+_DURATION = re.compile(r"\s*(\d+(?:\.\d+)?)\s*(ms|s|m|min|h|d)?\s*", re.IGNORECASE)
+_DURATION_UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 UI_PORT = 4040
 UI_DELAY_S = 1.0
 SWEEP_DELAY_S = 2.0
@@ -80,6 +80,8 @@ def application(master: str, app_name: str, conf: Settings, default_parallelism:
         max_stage_attempts=integer(conf, "spark.stage.maxConsecutiveAttempts", 4),
         locality_wait_s=seconds(conf, "spark.locality.wait", 3.0),
         no_progress_limit_s=seconds(conf, "quiver.job.noProgressLimit", 120.0),
+        barrier_slots_limit_s=_barrier_slots_limit(conf, isinstance(parse_master(master), Local | Inline)),
+        barrier_sync_timeout_s=seconds(conf, "spark.barrier.sync.timeout", 365 * 86400.0),
     )
     try:
         policy.validate()
@@ -92,6 +94,14 @@ def application(master: str, app_name: str, conf: Settings, default_parallelism:
     if parallelism < 1:
         raise BadSetting("spark.default.parallelism", str(parallelism), "must be at least 1")
     return Application(new_application_id(), app_name, master, parallelism, limit, policy, secrets.token_urlsafe(32))
+
+
+def _barrier_slots_limit(conf: Settings, is_local: bool) -> float:
+    """Seconds that slots for a barrier stage are waited for. In local mode no others will come."""
+    if is_local:
+        return 0.0
+    prefix = "spark.scheduler.barrier.maxConcurrentTasksCheck."
+    return seconds(conf, prefix + "interval", 15.0) * integer(conf, prefix + "maxFailures", 1)
 
 
 def integer(conf: Settings, key: str, default: int) -> int:
@@ -227,6 +237,9 @@ def _local(where: Local, master: str, app_name: str, conf: Settings) -> Driver:
         match message:
             case TasksEnded():
                 driver.engine.tasks_ended(message)
+                driver.after_step()
+            case BarrierArrived():
+                driver.engine.barrier_arrived(message)
                 driver.after_step()
             case ExecutorHeartbeat():
                 driver.engine.heartbeat(message)

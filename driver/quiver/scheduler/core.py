@@ -6,12 +6,14 @@
     outputs.py     where map outputs are              reports.py     task ends; lost executors and nodes
     retries.py     what a failure means               recalling.py   queued tasks move to idle executors
     waiting.py     why something waits                state.py       all that is known
+    barriers.py    all tasks of a stage or none       launching.py   the books of a launch
 
 What always holds:
 * a (stage attempt, partition) is accepted at most once, a result partition of a job exactly once before JobSucceeded;
 * a job ends by exactly one JobSucceeded or JobEndedBadly, after the StageFinished of every attempt that ran only for it;
 * StageBegan comes before the first Launch of an attempt, StageFinished after its last accepted task; then nothing of it counts;
 * an executor never holds tasks for more cores than it has plus the queue it is allowed; a killed task counts until its end is reported;
+* all tasks of a barrier stage's attempt are launched in one step, and accepted in one step;
 * equal events at equal times give equal actions.
 """
 

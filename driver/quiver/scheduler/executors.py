@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from quiver_proto.ids import ExecutorId, NodeId, TaskId
@@ -125,6 +126,17 @@ class Rooms:
     def count(self, cores: int) -> int:
         """How many executors have at least `cores` free."""
         return sum(len(bucket) for level, bucket in self.buckets.items() if level >= cores)
+
+    def with_room(self, cores: int) -> Iterator[Executor]:
+        """Those with at least `cores` free, the ones with most first. Nothing may be settled meanwhile."""
+        for level in sorted(self.buckets, reverse=True):
+            if level < cores:
+                return
+            yield from self.buckets[level]
+
+    def slots(self, cores: int) -> int:
+        """How many tasks of `cores` each could start now."""
+        return sum(level // cores * len(bucket) for level, bucket in self.buckets.items() if level >= cores)
 
     def free_cores(self) -> int:
         return sum(level * len(bucket) for level, bucket in self.buckets.items() if level > 0)

@@ -16,11 +16,13 @@ from quiver.scheduler.model import (
     StageFinished,
     StageSpec,
     StageWasSkipped,
+    TaskDiscarded,
 )
 from quiver.scheduler.outputs import ShuffleOutputs
 from quiver.scheduler.placement import queue_depth
 from quiver.scheduler.stages import IllegalTransition, Stage, StageRun, StageState
 from quiver.scheduler.state import State
+from quiver_proto.errors import QuiverError, to_wire
 from quiver_proto.ids import ShuffleId, TaskId
 from quiver_proto.messages import TaskFailure
 
@@ -109,7 +111,11 @@ def _activate(state: State, stage: Stage, now: float) -> None:
     key = (min(job.id for job in stage.jobs), stage.spec.stage_id)
     expected = state.durations.get(stage.spec.name)
     queue = 0
-    if expected is not None and stage.spec.cores_per_task == 1:
+    if stage.spec.barrier:
+        if stage.outputs is not None:
+            stage.outputs.lose_all()
+        state.check_by(now + state.policy.barrier_slots_limit_s)
+    elif expected is not None and stage.spec.cores_per_task == 1:
         queue = min(queue_depth(expected, state.policy), TRUSTED_QUEUE)
     run = StageRun(stage, stage.attempt + 1, stage.missing(), key, queue, now)
     stage.run = run
@@ -189,9 +195,12 @@ def end_badly(
     failure: TaskFailure | None = None,
     partition: int = -1,
     stage: Stage | None = None,
+    error: QuiverError | None = None,
 ) -> None:
     _end(state, job)
-    state.actions.append(JobEndedBadly(job.id, status, reason, failure, partition, None if stage is None else stage.spec.stage_id))
+    stage_id = None if stage is None else stage.spec.stage_id
+    told = None if error is None else to_wire(error)
+    state.actions.append(JobEndedBadly(job.id, status, reason, failure, partition, stage_id, told))
 
 
 def release(state: State, shuffle_id: ShuffleId) -> None:
@@ -239,6 +248,8 @@ def _remove(state: State, stage: Stage) -> None:
 def _stop(state: State, run: StageRun, status: str, error: str) -> None:
     """After this nothing that the attempt's tasks report changes anything but the room at their executors."""
     _retire(state, run)
+    state.actions += [TaskDiscarded(executor_id, succeeded.done) for executor_id, succeeded in run.kept]
+    run.kept.clear()
     by_executor: dict[Executor, list[TaskId]] = {}
     for task_id, executor in run.running.items():
         by_executor.setdefault(executor, []).append(task_id)

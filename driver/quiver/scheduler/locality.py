@@ -107,6 +107,10 @@ class Nearby:
             return self._pop(self.by_node.get(node_id), count)
         return self._pop(self._everything, count)
 
+    def take_all(self) -> list[int]:
+        """All that is pending."""
+        return self._pop(self._everything, len(self.left))
+
     def wants(self, level: int) -> bool:
         """Whether a pending partition has a living place at this level."""
         return (self._with_executor if level == EXECUTOR else self._with_node) > 0

@@ -38,6 +38,8 @@ class StageSpec:
     partitions: tuple[int, ...] | None = None
     cores_per_task: int = 1
     preferred: Mapping[int, tuple[Preference, ...]] = field(default_factory=dict)
+    barrier: bool = False
+    """All tasks of an attempt start at once, or none does; when one fails, all run again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +67,17 @@ class Policy:
     target_queue_s: float = 0.005
     """How much work, by the stage's mean task time, may wait at an executor beyond its free slots."""
     max_queue_per_slot: int = 64
+    barrier_slots_limit_s: float = 15.0
+    """A job fails when its barrier stage has had fewer slots than tasks for so long since it began or an executor came or went."""
+    barrier_sync_timeout_s: float = 365 * 86400.0
+    """How long tasks of a barrier stage wait for one another."""
 
     def validate(self) -> None:
         if self.max_task_failures < 1 or self.max_stage_attempts < 1:
             raise ValueError("max_task_failures and max_stage_attempts must be at least 1")
         if min(self.locality_wait_s, self.waiting_notice_s, self.no_progress_limit_s, self.unsuitable_limit_s, self.target_queue_s) < 0:
+            raise ValueError("times must not be negative")
+        if min(self.barrier_slots_limit_s, self.barrier_sync_timeout_s) < 0:
             raise ValueError("times must not be negative")
 
 
@@ -196,11 +204,15 @@ class Kill:
 
 @dataclass(frozen=True, slots=True)
 class StageBegan:
-    """A stage attempt starts, with `partitions` to compute. Its inputs' locations are `Scheduler.map_outputs` at this moment."""
+    """A stage attempt starts, with `partitions` to compute. Its inputs' locations are `Scheduler.map_outputs` at this moment.
+
+    Of a barrier stage, `executors` says where each of the partitions goes.
+    """
 
     stage_id: StageId
     stage_attempt: int
     partitions: Sequence[int]
+    executors: Sequence[ExecutorId] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,7 +289,10 @@ class JobSucceeded:
 
 @dataclass(frozen=True, slots=True)
 class JobEndedBadly:
-    """`failure` is the task failure that ended it; None for a cancelled or stuck job. `status` is failed, cancelled or stuck."""
+    """`failure` is the task failure that ended it; None for a cancelled or stuck job. `status` is failed, cancelled or stuck.
+
+    `error` is a QuiverError as `to_wire` made it, where the reason has a type of its own.
+    """
 
     job_id: JobId
     status: str
@@ -285,6 +300,7 @@ class JobEndedBadly:
     failure: TaskFailure | None = None
     failed_partition: int = -1
     failed_stage: StageId | None = None
+    error: tuple[str, tuple[object, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,12 @@ class ShuffleOutputs:
         self.absent += len(lost)
         return len(lost)
 
+    def lose_all(self) -> None:
+        """Drop every output."""
+        for partition, output in enumerate(self.outputs):
+            if output is not None:
+                self._drop(partition, output.node_id)
+
     def _drop(self, partition: int, node_id: NodeId) -> None:
         self.outputs[partition] = None
         self.absent += 1

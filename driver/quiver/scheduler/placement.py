@@ -8,14 +8,14 @@ are free anywhere, lets the next ones pass. Per task the cost is some list and d
 from __future__ import annotations
 
 import heapq
-from itertools import repeat
 
+from quiver.scheduler import barriers
 from quiver.scheduler.executors import Executor
+from quiver.scheduler.launching import give
 from quiver.scheduler.locality import ANY, EXECUTOR, NODE, Nearby
-from quiver.scheduler.model import Launch, Policy, StageBegan, WaitingBecause
+from quiver.scheduler.model import Launch, Policy
 from quiver.scheduler.stages import StageRun
 from quiver.scheduler.state import State
-from quiver_proto.ids import TaskId
 
 AVOIDERS_PER_PASS = 32
 
@@ -54,6 +54,9 @@ def launch(state: State, now: float) -> None:
 
 
 def _place(state: State, run: StageRun, now: float) -> None:
+    if run.barrier:
+        barriers.place(state, run, now)
+        return
     if run.avoid:
         _place_elsewhere(state, run, now)
     near = run.nearby
@@ -98,7 +101,7 @@ def _fill(state: State, run: StageRun, near: Nearby | None, now: float) -> None:
             partitions = near.take(executor.id, executor.node_id, ANY, count)
             near.launched(ANY, now)
             left = len(near.left)
-        _give(state, run, executor, partitions, ANY, now, opened)
+        give(state, run, executor, partitions, ANY, now, opened)
         rooms.settle(executor)
     queue = run.queue
     if not left or not queue:
@@ -118,7 +121,7 @@ def _fill(state: State, run: StageRun, near: Nearby | None, now: float) -> None:
             partitions = near.take(executor.id, executor.node_id, ANY, count)
             near.launched(ANY, now)
             left = len(near.left)
-        _give(state, run, executor, partitions, ANY, now, opened)
+        give(state, run, executor, partitions, ANY, now, opened)
         rooms.settle(executor)
 
 
@@ -148,16 +151,19 @@ def _use_reserved(state: State, now: float) -> None:
     for executor in state.reserved[:]:
         run = executor.reserved
         wanted = run is not None and not run.over and run.pending and state.executors.get(executor.id) is executor
-        if run is not None and wanted and executor.free < run.cores:
+        if run is not None and wanted and (run.barrier or executor.free < run.cores):
             continue
         state.reserved.remove(executor)
         executor.reserved = None
         if run is not None and wanted:
-            _give(state, run, executor, [run.pending.pop()], ANY, now, {})
+            give(state, run, executor, [run.pending.pop()], ANY, now, {})
             run.cramped_since = None
         if state.executors.get(executor.id) is executor:
             state.rooms.settle(executor)
             state.freshened.append(executor)
+    gang = barriers.who_reserves(state)
+    if gang is not None:
+        barriers.place(state, gang, now)
 
 
 def _place_near(state: State, run: StageRun, near: Nearby, now: float) -> None:
@@ -181,7 +187,7 @@ def _place_near(state: State, run: StageRun, near: Nearby, now: float) -> None:
                 room = min(room, max(1, len(near.by_node.get(executor.node_id, ())) // len(state.nodes[executor.node_id])))
             partitions = near.take(executor.id, executor.node_id, level, room)
             if partitions:
-                _give(state, run, executor, partitions, level, now, {})
+                give(state, run, executor, partitions, level, now, {})
                 state.rooms.settle(executor)
                 near.launched(level, now)
 
@@ -205,45 +211,5 @@ def _place_elsewhere(state: State, run: StageRun, now: float) -> None:
             run.avoid.append(entry)
             state.wake_by(until)
         else:
-            _give(state, run, executor, [partition], ANY, now, {})
+            give(state, run, executor, [partition], ANY, now, {})
             rooms.settle(executor)
-
-
-def _give(
-    state: State, run: StageRun, executor: Executor, partitions: list[int], locality: int, now: float, opened: dict[Executor, Launch]
-) -> None:
-    """Launch `partitions` at `executor`. Launches at one executor join those `opened` in the same pass."""
-    count = len(partitions)
-    first = state.next_task
-    state.next_task = first + count
-    task_ids: list[TaskId] = list(range(first, first + count))  # type: ignore[arg-type]
-    tries = run.tries
-    attempts = [tries.get(partition, 0) for partition in partitions] if tries else [0] * count
-    held = 0 if run.queue else run.cores
-    executor.tasks.update(zip(task_ids, zip(repeat(run), partitions, attempts, repeat(held))))
-    executor.free -= count * run.cores
-    executor.held += count * held
-    if not run.begun:
-        run.begun = True
-        run.stage.attempt = run.attempt
-        state.actions.append(StageBegan(run.stage_id, run.attempt, run.partitions))
-    if state.told:
-        _take_back_reasons(state, run)
-    run.running.update(zip(task_ids, repeat(executor)))
-    run.last_active = now
-    launched = opened.get(executor)
-    if launched is None:
-        launched = opened[executor] = Launch(executor.id, run.stage_id, run.attempt, task_ids, partitions, attempts, run.cores, locality)
-        state.actions.append(launched)
-    else:
-        launched.task_ids += task_ids
-        launched.partitions += partitions
-        launched.attempts += attempts
-
-
-def _take_back_reasons(state: State, run: StageRun) -> None:
-    for job in sorted(run.stage.jobs, key=lambda job: job.id):
-        if job.told:
-            job.told = ""
-            state.told -= 1
-            state.actions.append(WaitingBecause(job.id, None, ""))

@@ -36,7 +36,11 @@ def recall(state: State, now: float) -> None:
         if now < executor.reported_at + patience(state):
             continue
         newest = islice(reversed(executor.tasks.items()), min(-executor.free, idle))
-        task_ids = [task_id for task_id, record in newest if not record[0].over and record[0].cores == 1 and task_id not in state.recalled]
+        task_ids = [
+            task_id
+            for task_id, record in newest
+            if not record[0].over and record[0].cores == 1 and not record[0].barrier and task_id not in state.recalled
+        ]
         if task_ids:
             idle -= len(task_ids)
             state.recalled.update(task_ids)

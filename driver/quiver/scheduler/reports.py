@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quiver.scheduler import lifecycle
+from quiver.scheduler import barriers, lifecycle
 from quiver.scheduler.executors import Executor
 from quiver.scheduler.model import Succeeded, TaskAttemptFailed, TaskDiscarded, TasksAccepted
 from quiver.scheduler.placement import queue_depth
-from quiver.scheduler.retries import Verdict, counts, verdict
+from quiver.scheduler.retries import Verdict, barrier_verdict, counts, verdict
 from quiver.scheduler.stages import StageRun
 from quiver.scheduler.state import State
 from quiver_proto.errors import ExecutorLost, to_wire
@@ -64,7 +64,9 @@ def _succeeded(state: State, executor: Executor, done: Sequence[TaskDone], now: 
             actions.append(TaskDiscarded(executor.id, report))
             continue
         stage = run.stage
-        if stage.outputs is None:
+        if run.barrier and (stage.outputs is None or report.map_output is not None):
+            barriers.hold(run, executor, partition, attempt, report)
+        elif stage.outputs is None:
             stage.accepted.add(partition)
         elif report.map_output is None:
             _failed(state, executor, run, partition, attempt, _without_output(report), False, now)
@@ -75,6 +77,11 @@ def _succeeded(state: State, executor: Executor, done: Sequence[TaskDone], now: 
         run.remaining -= 1
         run.ended += 1
         run.seconds += report.metrics.run_s
+        if run.barrier:
+            touched.append(run)
+            if not run.remaining:
+                barriers.accept(state, run)
+            continue
         if run is not current:
             current = run
             touched.append(run)
@@ -88,7 +95,7 @@ def _succeeded(state: State, executor: Executor, done: Sequence[TaskDone], now: 
         run.last_active = now
         if not run.remaining:
             lifecycle.finish(state, run, now)
-        elif run.cores == 1:
+        elif run.cores == 1 and not run.barrier:
             queue = queue_depth(run.seconds / run.ended, state.policy)
             if queue > run.queue and run.nearby is not None:
                 run.nearby.scanned = 0
@@ -109,7 +116,9 @@ def _failed(
     """A current attempt, already out of its executor's tasks, failed."""
     stage = run.stage
     before = run.failures.get(partition, 0)
-    what_next = verdict(failure.kind, before, stage.failures_in_row, state.policy, blameless)
+    what_next = alone = verdict(failure.kind, before, stage.failures_in_row, state.policy, blameless)
+    if run.barrier:
+        what_next = barrier_verdict(alone, stage.failures_in_row, state.policy)
     del run.running[failure.task_id]
     state.recalled.discard(failure.task_id)
     run.tries[partition] = attempt + 1
@@ -121,13 +130,18 @@ def _failed(
     )
     match what_next:
         case Verdict.GIVE_UP:
-            lifecycle.fail_jobs(state, stage, "failed", _why_it_ends(run, partition, failure, before + 1), failure, partition)
+            times = stage.failures_in_row + 1 if run.barrier else before + 1
+            lifecycle.fail_jobs(state, stage, "failed", _why_it_ends(run, partition, failure, times), failure, partition)
             _input_lost(state, run, failure, now)
         case Verdict.INPUT_FIRST:
             stage.failures_in_row += 1
             _input_lost(state, run, failure, now)
             if not run.over:
                 lifecycle.fail_attempt(state, run, failure.message, now)
+        case Verdict.TOGETHER:
+            stage.failures_in_row += alone is Verdict.ELSEWHERE
+            why = f"Stage failed because barrier task {failure.task_id} (partition {partition}) finished unsuccessfully: {failure.message}"
+            lifecycle.fail_attempt(state, run, why, now)
         case Verdict.ELSEWHERE if len(state.executors) - state.draining > 1 and executor.id in state.executors:
             run.avoid.append((partition, executor.id, now + state.policy.locality_wait_s))
             state.enqueue(run)
@@ -149,6 +163,8 @@ def _why_it_ends(run: StageRun, partition: int, failure: TaskFailure, failures: 
         return f"{run.stage!r} could not read its input {run.stage.failures_in_row + 1} times in a row; the last time: {what}"
     if failure.kind is FailureKind.FATAL:
         return f"{run.stage!r}, partition {partition}: {what}"
+    if run.barrier and failures > 1:
+        return f"{run.stage!r}: {failures} attempts at this barrier stage failed; the last time at partition {partition}: {what}"
     times = "once" if failures == 1 else f"{failures} times"
     return f"{run.stage!r}: partition {partition} failed {times}; the last time: {what}"
 
@@ -186,6 +202,7 @@ def executor_registered(state: State, executor_id: ExecutorId, node_id: NodeId, 
         return
     executor = Executor(executor_id, node_id, cores)
     executor.reported_at = now
+    state.registered_at = now
     state.executors[executor_id] = executor
     state.total_cores += cores
     on_node = state.nodes.get(node_id)
@@ -242,6 +259,10 @@ def executor_gone(state: State, executor_id: ExecutorId, reason: str, asked: boo
         if not run.over:
             failure = TaskFailure(task_id, FailureKind.EXECUTOR_LOST, "ExecutorLost", message, error=error)
             _failed(state, executor, run, partition, attempt, failure, asked or task_id not in started, now)
+    for run in list(state.active.values()):
+        # What tasks of a barrier stage that ended well left there can't be counted on.
+        if run.kept and any(where == executor_id for where, _ in run.kept):
+            lifecycle.fail_attempt(state, run, message, now)
 
 
 def node_lost(state: State, node_id: NodeId, reason: str, now: float) -> None:

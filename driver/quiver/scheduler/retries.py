@@ -15,6 +15,8 @@ class Verdict(Enum):
     """Counted: again, on another executor where there is one."""
     INPUT_FIRST = "input first"
     """An input is lost: the stage attempt fails, the input is made again, then the stage's missing partitions."""
+    TOGETHER = "together"
+    """Of a barrier stage: the attempt fails, and every task runs again."""
     GIVE_UP = "give up"
 
 
@@ -34,6 +36,14 @@ def verdict(kind: FailureKind, failures: int, failures_in_row: int, policy: Poli
             return Verdict.AGAIN
         case FailureKind.USER | FailureKind.SLOT_DIED | FailureKind.EXECUTOR_LOST:
             return Verdict.GIVE_UP if failures + 1 >= policy.max_task_failures else Verdict.ELSEWHERE
+
+
+def barrier_verdict(alone: Verdict, failures_in_row: int, policy: Policy) -> Verdict:
+    """What a failure means in a barrier stage, where it would mean `alone` elsewhere: tasks share their fate, so attempts at the stage
+    are counted. `failures_in_row` of those, without the one at hand."""
+    if alone is Verdict.ELSEWHERE and failures_in_row + 1 >= min(policy.max_task_failures, policy.max_stage_attempts):
+        return Verdict.GIVE_UP
+    return Verdict.TOGETHER if alone in (Verdict.AGAIN, Verdict.ELSEWHERE) else alone
 
 
 def counts(verdict: Verdict, kind: FailureKind) -> bool:

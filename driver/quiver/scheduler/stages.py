@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from quiver.scheduler.executors import Executor
 from quiver.scheduler.locality import Nearby
-from quiver.scheduler.model import StageSpec
+from quiver.scheduler.model import StageSpec, Succeeded
 from quiver.scheduler.outputs import ShuffleOutputs
 from quiver_proto.errors import QuiverError
 from quiver_proto.ids import ExecutorId, StageId, TaskId
@@ -75,7 +75,7 @@ class Stage:
         """The number of the last attempt that began."""
         self.run: StageRun | None = None
         self.failures_in_row = 0
-        """Attempts that failed to read their input since the stage last succeeded."""
+        """Attempts that failed to read their input, or of which (barrier stages) a task failed, since the stage last succeeded."""
         self.jobs: set[Job] = set()
         """Jobs that wait for this stage; empty if and only if IDLE."""
         self.users = 0
@@ -114,8 +114,8 @@ class StageRun:
     """One stage attempt: what is pending and what runs. It begins with its first launch."""
 
     __slots__ = (
-        "attempt", "avoid", "begun", "cores", "cramped_since", "ended", "failures", "key", "last_active", "nearby", "over",
-        "partitions", "pending", "queue", "queued", "remaining", "running", "seconds", "stage", "stage_id", "tries",
+        "attempt", "avoid", "barrier", "begun", "cores", "cramped_since", "ended", "failures", "kept", "key", "last_active", "nearby",
+        "over", "partitions", "pending", "queue", "queued", "remaining", "running", "seconds", "stage", "stage_id", "tries",
     )  # fmt: skip
 
     def __init__(self, stage: Stage, attempt: int, partitions: list[int], key: tuple[int, int], queue: int, now: float) -> None:
@@ -123,6 +123,9 @@ class StageRun:
         self.stage_id: StageId = stage.spec.stage_id
         self.attempt = attempt
         self.cores = stage.spec.cores_per_task
+        self.barrier = stage.spec.barrier
+        self.kept: list[tuple[ExecutorId, Succeeded]] = []
+        """Of a barrier stage: tasks that have ended well while others run, and where."""
         self.partitions = partitions
         self.remaining = len(partitions)
         self.begun = False

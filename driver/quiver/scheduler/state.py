@@ -21,7 +21,7 @@ class State:
     __slots__ = (
         "_sequence", "abandoned", "actions", "active", "check_at", "cluster_final", "cluster_reason", "draining", "durations",
         "executors", "freshened", "gone", "jobs", "located", "lost_at", "next_task", "nodes", "passes", "policy", "queue", "recalled",
-        "reserved", "rooms", "shuffles", "stages", "steal_at", "told", "total_cores", "wake_at",
+        "registered_at", "reserved", "rooms", "shuffles", "stages", "steal_at", "told", "total_cores", "wake_at",
     )  # fmt: skip
 
     def __init__(self, policy: Policy) -> None:
@@ -45,6 +45,8 @@ class State:
         self.gone: set[ExecutorId] = set()
         self.lost_at = 0.0
         """When an executor was last lost or began to drain."""
+        self.registered_at = 0.0
+        """When the last executor came."""
         self.draining = 0
         self.total_cores = 0
         """Cores of the executors that are not draining."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from quiver.scheduler.barriers import slots
 from quiver.scheduler.jobs import Job
 from quiver.scheduler.lifecycle import end_badly
 from quiver.scheduler.locality import ANY
 from quiver.scheduler.model import WaitingBecause
 from quiver.scheduler.stages import Stage, StageRun, StageState
 from quiver.scheduler.state import State
+from quiver_proto.errors import BarrierTooWide
 from quiver_proto.ids import StageId
 from quiver_proto.units import format_seconds
 
@@ -55,8 +57,11 @@ def check(state: State, now: float) -> None:
         too_small = hopeless and any(not executor.draining for executor in state.executors.values())
         limit = min(policy.unsuitable_limit_s, policy.no_progress_limit_s) if too_small else policy.no_progress_limit_s
         gives_up_at = max(since, state.lost_at) + limit
+        error = _too_wide(state, run)
+        if error is not None:
+            gives_up_at = max(since, state.lost_at, state.registered_at) + min(policy.barrier_slots_limit_s, policy.no_progress_limit_s)
         if hopeless and (state.cluster_final or now >= gives_up_at):
-            end_badly(state, job, "stuck", reason, stage=run.stage)
+            end_badly(state, job, "stuck", reason, stage=run.stage, error=error)
             continue
         if now < since + policy.waiting_notice_s:
             state.check_by(since + policy.waiting_notice_s)
@@ -66,6 +71,14 @@ def check(state: State, now: float) -> None:
             state.check_by(now + interval)
         if hopeless:
             state.check_by(gives_up_at)
+
+
+def _too_wide(state: State, run: StageRun) -> BarrierTooWide | None:
+    """A barrier stage with more tasks than all executors that are there can run at once."""
+    if not run.barrier or not state.total_cores:
+        return None
+    there = slots(state, run.cores)
+    return BarrierTooWide(repr(run.stage), run.left, there) if 0 < there < run.left else None
 
 
 def _tell(state: State, job: Job, stage_id: StageId | None, reason: str) -> None:
@@ -100,6 +113,12 @@ def _attempt_reason(state: State, run: StageRun) -> tuple[str, bool]:
     largest = max(usable)
     if largest < run.cores:
         return f"{run.stage!r} needs {run.cores} cores per task; the largest executor has {largest}{cluster}", True
+    if run.barrier:
+        error = _too_wide(state, run)
+        if error is not None:
+            return f"{error.message}{cluster}", True
+        free = f"{state.rooms.slots(run.cores)} of {slots(state, run.cores)} are free{_by(state)}"
+        return f"{run.stage!r} needs {run.left} slots at the same time; {free}", False
     top = state.rooms.top
     if 0 < top < run.cores:
         return f"{run.stage!r} needs {run.cores} free cores on one executor; the most free ones are {top}", False

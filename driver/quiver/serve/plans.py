@@ -35,6 +35,7 @@ def _stage_to_message(stage: PlannedStage) -> PlanStage:
         body=stage.body,
         splits=tuple(stage.split(partition) if partition in wanted else b"" for partition in range(spec.width)),
         operators=stage.operators,
+        barrier=spec.barrier,
     )
 
 
@@ -53,6 +54,7 @@ def _stage_from_message(stage: PlanStage) -> PlannedStage:
         partitions=tuple(stage.partitions) if stage.some_partitions else None,
         cores_per_task=stage.cores_per_task,
         preferred={partition: tuple(map(_preference, given.places)) for partition, given in stage.preferred.items()},
+        barrier=stage.barrier,
     )
     return PlannedStage(spec, stage.body, stage.splits.__getitem__, tuple(stage.operators))
 

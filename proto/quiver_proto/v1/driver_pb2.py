@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from quiver_proto.v1 import manager_pb2 as quiver__proto_dot_v1_dot_manager__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cquiver_proto/v1/driver.proto\x12\tquiver.v1\x1a\x1dquiver_proto/v1/manager.proto\"\xb1\x02\n\x0bOpenSession\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12\x0b\n\x03pid\x18\x05 \x01(\x03\x12\x36\n\x08versions\x18\x06 \x03(\x0b\x32$.quiver.v1.OpenSession.VersionsEntry\x12.\n\x04\x63onf\x18\x07 \x03(\x0b\x32 .quiver.v1.OpenSession.ConfEntry\x12\x11\n\thash_seed\x18\x08 \x01(\x03\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a+\n\tConfEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf6\x01\n\rSessionOpened\x12\x16\n\x0e\x61pplication_id\x18\x01 \x01(\t\x12\x1b\n\x13\x64\x65\x66\x61ult_parallelism\x18\x02 \x01(\x03\x12\x0e\n\x06ui_url\x18\x03 \x01(\t\x12\x0f\n\x07id_base\x18\x04 \x01(\x03\x12\x12\n\nstarted_at\x18\x05 \x01(\x01\x12\x30\n\x04\x63onf\x18\x06 \x03(\x0b\x32\".quiver.v1.SessionOpened.ConfEntry\x12\x1c\n\x14heartbeat_interval_s\x18\x07 \x01(\x01\x1a+\n\tConfEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\"\n\x0c\x43loseSession\x12\x12\n\nsession_id\x18\x01 \x01(\t\"&\n\x10SessionHeartbeat\x12\x12\n\nsession_id\x18\x01 \x01(\t\"<\n\x0cPlanCallSite\x12\x10\n\x08operator\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\x03\"D\n\x0ePlanPreference\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0b\x65xecutor_id\x18\x02 \x01(\t\x12\x0c\n\x04slot\x18\x03 \x01(\x03\"<\n\x0fPlanPreferences\x12)\n\x06places\x18\x01 \x03(\x0b\x32\x19.quiver.v1.PlanPreference\"\x83\x03\n\tPlanStage\x12\x10\n\x08stage_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05width\x18\x03 \x01(\x03\x12\x0f\n\x07parents\x18\x04 \x03(\x03\x12\r\n\x05reads\x18\x05 \x03(\x03\x12\x12\n\nshuffle_id\x18\x06 \x01(\x03\x12\x12\n\npartitions\x18\x07 \x03(\x03\x12\x17\n\x0fsome_partitions\x18\x08 \x01(\x08\x12\x16\n\x0e\x63ores_per_task\x18\t \x01(\x03\x12\x36\n\tpreferred\x18\n \x03(\x0b\x32#.quiver.v1.PlanStage.PreferredEntry\x12\x0c\n\x04\x62ody\x18\x0b \x01(\x0c\x12\x0e\n\x06splits\x18\x0c \x03(\x0c\x12*\n\toperators\x18\r \x03(\x0b\x32\x17.quiver.v1.PlanCallSite\x1aL\n\x0ePreferredEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.quiver.v1.PlanPreferences:\x02\x38\x01\"\xf2\x01\n\x0b\x45xecutePlan\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\x03\x12$\n\x06stages\x18\x03 \x03(\x0b\x32\x14.quiver.v1.PlanStage\x12*\n\tcall_site\x18\x04 \x01(\x0b\x32\x17.quiver.v1.PlanCallSite\x12:\n\nproperties\x18\x05 \x03(\x0b\x32&.quiver.v1.ExecutePlan.PropertiesEntry\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"|\n\x0cPlanProgress\x12\x10\n\x08stage_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05width\x18\x03 \x01(\x03\x12\x0c\n\x04\x64one\x18\x04 \x01(\x03\x12\x0f\n\x07running\x18\x05 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x06 \x01(\x03\x12\x0e\n\x06status\x18\x07 \x01(\t\"\x1d\n\x0bPlanWaiting\x12\x0e\n\x06reason\x18\x01 \x01(\t\",\n\x0bPlanResults\x12\r\n\x05\x66irst\x18\x01 \x01(\x03\x12\x0e\n\x06\x66rames\x18\x02 \x03(\x0c\" \n\rPlanSucceeded\x12\x0f\n\x07results\x18\x01 \x01(\x03\"W\n\nPlanFailed\x12\x11\n\texception\x18\x01 \x01(\x0c\x12\x12\n\nerror_code\x18\x02 \x01(\t\x12\x14\n\x0c\x65rror_fields\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\"\xef\x01\n\tPlanEvent\x12+\n\x08progress\x18\x01 \x01(\x0b\x32\x17.quiver.v1.PlanProgressH\x00\x12)\n\x07waiting\x18\x02 \x01(\x0b\x32\x16.quiver.v1.PlanWaitingH\x00\x12)\n\x07results\x18\x03 \x01(\x0b\x32\x16.quiver.v1.PlanResultsH\x00\x12-\n\tsucceeded\x18\x04 \x01(\x0b\x32\x18.quiver.v1.PlanSucceededH\x00\x12\'\n\x06\x66\x61iled\x18\x05 \x01(\x0b\x32\x15.quiver.v1.PlanFailedH\x00\x42\x07\n\x05\x65vent\"l\n\nCancelJobs\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\x03\x12\r\n\x05group\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0b\n\x03tag\x18\x05 \x01(\t\x12\x0e\n\x06\x66uture\x18\x06 \x01(\x08\"8\n\x0eReleaseShuffle\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\nshuffle_id\x18\x02 \x01(\x03\":\n\tAskStatus\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04what\x18\x02 \x01(\t\x12\x0b\n\x03ids\x18\x03 \x03(\x03\"M\n\tJobStatus\x12\x0e\n\x06job_id\x18\x01 \x01(\x03\x12\r\n\x05group\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x11\n\tstage_ids\x18\x04 \x03(\x03\"\x90\x01\n\x0bStageStatus\x12\x10\n\x08stage_id\x18\x01 \x01(\x03\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x03\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\r\n\x05tasks\x18\x05 \x01(\x03\x12\x0e\n\x06\x61\x63tive\x18\x06 \x01(\x03\x12\x11\n\tcompleted\x18\x07 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x08 \x01(\x03\"`\n\x0e\x45xecutorStatus\x12\x13\n\x0b\x65xecutor_id\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x03\x12\x15\n\rrunning_tasks\x18\x04 \x01(\x03\"\x88\x01\n\x0cStatusReport\x12\"\n\x04jobs\x18\x01 \x03(\x0b\x32\x14.quiver.v1.JobStatus\x12&\n\x06stages\x18\x02 \x03(\x0b\x32\x16.quiver.v1.StageStatus\x12,\n\texecutors\x18\x03 \x03(\x0b\x32\x19.quiver.v1.ExecutorStatus2\xfc\x03\n\rDriverService\x12\x34\n\tHandshake\x12\x10.quiver.v1.Hello\x1a\x15.quiver.v1.HelloReply\x12?\n\x0bOpenSession\x12\x16.quiver.v1.OpenSession\x1a\x18.quiver.v1.SessionOpened\x12\x37\n\x0c\x43loseSession\x12\x17.quiver.v1.CloseSession\x1a\x0e.quiver.v1.Ack\x12J\n\x10SessionHeartbeat\x12\x1b.quiver.v1.SessionHeartbeat\x1a\x19.quiver.v1.HeartbeatReply\x12=\n\x0b\x45xecutePlan\x12\x16.quiver.v1.ExecutePlan\x1a\x14.quiver.v1.PlanEvent0\x01\x12\x33\n\nCancelJobs\x12\x15.quiver.v1.CancelJobs\x1a\x0e.quiver.v1.Ack\x12;\n\x0eReleaseShuffle\x12\x19.quiver.v1.ReleaseShuffle\x1a\x0e.quiver.v1.Ack\x12>\n\rGetJobsStatus\x12\x14.quiver.v1.AskStatus\x1a\x17.quiver.v1.StatusReportb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cquiver_proto/v1/driver.proto\x12\tquiver.v1\x1a\x1dquiver_proto/v1/manager.proto\"\xb1\x02\n\x0bOpenSession\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0c\n\x04user\x18\x03 \x01(\t\x12\x0c\n\x04host\x18\x04 \x01(\t\x12\x0b\n\x03pid\x18\x05 \x01(\x03\x12\x36\n\x08versions\x18\x06 \x03(\x0b\x32$.quiver.v1.OpenSession.VersionsEntry\x12.\n\x04\x63onf\x18\x07 \x03(\x0b\x32 .quiver.v1.OpenSession.ConfEntry\x12\x11\n\thash_seed\x18\x08 \x01(\x03\x1a/\n\rVersionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a+\n\tConfEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xf6\x01\n\rSessionOpened\x12\x16\n\x0e\x61pplication_id\x18\x01 \x01(\t\x12\x1b\n\x13\x64\x65\x66\x61ult_parallelism\x18\x02 \x01(\x03\x12\x0e\n\x06ui_url\x18\x03 \x01(\t\x12\x0f\n\x07id_base\x18\x04 \x01(\x03\x12\x12\n\nstarted_at\x18\x05 \x01(\x01\x12\x30\n\x04\x63onf\x18\x06 \x03(\x0b\x32\".quiver.v1.SessionOpened.ConfEntry\x12\x1c\n\x14heartbeat_interval_s\x18\x07 \x01(\x01\x1a+\n\tConfEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\"\n\x0c\x43loseSession\x12\x12\n\nsession_id\x18\x01 \x01(\t\"&\n\x10SessionHeartbeat\x12\x12\n\nsession_id\x18\x01 \x01(\t\"<\n\x0cPlanCallSite\x12\x10\n\x08operator\x18\x01 \x01(\t\x12\x0c\n\x04\x66ile\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\x03\"D\n\x0ePlanPreference\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x13\n\x0b\x65xecutor_id\x18\x02 \x01(\t\x12\x0c\n\x04slot\x18\x03 \x01(\x03\"<\n\x0fPlanPreferences\x12)\n\x06places\x18\x01 \x03(\x0b\x32\x19.quiver.v1.PlanPreference\"\x94\x03\n\tPlanStage\x12\x10\n\x08stage_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05width\x18\x03 \x01(\x03\x12\x0f\n\x07parents\x18\x04 \x03(\x03\x12\r\n\x05reads\x18\x05 \x03(\x03\x12\x12\n\nshuffle_id\x18\x06 \x01(\x03\x12\x12\n\npartitions\x18\x07 \x03(\x03\x12\x17\n\x0fsome_partitions\x18\x08 \x01(\x08\x12\x16\n\x0e\x63ores_per_task\x18\t \x01(\x03\x12\x36\n\tpreferred\x18\n \x03(\x0b\x32#.quiver.v1.PlanStage.PreferredEntry\x12\x0c\n\x04\x62ody\x18\x0b \x01(\x0c\x12\x0e\n\x06splits\x18\x0c \x03(\x0c\x12*\n\toperators\x18\r \x03(\x0b\x32\x17.quiver.v1.PlanCallSite\x12\x0f\n\x07\x62\x61rrier\x18\x14 \x01(\x08\x1aL\n\x0ePreferredEntry\x12\x0b\n\x03key\x18\x01 \x01(\x03\x12)\n\x05value\x18\x02 \x01(\x0b\x32\x1a.quiver.v1.PlanPreferences:\x02\x38\x01\"\xf2\x01\n\x0b\x45xecutePlan\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\x03\x12$\n\x06stages\x18\x03 \x03(\x0b\x32\x14.quiver.v1.PlanStage\x12*\n\tcall_site\x18\x04 \x01(\x0b\x32\x17.quiver.v1.PlanCallSite\x12:\n\nproperties\x18\x05 \x03(\x0b\x32&.quiver.v1.ExecutePlan.PropertiesEntry\x1a\x31\n\x0fPropertiesEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"|\n\x0cPlanProgress\x12\x10\n\x08stage_id\x18\x01 \x01(\x03\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05width\x18\x03 \x01(\x03\x12\x0c\n\x04\x64one\x18\x04 \x01(\x03\x12\x0f\n\x07running\x18\x05 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x06 \x01(\x03\x12\x0e\n\x06status\x18\x07 \x01(\t\"\x1d\n\x0bPlanWaiting\x12\x0e\n\x06reason\x18\x01 \x01(\t\",\n\x0bPlanResults\x12\r\n\x05\x66irst\x18\x01 \x01(\x03\x12\x0e\n\x06\x66rames\x18\x02 \x03(\x0c\" \n\rPlanSucceeded\x12\x0f\n\x07results\x18\x01 \x01(\x03\"W\n\nPlanFailed\x12\x11\n\texception\x18\x01 \x01(\x0c\x12\x12\n\nerror_code\x18\x02 \x01(\t\x12\x14\n\x0c\x65rror_fields\x18\x03 \x01(\t\x12\x0c\n\x04text\x18\x04 \x01(\t\"\xef\x01\n\tPlanEvent\x12+\n\x08progress\x18\x01 \x01(\x0b\x32\x17.quiver.v1.PlanProgressH\x00\x12)\n\x07waiting\x18\x02 \x01(\x0b\x32\x16.quiver.v1.PlanWaitingH\x00\x12)\n\x07results\x18\x03 \x01(\x0b\x32\x16.quiver.v1.PlanResultsH\x00\x12-\n\tsucceeded\x18\x04 \x01(\x0b\x32\x18.quiver.v1.PlanSucceededH\x00\x12\'\n\x06\x66\x61iled\x18\x05 \x01(\x0b\x32\x15.quiver.v1.PlanFailedH\x00\x42\x07\n\x05\x65vent\"l\n\nCancelJobs\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\x03\x12\r\n\x05group\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\x12\x0b\n\x03tag\x18\x05 \x01(\t\x12\x0e\n\x06\x66uture\x18\x06 \x01(\x08\"8\n\x0eReleaseShuffle\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x12\n\nshuffle_id\x18\x02 \x01(\x03\":\n\tAskStatus\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0c\n\x04what\x18\x02 \x01(\t\x12\x0b\n\x03ids\x18\x03 \x03(\x03\"M\n\tJobStatus\x12\x0e\n\x06job_id\x18\x01 \x01(\x03\x12\r\n\x05group\x18\x02 \x01(\t\x12\x0e\n\x06status\x18\x03 \x01(\t\x12\x11\n\tstage_ids\x18\x04 \x03(\x03\"\x90\x01\n\x0bStageStatus\x12\x10\n\x08stage_id\x18\x01 \x01(\x03\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\x03\x12\x0c\n\x04name\x18\x03 \x01(\t\x12\x0e\n\x06status\x18\x04 \x01(\t\x12\r\n\x05tasks\x18\x05 \x01(\x03\x12\x0e\n\x06\x61\x63tive\x18\x06 \x01(\x03\x12\x11\n\tcompleted\x18\x07 \x01(\x03\x12\x0e\n\x06\x66\x61iled\x18\x08 \x01(\x03\"`\n\x0e\x45xecutorStatus\x12\x13\n\x0b\x65xecutor_id\x18\x01 \x01(\t\x12\x0c\n\x04host\x18\x02 \x01(\t\x12\x14\n\x0cmemory_bytes\x18\x03 \x01(\x03\x12\x15\n\rrunning_tasks\x18\x04 \x01(\x03\"\x88\x01\n\x0cStatusReport\x12\"\n\x04jobs\x18\x01 \x03(\x0b\x32\x14.quiver.v1.JobStatus\x12&\n\x06stages\x18\x02 \x03(\x0b\x32\x16.quiver.v1.StageStatus\x12,\n\texecutors\x18\x03 \x03(\x0b\x32\x19.quiver.v1.ExecutorStatus2\xfc\x03\n\rDriverService\x12\x34\n\tHandshake\x12\x10.quiver.v1.Hello\x1a\x15.quiver.v1.HelloReply\x12?\n\x0bOpenSession\x12\x16.quiver.v1.OpenSession\x1a\x18.quiver.v1.SessionOpened\x12\x37\n\x0c\x43loseSession\x12\x17.quiver.v1.CloseSession\x1a\x0e.quiver.v1.Ack\x12J\n\x10SessionHeartbeat\x12\x1b.quiver.v1.SessionHeartbeat\x1a\x19.quiver.v1.HeartbeatReply\x12=\n\x0b\x45xecutePlan\x12\x16.quiver.v1.ExecutePlan\x1a\x14.quiver.v1.PlanEvent0\x01\x12\x33\n\nCancelJobs\x12\x15.quiver.v1.CancelJobs\x1a\x0e.quiver.v1.Ack\x12;\n\x0eReleaseShuffle\x12\x19.quiver.v1.ReleaseShuffle\x1a\x0e.quiver.v1.Ack\x12>\n\rGetJobsStatus\x12\x14.quiver.v1.AskStatus\x1a\x17.quiver.v1.StatusReportb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -63,39 +63,39 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLANPREFERENCES']._serialized_start=839
   _globals['_PLANPREFERENCES']._serialized_end=899
   _globals['_PLANSTAGE']._serialized_start=902
-  _globals['_PLANSTAGE']._serialized_end=1289
-  _globals['_PLANSTAGE_PREFERREDENTRY']._serialized_start=1213
-  _globals['_PLANSTAGE_PREFERREDENTRY']._serialized_end=1289
-  _globals['_EXECUTEPLAN']._serialized_start=1292
-  _globals['_EXECUTEPLAN']._serialized_end=1534
-  _globals['_EXECUTEPLAN_PROPERTIESENTRY']._serialized_start=1485
-  _globals['_EXECUTEPLAN_PROPERTIESENTRY']._serialized_end=1534
-  _globals['_PLANPROGRESS']._serialized_start=1536
-  _globals['_PLANPROGRESS']._serialized_end=1660
-  _globals['_PLANWAITING']._serialized_start=1662
-  _globals['_PLANWAITING']._serialized_end=1691
-  _globals['_PLANRESULTS']._serialized_start=1693
-  _globals['_PLANRESULTS']._serialized_end=1737
-  _globals['_PLANSUCCEEDED']._serialized_start=1739
-  _globals['_PLANSUCCEEDED']._serialized_end=1771
-  _globals['_PLANFAILED']._serialized_start=1773
-  _globals['_PLANFAILED']._serialized_end=1860
-  _globals['_PLANEVENT']._serialized_start=1863
-  _globals['_PLANEVENT']._serialized_end=2102
-  _globals['_CANCELJOBS']._serialized_start=2104
-  _globals['_CANCELJOBS']._serialized_end=2212
-  _globals['_RELEASESHUFFLE']._serialized_start=2214
-  _globals['_RELEASESHUFFLE']._serialized_end=2270
-  _globals['_ASKSTATUS']._serialized_start=2272
-  _globals['_ASKSTATUS']._serialized_end=2330
-  _globals['_JOBSTATUS']._serialized_start=2332
-  _globals['_JOBSTATUS']._serialized_end=2409
-  _globals['_STAGESTATUS']._serialized_start=2412
-  _globals['_STAGESTATUS']._serialized_end=2556
-  _globals['_EXECUTORSTATUS']._serialized_start=2558
-  _globals['_EXECUTORSTATUS']._serialized_end=2654
-  _globals['_STATUSREPORT']._serialized_start=2657
-  _globals['_STATUSREPORT']._serialized_end=2793
-  _globals['_DRIVERSERVICE']._serialized_start=2796
-  _globals['_DRIVERSERVICE']._serialized_end=3304
+  _globals['_PLANSTAGE']._serialized_end=1306
+  _globals['_PLANSTAGE_PREFERREDENTRY']._serialized_start=1230
+  _globals['_PLANSTAGE_PREFERREDENTRY']._serialized_end=1306
+  _globals['_EXECUTEPLAN']._serialized_start=1309
+  _globals['_EXECUTEPLAN']._serialized_end=1551
+  _globals['_EXECUTEPLAN_PROPERTIESENTRY']._serialized_start=1502
+  _globals['_EXECUTEPLAN_PROPERTIESENTRY']._serialized_end=1551
+  _globals['_PLANPROGRESS']._serialized_start=1553
+  _globals['_PLANPROGRESS']._serialized_end=1677
+  _globals['_PLANWAITING']._serialized_start=1679
+  _globals['_PLANWAITING']._serialized_end=1708
+  _globals['_PLANRESULTS']._serialized_start=1710
+  _globals['_PLANRESULTS']._serialized_end=1754
+  _globals['_PLANSUCCEEDED']._serialized_start=1756
+  _globals['_PLANSUCCEEDED']._serialized_end=1788
+  _globals['_PLANFAILED']._serialized_start=1790
+  _globals['_PLANFAILED']._serialized_end=1877
+  _globals['_PLANEVENT']._serialized_start=1880
+  _globals['_PLANEVENT']._serialized_end=2119
+  _globals['_CANCELJOBS']._serialized_start=2121
+  _globals['_CANCELJOBS']._serialized_end=2229
+  _globals['_RELEASESHUFFLE']._serialized_start=2231
+  _globals['_RELEASESHUFFLE']._serialized_end=2287
+  _globals['_ASKSTATUS']._serialized_start=2289
+  _globals['_ASKSTATUS']._serialized_end=2347
+  _globals['_JOBSTATUS']._serialized_start=2349
+  _globals['_JOBSTATUS']._serialized_end=2426
+  _globals['_STAGESTATUS']._serialized_start=2429
+  _globals['_STAGESTATUS']._serialized_end=2573
+  _globals['_EXECUTORSTATUS']._serialized_start=2575
+  _globals['_EXECUTORSTATUS']._serialized_end=2671
+  _globals['_STATUSREPORT']._serialized_start=2674
+  _globals['_STATUSREPORT']._serialized_end=2810
+  _globals['_DRIVERSERVICE']._serialized_start=2813
+  _globals['_DRIVERSERVICE']._serialized_end=3321
 # @@protoc_insertion_point(module_scope)

@@ -312,6 +312,7 @@ class PlanStage(_message.Message):
     BODY_FIELD_NUMBER: _builtins.int
     SPLITS_FIELD_NUMBER: _builtins.int
     OPERATORS_FIELD_NUMBER: _builtins.int
+    BARRIER_FIELD_NUMBER: _builtins.int
     stage_id: _builtins.int
     name: _builtins.str
     width: _builtins.int
@@ -319,6 +320,7 @@ class PlanStage(_message.Message):
     some_partitions: _builtins.bool
     cores_per_task: _builtins.int
     body: _builtins.bytes
+    barrier: _builtins.bool
     @_builtins.property
     def parents(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
@@ -347,10 +349,11 @@ class PlanStage(_message.Message):
         body: _builtins.bytes = ...,
         splits: _abc.Iterable[_builtins.bytes] | None = ...,
         operators: _abc.Iterable[Global___PlanCallSite] | None = ...,
+        barrier: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["body", b"body", "cores_per_task", b"cores_per_task", "name", b"name", "operators", b"operators", "parents", b"parents", "partitions", b"partitions", "preferred", b"preferred", "reads", b"reads", "shuffle_id", b"shuffle_id", "some_partitions", b"some_partitions", "splits", b"splits", "stage_id", b"stage_id", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["barrier", b"barrier", "body", b"body", "cores_per_task", b"cores_per_task", "name", b"name", "operators", b"operators", "parents", b"parents", "partitions", b"partitions", "preferred", b"preferred", "reads", b"reads", "shuffle_id", b"shuffle_id", "some_partitions", b"some_partitions", "splits", b"splits", "stage_id", b"stage_id", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
