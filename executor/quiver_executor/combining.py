@@ -8,17 +8,30 @@ from __future__ import annotations
 from collections import _count_elements  # type: ignore[attr-defined]
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import repeat
-from operator import length_hint
 from typing import Any
 
-from quiver_executor.functions import is_addition
+from quiver_executor.functions import is_addition, least_or_most
+from quiver_executor.kernels import How
 from quiver_executor.partitioning import as_pairs, is_pair, not_a_pair, unhashable
 from quiver_executor.task import Task
+from quiver_proto.columns import Columns, last_read, reading
+from quiver_proto.functions import keep_first
 from quiver_proto.ops import CallSite
 
 Combiners = dict[Any, Any]
-Combine = Callable[[Combiners, Sequence[Any]], None]
+Combine = Callable[[Combiners, Sequence[Any] | Columns], None]
 """Merge a batch of pairs into the dict."""
+
+
+def kernel_of(create: Callable[[Any], Any] | None, merge: Any) -> How | None:
+    """What the kernels call it, when they can do what `merge` does on some types."""
+    if create is not None:
+        return None
+    if is_addition(merge):
+        return "sum"
+    if merge is keep_first:
+        return "first"
+    return least_or_most(merge)
 
 
 class Combining:
@@ -50,12 +63,12 @@ class Combining:
         return combiners.items()
 
     def _guarded(self, loop: Callable[[Combiners, Iterator[Any]], None]) -> Combine:
-        def combine(combiners: Combiners, batch: Sequence[Any]) -> None:
-            reader = iter(batch)
+        def combine(combiners: Combiners, batch: Sequence[Any] | Columns) -> None:
+            pairs, rest = reading(batch)
             try:
-                loop(combiners, reader)
+                loop(combiners, pairs)
             except Exception as error:
-                record = batch[max(0, len(batch) - length_hint(reader) - 1)]
+                record = last_read(batch, rest)
                 self._task.blame = self._site, record
                 meaning = explained(error, self._site, record)
                 if meaning is error:

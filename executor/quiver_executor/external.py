@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from heapq import merge
 from itertools import chain, islice
 from typing import Any, Protocol
 
 from quiver_executor.disk import claim, explained
 from quiver_executor.memory import MemoryWatch, average_footprint, batches_of
 from quiver_executor.task import Task
+from quiver_proto.columns import Columns
 from quiver_proto.errors import BlockCorrupt
 from quiver_proto.frames import dump_records, load
 
@@ -22,7 +22,6 @@ BRANCHES = 16
 FEW = 4
 _MAX_DEPTH = 8
 """After this many divisions by 16, what is still together has one key, or keys with one hash."""
-_RUN_BYTES = 256 << 10
 _MASK = (1 << 64) - 1
 
 
@@ -87,11 +86,11 @@ def in_chunks(records: Iterable[Any], size: int) -> Iterator[list[Any]]:
 class Groups(Protocol):
     """What has been aggregated so far: absorbs batches, gives (key, state) pairs. One kind per merge (see shuffle_read)."""
 
-    def absorb(self, batch: list[Any]) -> None:
-        """Records as they come from the shuffle."""
+    def absorb(self, batch: Any) -> None:
+        """Records as they come from the shuffle: a list or Columns."""
         ...
 
-    def absorb_states(self, batch: list[Any]) -> None:
+    def absorb_states(self, batch: list[Any] | Columns) -> None:
         """(key, state) pairs as `states` gave them, to be merged after what is here."""
         ...
 
@@ -151,7 +150,8 @@ def aggregate(
 
 def _record_bytes(batch: Any) -> int:
     # A batch may come with what it belongs to: (side, records).
-    return average_footprint(batch[1] if isinstance(batch, tuple) else batch)
+    records = batch[1] if isinstance(batch, tuple) else batch
+    return average_footprint(records.slice(0, 64).pairs() if isinstance(records, Columns) else records)
 
 
 def _divide(held: Groups, spill: SpillFile, parts: list[list[Piece]], depth: int) -> None:
@@ -164,41 +164,6 @@ def _divide(held: Groups, spill: SpillFile, parts: list[list[Piece]], depth: int
             if states:
                 part.append(spill.append(dump_records(states)))
     held.clear()
-
-
-# ---- sorting ----
-
-
-def sort(task: Task, batches: Iterable[list[Any]], key: Callable[[Any], Any], reverse: bool) -> Iterator[Any]:
-    """All records in order of `key`, stable. Beyond the slot's memory, sorted runs go to disk and are merged."""
-    records: list[Any] = []
-    watch: MemoryWatch | None = None
-    spill: SpillFile | None = None
-    runs: list[list[Piece]] = []
-    record_bytes = 0
-    for count, batch in enumerate(batches):
-        records += batch
-        if watch is None:
-            watch = MemoryWatch(task.env.memory_bytes)
-            task.closers.append(watch)
-        if count % 16 == 0:
-            record_bytes = max(record_bytes, average_footprint(batch)) + 8
-        if watch.is_over(len(records) * record_bytes):
-            spill = spill or SpillFile(task)
-            runs.append(_spill_run(records, key, reverse, spill, record_bytes))
-            records = []
-            watch.spilled()
-    records.sort(key=key, reverse=reverse)
-    if spill is None:
-        return iter(records)
-    on_disk = [chain.from_iterable(spill.batches(run)) for run in runs]
-    return merge(*on_disk, records, key=key, reverse=reverse)
-
-
-def _spill_run(records: list[Any], key: Callable[[Any], Any], reverse: bool, spill: SpillFile, record_bytes: int) -> list[Piece]:
-    records.sort(key=key, reverse=reverse)
-    size = min(8192, max(1, _RUN_BYTES // max(1, record_bytes)))
-    return [spill.append(dump_records(records[start : start + size])) for start in range(0, len(records), size)]
 
 
 # ---- a sequence read more than once ----

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from quiver_executor.disk import claim, explained
@@ -19,11 +19,12 @@ from quiver_proto import blocks
 from quiver_proto.block_client import DATA, END, ENTRY, Piece, Row, client_for
 from quiver_proto.blocks import IndexEntry
 from quiver_proto.errors import AuthenticationFailed, BlockCorrupt, ConnectionFailed, FetchFailed
+from quiver_proto.frames import load_batch
 from quiver_proto.messages import MapOutputTable
 
 
-def shuffle_batches(task: Task, shuffle_id: int, partition: int) -> Iterator[list[Any]]:
-    """Lists of records of one reduce partition. Raises FetchFailed, AuthenticationFailed."""
+def shuffle_batches(task: Task, shuffle_id: int, partition: int, load: Callable[[Any], Any] = load_batch) -> Iterator[Any]:
+    """Batches of one reduce partition, as `load` opens them: lists of records or Columns. Raises FetchFailed, AuthenticationFailed."""
     table = task.inputs[shuffle_id]
     here = task.env.node_id
     streams = _open_streams(task, table, partition)
@@ -48,7 +49,7 @@ def shuffle_batches(task: Task, shuffle_id: int, partition: int) -> Iterator[lis
             task.read_local += entry.length
         else:
             task.read_remote += entry.length
-        yield from batches_in(source)
+        yield from batches_in(source, load)
 
 
 def _failed(table: MapOutputTable, row: int, problem: str) -> FetchFailed:

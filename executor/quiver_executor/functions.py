@@ -13,7 +13,7 @@ import pickle
 import sys
 import types
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 from quiver_proto import ops
 
@@ -227,6 +227,22 @@ def is_addition(function: Any) -> bool:
     return function is operator.add or _is_like(function, _template_add)
 
 
+def _template_min(a, b):  # type: ignore[no-untyped-def]
+    return min(a, b)
+
+
+def least_or_most(function: Any) -> Literal["min", "max"] | None:
+    """Is it min or max, or a function of just `return min(a, b)`, `return max(a, b)`?"""
+    for name, builtin in (("min", min), ("max", max)):
+        if function is builtin:
+            return name  # type: ignore[return-value]
+        if _is_like(function, _template_min, names=(name,)) and function.__globals__.get(name, builtin) is builtin:
+            inside = function.__builtins__
+            if inside.get(name) is builtin:
+                return name  # type: ignore[return-value]
+    return None
+
+
 def is_identity(function: Any) -> bool:
     """Does it return its one argument, and nothing else?"""
     return _is_like(function, _template_identity)
@@ -246,7 +262,7 @@ def paired_count(function: Any) -> int | None:
     return constants[1]
 
 
-def _is_like(function: Any, template: Callable[..., Any], constants: tuple[Any, ...] | None = None) -> bool:
+def _is_like(function: Any, template: Callable[..., Any], constants: tuple[Any, ...] | None = None, names: tuple[str, ...] = ()) -> bool:
     if type(function) is not types.FunctionType:
         return False
     ours: types.CodeType = template.__code__
@@ -259,5 +275,5 @@ def _is_like(function: Any, template: Callable[..., Any], constants: tuple[Any, 
         and not theirs.co_freevars
         and not theirs.co_cellvars
         and not theirs.co_kwonlyargcount
-        and not theirs.co_names
+        and theirs.co_names == names
     )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from operator import itemgetter
 from typing import Any, assert_never
 
 from quiver_executor.combining import Combining
-from quiver_executor.external import Groups, aggregate, in_chunks, sort
+from quiver_executor.external import Groups, aggregate, in_chunks
 from quiver_executor.functions import Functions, is_identity
 from quiver_executor.memory import batches_of
 from quiver_executor.partitioning import as_pairs
 from quiver_executor.shuffle_read import ByCombiner, ByKey, BySide
+from quiver_executor.sorting import by_key, sort
 from quiver_executor.task import Cursor, End, Flow, Task, feed
 from quiver_proto import ops
 from quiver_proto.ops import CallSite
@@ -77,12 +77,11 @@ def _compile_sort(merge: ops.Sort, parent: Build, check_end: CheckEnd, site: Cal
 
     def run(task: Task, splits: Sequence[Any], cursor: Cursor) -> Flow:
         function = None if number < 0 else task.f[number]
-        key = itemgetter(0) if function is None or is_identity(function) else _on_key(function)
+        key = by_key if function is None or is_identity(function) else _on_key(function)
 
         def ordered() -> Iterator[list[Any]]:
             # Sorting starts when the first record is wanted.
-            records = sort(task, _pairs(parent(task, splits[0], cursor), check_end, site), key, not merge.ascending)
-            return in_chunks(records, _OUT)
+            return sort(task, _pairs(parent(task, splits[0], cursor), check_end, site), key, not merge.ascending)
 
         return feed(Cursor(), chain.from_iterable(chunks() for chunks in (ordered,)))
 

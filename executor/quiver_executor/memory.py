@@ -56,6 +56,17 @@ def batches_of(records: Iterator[Any]) -> Iterator[list[Any]]:
         size = max(16, min(BATCH, _BATCH_BYTES // max(1, average_footprint(batch))))
 
 
+def large_batches_of(records: Iterator[Any]) -> Iterator[list[Any]]:
+    """As `batches_of`, with the first batch and the second in one, so that few records don't go another way than the many."""
+    batches = batches_of(records)
+    first = next(batches, None)
+    if first is None:
+        return
+    first += next(batches, ())
+    yield first
+    yield from batches
+
+
 class MemoryWatch:
     """Says when to spill: what the task says it holds has passed half of the slot's memory, or the process has grown by as much.
 

@@ -6,11 +6,14 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from functools import partial
 from operator import itemgetter
-from typing import Any, assert_never
+from typing import Any, NamedTuple, assert_never
 
+from quiver_executor.columnar import Places
 from quiver_executor.functions import Functions, is_identity
+from quiver_executor.kernels import hash_places, range_places
 from quiver_executor.task import Task
 from quiver_proto import ops
+from quiver_proto.columns import Column, column_of
 from quiver_proto.errors import NotAPair, UnhashableKey
 from quiver_proto.frames import load
 from quiver_proto.hashing import is_plain, portable_hash
@@ -23,28 +26,44 @@ Scatter = Callable[[Sequence[Any], list[list[Any]]], None]
 """Append each pair to the list of its partition."""
 
 
-def compile_partitioner(partitioner: ops.Partitioner, functions: Functions) -> Callable[[Task], Scatter]:
+class Placement(NamedTuple):
+    """How a task places pairs."""
+
+    width: int
+    scatter: Scatter
+    places: Places | None
+    """The same by kernels, for a column of keys; None where users' code decides."""
+
+
+def compile_partitioner(partitioner: ops.Partitioner, functions: Functions) -> Callable[[Task], Placement]:
     """For a task: what places pairs by their keys. RoundRobin has none: it places records by their number."""
     width = partitioner.width
     match partitioner:
         case ops.HashPartitioner():
-            return lambda task: partial(_by_hash, width)
+            return lambda task: Placement(width, partial(_by_hash, width), lambda keys: hash_places(keys, width))
         case ops.FunctionPartitioner():
             number = functions.add(partitioner.function)
-            return lambda task: partial(_by_function, task.f[number], width)
+            return lambda task: Placement(width, partial(_by_function, task.f[number], width), None)
         case ops.RangePartitioner():
             bounds: list[Any] = []
+            columns: list[Column | None] = []
             key = None if partitioner.key is None else functions.add(partitioner.key)
 
-            def scatter(task: Task) -> Scatter:
+            def place(task: Task) -> Placement:
                 if not bounds:
                     bounds.extend(load(partitioner.bounds))
                 function = None if key is None else task.f[key]
                 if function is not None and is_identity(function):
                     function = None
-                return partial(_by_range, bounds, width, function, partitioner.ascending)
+                scatter = partial(_by_range, bounds, width, function, partitioner.ascending)
+                return Placement(width, scatter, places if function is None and bounds else None)
 
-            return scatter
+            def places(keys: Column) -> Any:
+                if not columns:
+                    columns.append(column_of(bounds))
+                return None if columns[0] is None else range_places(keys, columns[0], partitioner.ascending)
+
+            return place
         case ops.RoundRobin():
             raise AssertionError("records are dealt, not placed")
         case _:

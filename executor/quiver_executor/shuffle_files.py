@@ -9,7 +9,7 @@ import stat
 import zlib
 from array import array
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from quiver_executor.disk import claim, explained, remove_quietly
@@ -286,10 +286,8 @@ class Window(io.RawIOBase):
         super().close()
 
 
-def batches_in(source: Any) -> Iterator[list[Any]]:
-    """The lists of records in a verified piece."""
-    from quiver_proto.frames import load
-
+def batches_in(source: Any, load: Callable[[Any], Any]) -> Iterator[Any]:
+    """The batches of records in a verified piece, opened by `load`."""
     try:
         yield from map(load, blocks.frames_in(source))
     finally:

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from operator import itemgetter, length_hint
 from typing import Any, assert_never
 
-from quiver_executor.combining import Combining, explained
-from quiver_executor.external import Groups, aggregate, in_chunks, sort
+from quiver_executor.combined_columns import CombinedColumns
+from quiver_executor.combining import Combining, explained, kernel_of
+from quiver_executor.external import Groups, aggregate, in_chunks
 from quiver_executor.fetch import shuffle_batches
 from quiver_executor.functions import Functions, is_identity
+from quiver_executor.sorting import by_key, sort
 from quiver_executor.task import Cursor, Flow, Task, feed
 from quiver_proto import ops
+from quiver_proto.columns import Columns, last_read, reading
+from quiver_proto.frames import load, load_batch
 from quiver_proto.ops import CallSite
 
 _OUT = 1024
@@ -26,7 +29,7 @@ def compile_read(node: ops.ShuffleRead, functions: Functions) -> Callable[[Task,
     ids, site = node.shuffle_ids, functions.source
     match merge:
         case ops.Concatenate():
-            return lambda task, split, cursor: feed(cursor, _all_batches(task, ids, split))
+            return lambda task, split, cursor: feed(cursor, _all_batches(task, ids, split, load))
         case ops.Combine():
             return _compile_combine(ids, merge, functions)
         case ops.Group():
@@ -47,11 +50,12 @@ def compile_read(node: ops.ShuffleRead, functions: Functions) -> Callable[[Task,
             assert_never(merge)
 
 
-def _all_batches(task: Task, ids: tuple[int, ...], partition: int) -> Iterator[list[Any]]:
-    return chain.from_iterable(shuffle_batches(task, shuffle_id, partition) for shuffle_id in ids)
+def _all_batches(task: Task, ids: tuple[int, ...], partition: int, opened: Callable[[Any], Any] = load_batch) -> Iterator[Any]:
+    """Lists of records, or Columns."""
+    return chain.from_iterable(shuffle_batches(task, shuffle_id, partition, opened) for shuffle_id in ids)
 
 
-def _sided_batches(task: Task, ids: tuple[int, ...], partition: int) -> Iterator[tuple[int, list[Any]]]:
+def _sided_batches(task: Task, ids: tuple[int, ...], partition: int) -> Iterator[tuple[int, list[Any] | Columns]]:
     for side, shuffle_id in enumerate(ids):
         for batch in shuffle_batches(task, shuffle_id, partition):
             yield side, batch
@@ -71,10 +75,17 @@ def _compile_combine(ids: tuple[int, ...], merge: ops.Combine, functions: Functi
     merge_value, merge_combiners = functions.add(aggregator.merge_value), functions.add(aggregator.merge_combiners)
 
     def run(task: Task, split: Any, cursor: Cursor) -> Flow:
-        combining = Combining(task, None if create < 0 else task.f[create], task.f[merge_value], task.f[merge_combiners], site)
+        created = None if create < 0 else task.f[create]
+        combining = Combining(task, created, task.f[merge_value], task.f[merge_combiners], site)
+        how = kernel_of(created, task.f[merge_combiners])
+
+        def groups() -> Groups:
+            plain = ByCombiner(combining, merge.combined)
+            return plain if how is None else CombinedColumns(plain, how)
+
         parts = aggregate(
             task,
-            lambda: ByCombiner(combining, merge.combined),
+            groups,
             _all_batches(task, ids, split),
             lambda groups, batch: groups.absorb(batch),
         )
@@ -91,10 +102,10 @@ class ByCombiner(Groups):
         self._first = combining.merge_combiners if combined else combining.merge_values
         self._merge = combining.merge_combiners
 
-    def absorb(self, batch: list[Any]) -> None:
+    def absorb(self, batch: list[Any] | Columns) -> None:
         self._first(self._combiners, batch)
 
-    def absorb_states(self, batch: list[Any]) -> None:
+    def absorb_states(self, batch: list[Any] | Columns) -> None:
         self._merge(self._combiners, batch)
 
     def states(self) -> Iterable[tuple[Any, Any]]:
@@ -125,11 +136,11 @@ class ByKey(Groups):
         self._lists: defaultdict[Any, list[Any]] = defaultdict(list)
         self._values = 0
 
-    def absorb(self, batch: list[Any]) -> None:
+    def absorb(self, batch: list[Any] | Columns) -> None:
         _append(self._task, self._site, self._lists, batch)
         self._values += len(batch)
 
-    def absorb_states(self, batch: list[Any]) -> None:
+    def absorb_states(self, batch: list[Any] | Columns) -> None:
         lists = self._lists
         for key, values in batch:
             lists[key].extend(values)
@@ -152,13 +163,13 @@ class ByKey(Groups):
         return self._values * record_bytes + len(self._lists) * 120
 
 
-def _append(task: Task, site: CallSite, lists: defaultdict[Any, list[Any]], batch: list[Any]) -> None:
-    reader = iter(batch)
+def _append(task: Task, site: CallSite, lists: defaultdict[Any, list[Any]], batch: list[Any] | Columns) -> None:
+    pairs, rest = reading(batch)
     try:
-        for key, value in reader:
+        for key, value in pairs:
             lists[key].append(value)
     except (TypeError, ValueError) as error:
-        record = batch[max(0, len(batch) - length_hint(reader) - 1)]
+        record = last_read(batch, rest)
         task.blame = site, record
         meaning = explained(error, site, record)
         if meaning is error:
@@ -183,7 +194,7 @@ class BySide(Groups):
         _append(self._task, self._site, self._sides[side], records)
         self._values += len(records)
 
-    def absorb_states(self, batch: list[Any]) -> None:
+    def absorb_states(self, batch: list[Any] | Columns) -> None:
         for key, groups in batch:
             for side, values in zip(self._sides, groups):
                 if values:
@@ -229,9 +240,9 @@ def _compile_sort(ids: tuple[int, ...], merge: ops.Sort, functions: Functions) -
 
     def run(task: Task, split: Any, cursor: Cursor) -> Flow:
         function = None if number < 0 else task.f[number]
-        key = itemgetter(0) if function is None or is_identity(function) else _on_key(function)
+        key = by_key if function is None or is_identity(function) else _on_key(function)
         # Sorting starts when the first record is wanted.
-        return feed(cursor, (chunk for records in _once(task, ids, split, key, not merge.ascending) for chunk in in_chunks(records, _OUT)))
+        return feed(cursor, chain.from_iterable(_once(task, ids, split, key, not merge.ascending)))
 
     return run
 
@@ -240,5 +251,5 @@ def _on_key(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda record: function(record[0])
 
 
-def _once(task: Task, ids: tuple[int, ...], split: int, key: Callable[[Any], Any], reverse: bool) -> Iterator[Iterator[Any]]:
+def _once(task: Task, ids: tuple[int, ...], split: int, key: Callable[[Any], Any], reverse: bool) -> Iterator[Iterator[list[Any]]]:
     yield sort(task, _all_batches(task, ids, split), key, reverse)

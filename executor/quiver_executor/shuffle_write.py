@@ -9,11 +9,13 @@ from itertools import islice
 from typing import Any
 from zlib import crc32
 
-from quiver_executor.combining import Combining, Counting
+from quiver_executor.columnar import ColumnCombiner, ColumnWriter
+from quiver_executor.combining import Combining, Counting, kernel_of
 from quiver_executor.external import Piece, SpillFile, in_chunks
 from quiver_executor.functions import Functions, is_addition, paired_count
-from quiver_executor.memory import BATCH, FIRST_BATCH, MemoryWatch, average_footprint, batches_of
-from quiver_executor.partitioning import Scatter, as_pairs, compile_partitioner, unhashable
+from quiver_executor.kernels import LARGE_COUNT, How
+from quiver_executor.memory import BATCH, FIRST_BATCH, MemoryWatch, average_footprint, batches_of, large_batches_of
+from quiver_executor.partitioning import Placement, as_pairs, compile_partitioner, unhashable
 from quiver_executor.pipeline import check_end, compile_node
 from quiver_executor.shuffle_files import write_map_output
 from quiver_executor.task import Task
@@ -59,21 +61,22 @@ def compile_shuffle_write(sink: ops.ShuffleWrite, functions: Functions) -> Calla
 
     def run(task: Task, split: Any) -> MapOutput:
         records, end = build(task, split, task.cursor)
-        buckets = Buckets(task, width, site)
-        if partition is None:
+        placement = None if partition is None else partition(task)
+        buckets = Buckets(task, width, site, placement)
+        if placement is None:
             (_deal_by_content if shuffled else _deal)(task, records, buckets)
         elif aggregator is None:
-            _scatter(records, buckets, partition(task))
+            _scatter(records, buckets)
         else:
             count = paired_count(task.f[pairing]) if pairing >= 0 and create < 0 and is_addition(task.f[merge_value]) else None
             if count is not None:
-                _combine(task, records, buckets, partition(task), Counting(task, count, site))
+                _combine(task, records, buckets, Counting(task, count, site), "sum", count)
             else:
                 if pairing >= 0:
                     records = task.map(pairing, records)
                 created = None if create < 0 else task.f[create]
                 combining = Combining(task, created, task.f[merge_value], task.f[merge_combiners], site)
-                _combine(task, records, buckets, partition(task), combining)
+                _combine(task, records, buckets, combining, kernel_of(created, task.f[merge_value]), None)
         check_end(end)
         begun = time.perf_counter()
         pieces, size = buckets.finished()
@@ -89,9 +92,9 @@ def compile_shuffle_write(sink: ops.ShuffleWrite, functions: Functions) -> Calla
     return run
 
 
-def _scatter(records: Iterator[Any], buckets: Buckets, scatter: Scatter) -> None:
-    for batch in batches_of(records):
-        buckets.add(as_pairs(batch, buckets.site), scatter)
+def _scatter(records: Iterator[Any], buckets: Buckets) -> None:
+    for batch in large_batches_of(records):
+        buckets.add_pairs(batch)
 
 
 def _deal(task: Task, records: Iterator[Any], buckets: Buckets) -> None:
@@ -119,56 +122,70 @@ def _reads_a_shuffle(node: ops.Node) -> bool:
     return False
 
 
-def _combine(task: Task, records: Iterator[Any], buckets: Buckets, scatter: Scatter, combining: Combining | Counting) -> None:
+def _combine(
+    task: Task, records: Iterator[Any], buckets: Buckets, combining: Combining | Counting, how: How | None, count: int | None
+) -> None:
     """Combine, a limited number of keys at a time: the reduce side merges combiners, so a key may be written more than once.
 
     Where hardly any key comes twice, records pass as combiners of one value.
     """
     combiners: dict[Any, Any] = {}
     merge = combining.merge_values
+    kernel: ColumnCombiner | None = None
+    if how is not None and buckets.columns is not None and (count is None or abs(count) < LARGE_COUNT):
+        kernel = ColumnCombiner(buckets.columns, how, count, task.env.memory_bytes)
     watch: MemoryWatch | None = None
     record_bytes = seen = skip = 0
-    for count, batch in enumerate(batches_of(records)):
+    for number, batch in enumerate(large_batches_of(records)):
+        if kernel is not None and kernel.takes(batch):
+            continue
         if skip > 0:
             skip -= len(batch)
-            buckets.add(combining.single(batch), scatter)
+            buckets.add_pairs(combining.single(batch))
             continue
         merge(combiners, batch)
         seen += len(batch)
         if len(combiners) > _RESIDENT:
             if seen < len(combiners) * _WORTHWHILE:
                 skip = _SKIPPED * _RESIDENT
-            _write_combiners(combiners, buckets, scatter, combining)
+            _write_combiners(combiners, buckets, combining)
             seen = 0
             continue
-        if count == 0:
+        if number == 0:
             continue
         if watch is None:
             watch = MemoryWatch(task.env.memory_bytes)
             task.closers.append(watch)
-        if count % 16 == 1:
+        if number % 16 == 1:
             # Combiners may grow where their number does not.
             record_bytes = max(record_bytes, average_footprint(batch), average_footprint(list(islice(combiners.items(), 8)))) + 40
         if watch.is_over(len(combiners) * record_bytes):
-            _write_combiners(combiners, buckets, scatter, combining)
+            _write_combiners(combiners, buckets, combining)
             buckets.spill()
             watch.spilled()
             seen = 0
-    _write_combiners(combiners, buckets, scatter, combining)
+    if kernel is not None:
+        kernel.flush()
+    _write_combiners(combiners, buckets, combining)
 
 
-def _write_combiners(combiners: dict[Any, Any], buckets: Buckets, scatter: Scatter, combining: Combining | Counting) -> None:
+def _write_combiners(combiners: dict[Any, Any], buckets: Buckets, combining: Combining | Counting) -> None:
     for chunk in in_chunks(combining.pairs(combiners), BATCH):
-        buckets.add(chunk, scatter)
+        buckets.add_pairs(chunk)
     combiners.clear()
 
 
 class Buckets:
-    """Records on their way to reduce partitions: lists of objects, then frames, then (beyond memory) frames on disk."""
+    """Records on their way to reduce partitions: lists of objects or columns, then frames, then (beyond memory) frames on disk."""
 
-    def __init__(self, task: Task, width: int, site: CallSite) -> None:
+    def __init__(self, task: Task, width: int, site: CallSite, placement: Placement | None = None) -> None:
         self.site = site
         self.records = 0
+        self._placement = placement
+        self.columns: ColumnWriter | None = None
+        """Takes pairs that kernels can place."""
+        if placement is not None and placement.places is not None:
+            self.columns = ColumnWriter(self, placement.places, width, task.env.memory_bytes)
         self._task = task
         self._width = width
         self._lists: list[list[Any]] = [[] for _ in range(width)]
@@ -183,10 +200,28 @@ class Buckets:
         self._most = max(_HELD_RECORDS, _FRAME_RECORDS * width)
         self._limit = max(64 << 10, task.env.memory_bytes // 4)
 
-    def add(self, pairs: Sequence[tuple[Any, Any]], scatter: Scatter) -> None:
+    def add_pairs(self, batch: list[Any]) -> None:
+        """Raises NotAPair, and as add_objects."""
+        if self.columns is None or not self.columns.takes(batch):
+            self.add_objects(as_pairs(batch, self.site))
+
+    def add_frame(self, partition: int, frame: bytes, records: int) -> None:
+        """A frame made elsewhere, behind what came before."""
+        if self._held:
+            self._freeze()
+        self.records += records
+        self._counts[partition] += records
+        self._frames.setdefault(partition, []).append(frame)
+        self._frame_bytes += len(frame)
+        self._all_bytes += len(frame)
+        if self._frame_bytes > self._limit:
+            self.spill()
+
+    def add_objects(self, pairs: list[tuple[Any, Any]]) -> None:
         """Raises UnstableKey, UnhashableKey, and what the user's partition function raises."""
+        assert self._placement is not None
         try:
-            scatter(pairs, self._lists)
+            self._placement.scatter(pairs, self._lists)
         except TypeError:
             for pair in pairs:
                 error = unhashable(self.site, pair)
@@ -235,6 +270,8 @@ class Buckets:
 
     def spill(self) -> None:
         """Frames go to disk."""
+        if self.columns is not None:
+            self.columns.flush()
         if self._held:
             self._freeze()
         if not self._frames:
@@ -248,6 +285,8 @@ class Buckets:
 
     def finished(self) -> tuple[Iterator[tuple[int, int, Iterable[bytes]]], int]:
         """(partition, records, frames) of every partition that has any, in order; and how many bytes all frames have."""
+        if self.columns is not None:
+            self.columns.flush()
         self._freeze()
         return self._pieces(), self._all_bytes
 

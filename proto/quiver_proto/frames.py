@@ -1,7 +1,7 @@
 """Frames: Python values as bytes, for records between stages, splits, and results.
 
-A frame is a pickle (protocol 5). It is opened only when it came from an authenticated peer of the same application, or from a
-block that such a peer wrote and whose checksum is right; never from a data file.
+A frame is a pickle (protocol 5), or holds pairs as typed columns (quiver_proto.columns). It is opened only when it came from an
+authenticated peer of the same application, or from a block that such a peer wrote and whose checksum is right; never from a data file.
 
 Why not marshal, which is as fast: it writes every object with the buffer protocol (bytearray, array, numpy scalars) as plain
 `bytes` without a word, and looking at all types first costs more than it saves. The C pickler in its memo-less `fast` mode
@@ -16,6 +16,8 @@ import io
 import pickle
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
+
+from quiver_proto.columns import MARK, open_columns
 
 PROTOCOL = 5
 BATCH_RECORDS = 8192
@@ -91,8 +93,16 @@ def dump_alone(value: Any) -> bytes:
 
 
 def load(frame: bytes | memoryview, apart: Iterable[Any] = ()) -> Any:
-    """What dump_records or dump_value was given. Records come back as a list; arrays are views of the buffers that came `apart`."""
+    """What dump_records or dump_value was given, or the pairs of a frame of columns. Records come back as a list; arrays are views of
+    the buffers that came `apart`."""
+    if frame[0] == MARK:
+        return open_columns(frame).pairs()
     return pickle.loads(frame, buffers=apart)
+
+
+def load_batch(frame: Any) -> Any:
+    """As `load`, but pairs in columns come as Columns."""
+    return open_columns(frame) if frame[0] == MARK else pickle.loads(frame)
 
 
 def _dump_fast(value: Any, buffer_callback: Callable[[pickle.PickleBuffer], Any] | None = None) -> bytes:

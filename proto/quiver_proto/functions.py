@@ -10,7 +10,7 @@ import copy
 import heapq
 import random
 from bisect import bisect_left
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from itertools import count, islice, product
@@ -352,7 +352,7 @@ class SampleKeys:
             while True:
                 # Algorithm L (Li, 1994): the gap to the next record that enters is geometric.
                 skip = _geometric(chance, weight)
-                passed = sum(1 for _ in islice(records, skip))
+                passed = _advance(records, skip)
                 seen += passed
                 if passed < skip:
                     break
@@ -363,6 +363,13 @@ class SampleKeys:
                 reservoir[chance.randrange(self.limit)] = pair[0]
                 weight *= chance.random() ** (1 / self.limit)
         return seen, reservoir if self.key is None else list(map(self.key, reservoir))
+
+
+def _advance(records: Records, steps: int) -> int:
+    """Drop up to so many records; how many there were."""
+    steps_taken = count()
+    deque(zip(islice(records, steps), steps_taken), maxlen=0)
+    return next(steps_taken)
 
 
 def _geometric(chance: random.Random, weight: float) -> int:

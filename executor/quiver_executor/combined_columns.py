@@ -1,0 +1,81 @@
+"""The reduce side of a combine whose pairs come in columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from quiver_executor import kernels
+from quiver_executor.external import Groups
+from quiver_executor.kernels import How
+from quiver_proto.columns import Columns
+
+_COMBINE = 1 << 18
+
+
+class CombinedColumns(Groups):
+    """key -> combiner: by kernels what they can take, by `plain` the rest."""
+
+    def __init__(self, plain: Groups, how: How) -> None:
+        self._plain = plain
+        self._how: How = how
+        self._parts: list[Columns] = []
+        self._rows = 0
+        self._most_rows = _COMBINE
+        self._bytes = 0
+
+    def absorb(self, batch: Any) -> None:
+        if isinstance(batch, Columns) and self._can_take(batch):
+            self._parts.append(batch)
+            self._rows += len(batch)
+            self._bytes += batch.nbytes
+            if self._rows >= self._most_rows:
+                self._combine()
+        else:
+            self._plain.absorb(batch)
+
+    def _can_take(self, batch: Columns) -> bool:
+        if self._parts and not kernels.are_alike(self._parts[-1], batch):
+            return False
+        return kernels.can_combine(batch.keys, batch.values, self._how)
+
+    def _combine(self) -> None:
+        if not self._parts:
+            return
+        columns = kernels.combined(kernels.joined(self._parts), self._how) if kernels.ready(self._rows) else None
+        if columns is None:
+            self._give_up()
+            return
+        self._parts, self._rows, self._bytes = [columns], len(columns), columns.nbytes
+        self._most_rows = max(_COMBINE, 2 * len(columns))
+
+    def _give_up(self) -> None:
+        parts, self._parts, self._rows, self._bytes = self._parts, [], 0, 0
+        for part in parts:
+            self._plain.absorb_states(part)
+
+    def absorb_states(self, batch: Any) -> None:
+        self._plain.absorb_states(batch)
+
+    def states(self) -> Iterable[tuple[Any, Any]]:
+        return self.finished()
+
+    def finished(self) -> Iterable[Any]:
+        if self._plain.keys() == 0:
+            self._combine()
+            if self._parts:
+                return self._parts[0]
+        else:
+            self._give_up()
+        return self._plain.finished()
+
+    def clear(self) -> None:
+        self._plain.clear()
+        self._parts, self._rows, self._bytes, self._most_rows = [], 0, 0, _COMBINE
+
+    def keys(self) -> int:
+        return self._plain.keys() + self._rows
+
+    def held(self, record_bytes: int) -> int:
+        # Combining makes a table of the keys beside the columns.
+        return self._plain.held(record_bytes) + 4 * self._bytes
