@@ -17,6 +17,8 @@ import stat
 from typing import Final
 
 SHARED_MEMORY: Final = "/dev/shm"
+SMALLEST: Final = 256 << 20
+"""Bytes of shared memory. Containers often have 64 MiB of it: files on disk, which the system keeps in memory too, hold more."""
 _LOCK = "lock"
 _SWEEP = ".sweep"
 _DEAD = ".dead-"
@@ -34,7 +36,7 @@ class MemoryDirectory:
     @classmethod
     def create(cls, owner: str, root: str = SHARED_MEMORY) -> MemoryDirectory:
         """Make and lock the directory of `owner`, a name never used before; sweep. Never raises."""
-        if not os.path.isdir(root) or not os.access(root, os.W_OK):
+        if not _is_usable(root):
             return cls("", -1)
         ours = os.path.join(root, f"quiver-{os.getuid()}")
         try:
@@ -78,6 +80,14 @@ class MemoryDirectory:
             shutil.rmtree(self.path, ignore_errors=True)
             os.close(self._lock)
             self.path, self._lock = "", -1
+
+
+def _is_usable(root: str) -> bool:
+    try:
+        size = os.statvfs(root)
+    except OSError:
+        return False
+    return size.f_frsize * size.f_blocks >= SMALLEST and os.access(root, os.W_OK)
 
 
 def _find_dead(ours: str) -> list[str]:

@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 from body_bench import Bench, fn, items
 
-from quiver_executor import block_store, block_writer
+from quiver_executor import block_store, block_writer, remote_block
+from quiver_executor.block_server import BlockServer
 from quiver_executor.block_store import BlockStore, store_of
 from quiver_executor.disk import used_bytes
 from quiver_executor.store_ledger import Held
 from quiver_proto import frames, ops
+from quiver_proto.block_client import DATA, BlockClient, Piece
+from quiver_proto.errors import AuthenticationFailed
 from quiver_proto.ids import ExecutorId, NodeId
 from quiver_proto.messages import CacheTable, FailureKind, TaskDone, TaskFailure
 from quiver_proto.storage import StorageLevel
@@ -357,3 +360,64 @@ def test_a_block_of_another_executor_of_the_node(caching: Caching, tmp_path: Pat
     assert end.cache == (5, 2)
     assert pickle.loads(pickle.dumps(end)) == end
     block_store.close_store(other.env)
+
+
+@pytest.fixture
+def far(tmp_path: Path) -> Iterator[Caching]:
+    """Another node's executor; its memory tier is in a directory of its own, as in shared memory."""
+    memory = tmp_path / "shm" / "app-1"
+    memory.mkdir(parents=True)
+    bench = Caching(tmp_path / "far", node="node-b", memory_dir=str(memory))
+    yield bench
+    block_store.close_store(bench.env)
+
+
+@pytest.fixture
+def server(far: Caching, tmp_path: Path) -> Iterator[BlockServer]:
+    tokens = {"app-1": "secret-1"}
+    server = BlockServer("127.0.0.1", 0, str(far.root), lambda name: tokens.get(name, ""), memory_dir=str(tmp_path / "shm"))
+    yield server
+    server.shutdown()
+
+
+@pytest.mark.parametrize("level", [StorageLevel.MEMORY_ONLY, StorageLevel.DISK_ONLY], ids=str)
+@pytest.mark.parametrize("held_in_memory", [16 * MB, 1000])
+def test_a_block_of_another_node(
+    far: Caching, server: BlockServer, tmp_path: Path, level: StorageLevel, held_in_memory: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote_block, "IN_MEMORY", held_in_memory)
+    near = Caching(tmp_path / "near", token="secret-1")
+    node = far.node(5, level, lambda x: (x, np.full(1 << 14, x)))
+    done = far.done(ops.Count(node), (2, items(range(10))))
+    assert done.extras is not None
+    (block,) = done.extras.cached
+    cached = table(5, 2, "node-b", "app-1/7", block.path)
+    sums = ops.Apply(node, fn(lambda records: [(x, int(array.sum())) for x, array in records]))
+    expected = [(x, x << 14) for x in range(10)]
+    assert near.value(sums, (2, None), cached=cached, servers={"node-b": server.address}) == expected
+    assert near.last is not None
+    assert near.last.metrics.fetch_wait_s > 0
+    # It is read, not kept: the driver decides where copies are.
+    assert near.held() == []
+    flip(block.path, 1 << 15)
+    end = near.attempt(sums, (2, None), cached=cached, servers={"node-b": server.address})
+    assert isinstance(end, TaskFailure)
+    assert end.cache == (5, 2)
+    block_store.close_store(near.env)
+
+
+def test_blocks_in_shared_memory_are_for_their_application(far: Caching, server: BlockServer, tmp_path: Path) -> None:
+    done = far.done(ops.Count(far.node(5, StorageLevel.MEMORY_ONLY)), (2, items(range(10))))
+    assert done.extras is not None
+    (block,) = done.extras.cached
+    assert block.path.startswith(str(tmp_path / "shm"))
+    secret = tmp_path / "shm" / "secret"
+    secret.write_text("not yours")
+    for path, token in ((block.path, "wrong"), (str(secret), "secret-1"), (str(tmp_path / "elsewhere"), "secret-1")):
+        client = BlockClient(server.address, token, sleep=lambda _: None)
+        with pytest.raises(AuthenticationFailed):
+            list(client.read([Piece(path)]))
+        client.close()
+    client = BlockClient(server.address, "secret-1")
+    assert b"".join(data for _, kind, data in client.read([Piece(block.path)]) if kind == DATA) == Path(block.path).read_bytes()
+    client.close()

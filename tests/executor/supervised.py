@@ -115,6 +115,12 @@ class Executor:
         self.handle(AddStage(StageId(stage_id), 0, source.encode(), {}, {}, {}))
         return stage_id
 
+    def new_stage_id(self) -> int:
+        return next(self._stage_ids)
+
+    def new_task_ids(self, count: int) -> list[TaskId]:
+        return [TaskId(next(self._task_ids)) for _ in range(count)]
+
     def launch(self, stage: int, tasks: int = 1, cores: int = 1, splits: Sequence[bytes] | None = None) -> list[TaskId]:
         ids = [TaskId(next(self._task_ids)) for _ in range(tasks)]
         self.handle(LaunchTasks(StageId(stage), 0, ids, list(range(tasks)), [0] * tasks, splits or [b""] * tasks, cores))
