@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from quiver.rdd_barrier import RDDBarrier
     from quiver.status import SparkExecutorInfo, SparkJobInfo, SparkStageInfo, StatusTracker
     from quiver.threads import InheritableThread, inheritable_thread_target
+    from quiver_proto.accumulators import Accumulator, AccumulatorParam
     from quiver_proto.functions import ResultIterable
     from quiver_proto.statistics import StatCounter
     from quiver_proto.task_context import BarrierTaskContext, BarrierTaskInfo, TaskContext
@@ -36,6 +37,8 @@ _LAZY = {
     "SparkConf": ("quiver.conf", "Conf"),
     "Context": ("quiver.context", "Context"),
     "SparkContext": ("quiver.context", "Context"),
+    "Accumulator": ("quiver_proto.accumulators", "Accumulator"),
+    "AccumulatorParam": ("quiver_proto.accumulators", "AccumulatorParam"),
     "RDD": ("quiver.rdd", "RDD"),
     "RDDBarrier": ("quiver.rdd_barrier", "RDDBarrier"),
     "ResultIterable": ("quiver_proto.functions", "ResultIterable"),
@@ -53,6 +56,8 @@ _LAZY = {
 
 __all__ = [
     "RDD",
+    "Accumulator",
+    "AccumulatorParam",
     "BarrierTaskContext",
     "BarrierTaskInfo",
     "Conf",

@@ -24,8 +24,9 @@ from quiver_proto.frames import PROTOCOL
 from quiver_proto.ops import CallSite
 
 if TYPE_CHECKING:
-    from quiver.plan.model import Driver
+    from quiver.plan.model import Driver, PlannedJob
     from quiver.rdd import RDD
+    from quiver_proto.accumulators import Accumulator, AccumulatorParam
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -273,7 +274,36 @@ class Context(FileSources, JvmSources, JobControl):
         job = self._planner.plan(dataset, sink, call_site, partitions=partitions, with_index=with_index, properties=self._properties())
         if not job.stages[-1].spec.width or (partitions is not None and not partitions):
             return []
-        return self._driver.run(job)
+        try:
+            return self._driver.run(job)
+        finally:
+            if job.updates:
+                self._add_updates(job)
+
+    def _add_updates(self, job: PlannedJob) -> None:
+        from quiver.accumulators import add_updates
+
+        for event in add_updates(job):
+            self._driver.accumulated(event)
+
+    # ---- shared variables ----
+
+    def accumulator(self, value: T, accum_param: AccumulatorParam[T] | None = None) -> Accumulator[T]:
+        """A variable that tasks add to and that only the driver reads, with this value to begin with.
+
+        `accum_param` says how values are added; int, float and complex need none. Raises TypeError for other values without one.
+
+        >>> acc = sc.accumulator(9)
+        >>> acc += 1
+        >>> acc.value
+        10
+        >>> sc.range(5).foreach(lambda x: acc.add(1))
+        >>> acc.value
+        15
+        """
+        from quiver.accumulators import accumulator
+
+        return accumulator(value, accum_param, self._driver.id_base)
 
 
 def _empty_frame() -> bytes:

@@ -20,6 +20,7 @@ from quiver_proto.errors import (
     FetchFailed,
     QuiverError,
     QuotaExceeded,
+    SharedVariableError,
     UnstableKey,
     to_wire,
 )
@@ -41,7 +42,7 @@ _OURS = tuple(
     )
 )
 """Where our code lies, in a checkout and where it is installed."""
-_NO_RETRY = (DataError, UnstableKey, QuotaExceeded, AuthenticationFailed)
+_NO_RETRY = (DataError, UnstableKey, QuotaExceeded, AuthenticationFailed, SharedVariableError)
 MAX_TEXT = 64 << 10
 """Characters of a message, and of a traceback: a failure is logged, sent, and shown to people."""
 MAX_EXCEPTION = 1 << 20

@@ -23,7 +23,9 @@ from quiver_executor.sinks import (
     write_result,
 )
 from quiver_executor.task import Task
+from quiver_executor.updates import pickled_updates
 from quiver_proto import ops
+from quiver_proto.accumulators import opened as accumulators
 from quiver_proto.ids import TaskId
 from quiver_proto.messages import AddStage, FailureKind, MapOutput, TaskDone, TaskExtras, TaskFailure, TaskMetrics
 from quiver_proto.ops import CallSite
@@ -74,7 +76,7 @@ class OpenStage:
                 self._cached,
             )  # fmt: skip
             result = self._run(task, pickle.loads(split))
-            extras = _extras(task)
+            extras = _extras(task, self._sites)
             slot = self._env.slot
             if type(result) is MapOutput:
                 metrics = _metrics(task, begun, cpu, open_s, collected, 0)
@@ -96,6 +98,8 @@ class OpenStage:
             metrics = TaskMetrics() if task is None else _metrics(task, begun, cpu, open_s, collected, 0)
             return replace(failure, slot=self._env.slot, started_at=started_at, metrics=metrics)
         finally:
+            if accumulators:
+                accumulators.clear()
             if task is not None and task.closers:
                 task.close()
 
@@ -134,9 +138,10 @@ def _who_needs_a_frame(functions: Functions) -> list[bool] | None:
     return silent if sum(silent) > 1 else None
 
 
-def _extras(task: Task) -> TaskExtras | None:
+def _extras(task: Task, sites: list[CallSite]) -> TaskExtras | None:
     """What the task tells beside its result; None for most."""
-    return TaskExtras(cached=tuple(task.cached)) if task.cached else None
+    updates = pickled_updates(sites) if accumulators else b""
+    return TaskExtras(tuple(task.cached), updates) if task.cached or updates else None
 
 
 def _metrics(task: Task, begun: float, cpu: float, open_s: float, collected: float, result_bytes: int) -> TaskMetrics:

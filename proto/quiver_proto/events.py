@@ -187,10 +187,21 @@ class ShuffleRemoved:
     shuffle_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class AccumulatorsUpdated:
+    """After a stage's updates were added: columns, one row an accumulator that the stage changed. `values` are their shortened reprs."""
+
+    at: float
+    stage_id: int
+    ids: Sequence[int]
+    types: Sequence[str]
+    values: Sequence[str]
+
+
 Event = (
     ApplicationStarted | ApplicationEnded | ExecutorAdded | ExecutorRemoved | ExecutorSampled
     | JobStarted | JobEnded | StageSkipped | StageStarted | StageEnded
-    | TasksLaunched | TasksSucceeded | TaskFailed | Waiting | ShuffleRemoved
+    | TasksLaunched | TasksSucceeded | TaskFailed | Waiting | ShuffleRemoved | AccumulatorsUpdated
 )  # fmt: skip
 
 _TYPES: dict[str, type[Any]] = {
@@ -199,6 +210,7 @@ _TYPES: dict[str, type[Any]] = {
         ApplicationStarted, ApplicationEnded, ExecutorAdded, ExecutorRemoved, ExecutorSampled,
         JobStarted, JobEnded, StageSkipped, StageStarted, StageEnded,
         TasksLaunched, TasksSucceeded, TaskFailed, Waiting, ShuffleRemoved,
+        AccumulatorsUpdated,
     )
 }  # fmt: skip
 _FIELDS = {kind: tuple(f.name for f in fields(kind)) for kind in _TYPES.values()}

@@ -100,6 +100,9 @@ class DriverService:
         "DriverService", "ExecutePlan", sessions.ExecutePlan, sessions.PlanEvent
     )
     CANCEL_JOBS = Unary[sessions.CancelJobs, cluster.Ack]("DriverService", "CancelJobs", sessions.CancelJobs, cluster.Ack)
+    REPORT_ACCUMULATORS = Unary[sessions.ReportAccumulators, cluster.Ack](
+        "DriverService", "ReportAccumulators", sessions.ReportAccumulators, cluster.Ack
+    )
     RELEASE_SHUFFLE = Unary[sessions.ReleaseShuffle, cluster.Ack]("DriverService", "ReleaseShuffle", sessions.ReleaseShuffle, cluster.Ack)
     GET_JOBS_STATUS = Unary[sessions.AskStatus, sessions.StatusReport](
         "DriverService", "GetJobsStatus", sessions.AskStatus, sessions.StatusReport

@@ -132,6 +132,15 @@ class PlanResults:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanUpdates:
+    """What accepted tasks added to accumulators (columns): comes before the job's end, whatever that is. `updates` as in TaskExtras."""
+
+    stage_ids: tuple[StageId, ...]
+    partitions: tuple[int, ...]
+    updates: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class PlanSucceeded:
     """`results` frames were sent before this."""
 
@@ -150,7 +159,7 @@ class PlanFailed:
     text: str = ""
 
 
-PlanEventBody = PlanProgress | PlanWaiting | PlanResults | PlanSucceeded | PlanFailed
+PlanEventBody = PlanProgress | PlanWaiting | PlanResults | PlanUpdates | PlanSucceeded | PlanFailed
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,3 +238,15 @@ class StatusReport:
     jobs: tuple[JobStatus, ...] = ()
     stages: tuple[StageStatus, ...] = ()
     executors: tuple[ExecutorStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportAccumulators:
+    """Values that accumulators have after a stage's updates were added, for pages: see quiver_proto.events.AccumulatorsUpdated."""
+
+    session_id: str
+    at: float
+    stage_id: StageId
+    ids: tuple[int, ...]
+    types: tuple[str, ...]
+    values: tuple[str, ...]

@@ -9,6 +9,7 @@ from quiver.plan.model import PlannedJob, PlannedStage
 from quiver.runner.failures import JobFailure
 from quiver.scheduler.model import StageSpec
 from quiver_proto.errors import JobCancelled
+from quiver_proto.events import AccumulatorsUpdated
 from quiver_proto.ids import JobId, ShuffleId, StageId
 from quiver_proto.ops import CallSite
 from quiver_proto.sessions import ExecutorStatus, JobStatus, StageStatus, StatusReport
@@ -28,6 +29,7 @@ class Scripted:
         self.started: list[JobId] = []
         self.cancelled: list[tuple[JobId, str]] = []
         self.released: list[ShuffleId] = []
+        self.events: list[AccumulatorsUpdated] = []
         self.ends: dict[JobId, Callable[[], Sequence[bytes]]] = {}
         self.gates: dict[JobId, threading.Event] = {}
 
@@ -54,6 +56,9 @@ class Scripted:
         jobs = tuple(JobStatus(job_id, "", "running", (StageId(job_id),)) for job_id in self.started)
         stages = tuple(StageStatus(StageId(job_id), 0, "result", "running", 3, 1, 0, 0) for job_id in self.started)
         return StatusReport(jobs if what == "jobs" else (), stages if what == "stages" else (), (ExecutorStatus("e", "h", 1, 2),))
+
+    def accumulated(self, event: AccumulatorsUpdated) -> None:
+        self.events.append(event)
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         self.released.append(shuffle_id)

@@ -160,3 +160,19 @@ def test_bad_settings(flags: list[str], says: str, tmp_path: Path) -> None:
     assert process.returncode in (1, 2)
     assert says in errors
     assert "Traceback" not in errors
+
+
+def test_accumulators_of_a_client(served: Served, tmp_path: Path) -> None:
+    result = client(
+        served.master,
+        "from operator import add\nfrom quiver import Context\n"
+        "with Context() as sc:\n"
+        "    total = sc.accumulator(0)\n"
+        "    pairs = sc.parallelize(range(100), 4).map(lambda x: (x % 3, total.add(1))).groupByKey()\n"
+        "    pairs.count(), pairs.count()\n"
+        "    print(total.value)\n"
+        "    try: sc.parallelize(range(4), 4).map(lambda x: total.add(1) or 1 // (3 - x)).coalesce(1).collect()\n"
+        "    except ZeroDivisionError: print(total.value)\n",
+        tmp_path,
+    )
+    assert (result.returncode, result.stdout) == (0, "100\n100\n"), result.stderr

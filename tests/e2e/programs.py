@@ -6,6 +6,8 @@ import os
 import time
 from pathlib import Path
 
+from quiver import AccumulatorParam
+
 
 def wait_for(path: str, limit_s: float = 60.0) -> None:
     """Until the file exists: how a test holds a task at an exact point."""
@@ -22,3 +24,24 @@ def mark(directory: str, name: str, text: str = "") -> None:
     staged = path.with_name(f".{name}.{os.getpid()}")
     staged.write_text(text or str(os.getpid()))
     staged.rename(path)
+
+
+def first_time(directory: str, name: str) -> bool:
+    """True for exactly one caller, whichever process it is in."""
+    try:
+        os.close(os.open(os.path.join(directory, name), os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        return False
+    return True
+
+
+class Vector(AccumulatorParam[list[float]]):
+    """Adds in place."""
+
+    def zero(self, value: list[float]) -> list[float]:
+        return [0.0] * len(value)
+
+    def addInPlace(self, value1: list[float], value2: list[float]) -> list[float]:
+        for i, term in enumerate(value2):
+            value1[i] += term
+        return value1

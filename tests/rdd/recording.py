@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from quiver.plan.model import PlannedJob
 from quiver.plan.selection import JobSelection
+from quiver_proto.events import AccumulatorsUpdated
 from quiver_proto.frames import dump_value
 from quiver_proto.ids import JobId, ShuffleId
 from quiver_proto.sessions import StatusReport
@@ -25,6 +26,7 @@ class RecordingDriver:
         self.released: list[int] = []
         self.cancelled: list[tuple[str, str]] = []
         self.stops = 0
+        self.events: list[AccumulatorsUpdated] = []
         self.answer: object = []
 
     def run(self, job: PlannedJob) -> Sequence[bytes]:
@@ -43,6 +45,9 @@ class RecordingDriver:
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         self.released.append(shuffle_id)
+
+    def accumulated(self, event: AccumulatorsUpdated) -> None:
+        self.events.append(event)
 
     def stop(self) -> None:
         self.stops += 1

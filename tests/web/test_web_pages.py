@@ -30,6 +30,15 @@ def test_every_page_of_an_empty_log(get_from: GetFrom) -> None:
     assert "No job has been started" in get("/").text
 
 
+def test_accumulators_stand_on_their_stages_page(get_from: GetFrom) -> None:
+    told = [e.AccumulatorsUpdated(1004, 1, [0, 7], ["int", "str"], ["12", "'<b>'"]), e.AccumulatorsUpdated(1004, 1, [0], ["int"], ["15"])]
+    get = get_from([*story.whole(), *told, e.AccumulatorsUpdated(1004, 99, [1], ["int"], ["1"])])
+    assert "Accumulators 2 Id Type Value 0 int 15 7 str '<b>'" in text_of(get("/stages/1/0").text)
+    assert "Accumulators" not in get("/stages/0/0").text
+    (stage,) = get(f"/api/v1/applications/{story.APP}/stages/1").json()
+    assert stage["accumulatorUpdates"] == [{"id": 0, "name": "int", "value": "15"}, {"id": 7, "name": "str", "value": "'<b>'"}]
+
+
 def test_jobs(get_from: GetFrom) -> None:
     page = text_of(get_from(story.whole())("/").text)
     assert "Completed jobs 2" in page

@@ -30,6 +30,8 @@ class Limits:
     job_stages: int = 50_000
     """Stages listed by jobs, each once a job: an iterative program's thousandth job lists a thousand skipped ones."""
     dead_executors: int = 1000
+    accumulators: int = 100
+    """Of one stage."""
 
 
 class State:
@@ -70,6 +72,7 @@ class State:
             e.TasksSucceeded: self._tasks_succeeded,
             e.TaskFailed: self._task_failed,
             e.Waiting: self._waiting,
+            e.AccumulatorsUpdated: self._accumulators_updated,
         }
 
     def apply(self, event: e.Event) -> None:
@@ -251,6 +254,14 @@ class State:
         attempt.partitions.forget_details()
         for key in [key for key in self.waiting if key[1] == attempt.stage_id]:
             del self.waiting[key]
+
+    def _accumulators_updated(self, event: e.AccumulatorsUpdated) -> None:
+        stage = self.stages.get(event.stage_id)
+        if stage is None:
+            return
+        for aid, kind, value in zip(event.ids, event.types, event.values):
+            if aid in stage.accumulators or len(stage.accumulators) < self.limits.accumulators:
+                stage.accumulators[aid] = (kind, value)
 
     def _users(self, stage_id: int) -> list[tuple[Job, JobStage]]:
         """The running jobs that need the stage, and how each sees it."""

@@ -98,6 +98,8 @@ class Stage:
     job_ids: dict[int, None] = field(default_factory=dict)
     """The kept jobs that list it, in order."""
     attempts: dict[int, StageAttempt] = field(default_factory=dict)
+    accumulators: dict[int, tuple[str, str]] = field(default_factory=dict)
+    """By id: type and value (a shortened repr) once this stage's last updates were added."""
 
     @property
     def last(self) -> StageAttempt | None:

@@ -137,14 +137,18 @@ def stage_attempt(of: Stage, attempt: StageAttempt) -> Json:
         found["completionTime"] = instant(attempt.ended_at)
     if attempt.error:
         found["failureReason"] = attempt.error
-    return found | _metrics(totals) | _naming(of.info)
+    updates = [{"id": aid, "name": kind, "value": value} for aid, (kind, value) in of.accumulators.items()]
+    return found | _metrics(totals) | _naming(of.info) | {"accumulatorUpdates": updates}
 
 
 def unstarted_stage(info: StageInfo, status: str) -> Json:
     """A PENDING or SKIPPED stage: it has no attempt, and shows attempt 0 as Spark does."""
     counts = dict.fromkeys(("numActiveTasks", "numCompleteTasks", "numFailedTasks", "numKilledTasks", "numCompletedIndices"), 0)
     return (
-        {"status": status, "stageId": info.stage_id, "attemptId": 0, "numTasks": info.width, **counts} | _metrics(Totals()) | _naming(info)
+        {"status": status, "stageId": info.stage_id, "attemptId": 0, "numTasks": info.width, **counts}
+        | _metrics(Totals())
+        | _naming(info)
+        | {"accumulatorUpdates": []}
     )
 
 

@@ -4,35 +4,53 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from quiver.plan.selection import JobSelection
 from quiver.scheduler.model import StageSpec
-from quiver_proto.ids import JobId, ShuffleId
+from quiver_proto.events import AccumulatorsUpdated
+from quiver_proto.ids import JobId, ShuffleId, StageId
 from quiver_proto.ops import CallSite
 
 if TYPE_CHECKING:
     from quiver_proto.sessions import StatusReport
 
 
+class StageUpdates(NamedTuple):
+    """What the accepted attempt at one partition added to accumulators: `updates` as quiver_proto.messages.TaskExtras has them."""
+
+    stage_id: StageId
+    partition: int
+    updates: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedStage:
-    """`body` is a pickled quiver_proto.ops.StageBody; `split(partition)` makes a split (frames.dump_value) when its task is launched."""
+    """`body` is a pickled quiver_proto.ops.StageBody; `split(partition)` makes a split (frames.dump_value) when its task is launched.
+
+    `counted` are the partitions whose accumulator updates were added: it lives as long as the stage, so a partition that is made again
+    for a later job does not count again. For the planning side alone.
+    """
 
     spec: StageSpec
     body: bytes
     split: Callable[[int], bytes]
     operators: tuple[CallSite, ...] = ()
+    counted: set[int] = field(default_factory=set, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedJob:
-    """`stages` parents first, the result stage last. `properties` are local properties (job group, description, pool, the user's own)."""
+    """`stages` parents first, the result stage last. `properties` are local properties (job group, description, pool, the user's own).
+
+    `updates` is filled by the driver while the job runs: what its tasks added to accumulators. It is whole when `run` returns or raises.
+    """
 
     job_id: JobId
     stages: tuple[PlannedStage, ...]
     call_site: CallSite
     properties: Mapping[str, str] = field(default_factory=dict)
+    updates: list[StageUpdates] = field(default_factory=list, compare=False)
 
 
 class Driver(Protocol):
@@ -69,6 +87,10 @@ class Driver(Protocol):
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         """The last reference to the shuffle's dataset went. Called from the collector too: must not block or raise."""
+        ...
+
+    def accumulated(self, event: AccumulatorsUpdated) -> None:
+        """Tell pages the values that accumulators have now that a stage's updates were added. Does not block."""
         ...
 
     def stop(self) -> None:

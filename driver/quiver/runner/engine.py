@@ -12,7 +12,7 @@ from quiver.plan.model import PlannedJob, PlannedStage
 from quiver.plan.selection import DESCRIPTION, GROUP, JobSelection, RefusedGroups, tags_of
 from quiver.progress import StageProgress
 from quiver.runner.failures import JobFailure
-from quiver.runner.jobs import RunningJob
+from quiver.runner.jobs import RunningJob, keep_updates
 from quiver.runner.links import ExecutorLink
 from quiver.runner.status_book import StatusBook
 from quiver.scheduler import model as m
@@ -353,6 +353,9 @@ class Engine:
         if (progress := self._progress.get(action.stage_id)) is not None:
             progress.running -= len(tasks)
             progress.done += len(tasks)
+        for task in tasks:
+            if task.done.extras is not None and task.done.extras.updates:
+                keep_updates(self._jobs.values(), action.stage_id, task)
         if action.job_id is not None and (running := self._jobs.get(action.job_id)) is not None:
             running.store(tasks)
             if (failure := running.check_size(self._max_result_bytes)) is not None:

@@ -23,7 +23,9 @@ from quiver.runner.jobs import RunningJob
 from quiver.runner.local import shared_memory
 from quiver.runner.results import read_result
 from quiver_proto import task_context
+from quiver_proto.accumulators import task_in_driver
 from quiver_proto.errors import BarrierFailed
+from quiver_proto.events import AccumulatorsUpdated
 from quiver_proto.ids import LOCAL_EXECUTOR, LOCAL_NODE, JobId, ShuffleId, TaskId
 from quiver_proto.messages import (
     AddStage,
@@ -110,15 +112,16 @@ class InlineLink:
             return None
         key, task_id, partition, attempt, split = self._queue.popleft()
         stage = self._stages[key]
-        if isinstance(stage, AddStage):
-            facts = StageFacts(stage.stage_id, stage.stage_attempt, stage.properties, stage.cores_per_task)
-            if stage.barrier:
-                facts.meet = functools.partial(self._meet, stage)
-            stage = self._stages[key] = self._body.open_stage(stage, self._environment), facts
         outer = task_context.current
         try:
-            task_context.current = (stage[1], task_id, partition, attempt)
-            outcome: TaskDone | TaskFailure = stage[0].run(task_id, partition, attempt, split)
+            with task_in_driver():
+                if isinstance(stage, AddStage):
+                    facts = StageFacts(stage.stage_id, stage.stage_attempt, stage.properties, stage.cores_per_task)
+                    if stage.barrier:
+                        facts.meet = functools.partial(self._meet, stage)
+                    stage = self._stages[key] = self._body.open_stage(stage, self._environment), facts
+                task_context.current = (stage[1], task_id, partition, attempt)
+                outcome: TaskDone | TaskFailure = stage[0].run(task_id, partition, attempt, split)
         except BaseException:  # Ctrl-C: its slot is free again.
             self._killed.append(TaskFailure(TaskId(task_id), FailureKind.KILLED, "", "interrupted"))
             raise
@@ -223,6 +226,9 @@ class InlineDriver:
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         # May come from the collector in the middle of a step: carried out before the next job.
         self._released.append(shuffle_id)
+
+    def accumulated(self, event: AccumulatorsUpdated) -> None:
+        self._ask(lambda: self.events.append(event))
 
     def stop(self) -> None:
         self._ask(self.engine.stop)

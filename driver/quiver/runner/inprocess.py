@@ -19,6 +19,7 @@ from quiver.runner.jobs import RunningJob
 from quiver.runner.results import read_result
 from quiver.scheduler.model import Policy
 from quiver_proto.errors import ContextStopped
+from quiver_proto.events import AccumulatorsUpdated
 from quiver_proto.ids import JobId, ShuffleId, StageId
 from quiver_proto.loop import Loop, Timer
 from quiver_proto.messages import ResultBlock
@@ -111,6 +112,10 @@ class InProcessDriver:
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         if not self._stopped:
             self.loop.call_soon(lambda: self.engine.release_shuffle(shuffle_id))
+
+    def accumulated(self, event: AccumulatorsUpdated) -> None:
+        if not self._stopped:
+            self.loop.call_soon(lambda: self.events.append(event))
 
     def stop(self) -> None:
         if self._stopped:

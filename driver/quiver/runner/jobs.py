@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from quiver.plan.model import PlannedJob
+from quiver.plan.model import PlannedJob, StageUpdates
 from quiver.runner.failures import JobFailure
 from quiver.scheduler.model import Succeeded
 from quiver_proto.errors import ResultTooLarge
+from quiver_proto.ids import StageId
 from quiver_proto.messages import ResultBlock
 
 _SIGNAL_LOOK_S = 0.5
@@ -61,3 +62,12 @@ class RunningJob:
         while not self._done.acquire(timeout=_SIGNAL_LOOK_S):
             pass
         self._done.release()
+
+
+def keep_updates(running: Iterable[RunningJob], stage_id: StageId, task: Succeeded) -> None:
+    """Give what an accepted task added to accumulators to every job that waits for its stage: whichever returns first, counts it."""
+    assert task.done.extras is not None
+    updates = StageUpdates(stage_id, task.partition, task.done.extras.updates)
+    for each in running:
+        if any(stage.spec.stage_id == stage_id for stage in each.job.stages):
+            each.job.updates.append(updates)

@@ -12,20 +12,21 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from quiver.plan.model import PlannedJob
+from quiver.plan.model import PlannedJob, StageUpdates
 from quiver.plan.selection import JobSelection
 from quiver.serve.outcome import to_exception
 from quiver.serve.plans import to_message
 from quiver.serve.sessions import SessionLost
 from quiver_proto import versions
 from quiver_proto.auth import TlsFiles, find_secret
-from quiver_proto.cluster import Hello
+from quiver_proto.cluster import Ack, Hello
 from quiver_proto.errors import ContextStopped, DriverUnreachable, QuiverError
-from quiver_proto.ids import JobId, ShuffleId
+from quiver_proto.events import AccumulatorsUpdated
+from quiver_proto.ids import JobId, ShuffleId, StageId
 from quiver_proto.rpc import Client
-from quiver_proto.services import DriverService
+from quiver_proto.services import DriverService, Unary
 from quiver_proto.sessions import (
     ANY_JOB,
     AskStatus,
@@ -34,12 +35,15 @@ from quiver_proto.sessions import (
     ExecutePlan,
     OpenSession,
     PlanEvent,
+    PlanEventBody,
     PlanFailed,
     PlanProgress,
     PlanResults,
     PlanSucceeded,
+    PlanUpdates,
     PlanWaiting,
     ReleaseShuffle,
+    ReportAccumulators,
     SessionHeartbeat,
     StatusReport,
 )
@@ -87,10 +91,10 @@ class RemoteDriver:
         self.ui_url: str | None = opened.ui_url or None
         self.id_base = opened.id_base
         self.started_at = opened.started_at
-        self._released: queue.SimpleQueue[ShuffleId | None] = queue.SimpleQueue()
+        self._to_tell: queue.SimpleQueue[tuple[Unary[Any, Ack], Any] | None] = queue.SimpleQueue()
         self._threads = [
             threading.Thread(target=self._beat, args=(opened.heartbeat_interval_s,), name="quiver-session", daemon=True),
-            threading.Thread(target=self._release, name="quiver-release", daemon=True),
+            threading.Thread(target=self._tell, name="quiver-tell", daemon=True),
         ]
         for thread in self._threads:
             thread.start()
@@ -101,7 +105,7 @@ class RemoteDriver:
             raise ContextStopped(str(job.call_site))
         plan = to_message(self._session_id, job)
         try:
-            outcome = _aside(lambda: self._outcome(plan))
+            outcome = _aside(lambda: self._outcome(plan, job.updates))
         except KeyboardInterrupt:
             self.cancel(job.job_id, "interrupted")
             raise
@@ -123,27 +127,36 @@ class RemoteDriver:
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         # Called from the collector: the call itself is made by a thread of its own.
-        self._released.put(shuffle_id)
+        self._to_tell.put((DriverService.RELEASE_SHUFFLE, ReleaseShuffle(self._session_id, shuffle_id)))
+
+    def accumulated(self, event: AccumulatorsUpdated) -> None:
+        report = ReportAccumulators(
+            self._session_id, event.at, StageId(event.stage_id), tuple(event.ids), tuple(event.types), tuple(event.values)
+        )
+        self._to_tell.put((DriverService.REPORT_ACCUMULATORS, report))
 
     def stop(self) -> None:
         if self._stopped.is_set():
             return
         self._stopped.set()
-        self._released.put(None)
+        self._to_tell.put(None)
         with contextlib.suppress(QuiverError):
             _aside(lambda: self._client.call(DriverService.CLOSE_SESSION, CloseSession(self._session_id), timeout_s=5.0))
         self._client.close()
 
-    def _outcome(self, plan: ExecutePlan) -> PlanFailed | list[bytes]:
+    def _outcome(self, plan: ExecutePlan, updates: list[StageUpdates]) -> PlanFailed | list[bytes]:
         give_up: float | None = None
         while True:
             frames: list[bytes] = []
+            updates.clear()
             try:
                 for event in self._events(plan):
                     give_up = None
                     match event:
                         case PlanResults():
                             frames.extend(event.frames)
+                        case PlanUpdates():
+                            updates.extend(map(StageUpdates, event.stage_ids, event.partitions, event.updates))
                         case PlanFailed():
                             return event
                         case PlanSucceeded():
@@ -162,7 +175,7 @@ class RemoteDriver:
                 log.warning("the connection to the driver at %s broke; asking for job %d again", self.address, plan.job_id)
                 self._stopped.wait(RECONNECT_PAUSE_S)
 
-    def _events(self, plan: ExecutePlan) -> Iterator[PlanResults | PlanFailed | PlanSucceeded]:
+    def _events(self, plan: ExecutePlan) -> Iterator[PlanResults | PlanUpdates | PlanFailed | PlanSucceeded]:
         """What decides the job; its progress is shown on the way."""
         running: dict[int, PlanProgress] = {}
         stream = self._client.stream(DriverService.EXECUTE_PLAN, plan)
@@ -213,11 +226,11 @@ class RemoteDriver:
                 log.warning("%s", SessionLost(self.address))
                 return
 
-    def _release(self) -> None:
-        while (shuffle_id := self._released.get()) is not None:
+    def _tell(self) -> None:
+        while (call := self._to_tell.get()) is not None:
             # What can't be told now goes with the session.
             with contextlib.suppress(QuiverError, ValueError):
-                self._client.call(DriverService.RELEASE_SHUFFLE, ReleaseShuffle(self._session_id, shuffle_id))
+                self._client.call(*call)
 
 
 def _aside(call: Callable[[], T]) -> T:
@@ -245,7 +258,7 @@ def _aside(call: Callable[[], T]) -> T:
     return cast("T", value)
 
 
-def _body(message: PlanEvent) -> PlanProgress | PlanWaiting | PlanResults | PlanSucceeded | PlanFailed:
+def _body(message: PlanEvent) -> PlanEventBody:
     return message.event
 
 

@@ -10,11 +10,12 @@ from typing import Protocol
 
 from quiver.plan.model import PlannedJob
 from quiver.plan.selection import JobSelection
-from quiver.serve.outcome import failed, pieces
+from quiver.serve.outcome import failed, pieces, update_pieces
 from quiver.serve.plans import from_message
 from quiver.serve.sessions import Session, SessionTable
 from quiver_proto.cluster import Ack, HeartbeatReply
 from quiver_proto.errors import JobCancelled, QuiverError, ResourcesUnavailable
+from quiver_proto.events import AccumulatorsUpdated
 from quiver_proto.ids import ApplicationId, JobId, ShuffleId
 from quiver_proto.sessions import (
     ANY_JOB,
@@ -29,6 +30,7 @@ from quiver_proto.sessions import (
     PlanSucceeded,
     PlanWaiting,
     ReleaseShuffle,
+    ReportAccumulators,
     SessionHeartbeat,
     SessionOpened,
     StatusReport,
@@ -62,6 +64,7 @@ class HostedDriver(Protocol):
     def release_shuffle(self, shuffle_id: ShuffleId) -> None: ...
 
     def status(self, what: str, ids: Sequence[int] = ()) -> StatusReport: ...
+    def accumulated(self, event: AccumulatorsUpdated) -> None: ...
 
 
 Look = Callable[[PlannedJob], tuple[Sequence[PlanProgress], str]]
@@ -186,11 +189,20 @@ class SessionHost:
         self._driver.release_shuffle(request.shuffle_id)
         return Ack()
 
+    def report_accumulators(self, request: ReportAccumulators) -> Ack:
+        with self._lock:
+            session = self._sessions.get(request.session_id, self.address)
+            if not self._sessions.owns(session, request.stage_id):
+                return Ack(False, "no stage of this session")
+        self._driver.accumulated(AccumulatorsUpdated(request.at, request.stage_id, request.ids, request.types, request.values))
+        return Ack()
+
     def execute(self, plan: ExecutePlan) -> Iterator[PlanEvent]:
         """The job's progress, then its outcome. Asked for again, the job goes on and this caller sees its outcome too."""
         hosted = self._listen(plan)
         try:
             yield from self._follow(hosted)
+            yield from map(PlanEvent, update_pieces(hosted.job.updates))
             if hosted.failure is not None:
                 yield PlanEvent(hosted.failure)
             else:

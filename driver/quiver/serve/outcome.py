@@ -7,9 +7,10 @@ import pickle
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from quiver.plan.model import StageUpdates
 from quiver.runner.failures import JobFailure
 from quiver_proto.errors import QuiverError, ResultTooLarge, from_wire, to_wire
-from quiver_proto.sessions import PlanFailed, PlanResults
+from quiver_proto.sessions import PlanFailed, PlanResults, PlanUpdates
 
 PIECE_BYTES = 4 << 20
 """Results are sent in messages of about this size; a single larger frame goes in one message."""
@@ -29,6 +30,17 @@ def pieces(frames: Sequence[bytes]) -> Iterator[PlanResults]:
         size += len(frame)
     if start < len(frames):
         yield PlanResults(first, tuple(frames[start:]))
+
+
+def update_pieces(updates: Sequence[StageUpdates]) -> Iterator[PlanUpdates]:
+    """What a job's tasks added to accumulators, in the order in which they were accepted."""
+    start, size = 0, 0
+    for i, one in enumerate(updates):
+        size += len(one.updates)
+        if size > PIECE_BYTES or i + 1 == len(updates):
+            stage_ids, partitions, data = zip(*updates[start : i + 1])
+            yield PlanUpdates(stage_ids, partitions, data)
+            start, size = i + 1, 0
 
 
 def failed(error: BaseException) -> PlanFailed:

@@ -33,6 +33,7 @@ from quiver_proto.sessions import (
     PlanEvent,
     PlanProgress,
     ReleaseShuffle,
+    ReportAccumulators,
     SessionHeartbeat,
     SessionOpened,
     StatusReport,
@@ -114,6 +115,9 @@ class Service:
 
     def cancel_jobs(self, request: CancelJobs, context: grpc.ServicerContext) -> Ack:
         return self._host.cancel(request)
+
+    def report_accumulators(self, request: ReportAccumulators, context: grpc.ServicerContext) -> Ack:
+        return self._host.report_accumulators(request)
 
     def release_shuffle(self, request: ReleaseShuffle, context: grpc.ServicerContext) -> Ack:
         return self._host.release(request)

@@ -545,6 +545,36 @@ class PlanFailed(_message.Message):
 Global___PlanFailed: _TypeAlias = PlanFailed  # noqa: Y015
 
 @_typing.final
+class PlanUpdates(_message.Message):
+    """Columns: what accepted tasks added to accumulators."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAGE_IDS_FIELD_NUMBER: _builtins.int
+    PARTITIONS_FIELD_NUMBER: _builtins.int
+    UPDATES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def stage_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def partitions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def updates(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    def __init__(
+        self,
+        *,
+        stage_ids: _abc.Iterable[_builtins.int] | None = ...,
+        partitions: _abc.Iterable[_builtins.int] | None = ...,
+        updates: _abc.Iterable[_builtins.bytes] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["partitions", b"partitions", "stage_ids", b"stage_ids", "updates", b"updates"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanUpdates: _TypeAlias = PlanUpdates  # noqa: Y015
+
+@_typing.final
 class PlanEvent(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -553,6 +583,7 @@ class PlanEvent(_message.Message):
     RESULTS_FIELD_NUMBER: _builtins.int
     SUCCEEDED_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
+    UPDATES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def progress(self) -> Global___PlanProgress: ...
     @_builtins.property
@@ -563,6 +594,8 @@ class PlanEvent(_message.Message):
     def succeeded(self) -> Global___PlanSucceeded: ...
     @_builtins.property
     def failed(self) -> Global___PlanFailed: ...
+    @_builtins.property
+    def updates(self) -> Global___PlanUpdates: ...
     def __init__(
         self,
         *,
@@ -571,12 +604,13 @@ class PlanEvent(_message.Message):
         results: Global___PlanResults | None = ...,
         succeeded: Global___PlanSucceeded | None = ...,
         failed: Global___PlanFailed | None = ...,
+        updates: Global___PlanUpdates | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failed", b"failed", "progress", b"progress", "results", b"results", "succeeded", b"succeeded", "waiting", b"waiting"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failed", b"failed", "progress", b"progress", "results", b"results", "succeeded", b"succeeded", "updates", b"updates", "waiting", b"waiting"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failed", b"failed", "progress", b"progress", "results", b"results", "succeeded", b"succeeded", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "failed", b"failed", "progress", b"progress", "results", b"results", "succeeded", b"succeeded", "updates", b"updates", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["progress", "waiting", "results", "succeeded", "failed"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["progress", "waiting", "results", "succeeded", "failed", "updates"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -792,3 +826,40 @@ class StatusReport(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StatusReport: _TypeAlias = StatusReport  # noqa: Y015
+
+@_typing.final
+class ReportAccumulators(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    AT_FIELD_NUMBER: _builtins.int
+    STAGE_ID_FIELD_NUMBER: _builtins.int
+    IDS_FIELD_NUMBER: _builtins.int
+    TYPES_FIELD_NUMBER: _builtins.int
+    VALUES_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    at: _builtins.float
+    stage_id: _builtins.int
+    @_builtins.property
+    def ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def types(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    @_builtins.property
+    def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        at: _builtins.float = ...,
+        stage_id: _builtins.int = ...,
+        ids: _abc.Iterable[_builtins.int] | None = ...,
+        types: _abc.Iterable[_builtins.str] | None = ...,
+        values: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at", b"at", "ids", b"ids", "session_id", b"session_id", "stage_id", b"stage_id", "types", b"types", "values", b"values"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportAccumulators: _TypeAlias = ReportAccumulators  # noqa: Y015
