@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from quiver_proto import ops
+from quiver_proto.accumulators import Accumulator
 
 _STORES = frozenset(opcode.opmap[name] for name in ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR") if name in opcode.opmap)
 _STORE_DEREF = opcode.opmap["STORE_DEREF"]
@@ -123,6 +124,8 @@ def _is_stateless(value: Any, seen: set[int], depth: int) -> bool:
             return not vars(value) and all(_is_stateless(part, seen, depth - 1) for part in parts)
     if isinstance(value, _BUILTIN) or type(value) in _ACCESSORS:
         return True
+    if isinstance(value, Accumulator):
+        return False
     if type(value).__module__.startswith("quiver_proto."):
         return all(_is_stateless(part, seen, depth - 1) for part in fields_of(value))
     return False
