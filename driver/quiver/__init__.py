@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from quiver_proto.accumulators import Accumulator, AccumulatorParam
     from quiver_proto.functions import ResultIterable
     from quiver_proto.statistics import StatCounter
+    from quiver_proto.storage import StorageLevel
     from quiver_proto.task_context import BarrierTaskContext, BarrierTaskInfo, TaskContext
 
 # Looked up on first use: `import quiver` alone costs a few milliseconds.
@@ -52,6 +53,7 @@ _LAZY = {
     "TaskContext": ("quiver_proto.task_context", "TaskContext"),
     "BarrierTaskContext": ("quiver_proto.task_context", "BarrierTaskContext"),
     "BarrierTaskInfo": ("quiver_proto.task_context", "BarrierTaskInfo"),
+    "StorageLevel": ("quiver_proto.storage", "StorageLevel"),
 }
 
 __all__ = [
@@ -79,6 +81,7 @@ __all__ = [
     "SparkStageInfo",
     "StatCounter",
     "StatusTracker",
+    "StorageLevel",
     "TaskContext",
     "UnpicklableClosure",
     "__version__",

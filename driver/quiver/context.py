@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
 from quiver.callsite import capture
+from quiver.checkpoint_dir import CheckpointDirectory
 from quiver.closures import seal_records
 from quiver.conf import APP_NAME, MASTER, Conf
 from quiver.context_files import FileSources
@@ -35,7 +36,7 @@ _BATCH = 1024
 _LEVELS = {"ALL": 1, "TRACE": 5, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "FATAL": 50, "OFF": 100}
 
 
-class Context(FileSources, JvmSources, JobControl):
+class Context(FileSources, JvmSources, JobControl, CheckpointDirectory):
     """One application: a connection to where it runs, and the factory of its datasets. `SparkContext` is another name for it.
 
     `master` names where to run (`local[4]`, `quiver://host:7077`, …; default: `QUIVER_MASTER`, else `local[*]`), `appName` what
@@ -269,7 +270,22 @@ class Context(FileSources, JvmSources, JobControl):
         partitions: Sequence[int] | None = None,
         with_index: bool = False,
     ) -> Sequence[bytes]:
-        """The result frames of one job, one element a partition."""
+        """The result frames of one job, one element a partition. Then come the checkpoints that were waiting for it."""
+        results = self._run_plan(dataset, sink, call_site, partitions, with_index)
+        if self._planner.wanted:
+            from quiver.rdd_storage import make_checkpoints
+
+            make_checkpoints(self, dataset)
+        return results
+
+    def _run_plan(
+        self,
+        dataset: Dataset,
+        sink: Callable[[ops.Node], ops.Sink],
+        call_site: CallSite,
+        partitions: Sequence[int] | None = None,
+        with_index: bool = False,
+    ) -> Sequence[bytes]:
         self._check(call_site.operator)
         job = self._planner.plan(dataset, sink, call_site, partitions=partitions, with_index=with_index, properties=self._properties())
         if not job.stages[-1].spec.width or (partitions is not None and not partitions):

@@ -8,6 +8,7 @@ Actions          collect, count, saveAsTextFile, …    rdd_actions.py
 Sampling         sample, randomSplit, takeSample, …   rdd_sampling.py
 Histograms       histogram                            rdd_histogram.py
 JvmOnly          saveAsHadoopFile, …: typed errors    rdd_jvm.py
+StorageOperators cache, persist, checkpoint, …        rdd_storage.py
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from quiver.rdd_barrier import BarrierOperators, RDDBarrier
 from quiver.rdd_histogram import Histograms
 from quiver.rdd_jvm import JvmOnly
 from quiver.rdd_sampling import Sampling
+from quiver.rdd_storage import StorageOperators
 from quiver_proto.functions import ResultIterable
 from quiver_proto.hashing import portable_hash
 from quiver_proto.statistics import StatCounter
@@ -27,7 +29,7 @@ __all__ = ["RDD", "RDDBarrier", "ResultIterable", "StatCounter", "portable_hash"
 T = TypeVar("T")
 
 
-class RDD(Sampling[T], Histograms[T], BarrierOperators[T], JvmOnly[T]):
+class RDD(Sampling[T], Histograms[T], BarrierOperators[T], StorageOperators[T], JvmOnly[T]):
     """A dataset of records of one type, in partitions. Made by a Context, or by an operator of another RDD.
 
     Operators (map, join, …) only describe; actions (collect, count, …) compute. What an operator's function captures is taken

@@ -16,6 +16,7 @@ from quiver_executor.task import Task
 from quiver_proto.errors import (
     AuthenticationFailed,
     CacheMiss,
+    CheckpointUnreadable,
     DataError,
     FetchFailed,
     QuiverError,
@@ -42,7 +43,7 @@ _OURS = tuple(
     )
 )
 """Where our code lies, in a checkout and where it is installed."""
-_NO_RETRY = (DataError, UnstableKey, QuotaExceeded, AuthenticationFailed, SharedVariableError)
+_NO_RETRY = (DataError, UnstableKey, QuotaExceeded, AuthenticationFailed, SharedVariableError, CheckpointUnreadable)
 MAX_TEXT = 64 << 10
 """Characters of a message, and of a traceback: a failure is logged, sent, and shown to people."""
 MAX_EXCEPTION = 1 << 20

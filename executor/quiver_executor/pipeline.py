@@ -174,6 +174,10 @@ def _compile_base(node: ops.Node, functions: Functions) -> Build:
             return lambda task, split, cursor: feed(cursor, pickled_batches(task, split, key, trusted))
         case ops.ShuffleRead():
             return compile_read(node, functions)
+        case ops.CheckpointRead():
+            from quiver_executor.checkpoint_files import checkpoint_batches
+
+            return lambda task, split, cursor: feed(cursor, checkpoint_batches(task, split))
         case ops.Union():
             branches = [compile_node(parent, functions) for parent in node.parents]
             return lambda task, split, cursor: branches[split[0]](task, split[1], cursor)

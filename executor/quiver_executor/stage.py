@@ -128,6 +128,10 @@ def _compile(body: ops.StageBody, functions: Functions) -> _Run:
             return compile_save_text(sink, build)
         case ops.SavePickle():
             return compile_save_pickle(sink, build, body.operators[-1] if body.operators else _NO_SITE)
+        case ops.SaveFrames():
+            from quiver_executor.checkpoint_files import compile_save_frames
+
+            return compile_save_frames(sink, build)
         case _:
             assert_never(sink)
 

@@ -40,6 +40,8 @@
     │   ├── BroadcastNotLoaded
     │   └── BroadcastDestroyed
     ├── StorageError
+    │   ├── CheckpointLost
+    │   ├── CheckpointUnreadable
     │   ├── FetchFailed
     │   ├── CacheMiss
     │   ├── BlockCorrupt
@@ -57,6 +59,8 @@
     │   └── BarrierFailed
     ├── NotInBarrierStage (RuntimeError)
     ├── CalledBeforeInitialized (RuntimeError)
+    ├── CannotChangeStorageLevel (RuntimeError)
+    ├── CheckpointDirectoryNotSet (RuntimeError)
     └── ContextStopped (RuntimeError)
 
 An error is built from named fields and says what happened, where, and what to try. The fields are plain values, so that any of
@@ -443,6 +447,27 @@ class StorageError(QuiverError):
     """A block could not be written or read."""
 
 
+class CheckpointLost(StorageError):
+    """A block of a local checkpoint is gone, and with it the only way to have its records."""
+
+    def __init__(self, dataset_id: int, name: str, partition: int) -> None:
+        super().__init__(
+            f"partition {partition} of RDD {dataset_id} ({name}) is lost: localCheckpoint() gave up its lineage, and no executor has its "
+            "block any more (the executor that had it ended, or unpersist() was called). Run the program again; use checkpoint(), which "
+            "writes to a directory, or a replicated storage level, where executors may be lost.",
+            dataset_id,
+            name,
+            partition,
+        )
+
+
+class CheckpointUnreadable(StorageError):
+    """A checkpoint's file is not there, or is not what this application's tasks wrote."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"checkpoint file {path} can't be used: {problem}. Run the program again to write it anew.", path, problem)
+
+
 class FetchFailed(StorageError):
     """A map output could not be read: the driver makes exactly that output again. Never shown to a user unless it repeats."""
 
@@ -601,6 +626,24 @@ class NotOffered(QuiverError, RuntimeError):
 
     def __init__(self, name: str, why: str, instead: str) -> None:
         super().__init__(f"{name} is not offered: {why}. {instead}", name, why, instead)
+
+
+class CannotChangeStorageLevel(QuiverError, RuntimeError):
+    def __init__(self, rdd: str, now: str, wanted: str) -> None:
+        super().__init__(
+            f"Cannot change storage level of an RDD after it was already assigned a level: {rdd} has {now}, not {wanted}. "
+            "Call unpersist() first.",
+            rdd,
+            now,
+            wanted,
+        )
+
+
+class CheckpointDirectoryNotSet(QuiverError, RuntimeError):
+    def __init__(self, rdd: str) -> None:
+        super().__init__(
+            f"Checkpoint directory has not been set in the SparkContext: call setCheckpointDir(path) before checkpoint() of {rdd}.", rdd
+        )
 
 
 class ContextStopped(QuiverError, RuntimeError):

@@ -198,10 +198,43 @@ class AccumulatorsUpdated:
     values: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class DatasetPersisted:
+    """A job uses a persisted dataset of `width` partitions for the first time, or with a new level (as text for people)."""
+
+    at: float
+    dataset_id: int
+    name: str
+    width: int
+    level: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlocksUpdated:
+    """Cached partitions of an executor as they are now, in columns; no bytes at all: gone. What a dataset or executor that ends had is
+    not listed."""
+
+    at: float
+    executor_id: str
+    dataset_ids: Sequence[int]
+    partitions: Sequence[int]
+    memory_bytes: Sequence[int]
+    disk_bytes: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetUnpersisted:
+    """Its blocks are dropped everywhere."""
+
+    at: float
+    dataset_id: int
+
+
 Event = (
     ApplicationStarted | ApplicationEnded | ExecutorAdded | ExecutorRemoved | ExecutorSampled
     | JobStarted | JobEnded | StageSkipped | StageStarted | StageEnded
     | TasksLaunched | TasksSucceeded | TaskFailed | Waiting | ShuffleRemoved | AccumulatorsUpdated
+    | DatasetPersisted | BlocksUpdated | DatasetUnpersisted
 )  # fmt: skip
 
 _TYPES: dict[str, type[Any]] = {
@@ -211,6 +244,7 @@ _TYPES: dict[str, type[Any]] = {
         JobStarted, JobEnded, StageSkipped, StageStarted, StageEnded,
         TasksLaunched, TasksSucceeded, TaskFailed, Waiting, ShuffleRemoved,
         AccumulatorsUpdated,
+        DatasetPersisted, BlocksUpdated, DatasetUnpersisted,
     )
 }  # fmt: skip
 _FIELDS = {kind: tuple(f.name for f in fields(kind)) for kind in _TYPES.values()}

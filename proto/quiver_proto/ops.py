@@ -15,6 +15,7 @@ shape of the tree (a chain passes its split through):
     MapPartitions(with_index)     (partition index, split of parent)
     Union                         (branch, split of that parent)
     Coalesce                      list of splits of parent
+    CheckpointRead                (path, bytes of frames, how many frames, digest)
     Cartesian, Zip                (split of left, split of right)
     Gather                        list of splits, one of each parent
     Cache                         (partition index, split of parent); None for the latter: the driver believes that the block is there
@@ -197,6 +198,11 @@ class ShuffleRead:
     merge: Merge
 
 
+@dataclass(frozen=True, slots=True)
+class CheckpointRead:
+    """The records of a file that SaveFrames wrote; nothing of it is unpickled that the split's digest does not answer for."""
+
+
 # ---- narrow operators ----
 
 
@@ -297,7 +303,7 @@ class Cache:
 
 
 Node = (
-    Items | IntRange | TextLines | WholeFiles | FixedRecords | PickledRecords | ShuffleRead
+    Items | IntRange | TextLines | WholeFiles | FixedRecords | PickledRecords | ShuffleRead | CheckpointRead
     | Map | Filter | FlatMap | MapValues | FlatMapValues | KeyBy | MapPartitions
     | Union | Coalesce | Cartesian | Zip | Gather | Cache
 )  # fmt: skip
@@ -368,7 +374,19 @@ class SavePickle:
         return f"SavePickle({self.parent!r}, {self.directory!r}, {self.job!r}, {self.batch})"
 
 
-Sink = ShuffleWrite | Collect | Count | Apply | SaveText | SavePickle
+@dataclass(frozen=True, slots=True)
+class SaveFrames:
+    """Writes records as checkpoint frames (quiver_proto.checkpoints) to a staged file, as SaveText does.
+
+    The split is (partition index, split of parent); the result (file name, bytes of frames, how many frames, digest).
+    """
+
+    parent: Node
+    directory: str
+    job: str
+
+
+Sink = ShuffleWrite | Collect | Count | Apply | SaveText | SavePickle | SaveFrames
 
 
 @dataclass(frozen=True, slots=True)

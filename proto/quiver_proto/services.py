@@ -107,6 +107,8 @@ class DriverService:
     GET_JOBS_STATUS = Unary[sessions.AskStatus, sessions.StatusReport](
         "DriverService", "GetJobsStatus", sessions.AskStatus, sessions.StatusReport
     )
+    UNPERSIST = Unary[sessions.Unpersist, cluster.Ack]("DriverService", "Unpersist", sessions.Unpersist, cluster.Ack)
+    ASK_STORED = Unary[sessions.AskStored, sessions.Stored]("DriverService", "AskStored", sessions.AskStored, sessions.Stored)
 
 
 def methods_of(service: type) -> list[Method[Any, Any]]:

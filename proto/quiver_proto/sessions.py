@@ -69,6 +69,36 @@ class PlanPreferences:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanDataset:
+    """A persisted dataset of a stage; the fields of its StorageLevel one by one. `is_only_copy`: its lineage was given up."""
+
+    dataset_id: int
+    name: str
+    width: int
+    use_disk: bool
+    use_memory: bool
+    use_off_heap: bool
+    deserialized: bool
+    replication: int
+    is_only_copy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PlanVariant:
+    """One way to send a partition: the blocks that must be there (columns) and the shuffles it reads. `split` empty: the stage's own."""
+
+    datasets: tuple[int, ...] = ()
+    partitions: tuple[int, ...] = ()
+    reads: tuple[int, ...] = ()
+    split: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanVariants:
+    ways: tuple[PlanVariant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PlanStage:
     """A planned stage with its splits made: `splits` has one entry for each of range(width).
 
@@ -90,6 +120,9 @@ class PlanStage:
     splits: tuple[bytes, ...] = ()
     operators: tuple[CallSite, ...] = ()
     barrier: bool = False
+    datasets: tuple[PlanDataset, ...] = ()
+    variants: tuple[PlanVariants, ...] = ()
+    """With `datasets`: one entry for each of range(width)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,3 +283,27 @@ class ReportAccumulators:
     ids: tuple[int, ...]
     types: tuple[str, ...]
     values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unpersist:
+    """Drop the dataset's blocks. Answered when executors have been told."""
+
+    session_id: str
+    dataset_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class AskStored:
+    session_id: str
+    dataset_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """How much of a dataset is in blocks: partitions with a block, copies, and bytes of all copies."""
+
+    partitions: int = 0
+    copies: int = 0
+    memory_bytes: int = 0
+    disk_bytes: int = 0

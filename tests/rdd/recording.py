@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from quiver.plan.model import PlannedJob
 from quiver.plan.selection import JobSelection
+from quiver.scheduler.blocks import StoredSummary
 from quiver_proto.events import AccumulatorsUpdated
 from quiver_proto.frames import dump_value
 from quiver_proto.ids import JobId, ShuffleId
@@ -25,6 +26,8 @@ class RecordingDriver:
         self.jobs: list[PlannedJob] = []
         self.released: list[int] = []
         self.cancelled: list[tuple[str, str]] = []
+        self.unpersisted: list[tuple[int, bool]] = []
+        self.kept = StoredSummary()
         self.stops = 0
         self.events: list[AccumulatorsUpdated] = []
         self.answer: object = []
@@ -48,6 +51,12 @@ class RecordingDriver:
 
     def accumulated(self, event: AccumulatorsUpdated) -> None:
         self.events.append(event)
+
+    def unpersist(self, dataset_id: int, blocking: bool = False) -> None:
+        self.unpersisted.append((dataset_id, blocking))
+
+    def stored(self, dataset_id: int) -> StoredSummary:
+        return self.kept
 
     def stop(self) -> None:
         self.stops += 1

@@ -3,7 +3,8 @@
     Dataset
     ├── sources      Parallelized, Span, Files
     ├── Narrow       one function on top of `parent`; a chain of them fuses into one stage body
-    └── boundaries   Shuffled (reads `Shuffle`s), Unioned, Coalesced, Crossed, Zipped, Gathered
+    ├── boundaries   Shuffled (reads `Shuffle`s), Unioned, Coalesced, Crossed, Zipped, Gathered
+    └── storage      Kept (cached blocks), Saved (a checkpoint's files), Vanished: put there by the planner (plan/caching.py)
 
 Users' functions of a narrow chain are live objects until a job or a boundary needs them; a boundary holds its parents' nodes
 sealed, as they were when it was defined, which is when PySpark pickles them too. So a loop variable that a function reads is
@@ -19,12 +20,13 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 from quiver_proto import ops
 from quiver_proto.hashing import portable_hash
 from quiver_proto.ids import ShuffleId, StageId
 from quiver_proto.ops import CallSite
+from quiver_proto.storage import StorageLevel
 
 TextChunk = tuple[str, int, int]
 """(path, start, length in bytes); -1 is "to the end"."""
@@ -60,6 +62,29 @@ class Partitioning:
         return self.partitionFunc(key) % self.width
 
 
+class Mark:
+    """What was asked of a dataset after it was made. Copies of a dataset (setName) share it, so it holds for whoever reads the dataset.
+
+    `level` is where its partitions are kept (None: nowhere). `asked` is the checkpoint that was asked for: "", "reliable" or "local".
+    `saved` is what stands for the lineage once that is done, `path` where its files are. `holder` is the RDD that was asked.
+    """
+
+    __slots__ = ("__weakref__", "asked", "holder", "is_persisted", "level", "path", "saved")
+
+    def __init__(self) -> None:
+        self.level: StorageLevel | None = None
+        self.is_persisted = False
+        self.asked = ""
+        self.saved: Dataset | None = None
+        self.path: str | None = None
+        self.holder: Callable[[], object] | None = None
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether partitions are kept in blocks."""
+        return self.level is not None and (self.level.useMemory or self.level.useDisk)
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Dataset:
     """What all have. `id` is unique in its application; `call_site` is where the user made it."""
@@ -70,6 +95,7 @@ class Dataset:
     name: str | None = None
     barrier: bool = False
     """Whether it, or what it is made from in the same stage, must be computed by tasks that all run at once (RDD.barrier)."""
+    mark: Mark = field(default_factory=Mark, repr=False)
     known_width: int | None = field(default=None, init=False, repr=False)
 
     @property
@@ -238,11 +264,23 @@ class Shuffled(Boundary):
         return self.slices
 
 
+class Absorbed(NamedTuple):
+    """A union that became part of a larger one: its branches are `branches[start:stop]` there."""
+
+    start: int
+    stop: int
+    id: int
+    call_site: CallSite
+    name: str | None
+    mark: Mark
+
+
 @dataclass(frozen=True, slots=True, eq=False, kw_only=True)
 class Unioned(Boundary):
-    """The partitions of each branch, one branch after the other."""
+    """The partitions of each branch, one branch after the other. `absorbed` are inner unions, each after those inside it."""
 
     branches: tuple[Dataset, ...]
+    absorbed: tuple[Absorbed, ...] = ()
     offsets: list[int] = field(default_factory=list, init=False, repr=False)
 
     @property
@@ -342,20 +380,83 @@ def is_worth_gathering(sides: Sequence[Dataset]) -> bool:
     return True
 
 
-def split_of(dataset: Dataset, partition: int) -> Any:
-    """The split of one partition, in the shape that quiver_proto.ops tells for the dataset's tree of nodes."""
+class SavedFile(NamedTuple):
+    """One partition of a checkpoint: where its frames are, how long they are together, how many there are, and the digest that
+    binds them (quiver_proto.checkpoints)."""
+
+    path: str
+    size: int
+    frames: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Kept(Dataset):
+    """`parent`'s records, which are kept as blocks where `level` says. Has the id of the dataset that was persisted."""
+
+    parent: Dataset
+    level: StorageLevel
+
+    @property
+    def parents(self) -> tuple[Dataset, ...]:
+        return (self.parent,)
+
+    @property
+    def inputs(self) -> tuple[Shuffle, ...]:
+        return self.parent.inputs
+
+    def count_partitions(self) -> int:
+        return self.parent.width
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Saved(Dataset):
+    """The records that a checkpoint wrote, one file a partition."""
+
+    files: Sequence[SavedFile]
+
+    def count_partitions(self) -> int:
+        return len(self.files)
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Vanished(Dataset):
+    """The lineage below a local checkpoint: there is none any more, its records are only in the blocks of the Kept above."""
+
+    slices: int
+
+    def count_partitions(self) -> int:
+        return self.slices
+
+
+def split_of(dataset: Dataset, partition: int, cut: int = -1) -> Any:
+    """The split of one partition, in the shape that quiver_proto.ops tells for the dataset's tree of nodes.
+
+    With `cut` n, it ends on every path at the n-th Kept from the top (from 0): that block is believed to be there.
+    """
     wraps: list[int] = []
     while True:
         if isinstance(dataset, Narrow):
             wraps.extend([partition] * dataset.indexes)
             dataset = dataset.chain_base
-        if not isinstance(dataset, Unioned):
+        if isinstance(dataset, Kept):
+            wraps.append(partition)
+            if cut == 0:
+                break
+            cut -= 1
+            dataset = dataset.parent
+        elif isinstance(dataset, Unioned):
+            branch, partition = dataset.locate(partition)
+            wraps.append(branch)
+            dataset = dataset.branches[branch]
+        else:
             break
-        branch, partition = dataset.locate(partition)
-        wraps.append(branch)
-        dataset = dataset.branches[branch]
     split: Any
     match dataset:
+        case Kept() | Vanished():
+            split = None
+        case Saved():
+            split = tuple(dataset.files[partition])
         case Parallelized():
             split = dataset.frames[partition]
         case Span():
@@ -365,14 +466,14 @@ def split_of(dataset: Dataset, partition: int) -> Any:
         case Shuffled():
             split = partition
         case Coalesced():
-            split = [split_of(dataset.parent, i) for i in dataset.group(partition)]
+            split = [split_of(dataset.parent, i, cut) for i in dataset.group(partition)]
         case Crossed():
             rights = dataset.right.width
-            split = (split_of(dataset.left, partition // rights), split_of(dataset.right, partition % rights))
+            split = (split_of(dataset.left, partition // rights, cut), split_of(dataset.right, partition % rights, cut))
         case Zipped():
-            split = (split_of(dataset.left, partition), split_of(dataset.right, partition))
+            split = (split_of(dataset.left, partition, cut), split_of(dataset.right, partition, cut))
         case Gathered():
-            split = [split_of(side, partition) for side in dataset.sides]
+            split = [split_of(side, partition, cut) for side in dataset.sides]
         case _:
             raise AssertionError(type(dataset))
     for wrap in reversed(wraps):

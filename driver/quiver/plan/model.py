@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from quiver.plan.selection import JobSelection
+from quiver.scheduler.blocks import StoredSummary
 from quiver.scheduler.model import StageSpec
 from quiver_proto.events import AccumulatorsUpdated
 from quiver_proto.ids import JobId, ShuffleId, StageId
@@ -30,6 +31,7 @@ class PlannedStage:
 
     `counted` are the partitions whose accumulator updates were added: it lives as long as the stage, so a partition that is made again
     for a later job does not count again. For the planning side alone.
+    `variant(partition, n)` makes the n-th of the ways that `spec.caching` tells of; None when there is just one.
     """
 
     spec: StageSpec
@@ -37,6 +39,7 @@ class PlannedStage:
     split: Callable[[int], bytes]
     operators: tuple[CallSite, ...] = ()
     counted: set[int] = field(default_factory=set, compare=False)
+    variant: Callable[[int, int], bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,17 @@ class Driver(Protocol):
 
     def accumulated(self, event: AccumulatorsUpdated) -> None:
         """Tell pages the values that accumulators have now that a stage's updates were added. Does not block."""
+        ...
+
+    def unpersist(self, dataset_id: int, blocking: bool = False) -> None:
+        """Drop the dataset's cached blocks everywhere. `blocking`: return when all executors have been told.
+
+        Without it, it may be called from the collector: it must not block or raise then.
+        """
+        ...
+
+    def stored(self, dataset_id: int) -> StoredSummary:
+        """How much of a persisted dataset is in blocks now."""
         ...
 
     def stop(self) -> None:

@@ -7,13 +7,16 @@ import io
 import pickle
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from itertools import count
 from operator import attrgetter, itemgetter
 from typing import Any
 
 from quiver.closures import seal
 from quiver.plan.barriers import check_chain
+from quiver.plan.caching import arrange, caching_of, merged, variant_of
 from quiver.plan.lineage import (
+    Absorbed,
     Coalesced,
     Crossed,
     Dataset,
@@ -21,10 +24,12 @@ from quiver.plan.lineage import (
     Gathered,
     Narrow,
     Parallelized,
+    Saved,
     Shuffle,
     Shuffled,
     Span,
     Unioned,
+    Vanished,
     Zipped,
     splitter,
 )
@@ -53,9 +58,44 @@ class Planner:
         self._jobs, self._stages = count(driver.id_base), count(driver.id_base)
         self._shuffles, self._datasets = count(driver.id_base), count(driver.id_base)
         self._submitted: set[ShuffleId] = set()
+        self._marked: set[int] = set()
+        """Datasets that were persisted or checkpointed: while there are none, plans are made without a look at marks."""
+        self._changes = count(1)
+        self._marked_at = 0
+        """The last change of a mark: what was planned before it is planned anew."""
+        self.wanted: set[int] = set()
+        """Datasets whose checkpoint is still to be made."""
 
     def dataset_id(self) -> int:
         return next(self._datasets)
+
+    # ---- marks ----
+
+    def mark(self, dataset: Dataset) -> None:
+        """The dataset's mark has changed. When the last reference to it goes, so do its blocks."""
+        if dataset.id not in self._marked:
+            self._marked.add(dataset.id)
+            # Must not keep the planner, and runs in the collector: no locks.
+            weakref.finalize(dataset.mark, _unmarked, weakref.ref(self), dataset.id).atexit = False
+        self._marked_at = next(self._changes)
+
+    def unmarked(self, dataset_id: int) -> None:
+        """The last reference to a marked dataset went."""
+        self._marked.discard(dataset_id)
+        self.wanted.discard(dataset_id)
+        self._driver.unpersist(dataset_id)
+
+    def drop_blocks(self, dataset: Dataset, blocking: bool) -> None:
+        """Have the dataset's blocks dropped."""
+        self._driver.unpersist(dataset.id, blocking)
+
+    def take_wanted(self, dataset_id: int) -> bool:
+        """Whether the dataset's checkpoint is the caller's to make: of several only one is told so."""
+        try:
+            self.wanted.remove(dataset_id)
+        except KeyError:
+            return False
+        return True
 
     # ---- boundaries: their parents are sealed now ----
 
@@ -86,8 +126,12 @@ class Planner:
         flat: list[Dataset] = []
         nodes: list[ops.Node] = []
         operators: dict[CallSite, None] = {}
+        absorbed: list[Absorbed] = []
         for branch in branches:
             if isinstance(branch, Unioned) and isinstance(branch.node, ops.Union):
+                start = len(flat)
+                absorbed += [inner._replace(start=inner.start + start, stop=inner.stop + start) for inner in branch.absorbed]
+                absorbed.append(Absorbed(start, start + len(branch.branches), branch.id, branch.call_site, branch.name, branch.mark))
                 flat += branch.branches
                 nodes += branch.node.parents
                 operators.update(dict.fromkeys(branch.operators))
@@ -102,8 +146,9 @@ class Planner:
             call_site=call_site,
             node=ops.Union(tuple(nodes)),
             operators=tuple(operators),
-            reads=_merged(flat),
+            reads=merged(flat),
             branches=tuple(flat),
+            absorbed=tuple(absorbed),
         )
 
     def coalesced(self, parent: Dataset, at_most: int, call_site: CallSite, stride: bool = False, **rest: Any) -> Coalesced:
@@ -117,14 +162,14 @@ class Planner:
         nodes, operators = _both(left, right, call_site)
         return Crossed(
             id=self.dataset_id(), call_site=call_site, node=ops.Cartesian(*nodes), operators=operators,
-            reads=_merged((left, right)), left=left, right=right,
+            reads=merged((left, right)), left=left, right=right,
         )  # fmt: skip
 
     def zipped(self, left: Dataset, right: Dataset, call_site: CallSite) -> Zipped:
         nodes, operators = _both(left, right, call_site)
         return Zipped(
             id=self.dataset_id(), call_site=call_site, node=ops.Zip(*nodes), operators=operators,
-            reads=_merged((left, right)), left=left, right=right,
+            reads=merged((left, right)), left=left, right=right,
         )  # fmt: skip
 
     def gathered(self, sides: Sequence[Dataset], merge: ops.Merge, call_site: CallSite, **rest: Any) -> Gathered:
@@ -133,7 +178,7 @@ class Planner:
         return Gathered(
             id=self.dataset_id(), call_site=call_site, node=ops.Gather(nodes, merge, call_site),
             operators=(*dict.fromkeys(site for sites in operators for site in sites), call_site),
-            reads=_merged(sides), sides=tuple(sides), **rest,
+            reads=merged(sides), sides=tuple(sides), **rest,
         )  # fmt: skip
 
     # ---- jobs ----
@@ -153,53 +198,104 @@ class Planner:
         Raises UnpicklableClosure, and what looking up text files raises.
         """
         node, operators = sealed(dataset)
+        is_barrier = dataset.barrier
+        if is_barrier:
+            check_chain(dataset, dataset.width if partitions is None else len(partitions))
+        caching = None
+        if self._marked:
+            dataset, node = arrange(dataset, node)
+            caching = caching_of(dataset)
         body = dump_body(ops.StageBody(sink(node), (*operators, call_site)))
         wanted = None if partitions is None else tuple(partitions)
         inputs = dataset.inputs
         spec = StageSpec(
             StageId(next(self._stages)), str(call_site), dataset.width,
             tuple(shuffle.stage_id for shuffle in inputs), tuple(shuffle.id for shuffle in inputs),
-            None, wanted, self._cores_per_task, barrier=dataset.barrier,
+            None, wanted, self._cores_per_task, caching=None if caching is None else caching[0], barrier=is_barrier,
         )  # fmt: skip
-        if dataset.barrier:
-            check_chain(dataset, dataset.width if wanted is None else len(wanted))
         split = splitter(dataset)
         if with_index:
             result = PlannedStage(spec, body, lambda partition: _dump((partition, split(partition))), operators)
         else:
             result = PlannedStage(spec, body, lambda partition: _dump(split(partition)), operators)
-        stages = (*(self._map_stage(shuffle) for shuffle in _in_order(inputs)), result) if inputs else (result,)
+        if caching is not None:
+            result = dataclasses.replace(result, variant=partial(_dump_variant, dataset, caching[1], with_index))
+        stages = (*(self._map_stage(shuffle) for shuffle in self._in_order(inputs)), result) if inputs else (result,)
         return PlannedJob(JobId(next(self._jobs)), stages, call_site, properties or {})
 
     def _map_stage(self, shuffle: Shuffle) -> PlannedStage:
         self._submitted.add(shuffle.id)
-        if shuffle.planned is None:
-            shuffle.planned = self._plan_map_stage(shuffle)
-        stage: PlannedStage = shuffle.planned
-        return stage
+        planned = self._planned(shuffle)
+        if planned.stage is None:
+            planned.stage = self._plan_map_stage(shuffle, planned)
+        return planned.stage
 
-    def _plan_map_stage(self, shuffle: Shuffle) -> PlannedStage:
-        parent, node, width, inputs = shuffle.parent, shuffle.node, shuffle.parent.width, shuffle.parent.inputs
+    def _planned(self, shuffle: Shuffle) -> _Planned:
+        """The shuffle's map side with caches and checkpoints as they are now. It stays the same object until a mark changes it."""
+        planned: _Planned | None = shuffle.planned
+        if planned is None or planned.marked_at != self._marked_at:
+            marked_at = self._marked_at
+            parent, node = arrange(shuffle.parent, shuffle.node) if self._marked else (shuffle.parent, shuffle.node)
+            if planned is not None and planned.node is node:
+                planned.marked_at = marked_at
+            else:
+                # What was counted of the stage stays counted, however it is planned.
+                counted: set[int] = set() if planned is None else planned.counted
+                planned = shuffle.planned = _Planned(marked_at, parent, node, counted)
+        return planned
+
+    def _plan_map_stage(self, shuffle: Shuffle, planned: _Planned) -> PlannedStage:
+        parent, node, width, inputs = planned.parent, planned.node, planned.parent.width, planned.parent.inputs
         split: Callable[[int], Any] = splitter(parent)
+        caching = None if node is shuffle.node or width == 0 else caching_of(parent)
         if width == 0:
             # Nothing to write still has to be written once, so that the readers find a table.
             node, width, inputs, split = ops.Items(), 1, (), _no_records
-        elif parent.barrier:
-            check_chain(parent, width)
+        elif shuffle.parent.barrier:
+            check_chain(shuffle.parent, width)
         sink = ops.ShuffleWrite(node, shuffle.id, shuffle.partitioner, shuffle.aggregator, shuffle.call_site)
         spec = StageSpec(
             shuffle.stage_id, str(shuffle.call_site), width,
             tuple(below.stage_id for below in inputs), tuple(below.id for below in inputs),
-            shuffle.id, None, self._cores_per_task, barrier=parent.barrier and parent.width > 0,
+            shuffle.id, None, self._cores_per_task, caching=None if caching is None else caching[0],
+            barrier=shuffle.parent.barrier and shuffle.parent.width > 0,
         )  # fmt: skip
         body = dump_body(ops.StageBody(sink, (*shuffle.operators, shuffle.call_site)))
-        return PlannedStage(spec, body, lambda partition: _dump(split(partition)), shuffle.operators)
+        variant = None if caching is None else partial(_dump_variant, parent, caching[1], False)
+        return PlannedStage(spec, body, lambda partition: _dump(split(partition)), shuffle.operators, planned.counted, variant)
+
+    def _in_order(self, inputs: Sequence[Shuffle]) -> list[Shuffle]:
+        """These shuffles and all below them, each once, parents first."""
+        order: dict[ShuffleId, Shuffle] = {}
+        pending = [(shuffle, False) for shuffle in reversed(inputs)]
+        while pending:
+            shuffle, parents_done = pending.pop()
+            if shuffle.id in order:
+                continue
+            if parents_done:
+                order[shuffle.id] = shuffle
+            else:
+                pending.append((shuffle, True))
+                below = self._planned(shuffle).parent.inputs
+                pending.extend((parent, False) for parent in reversed(below) if parent.id not in order)
+        return list(order.values())
 
     def release(self, shuffle_id: ShuffleId) -> None:
         """The last reference to a shuffle went. Its files exist only if a job needed them."""
         if shuffle_id in self._submitted:
             self._submitted.discard(shuffle_id)
             self._driver.release_shuffle(shuffle_id)
+
+
+@dataclasses.dataclass(slots=True)
+class _Planned:
+    """A shuffle's map side, arranged after the `marked_at`-th change of marks, and its stage once it is needed."""
+
+    marked_at: int
+    parent: Dataset
+    node: ops.Node
+    counted: set[int]
+    stage: PlannedStage | None = None
 
 
 def sealed(dataset: Dataset) -> tuple[ops.Node, tuple[CallSite, ...]]:
@@ -271,35 +367,22 @@ def _base_node(dataset: Dataset) -> tuple[ops.Node, tuple[CallSite, ...]]:
             return ops.IntRange(), (dataset.call_site,)
         case Files():
             return dataset.node, (dataset.call_site,)
+        case Saved() | Vanished():
+            return ops.CheckpointRead() if isinstance(dataset, Saved) else ops.Items(), (dataset.call_site,)
         case Shuffled() | Unioned() | Coalesced() | Crossed() | Zipped() | Gathered():
             return dataset.node, dataset.operators
         case _:
             raise AssertionError(type(dataset))
 
 
-def _in_order(inputs: Sequence[Shuffle]) -> list[Shuffle]:
-    """These shuffles and all below them, each once, parents first."""
-    order: dict[ShuffleId, Shuffle] = {}
-    pending = [(shuffle, False) for shuffle in reversed(inputs)]
-    while pending:
-        shuffle, parents_done = pending.pop()
-        if shuffle.id in order:
-            continue
-        if parents_done:
-            order[shuffle.id] = shuffle
-        else:
-            pending.append((shuffle, True))
-            pending.extend((below, False) for below in reversed(shuffle.parent.inputs) if below.id not in order)
-    return list(order.values())
-
-
-def _merged(datasets: Iterable[Dataset]) -> tuple[Shuffle, ...]:
-    return tuple({shuffle.id: shuffle for dataset in datasets for shuffle in dataset.inputs}.values())
-
-
 def _both(left: Dataset, right: Dataset, call_site: CallSite) -> tuple[tuple[ops.Node, ops.Node], tuple[CallSite, ...]]:
     (left_node, left_sites), (right_node, right_sites) = sealed(left), sealed(right)
     return (left_node, right_node), (*dict.fromkeys((*left_sites, *right_sites)), call_site)
+
+
+def _dump_variant(dataset: Dataset, cuts: int, with_index: bool, partition: int, variant: int) -> bytes:
+    split = variant_of(dataset, cuts, partition, variant)
+    return _dump((partition, split) if with_index else split)
 
 
 def _dump(split: Any) -> bytes:
@@ -324,6 +407,12 @@ class _Nested:
 
 def _no_records(partition: int) -> bytes:
     return _EMPTY_PARTITION
+
+
+def _unmarked(planner: weakref.ref[Planner], dataset_id: int) -> None:
+    living = planner()
+    if living is not None:
+        living.unmarked(dataset_id)
 
 
 def _released(planner: weakref.ref[Planner], shuffle_id: ShuffleId) -> None:

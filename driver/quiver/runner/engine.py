@@ -11,11 +11,13 @@ from quiver.eventlog import EventLog
 from quiver.plan.model import PlannedJob, PlannedStage
 from quiver.plan.selection import DESCRIPTION, GROUP, JobSelection, RefusedGroups, tags_of
 from quiver.progress import StageProgress
+from quiver.runner.blocklog import BlockLog
 from quiver.runner.failures import JobFailure
 from quiver.runner.jobs import RunningJob, keep_updates
 from quiver.runner.links import ExecutorLink
 from quiver.runner.status_book import StatusBook
 from quiver.scheduler import model as m
+from quiver.scheduler.blocks import StoredSummary
 from quiver.scheduler.core import Scheduler
 from quiver.scheduler.meetings import Meetings
 from quiver.scheduler.model import Policy
@@ -26,14 +28,19 @@ from quiver_proto.messages import (
     AddStage,
     BarrierArrived,
     BarrierReleased,
+    BlocksChanged,
+    CacheTable,
     ExecutorHeartbeat,
     FailureKind,
     ForgetStage,
     KillTasks,
     LaunchTasks,
     MapOutputTable,
+    RemoveDataset,
     RemoveShuffle,
+    ReplicateBlock,
     TasksEnded,
+    ToExecutor,
 )
 
 log = logging.getLogger("quiver.driver")
@@ -67,6 +74,7 @@ class Engine:
         self._policy = policy
         self._scheduler = Scheduler(policy)
         self._events = events
+        self._block_log = BlockLog(events, wall_clock)
         self._clock = clock
         self._wall_clock = wall_clock
         self._notice = notice
@@ -103,11 +111,15 @@ class Engine:
         self._jobs[job.job_id] = running
         self.book.job_started(job)
         for stage in job.stages:
-            self._stages[stage.spec.stage_id] = stage
+            in_use = self._scheduler.spec_in_use(stage.spec.stage_id)
+            if in_use is None or in_use is stage.spec:
+                # A stage that is being computed goes on as it was planned then.
+                self._stages[stage.spec.stage_id] = stage
             if stage.spec.shuffle_id is not None:
                 self._map_stages[stage.spec.shuffle_id] = stage.spec.stage_id
         submitted_at = self._wall_clock()
         self._events.append(lambda: _job_started(job, submitted_at))
+        self._block_log.used(stage.spec for stage in job.stages)
         if self._observer is not None:
             self._observer.job_started(job)
         pool = job.properties.get("spark.scheduler.pool", "default")
@@ -126,6 +138,16 @@ class Engine:
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         if shuffle_id in self._map_stages and not self._stopped:
             self.step(m.ShuffleReleased(shuffle_id))
+
+    def unpersist(self, dataset_id: int) -> None:
+        """Drop the dataset's blocks, if some job has kept any."""
+        if not self._stopped:
+            self._block_log.dropped(dataset_id)
+            self.step(m.DatasetReleased(dataset_id))
+
+    def stored(self, dataset_id: int) -> StoredSummary:
+        """How much of a persisted dataset is in blocks."""
+        return self._scheduler.stored(dataset_id)
 
     def stop(self, error: BaseException | None = None) -> None:
         """Fail what runs, let go of the executors, close the event log. Twice does nothing."""
@@ -181,6 +203,9 @@ class Engine:
     def barrier_arrived(self, message: BarrierArrived) -> None:
         """A task waits for the others of its barrier stage."""
         self._release(self._meetings.arrived(message, self._clock()))
+
+    def blocks_changed(self, changed: BlocksChanged) -> None:
+        self.step(m.BlocksReported(changed.executor_id, changed.blocks))
 
     def heartbeat(self, beat: ExecutorHeartbeat) -> None:
         now = self._wall_clock()
@@ -258,18 +283,30 @@ class Engine:
             case m.TaskAttemptFailed():
                 self._attempt_failed(action)
             case m.Kill():
-                if (link := self._links.get(action.executor_id)) is not None:
-                    link.send(KillTasks(action.task_ids, action.reason))
+                self._send(action.executor_id, KillTasks(action.task_ids, action.reason))
             case m.WaitingBecause():
                 self._events.append(e.Waiting(self._wall_clock(), action.job_id, action.stage_id, action.reason))
                 if action.reason:
                     self._notice(f"job {action.job_id} waits: {action.reason}")
+            case m.BlocksNoted():
+                self._block_log.changed(action.executor_id, action.blocks)
+            case m.DropDataset():
+                for executor_id in action.executor_ids:
+                    self._send(executor_id, RemoveDataset(action.dataset_id))
+            case m.Replicate():
+                block = action.block
+                request = ReplicateBlock(block, self.block_server(block.node_id), action.use_memory, action.use_disk)
+                self._send(action.executor_id, request)
             case m.ShuffleForgotten():
                 self._forget_shuffle(action.shuffle_id)
             case m.TaskDiscarded():
                 log.debug("late report of task %s from %s discarded", action.done.task_id, action.executor_id)
             case _:
                 assert_never(action)
+
+    def _send(self, executor_id: ExecutorId, message: ToExecutor) -> None:
+        if (link := self._links.get(executor_id)) is not None:
+            link.send(message)
 
     def _forget_shuffle(self, shuffle_id: ShuffleId) -> None:
         if (stage_id := self._map_stages.pop(shuffle_id, None)) is not None:
@@ -282,6 +319,9 @@ class Engine:
         stage = self._stages[action.stage_id]
         inputs: dict[int, MapOutputTable] = {}
         for shuffle_id in stage.spec.reads:
+            if shuffle_id in action.skipped:
+                # Blocks stand for it; what there is of it may be incomplete and must not be read.
+                continue
             inputs[shuffle_id] = _table(shuffle_id, self._scheduler.map_outputs(shuffle_id))
         properties = self._properties_of(action.stage_id)
         width = 0
@@ -289,8 +329,10 @@ class Engine:
             width = len(action.partitions)
             self._meetings.begin(action.stage_id, action.stage_attempt, width)
             properties = {**properties, "addresses": ",".join(self._address(executor_id) for executor_id in action.executors)}
+        cached = self._cache_tables(stage, action.partitions)
         self._attempts[action.stage_id, action.stage_attempt] = AddStage(
-            action.stage_id, action.stage_attempt, stage.body, inputs, dict(self._block_servers) if inputs else {}, properties,
+            action.stage_id, action.stage_attempt, stage.body, inputs,
+            dict(self._block_servers) if inputs or cached else {}, properties, cached,
             barrier=width, cores_per_task=stage.spec.cores_per_task,
         )  # fmt: skip
         count = len(action.partitions)
@@ -299,14 +341,33 @@ class Engine:
         self.book.stage_began(action.stage_attempt, count, progress)
         self._events.append(e.StageStarted(self._wall_clock(), action.stage_id, action.stage_attempt, count))
 
+    def _cache_tables(self, stage: PlannedStage, partitions: Sequence[int]) -> dict[int, CacheTable]:
+        """Where the blocks are that these partitions of the stage may read."""
+        caching = stage.spec.caching
+        if caching is None:
+            return {}
+        if len(partitions) == stage.spec.width:
+            tables = [self._scheduler.cache_table(dataset.dataset_id) for dataset in caching.datasets]
+        else:
+            wanted: dict[int, dict[int, None]] = {}
+            for partition in partitions:
+                for variant in caching.variants(partition):
+                    for dataset_id, needed in variant.needs:
+                        wanted.setdefault(dataset_id, {})[needed] = None
+            tables = [self._scheduler.cache_table(dataset_id, list(needed)) for dataset_id, needed in wanted.items()]
+        return {table.dataset_id: table for table in tables if table.partitions}
+
     def _launch(self, action: m.Launch) -> None:
         link = self._links.get(action.executor_id)
         if link is None:
             return
         key = (action.stage_id, action.stage_attempt)
-        split = self._stages[action.stage_id].split
+        stage = self._stages[action.stage_id]
         try:
-            splits = [split(partition) for partition in action.partitions]
+            if stage.variant is not None:
+                splits = [stage.variant(*row) for row in zip(action.partitions, action.variants, strict=True)]
+            else:
+                splits = [stage.split(partition) for partition in action.partitions]
         except Exception as error:
             # The data of a partition can't be sent (a record that does not pickle): no executor can mend that.
             self._fail_stage(action.stage_id, error)

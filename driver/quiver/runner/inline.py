@@ -22,6 +22,7 @@ from quiver.runner.inprocess import Application
 from quiver.runner.jobs import RunningJob
 from quiver.runner.local import shared_memory
 from quiver.runner.results import read_result
+from quiver.scheduler.blocks import StoredSummary
 from quiver_proto import task_context
 from quiver_proto.accumulators import task_in_driver
 from quiver_proto.errors import BarrierFailed
@@ -166,6 +167,7 @@ class InlineDriver:
         self.engine.executor_added(self._link)
         self._lock = threading.RLock()
         self._released: deque[ShuffleId] = deque()
+        self._unwanted: deque[int] = deque()
         self._asked: deque[Callable[[], None]] = deque()
         self._on_stop: list[Callable[[], None]] = []
 
@@ -177,6 +179,7 @@ class InlineDriver:
         with self._lock:
             while self._released:
                 self.engine.release_shuffle(self._released.popleft())
+            self._drop_unwanted()
             running = RunningJob(job)
             self.engine.submit(running)
             try:
@@ -229,6 +232,20 @@ class InlineDriver:
 
     def accumulated(self, event: AccumulatorsUpdated) -> None:
         self._ask(lambda: self.events.append(event))
+
+    def unpersist(self, dataset_id: int, blocking: bool = False) -> None:
+        # May come from the collector in the middle of a step: carried out before the next job, or now when it was the user.
+        self._unwanted.append(dataset_id)
+        if blocking:
+            self._ask(self._drop_unwanted)
+
+    def stored(self, dataset_id: int) -> StoredSummary:
+        with self._lock:
+            return self.engine.stored(dataset_id)
+
+    def _drop_unwanted(self) -> None:
+        while self._unwanted:
+            self.engine.unpersist(self._unwanted.popleft())
 
     def stop(self) -> None:
         self._ask(self.engine.stop)

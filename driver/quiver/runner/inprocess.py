@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from quiver.eventlog import EventLog
 from quiver.plan.model import PlannedJob
@@ -17,6 +17,7 @@ from quiver.runner.engine import Engine
 from quiver.runner.failures import JobFailure, opened
 from quiver.runner.jobs import RunningJob
 from quiver.runner.results import read_result
+from quiver.scheduler.blocks import StoredSummary
 from quiver.scheduler.model import Policy
 from quiver_proto.errors import ContextStopped
 from quiver_proto.events import AccumulatorsUpdated
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("quiver.driver")
 
+T = TypeVar("T")
+
 PROGRESS_INTERVAL_S = 0.2
+LOOK_INTERVAL_S = 0.1
+"""How often a thread that waits for the engine's answer looks whether the driver was stopped."""
 PROGRESS_DELAY_S = 0.1
 RESULT_ATTEMPTS = 3
 # Ids for re-runs of lost results, far above any that a planner hands out and below the next client's range.
@@ -117,6 +122,15 @@ class InProcessDriver:
         if not self._stopped:
             self.loop.call_soon(lambda: self.events.append(event))
 
+    def unpersist(self, dataset_id: int, blocking: bool = False) -> None:
+        if blocking:
+            self._ask(lambda: self.engine.unpersist(dataset_id), None)
+        else:
+            self.post(lambda: self.engine.unpersist(dataset_id))
+
+    def stored(self, dataset_id: int) -> StoredSummary:
+        return self._ask(lambda: self.engine.stored(dataset_id), StoredSummary())
+
     def stop(self) -> None:
         if self._stopped:
             return
@@ -158,6 +172,23 @@ class InProcessDriver:
             self._progress_timer = self.loop.call_later(PROGRESS_DELAY_S, self._draw_progress)
 
     # ---- inside ----
+
+    def _ask(self, question: Callable[[], T], otherwise: T) -> T:
+        """What `question` returns in the engine's thread; `otherwise` when the driver stops first."""
+        answers: list[T] = []
+        ready = threading.Event()
+
+        def answer() -> None:
+            try:
+                answers.append(question())
+            finally:
+                ready.set()
+
+        self.post(answer)
+        while not ready.wait(LOOK_INTERVAL_S):
+            if self._stopped:
+                break
+        return answers[0] if answers else otherwise
 
     def _submit(self, job: PlannedJob) -> RunningJob:
         running = RunningJob(job)

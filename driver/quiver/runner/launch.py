@@ -17,7 +17,7 @@ from quiver_proto import __version__
 from quiver_proto.errors import BadSetting
 from quiver_proto.events import ApplicationStarted
 from quiver_proto.ids import new_application_id
-from quiver_proto.messages import BarrierArrived, Drained, ExecutorHeartbeat, ExecutorHello, FromExecutor, TasksEnded
+from quiver_proto.messages import BarrierArrived, BlocksChanged, Drained, ExecutorHeartbeat, ExecutorHello, FromExecutor, TasksEnded
 from quiver_proto.units import parse_memory
 
 if TYPE_CHECKING:
@@ -240,6 +240,8 @@ def _local(where: Local, master: str, app_name: str, conf: Settings) -> Driver:
                 driver.after_step()
             case BarrierArrived():
                 driver.engine.barrier_arrived(message)
+            case BlocksChanged():
+                driver.engine.blocks_changed(message)
                 driver.after_step()
             case ExecutorHeartbeat():
                 driver.engine.heartbeat(message)

@@ -15,7 +15,7 @@ from quiver_proto.auth import TlsFiles, find_secret
 from quiver_proto.cluster import ExecutorRequest
 from quiver_proto.errors import QuiverError
 from quiver_proto.ids import ApplicationId, ExecutorId, NodeId
-from quiver_proto.messages import BarrierArrived, Drained, ExecutorHeartbeat, ExecutorHello, FromExecutor, TasksEnded
+from quiver_proto.messages import BarrierArrived, BlocksChanged, Drained, ExecutorHeartbeat, ExecutorHello, FromExecutor, TasksEnded
 
 if TYPE_CHECKING:
     from quiver.runner.launch import Settings
@@ -73,6 +73,8 @@ def start_standalone(where: LocalCluster | Standalone, master: str, app_name: st
                 driver.post(lambda: driver.engine.tasks_ended(message))
             case BarrierArrived():
                 driver.post(lambda: driver.engine.barrier_arrived(message))
+            case BlocksChanged():
+                driver.post(lambda: driver.engine.blocks_changed(message))
             case ExecutorHeartbeat():
                 driver.post(lambda: driver.engine.heartbeat(message))
             case ExecutorHello() | Drained():

@@ -7,6 +7,8 @@
     retries.py     what a failure means               recalling.py   queued tasks move to idle executors
     waiting.py     why something waits                state.py       all that is known
     barriers.py    all tasks of a stage or none       launching.py   the books of a launch
+    blocks.py      where cached blocks are            caching.py     what they change for a stage
+    holdings.py    reports about them; replicas
 
 What always holds:
 * a (stage attempt, partition) is accepted at most once, a result partition of a job exactly once before JobSucceeded;
@@ -19,11 +21,15 @@ What always holds:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import assert_never
 
-from quiver.scheduler import lifecycle, placement, recalling, reports, waiting
+from quiver.scheduler import holdings, lifecycle, placement, recalling, reports, waiting
+from quiver.scheduler.blocks import StoredSummary
 from quiver.scheduler.model import (
+    BlocksReported,
     ClusterWaiting,
+    DatasetReleased,
     ExecutorDraining,
     ExecutorGone,
     ExecutorRegistered,
@@ -36,6 +42,7 @@ from quiver.scheduler.model import (
     SchedulerEvent,
     ShuffleReleased,
     StageCancelRequested,
+    StageSpec,
     TaskKillRequested,
     TasksReported,
     Tick,
@@ -43,7 +50,7 @@ from quiver.scheduler.model import (
 from quiver.scheduler.stages import StageState
 from quiver.scheduler.state import State
 from quiver_proto.ids import ExecutorId, JobId, ShuffleId, StageId, TaskId
-from quiver_proto.messages import MapOutput
+from quiver_proto.messages import CacheTable, MapOutput
 
 
 class Scheduler:
@@ -88,8 +95,12 @@ class Scheduler:
             case ClusterWaiting(reason, final):
                 state.cluster_reason, state.cluster_final = reason, final
                 self._availability_changed(now)
+            case BlocksReported(executor_id, blocks):
+                holdings.changed(state, executor_id, blocks)
             case ShuffleReleased(shuffle_id):
                 lifecycle.release(state, shuffle_id)
+            case DatasetReleased(dataset_id):
+                holdings.release(state, dataset_id)
             case JobCancelRequested(job_id, reason):
                 self._cancel_job(job_id, reason)
             case StageCancelRequested(stage_id, reason):
@@ -98,6 +109,8 @@ class Scheduler:
                 self._kill_task(task_id, reason)
             case _:
                 assert_never(event)
+        if state.blocks_lost:
+            holdings.settle(state, now)
         if state.steal_at is not None and now >= state.steal_at:
             recalling.recall(state, now)
         if state.queue or state.reserved:
@@ -121,6 +134,19 @@ class Scheduler:
         """The current outputs, in map order; all of them whenever a stage that reads the shuffle begins. [] for an unknown shuffle."""
         stage = self._state.shuffles.get(shuffle_id)
         return [] if stage is None or stage.outputs is None else stage.outputs.current()
+
+    def cache_table(self, dataset_id: int, partitions: Sequence[int] | None = None) -> CacheTable:
+        """Where the blocks of these partitions (None: all) are believed to be."""
+        return self._state.blocks.table(dataset_id, partitions)
+
+    def stored(self, dataset_id: int) -> StoredSummary:
+        """How much of a dataset is in blocks."""
+        return self._state.blocks.summary(dataset_id)
+
+    def spec_in_use(self, stage_id: StageId) -> StageSpec | None:
+        """The description by which a stage that is waiting or active is being computed; None for any other."""
+        stage = self._state.stages.get(stage_id)
+        return None if stage is None or stage.state is StageState.IDLE else stage.spec
 
     def waiting_reason(self, job_id: JobId) -> str:
         """Why no task of the job runs; "" when one does, or when there is no such job."""

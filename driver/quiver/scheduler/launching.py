@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import repeat
 
+from quiver.scheduler.caching import variants_of
 from quiver.scheduler.executors import Executor
 from quiver.scheduler.model import Launch, StageBegan, WaitingBecause
 from quiver.scheduler.stages import StageRun
@@ -16,7 +17,8 @@ def begin(state: State, run: StageRun, executors: Sequence[ExecutorId] = ()) -> 
     """The attempt begins with the launch that follows."""
     run.begun = True
     run.stage.attempt = run.attempt
-    state.actions.append(StageBegan(run.stage_id, run.attempt, run.partitions, executors))
+    run.told = state.blocks.told
+    state.actions.append(StageBegan(run.stage_id, run.attempt, run.partitions, executors, run.skipped))
 
 
 def give(
@@ -39,14 +41,18 @@ def give(
         _take_back_reasons(state, run)
     run.running.update(zip(task_ids, repeat(executor)))
     run.last_active = now
+    variants = [] if run.stage.spec.caching is None else variants_of(state, run, partitions)
     launched = opened.get(executor)
     if launched is None:
-        launched = opened[executor] = Launch(executor.id, run.stage_id, run.attempt, task_ids, partitions, attempts, run.cores, locality)
+        launched = opened[executor] = Launch(
+            executor.id, run.stage_id, run.attempt, task_ids, partitions, attempts, run.cores, locality, variants
+        )
         state.actions.append(launched)
     else:
         launched.task_ids += task_ids
         launched.partitions += partitions
         launched.attempts += attempts
+        launched.variants += variants
 
 
 def _take_back_reasons(state: State, run: StageRun) -> None:

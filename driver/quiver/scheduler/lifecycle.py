@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from quiver.scheduler.caching import absent_parents, preferred
 from quiver.scheduler.executors import Executor
 from quiver.scheduler.jobs import Job, check
 from quiver.scheduler.model import (
@@ -71,6 +72,8 @@ def _stage(state: State, spec: StageSpec, job: Job) -> Stage:
     elif stage.state is StageState.IDLE:
         stage.spec = spec
     stage.users += 1
+    if spec.caching is not None:
+        state.blocks.datasets.update((dataset.dataset_id, dataset) for dataset in spec.caching.datasets)
     stage.parents = [state.stages[parent] for parent in spec.parents]
     for parent in stage.parents:
         parent.children.add(stage)
@@ -88,7 +91,7 @@ def demand(state: State, stages: Iterable[Stage], jobs: set[Job], now: float) ->
         if stage.state is StageState.IDLE:
             stage.become(StageState.WAITING, f"needed by {', '.join(f'job {job.id}' for job in _in_order(jobs))}")
         if stage.state is StageState.WAITING:
-            absent = stage.absent_parents()
+            absent = absent_parents(state, stage)
             if absent:
                 todo += reversed(absent)
             else:
@@ -99,7 +102,7 @@ def resolve(state: State, stage: Stage, now: float) -> None:
     """A waiting stage looks at its parents again: it becomes active, or has the missing ones made."""
     if stage.state is not StageState.WAITING:
         return
-    absent = stage.absent_parents()
+    absent = absent_parents(state, stage)
     if absent:
         demand(state, absent, set(stage.jobs), now)
     else:
@@ -117,13 +120,16 @@ def _activate(state: State, stage: Stage, now: float) -> None:
         state.check_by(now + state.policy.barrier_slots_limit_s)
     elif expected is not None and stage.spec.cores_per_task == 1:
         queue = min(queue_depth(expected, state.policy), TRUSTED_QUEUE)
-    run = StageRun(stage, stage.attempt + 1, stage.missing(), key, queue, now)
+    missing = stage.missing()
+    places = None if stage.spec.caching is None else preferred(state, stage, missing)
+    run = StageRun(stage, stage.attempt + 1, missing, key, queue, now, places)
+    if places is not None:
+        run.skipped = frozenset(parent.spec.shuffle_id for parent in stage.absent_parents() if parent.spec.shuffle_id is not None)
     stage.run = run
     state.active[run.stage_id] = run
     if run.nearby is not None:
-        preferred = stage.spec.preferred
         for partition in reversed(run.partitions):
-            if preferred.get(partition):
+            if run.preferred.get(partition):
                 run.nearby.add(partition, state.executors, state.nodes)
         state.located[run] = None
     state.enqueue(run)
@@ -145,6 +151,7 @@ def finish(state: State, run: StageRun, now: float) -> None:
         resolve(state, stage, now)
         return
     stage.failures_in_row = 0
+    stage.distrusts_cache = False
     state.actions.append(StageFinished(run.stage_id, run.attempt, "succeeded"))
     stage.become(StageState.IDLE, f"attempt {run.attempt} finished")
     stage.jobs.clear()

@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from quiver.scheduler.caching import Caching
 from quiver_proto.ids import ExecutorId, JobId, NodeId, ShuffleId, StageId, TaskId
-from quiver_proto.messages import FailureKind, MapOutput, TaskDone, TaskFailure
+from quiver_proto.messages import CachedBlock, FailureKind, MapOutput, TaskDone, TaskFailure
 
 
 class Preference(NamedTuple):
@@ -40,6 +41,8 @@ class StageSpec:
     preferred: Mapping[int, tuple[Preference, ...]] = field(default_factory=dict)
     barrier: bool = False
     """All tasks of an attempt start at once, or none does; when one fails, all run again."""
+    caching: Caching | None = None
+    """What of it is kept in blocks; None for nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,21 @@ class ShuffleReleased:
 
 
 @dataclass(frozen=True, slots=True)
+class BlocksReported:
+    """Cached blocks of an executor that moved, were evicted or came by replication, as they are now."""
+
+    executor_id: ExecutorId
+    blocks: Sequence[CachedBlock]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetReleased:
+    """Nobody wants this dataset's blocks any more. Answered by DropDataset when some job has used them."""
+
+    dataset_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClusterWaiting:
     """The cluster's own word on why there are too few executors; "" when that is over. `final`: none will ever come."""
 
@@ -174,7 +192,7 @@ class Tick:
 SchedulerEvent = (
     JobSubmitted | JobCancelRequested | StageCancelRequested | TaskKillRequested
     | ExecutorRegistered | ExecutorDraining | ExecutorGone | NodeLost
-    | TasksReported | ShuffleReleased | ClusterWaiting | Tick
+    | TasksReported | BlocksReported | ShuffleReleased | DatasetReleased | ClusterWaiting | Tick
 )  # fmt: skip
 
 
@@ -183,7 +201,10 @@ SchedulerEvent = (
 
 @dataclass(slots=True)
 class Launch:
-    """Start these tasks (columns). `locality`, of all of them: 1 executor, 2 node, 3 any (0 slot: the executor chooses its slot)."""
+    """Start these tasks (columns). `locality`, of all of them: 1 executor, 2 node, 3 any (0 slot: the executor chooses its slot).
+
+    `variants` says of each which of its stage's ways to send it is meant (`StageSpec.caching`); empty when the stage has no caches.
+    """
 
     executor_id: ExecutorId
     stage_id: StageId
@@ -193,6 +214,7 @@ class Launch:
     attempts: list[int]
     cores_per_task: int
     locality: int = 3
+    variants: list[int] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,12 +229,14 @@ class StageBegan:
     """A stage attempt starts, with `partitions` to compute. Its inputs' locations are `Scheduler.map_outputs` at this moment.
 
     Of a barrier stage, `executors` says where each of the partitions goes.
+    `skipped` are shuffles that it does without, since cached blocks stand for them: their outputs may be incomplete.
     """
 
     stage_id: StageId
     stage_attempt: int
     partitions: Sequence[int]
     executors: Sequence[ExecutorId] = ()
+    skipped: frozenset[ShuffleId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +307,32 @@ class ShuffleForgotten:
 
 
 @dataclass(frozen=True, slots=True)
+class BlocksNoted:
+    """Blocks of persisted datasets as the executor has them now, for the event log."""
+
+    executor_id: ExecutorId
+    blocks: Sequence[CachedBlock]
+
+
+@dataclass(frozen=True, slots=True)
+class DropDataset:
+    """These executors are to drop all blocks of the dataset."""
+
+    dataset_id: int
+    executor_ids: Sequence[ExecutorId]
+
+
+@dataclass(frozen=True, slots=True)
+class Replicate:
+    """This executor is to get a copy of the block, and to report it (or that it could not) in BlocksReported."""
+
+    executor_id: ExecutorId
+    block: CachedBlock
+    use_memory: bool
+    use_disk: bool
+
+
+@dataclass(frozen=True, slots=True)
 class JobSucceeded:
     job_id: JobId
 
@@ -314,13 +364,14 @@ class WaitingBecause:
 
 SchedulerAction = (
     Launch | Kill | StageBegan | StageFinished | StageWasSkipped | TasksAccepted | TaskAttemptFailed | TaskDiscarded
-    | ShuffleForgotten | JobSucceeded | JobEndedBadly | WaitingBecause
+    | ShuffleForgotten | BlocksNoted | DropDataset | Replicate | JobSucceeded | JobEndedBadly | WaitingBecause
 )  # fmt: skip
 
 __all__ = [
-    "ClusterWaiting", "ExecutorDraining", "ExecutorGone", "ExecutorRegistered", "FailureKind", "JobCancelRequested",
-    "JobEndedBadly", "JobSpec", "JobSubmitted", "JobSucceeded", "Kill", "Launch", "MapOutput", "NodeLost", "Policy",
-    "Preference", "SchedulerAction", "SchedulerEvent", "ShuffleForgotten", "ShuffleReleased", "StageBegan", "StageCancelRequested",
-    "StageFinished", "StageSpec", "StageWasSkipped", "Succeeded", "TaskAttemptFailed", "TaskDiscarded",
-    "TaskKillRequested", "TasksAccepted", "TasksReported", "Tick", "WaitingBecause",
+    "BlocksNoted", "BlocksReported", "Caching", "ClusterWaiting", "DatasetReleased", "DropDataset", "ExecutorDraining",
+    "ExecutorGone", "ExecutorRegistered", "FailureKind", "JobCancelRequested", "JobEndedBadly", "JobSpec", "JobSubmitted",
+    "JobSucceeded", "Kill", "Launch", "MapOutput", "NodeLost", "Policy", "Preference", "Replicate", "SchedulerAction",
+    "SchedulerEvent", "ShuffleForgotten", "ShuffleReleased", "StageBegan", "StageCancelRequested", "StageFinished", "StageSpec",
+    "StageWasSkipped", "Succeeded", "TaskAttemptFailed", "TaskDiscarded", "TaskKillRequested", "TasksAccepted", "TasksReported",
+    "Tick", "WaitingBecause",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from quiver.scheduler import barriers, lifecycle
+from quiver.scheduler import barriers, holdings, lifecycle
 from quiver.scheduler.executors import Executor
 from quiver.scheduler.model import Succeeded, TaskAttemptFailed, TaskDiscarded, TasksAccepted
 from quiver.scheduler.placement import queue_depth
@@ -26,6 +26,7 @@ def reported(state: State, executor_id: ExecutorId, done: Sequence[TaskDone], fa
         return
     executor.reported_at = now
     if done:
+        holdings.stored(state, executor_id, done)
         _succeeded(state, executor, done, now)
     for failure in failed:
         record = executor.tasks.pop(failure.task_id, None)
@@ -116,6 +117,9 @@ def _failed(
     """A current attempt, already out of its executor's tasks, failed."""
     stage = run.stage
     before = run.failures.get(partition, 0)
+    give_way = False
+    if failure.kind is FailureKind.CACHE_MISS:
+        failure, give_way = holdings.missed(state, run, partition, failure)
     what_next = alone = verdict(failure.kind, before, stage.failures_in_row, state.policy, blameless)
     if run.barrier:
         what_next = barrier_verdict(alone, stage.failures_in_row, state.policy)
@@ -145,12 +149,14 @@ def _failed(
         case Verdict.ELSEWHERE if len(state.executors) - state.draining > 1 and executor.id in state.executors:
             run.avoid.append((partition, executor.id, now + state.policy.locality_wait_s))
             state.enqueue(run)
+        case Verdict.AGAIN if give_way:
+            lifecycle.fail_attempt(state, run, failure.message, now)
         case Verdict.AGAIN | Verdict.ELSEWHERE:
             _put_back(state, run, partition)
 
 
 def _put_back(state: State, run: StageRun, partition: int) -> None:
-    if run.nearby is not None and run.stage.spec.preferred.get(partition):
+    if run.nearby is not None and run.preferred.get(partition):
         run.nearby.add(partition, state.executors, state.nodes)
     else:
         run.pending.append(partition)
@@ -215,6 +221,7 @@ def executor_registered(state: State, executor_id: ExecutorId, node_id: NodeId, 
         on_node[executor] = None
     state.rooms.settle(executor)
     state.freshened.append(executor)
+    holdings.executor_added(state, executor_id)
 
 
 def executor_draining(state: State, executor_id: ExecutorId, now: float) -> None:
@@ -238,6 +245,7 @@ def executor_gone(state: State, executor_id: ExecutorId, reason: str, asked: boo
         return
     state.lost_at = now
     state.rooms.remove(executor)
+    holdings.executor_gone(state, executor_id)
     executor.reserved = None
     if executor.draining:
         state.draining -= 1

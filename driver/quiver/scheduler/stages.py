@@ -18,15 +18,16 @@ Any other move is a bug: it raises IllegalTransition, which tells the stage's st
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from quiver.scheduler.executors import Executor
 from quiver.scheduler.locality import Nearby
-from quiver.scheduler.model import StageSpec, Succeeded
+from quiver.scheduler.model import Preference, StageSpec, Succeeded
 from quiver.scheduler.outputs import ShuffleOutputs
 from quiver_proto.errors import QuiverError
-from quiver_proto.ids import ExecutorId, StageId, TaskId
+from quiver_proto.ids import ExecutorId, ShuffleId, StageId, TaskId
 
 if TYPE_CHECKING:
     from quiver.scheduler.jobs import Job
@@ -62,8 +63,8 @@ class Stage:
     """A stage over its whole life. Map stages may serve several jobs; a result stage belongs to `owner` alone."""
 
     __slots__ = (
-        "accepted", "attempt", "children", "failures_in_row", "history", "jobs", "outputs", "owner", "parents", "run", "spec",
-        "state", "users",
+        "accepted", "attempt", "children", "distrusts_cache", "failures_in_row", "history", "jobs", "outputs", "owner", "parents",
+        "run", "spec", "state", "users",
     )  # fmt: skip
 
     def __init__(self, spec: StageSpec, outputs: ShuffleOutputs | None, owner: Job | None) -> None:
@@ -76,6 +77,8 @@ class Stage:
         self.run: StageRun | None = None
         self.failures_in_row = 0
         """Attempts that failed to read their input, or of which (barrier stages) a task failed, since the stage last succeeded."""
+        self.distrusts_cache = False
+        """A block that stood for an input was not there: until the stage is done, inputs are made whatever blocks there seem to be."""
         self.jobs: set[Job] = set()
         """Jobs that wait for this stage; empty if and only if IDLE."""
         self.users = 0
@@ -115,10 +118,20 @@ class StageRun:
 
     __slots__ = (
         "attempt", "avoid", "barrier", "begun", "cores", "cramped_since", "ended", "failures", "kept", "key", "last_active", "nearby",
-        "over", "partitions", "pending", "queue", "queued", "remaining", "running", "seconds", "stage", "stage_id", "tries",
+        "over", "partitions", "pending", "preferred", "queue", "queued", "remaining", "running", "seconds", "skipped", "stage",
+        "stage_id", "told", "tries",
     )  # fmt: skip
 
-    def __init__(self, stage: Stage, attempt: int, partitions: list[int], key: tuple[int, int], queue: int, now: float) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        attempt: int,
+        partitions: list[int],
+        key: tuple[int, int],
+        queue: int,
+        now: float,
+        places: Mapping[int, tuple[Preference, ...]] | None = None,
+    ) -> None:
         self.stage = stage
         self.stage_id: StageId = stage.spec.stage_id
         self.attempt = attempt
@@ -134,7 +147,12 @@ class StageRun:
         """Whose turn it is: (first job that needs it, stage)."""
         self.queued = False
         """Whether it stands in the queue of runs with something pending."""
-        preferred = stage.spec.preferred
+        self.skipped: frozenset[ShuffleId] = frozenset()
+        """Shuffles whose missing outputs cached blocks stand for."""
+        self.told = 0
+        """The last report about blocks that was known when it began."""
+        preferred = stage.spec.preferred if places is None else {**stage.spec.preferred, **places}
+        self.preferred = preferred
         self.nearby: Nearby | None = Nearby(preferred) if preferred else None
         self.pending: list[int] = [p for p in reversed(partitions) if not preferred.get(p)] if preferred else partitions[::-1]
         """Partitions that may run anywhere, the next one last."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import OrderedDict
 
+from quiver.scheduler.blocks import BlockTable
 from quiver.scheduler.executors import Executor, Rooms
 from quiver.scheduler.jobs import Job
 from quiver.scheduler.model import Policy, SchedulerAction
@@ -19,9 +20,10 @@ class State:
     """Owned by one Scheduler. `actions` collects what the current step decides, in order."""
 
     __slots__ = (
-        "_sequence", "abandoned", "actions", "active", "check_at", "cluster_final", "cluster_reason", "draining", "durations",
-        "executors", "freshened", "gone", "jobs", "located", "lost_at", "next_task", "nodes", "passes", "policy", "queue", "recalled",
-        "registered_at", "reserved", "rooms", "shuffles", "stages", "steal_at", "told", "total_cores", "wake_at",
+        "_sequence", "abandoned", "actions", "active", "blocks", "blocks_lost", "check_at", "cluster_final", "cluster_reason",
+        "draining", "durations", "executors", "freshened", "gone", "jobs", "located", "lost_at", "next_task", "nodes", "passes",
+        "policy", "queue", "recalled", "registered_at", "reserved", "rooms", "shuffles", "stages", "steal_at", "told", "total_cores",
+        "wake_at",
     )  # fmt: skip
 
     def __init__(self, policy: Policy) -> None:
@@ -31,6 +33,9 @@ class State:
         self.stages: dict[StageId, Stage] = {}
         self.shuffles: dict[ShuffleId, Stage] = {}
         """The stage that writes each shuffle."""
+        self.blocks = BlockTable()
+        self.blocks_lost = False
+        """Whether a cached block was lost in this step."""
         self.active: dict[StageId, StageRun] = {}
         self.located: dict[StageRun, None] = {}
         """Active attempts with partitions that prefer a place."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from quiver.plan.model import PlannedJob, StageUpdates
 from quiver.plan.selection import JobSelection
+from quiver.scheduler.blocks import StoredSummary
 from quiver.serve.outcome import to_exception
 from quiver.serve.plans import to_message
 from quiver.serve.sessions import SessionLost
@@ -30,6 +31,7 @@ from quiver_proto.services import DriverService, Unary
 from quiver_proto.sessions import (
     ANY_JOB,
     AskStatus,
+    AskStored,
     CancelJobs,
     CloseSession,
     ExecutePlan,
@@ -46,6 +48,7 @@ from quiver_proto.sessions import (
     ReportAccumulators,
     SessionHeartbeat,
     StatusReport,
+    Unpersist,
 )
 
 if TYPE_CHECKING:
@@ -134,6 +137,17 @@ class RemoteDriver:
             self._session_id, event.at, StageId(event.stage_id), tuple(event.ids), tuple(event.types), tuple(event.values)
         )
         self._to_tell.put((DriverService.REPORT_ACCUMULATORS, report))
+
+    def unpersist(self, dataset_id: int, blocking: bool = False) -> None:
+        request = Unpersist(self._session_id, dataset_id)
+        if not blocking:
+            self._to_tell.put((DriverService.UNPERSIST, request))
+        elif not self._stopped.is_set():
+            self._client.call(DriverService.UNPERSIST, request)
+
+    def stored(self, dataset_id: int) -> StoredSummary:
+        told = self._client.call(DriverService.ASK_STORED, AskStored(self._session_id, dataset_id))
+        return StoredSummary(told.partitions, told.copies, told.memory_bytes, told.disk_bytes)
 
     def stop(self) -> None:
         if self._stopped.is_set():

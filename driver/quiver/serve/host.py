@@ -10,6 +10,7 @@ from typing import Protocol
 
 from quiver.plan.model import PlannedJob
 from quiver.plan.selection import JobSelection
+from quiver.scheduler.blocks import StoredSummary
 from quiver.serve.outcome import failed, pieces, update_pieces
 from quiver.serve.plans import from_message
 from quiver.serve.sessions import Session, SessionTable
@@ -20,6 +21,7 @@ from quiver_proto.ids import ApplicationId, JobId, ShuffleId
 from quiver_proto.sessions import (
     ANY_JOB,
     AskStatus,
+    AskStored,
     CancelJobs,
     CloseSession,
     ExecutePlan,
@@ -34,6 +36,8 @@ from quiver_proto.sessions import (
     SessionHeartbeat,
     SessionOpened,
     StatusReport,
+    Stored,
+    Unpersist,
 )
 
 log = logging.getLogger("quiver.serve")
@@ -65,6 +69,10 @@ class HostedDriver(Protocol):
 
     def status(self, what: str, ids: Sequence[int] = ()) -> StatusReport: ...
     def accumulated(self, event: AccumulatorsUpdated) -> None: ...
+
+    def unpersist(self, dataset_id: int, blocking: bool = False) -> None: ...
+
+    def stored(self, dataset_id: int) -> StoredSummary: ...
 
 
 Look = Callable[[PlannedJob], tuple[Sequence[PlanProgress], str]]
@@ -197,6 +205,22 @@ class SessionHost:
         self._driver.accumulated(AccumulatorsUpdated(request.at, request.stage_id, request.ids, request.types, request.values))
         return Ack()
 
+    def unpersist(self, request: Unpersist) -> Ack:
+        with self._lock:
+            session = self._sessions.get(request.session_id, self.address)
+            if request.dataset_id not in session.datasets:
+                return Ack(False, "no such dataset")
+            session.datasets.discard(request.dataset_id)
+        self._driver.unpersist(request.dataset_id, blocking=True)
+        return Ack()
+
+    def stored(self, request: AskStored) -> Stored:
+        with self._lock:
+            session = self._sessions.get(request.session_id, self.address)
+            if request.dataset_id not in session.datasets:
+                return Stored()
+        return Stored(*self._driver.stored(request.dataset_id))
+
     def execute(self, plan: ExecutePlan) -> Iterator[PlanEvent]:
         """The job's progress, then its outcome. Asked for again, the job goes on and this caller sees its outcome too."""
         hosted = self._listen(plan)
@@ -251,6 +275,7 @@ class SessionHost:
             hosted = self._jobs[key] = HostedJob(from_message(plan), self._clock())
             hosted.listeners = 1
             session.jobs.add(plan.job_id)
+            session.datasets.update(dataset.dataset_id for stage in plan.stages for dataset in stage.datasets)
             session.shuffles.update(stage.shuffle_id for stage in plan.stages if stage.shuffle_id >= 0)
         threading.Thread(target=hosted.run, args=(self._driver.execute,), name=f"job-{plan.job_id}", daemon=True).start()
         return hosted
@@ -259,6 +284,8 @@ class SessionHost:
         # A client that numbers wrongly would read or end another client's work.
         shuffles = [stage.shuffle_id for stage in plan.stages if stage.shuffle_id >= 0]
         numbers = [plan.job_id, *(stage.stage_id for stage in plan.stages), *shuffles, *(r for stage in plan.stages for r in stage.reads)]
+        numbers += [dataset.dataset_id for stage in plan.stages for dataset in stage.datasets]
+        numbers += [number for stage in plan.stages for given in stage.variants for way in given.ways for number in way.datasets]
         if not all(self._sessions.owns(session, number) for number in numbers):
             raise QuiverError(f"job {plan.job_id} has ids outside the session's range; this is a fault of the client, please report it")
 
@@ -285,6 +312,8 @@ class SessionHost:
             self._driver.cancel(number, reason)
         for shuffle_id in session.shuffles:
             self._driver.release_shuffle(shuffle_id)
+        for dataset_id in session.datasets:
+            self._driver.unpersist(dataset_id)
 
     def _forget(self, key: tuple[str, JobId]) -> None:
         if self._jobs.pop(key, None) is not None:

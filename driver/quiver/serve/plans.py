@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from quiver.plan.model import PlannedJob, PlannedStage
+from quiver.scheduler.blocks import StoredDataset
+from quiver.scheduler.caching import Caching, Variant
 from quiver.scheduler.model import Preference, StageSpec
 from quiver_proto.ids import ExecutorId, NodeId, ShuffleId
-from quiver_proto.sessions import ExecutePlan, PlanPreference, PlanPreferences, PlanStage
+from quiver_proto.sessions import ExecutePlan, PlanDataset, PlanPreference, PlanPreferences, PlanStage, PlanVariant, PlanVariants
+from quiver_proto.storage import StorageLevel
 
 
 def to_message(session_id: str, job: PlannedJob) -> ExecutePlan:
@@ -36,7 +41,34 @@ def _stage_to_message(stage: PlannedStage) -> PlanStage:
         splits=tuple(stage.split(partition) if partition in wanted else b"" for partition in range(spec.width)),
         operators=stage.operators,
         barrier=spec.barrier,
-    )
+        datasets=() if spec.caching is None else tuple(map(_dataset_to_message, spec.caching.datasets)),
+        variants=() if spec.caching is None else tuple(
+            PlanVariants(tuple(_variants_to_message(stage, spec.caching, partition))) if partition in wanted else PlanVariants()
+            for partition in range(spec.width)
+        ),
+    )  # fmt: skip
+
+
+def _dataset_to_message(dataset: StoredDataset) -> PlanDataset:
+    level = dataset.level
+    return PlanDataset(
+        dataset.dataset_id, dataset.name, dataset.width, level.useDisk, level.useMemory, level.useOffHeap, level.deserialized,
+        level.replication, dataset.is_only_copy,
+    )  # fmt: skip
+
+
+def _dataset_from_message(dataset: PlanDataset) -> StoredDataset:
+    level = StorageLevel(dataset.use_disk, dataset.use_memory, dataset.use_off_heap, dataset.deserialized, dataset.replication)
+    return StoredDataset(dataset.dataset_id, dataset.name, dataset.width, level, dataset.is_only_copy)
+
+
+def _variants_to_message(stage: PlannedStage, caching: Caching, partition: int) -> Iterator[PlanVariant]:
+    assert stage.variant is not None
+    ways = list(caching.variants(partition))
+    for number, way in enumerate(ways):
+        # The last one's split is the stage's own.
+        split = stage.variant(partition, number) if number + 1 < len(ways) else b""
+        yield PlanVariant(tuple(need[0] for need in way.needs), tuple(need[1] for need in way.needs), way.reads, split)
 
 
 def _place(preference: Preference) -> PlanPreference:
@@ -55,8 +87,22 @@ def _stage_from_message(stage: PlanStage) -> PlannedStage:
         cores_per_task=stage.cores_per_task,
         preferred={partition: tuple(map(_preference, given.places)) for partition, given in stage.preferred.items()},
         barrier=stage.barrier,
+        caching=_caching_from_message(stage) if stage.datasets else None,
     )
-    return PlannedStage(spec, stage.body, stage.splits.__getitem__, tuple(stage.operators))
+    variant = None if spec.caching is None else lambda partition, number: _split_of(stage, partition, number)
+    return PlannedStage(spec, stage.body, stage.splits.__getitem__, tuple(stage.operators), variant=variant)
+
+
+def _caching_from_message(stage: PlanStage) -> Caching:
+    ways = [
+        [Variant(tuple(zip(way.datasets, way.partitions, strict=True)), tuple(map(ShuffleId, way.reads))) for way in given.ways]
+        for given in stage.variants
+    ]
+    return Caching(tuple(map(_dataset_from_message, stage.datasets)), ways.__getitem__)
+
+
+def _split_of(stage: PlanStage, partition: int, number: int) -> bytes:
+    return stage.variants[partition].ways[number].split or stage.splits[partition]
 
 
 def _preference(place: PlanPreference) -> Preference:

@@ -26,6 +26,7 @@ from quiver_proto.services import DriverService
 from quiver_proto.serving import serve
 from quiver_proto.sessions import (
     AskStatus,
+    AskStored,
     CancelJobs,
     CloseSession,
     ExecutePlan,
@@ -37,6 +38,8 @@ from quiver_proto.sessions import (
     SessionHeartbeat,
     SessionOpened,
     StatusReport,
+    Stored,
+    Unpersist,
 )
 
 LOOK_TIMEOUT_S = 5.0
@@ -124,6 +127,12 @@ class Service:
 
     def get_jobs_status(self, request: AskStatus, context: grpc.ServicerContext) -> StatusReport:
         return self._host.status(request)
+
+    def unpersist(self, request: Unpersist, context: grpc.ServicerContext) -> Ack:
+        return self._host.unpersist(request)
+
+    def ask_stored(self, request: AskStored, context: grpc.ServicerContext) -> Stored:
+        return self._host.stored(request)
 
 
 def _look_into(driver: InProcessDriver) -> Look:

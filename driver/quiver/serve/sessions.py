@@ -1,7 +1,7 @@
 """Which clients there are and what is theirs. Pure: the time is an argument (monotonic seconds), nothing here waits or sends.
 
 open ──▶ live ──(a beat within the timeout)──▶ live
-           └──(none, or close)──▶ gone: its jobs are to be cancelled, its shuffles released
+           └──(none, or close)──▶ gone: its jobs are to be cancelled, its shuffles and cached blocks released
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ class Session:
     answered: set[JobId] = field(default_factory=set)
     shuffles: set[ShuffleId] = field(default_factory=set)
     refused: RefusedGroups = field(default_factory=RefusedGroups)
+    datasets: set[int] = field(default_factory=set)
+    """Persisted datasets that its jobs used."""
 
 
 class SessionTable:

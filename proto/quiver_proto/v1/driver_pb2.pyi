@@ -271,6 +271,104 @@ class PlanPreferences(_message.Message):
 Global___PlanPreferences: _TypeAlias = PlanPreferences  # noqa: Y015
 
 @_typing.final
+class PlanDataset(_message.Message):
+    """A persisted dataset. is_only_copy: its lineage was given up."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASET_ID_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    WIDTH_FIELD_NUMBER: _builtins.int
+    USE_DISK_FIELD_NUMBER: _builtins.int
+    USE_MEMORY_FIELD_NUMBER: _builtins.int
+    USE_OFF_HEAP_FIELD_NUMBER: _builtins.int
+    DESERIALIZED_FIELD_NUMBER: _builtins.int
+    REPLICATION_FIELD_NUMBER: _builtins.int
+    IS_ONLY_COPY_FIELD_NUMBER: _builtins.int
+    dataset_id: _builtins.int
+    name: _builtins.str
+    width: _builtins.int
+    use_disk: _builtins.bool
+    use_memory: _builtins.bool
+    use_off_heap: _builtins.bool
+    deserialized: _builtins.bool
+    replication: _builtins.int
+    is_only_copy: _builtins.bool
+    def __init__(
+        self,
+        *,
+        dataset_id: _builtins.int = ...,
+        name: _builtins.str = ...,
+        width: _builtins.int = ...,
+        use_disk: _builtins.bool = ...,
+        use_memory: _builtins.bool = ...,
+        use_off_heap: _builtins.bool = ...,
+        deserialized: _builtins.bool = ...,
+        replication: _builtins.int = ...,
+        is_only_copy: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_id", b"dataset_id", "deserialized", b"deserialized", "is_only_copy", b"is_only_copy", "name", b"name", "replication", b"replication", "use_disk", b"use_disk", "use_memory", b"use_memory", "use_off_heap", b"use_off_heap", "width", b"width"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanDataset: _TypeAlias = PlanDataset  # noqa: Y015
+
+@_typing.final
+class PlanVariant(_message.Message):
+    """One way to send a partition: the blocks that must be there (columns), the shuffles it reads. split empty: the stage's own."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DATASETS_FIELD_NUMBER: _builtins.int
+    PARTITIONS_FIELD_NUMBER: _builtins.int
+    READS_FIELD_NUMBER: _builtins.int
+    SPLIT_FIELD_NUMBER: _builtins.int
+    split: _builtins.bytes
+    @_builtins.property
+    def datasets(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def partitions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def reads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    def __init__(
+        self,
+        *,
+        datasets: _abc.Iterable[_builtins.int] | None = ...,
+        partitions: _abc.Iterable[_builtins.int] | None = ...,
+        reads: _abc.Iterable[_builtins.int] | None = ...,
+        split: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["datasets", b"datasets", "partitions", b"partitions", "reads", b"reads", "split", b"split"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanVariant: _TypeAlias = PlanVariant  # noqa: Y015
+
+@_typing.final
+class PlanVariants(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WAYS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def ways(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanVariant]: ...
+    def __init__(
+        self,
+        *,
+        ways: _abc.Iterable[Global___PlanVariant] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ways", b"ways"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PlanVariants: _TypeAlias = PlanVariants  # noqa: Y015
+
+@_typing.final
 class PlanStage(_message.Message):
     """shuffle_id is -1 for a result stage. partitions counts only when some_partitions is true. splits has one entry a partition of the
     stage, in the order of range(width).
@@ -313,6 +411,8 @@ class PlanStage(_message.Message):
     SPLITS_FIELD_NUMBER: _builtins.int
     OPERATORS_FIELD_NUMBER: _builtins.int
     BARRIER_FIELD_NUMBER: _builtins.int
+    DATASETS_FIELD_NUMBER: _builtins.int
+    VARIANTS_FIELD_NUMBER: _builtins.int
     stage_id: _builtins.int
     name: _builtins.str
     width: _builtins.int
@@ -333,6 +433,10 @@ class PlanStage(_message.Message):
     def splits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     @_builtins.property
     def operators(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanCallSite]: ...
+    @_builtins.property
+    def datasets(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanDataset]: ...
+    @_builtins.property
+    def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanVariants]: ...
     def __init__(
         self,
         *,
@@ -350,10 +454,12 @@ class PlanStage(_message.Message):
         splits: _abc.Iterable[_builtins.bytes] | None = ...,
         operators: _abc.Iterable[Global___PlanCallSite] | None = ...,
         barrier: _builtins.bool = ...,
+        datasets: _abc.Iterable[Global___PlanDataset] | None = ...,
+        variants: _abc.Iterable[Global___PlanVariants] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["barrier", b"barrier", "body", b"body", "cores_per_task", b"cores_per_task", "name", b"name", "operators", b"operators", "parents", b"parents", "partitions", b"partitions", "preferred", b"preferred", "reads", b"reads", "shuffle_id", b"shuffle_id", "some_partitions", b"some_partitions", "splits", b"splits", "stage_id", b"stage_id", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["barrier", b"barrier", "body", b"body", "cores_per_task", b"cores_per_task", "datasets", b"datasets", "name", b"name", "operators", b"operators", "parents", b"parents", "partitions", b"partitions", "preferred", b"preferred", "reads", b"reads", "shuffle_id", b"shuffle_id", "some_partitions", b"some_partitions", "splits", b"splits", "stage_id", b"stage_id", "variants", b"variants", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -863,3 +969,77 @@ class ReportAccumulators(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReportAccumulators: _TypeAlias = ReportAccumulators  # noqa: Y015
+
+@_typing.final
+class Unpersist(_message.Message):
+    """Answered when executors have been told to drop the dataset's blocks."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    DATASET_ID_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    dataset_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        dataset_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_id", b"dataset_id", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Unpersist: _TypeAlias = Unpersist  # noqa: Y015
+
+@_typing.final
+class AskStored(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    DATASET_ID_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    dataset_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        dataset_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dataset_id", b"dataset_id", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AskStored: _TypeAlias = AskStored  # noqa: Y015
+
+@_typing.final
+class Stored(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARTITIONS_FIELD_NUMBER: _builtins.int
+    COPIES_FIELD_NUMBER: _builtins.int
+    MEMORY_BYTES_FIELD_NUMBER: _builtins.int
+    DISK_BYTES_FIELD_NUMBER: _builtins.int
+    partitions: _builtins.int
+    copies: _builtins.int
+    memory_bytes: _builtins.int
+    disk_bytes: _builtins.int
+    def __init__(
+        self,
+        *,
+        partitions: _builtins.int = ...,
+        copies: _builtins.int = ...,
+        memory_bytes: _builtins.int = ...,
+        disk_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copies", b"copies", "disk_bytes", b"disk_bytes", "memory_bytes", b"memory_bytes", "partitions", b"partitions"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Stored: _TypeAlias = Stored  # noqa: Y015

@@ -1,0 +1,68 @@
+"""Checkpoints, in a task: a partition's records to a staged file, and back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+from quiver_executor.disk import explained
+from quiver_executor.memory import batches_of
+from quiver_executor.pipeline import Build, check_end
+from quiver_executor.sinks import RunSink
+from quiver_executor.task import Task
+from quiver_proto import ops
+from quiver_proto.checkpoints import read_records, write_records
+from quiver_proto.errors import CheckpointUnreadable, PathUnreadable
+from quiver_proto.files import staging_directory
+from quiver_proto.filesystems import LOCAL, filesystem_of
+from quiver_proto.frames import dump_value
+
+
+def compile_save_frames(sink: ops.SaveFrames, build: Build) -> RunSink:
+    def run(task: Task, split: Any) -> bytes:
+        index, inner = split
+        # The attempt's own name: a late one never touches another's file.
+        name = f"part-{index:05d}-{task.task_id}"
+        system, directory = filesystem_of(sink.directory)
+        path = f"{staging_directory(directory, sink.job)}/{name}"
+        records, end = build(task, inner, task.cursor)
+        try:
+            if system is LOCAL:
+                # The node's own disk may differ from the driver's: the directory is then not there yet.
+                system.make_directories(os.path.dirname(path))
+            file = system.open_output(path)
+        except OSError as error:
+            raise PathUnreadable(path, f"it can't be written: {error.strerror or error}") from None
+        try:
+            with explained(task.env, path), file:
+                size, frames, digest = write_records(file, _counted(task, batches_of(records)))
+            check_end(end)
+        except BaseException:
+            try:
+                system.remove(path)
+            except OSError:
+                pass
+            raise
+        task.output_bytes += size
+        return dump_value((name, size, frames, digest))
+
+    return run
+
+
+def _counted(task: Task, batches: Iterator[list[Any]]) -> Iterator[list[Any]]:
+    for batch in batches:
+        task.output_records += len(batch)
+        yield batch
+
+
+def checkpoint_batches(task: Task, split: tuple[str, int, int, bytes]) -> Iterator[list[Any]]:
+    """The records of one checkpoint file. Raises CheckpointUnreadable when it is not there, or not what was written."""
+    path, size, frames, digest = split
+    try:
+        system, inner = filesystem_of(path)
+        with system.open_input(inner) as file:
+            yield from read_records(file, path, size, frames, digest)
+    except OSError as error:
+        raise CheckpointUnreadable(path, str(error.strerror or error)) from None
+    task.input_bytes += size
