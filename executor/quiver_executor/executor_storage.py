@@ -18,6 +18,7 @@ from quiver_executor.environment import SlotEnvironment
 from quiver_executor.executor_config import ExecutorConfig
 from quiver_executor.replica import fetch_replica
 from quiver_executor.store_ledger import Held
+from quiver_executor.warm_slots import WarmSlots
 from quiver_proto.ids import ExecutorId
 from quiver_proto.messages import BlocksChanged, CachedBlock, FromExecutor, ReplicateBlock
 
@@ -34,6 +35,7 @@ class ExecutorStorage:
         self._store = BlockStore(environment_of(config), SUPERVISOR)
         self._thread = ThreadPoolExecutor(1, "quiver-storage")
         self._closed = False
+        self.warm = WarmSlots()
 
     def tasks_ended(self, stored: Iterable[CachedBlock] = ()) -> None:
         """To be called when the ends of tasks that stored these blocks, or may have evicted others, have been reported."""
@@ -49,6 +51,7 @@ class ExecutorStorage:
         self._tell(list(changes.values()))
 
     def slot_died(self, slot: int) -> None:
+        self.warm.slot_died(slot)
         self._store.ledger.recover(slot)
         self.tasks_ended()
 

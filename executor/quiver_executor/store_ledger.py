@@ -19,7 +19,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from quiver_executor.disk import remove_quietly
 from quiver_executor.eviction import Candidate, Policy, used_again, victims
@@ -124,10 +124,7 @@ class StoreLedger:
 
     def look(self, dataset: int, partition: int) -> Held | None:
         """The block, without using it."""
-        if not self.exists():
-            return None
-        with self._changing() as db:
-            row = db.execute(f"SELECT {_HELD} FROM blocks WHERE dataset = ? AND partition = ?", (dataset, partition)).fetchone()
+        row = self._read(f"SELECT {_HELD} FROM blocks WHERE dataset = ? AND partition = ?", dataset, partition)
         return None if row is None else Held._make(row)
 
     def blocks(self) -> list[Held]:
@@ -139,10 +136,8 @@ class StoreLedger:
 
     def used(self) -> int:
         """Bytes of memory that blocks and claims take."""
-        if not self.exists():
-            return 0
-        with self._changing() as db:
-            return int(db.execute("SELECT bytes FROM used").fetchone()[0])
+        row = self._read("SELECT bytes FROM used")
+        return 0 if row is None else int(row[0])
 
     def commit(self, held: Held, unfinished: str, claim: int, may_move: bool, compute_s: float) -> Held:
         """Make the finished file at `unfinished` the block `held`; its claim ends. Another that is there already is kept instead."""
@@ -268,12 +263,11 @@ class StoreLedger:
 
     def take_changes(self) -> list[Held]:
         """What was moved or evicted since the last call, in order."""
-        if not self.exists():
+        if self._read("SELECT 1 FROM changes LIMIT 1") is None:
             return []
         with self._changing() as db:
             rows = db.execute(f"SELECT {_HELD} FROM changes ORDER BY id").fetchall()
-            if rows:
-                db.execute("DELETE FROM changes")
+            db.execute("DELETE FROM changes")
         return [Held._make(row) for row in rows]
 
     def close(self) -> None:
@@ -301,6 +295,14 @@ class StoreLedger:
 
     def _change(self, db: sqlite3.Connection, held: Held) -> None:
         db.execute(f"INSERT INTO changes({_HELD}) VALUES(?, ?, ?, ?, ?, ?, ?)", held)
+
+    def _read(self, statement: str, *parameters: int) -> tuple[Any, ...] | None:
+        """The first row, as it was after some change: no lock is waited for."""
+        if not self.exists():
+            return None
+        with self._mutex:
+            row: tuple[Any, ...] | None = (self._db or self._open()).execute(statement, parameters).fetchone()
+            return row
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:

@@ -221,6 +221,8 @@ class Supervisor:
         count = batch(ahead, held, self._queued, self._config.cores // cores)
         if count == 0:
             return False
+        if self._storage is not None and stage.description.cached:
+            self._storage.warm.bring_forward(queue, slot.slot)
         tasks: list[Task] = []
         while queue and len(tasks) < count:
             task = queue[0]
@@ -251,16 +253,20 @@ class Supervisor:
         slot.heard_at = time.monotonic()
         held, tasks = slot.held, self._tasks
         ran, busy_s = 0, 0.0
+        storage = self._storage if slot.stage is not None and slot.stage.description.cached else None
         try:
             for kind, seconds, payload in envelopes:
                 if type(seconds) is not float:
                     raise Malformed("a message whose members have other types")
                 if kind == DONE:
                     end = done_from_row(payload)
-                    if held.pop(end.task_id, None) is None:
+                    task = held.pop(end.task_id, None)
+                    if task is None:
                         continue  # Seen before.
                     del tasks[end.task_id]
                     done.append(end)
+                    if storage is not None:
+                        storage.warm.ran(task.stage.description.cached, task.partition, slot.slot)
                 elif kind == FAILED:
                     failure = failure_from_pickle(payload)
                     if held.pop(failure.task_id, None) is None:
@@ -294,8 +300,8 @@ class Supervisor:
             self._dispatch()
         slot.finish_output()
         self._tell(done, failed)
-        if self._storage is not None:
-            self._storage.tasks_ended(block for end in done if end.extras is not None for block in end.extras.cached)
+        if storage is not None:
+            storage.tasks_ended(block for end in done if end.extras is not None for block in end.extras.cached)
 
     def _on_death(self, slot: SlotProcess, status: int | None, peak_rss: int) -> bool:
         running = slot.running()
