@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from quiver.threads import InheritableThread, inheritable_thread_target
     from quiver_proto.accumulators import Accumulator, AccumulatorParam
     from quiver_proto.functions import ResultIterable
+    from quiver_proto.sessions import SkewReport
     from quiver_proto.statistics import StatCounter
     from quiver_proto.storage import StorageLevel
     from quiver_proto.task_context import BarrierTaskContext, BarrierTaskInfo, TaskContext
@@ -45,6 +46,7 @@ _LAZY = {
     "ResultIterable": ("quiver_proto.functions", "ResultIterable"),
     "InheritableThread": ("quiver.threads", "InheritableThread"),
     "inheritable_thread_target": ("quiver.threads", "inheritable_thread_target"),
+    "SkewReport": ("quiver_proto.sessions", "SkewReport"),
     "StatusTracker": ("quiver.status", "StatusTracker"),
     "SparkJobInfo": ("quiver.status", "SparkJobInfo"),
     "SparkStageInfo": ("quiver.status", "SparkStageInfo"),
@@ -74,6 +76,7 @@ __all__ = [
     "QuiverError",
     "RDDBarrier",
     "ResultIterable",
+    "SkewReport",
     "SparkConf",
     "SparkContext",
     "SparkExecutorInfo",

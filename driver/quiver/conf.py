@@ -48,6 +48,8 @@ KEYS: tuple[Key, ...] = (
     Key("spark.scheduler.barrier.maxConcurrentTasksCheck.maxFailures", "count", "1", "… so many times, before its job fails."),
     Key("spark.locality.wait", "duration", "3s", "How long a task waits for a slot near its data."),
     Key("quiver.job.noProgressLimit", "duration", "120s", "A job that can start nothing for this long fails with the reason."),
+    Key("quiver.skew.factor", "count", "5", "A partition of more than this many times the median size is told as skewed."),
+    Key("quiver.skew.thresholdBytes", "memory", "64m", "A partition smaller than this is never told as skewed."),
     Key("quiver.driver.maxResultSize", "memory", "1g", "Bytes that one job's results may have.", ("spark.driver.maxResultSize",)),
     Key("quiver.local.dir", "text", "", "Folder for shuffle files and spills in local mode (nodes: --local-dir).", ("spark.local.dir",)),
     Key("quiver.local.quota", "memory", "", "Bytes that the application's blocks may take on one node; no limit by default."),

@@ -12,6 +12,7 @@ from quiver.plan.selection import DESCRIPTION, GROUP, INTERRUPT, TAGS, JobSelect
 if TYPE_CHECKING:
     from quiver.plan.model import Driver
     from quiver.status import StatusTracker
+    from quiver_proto.sessions import SkewReport
 
 _NO_PROPERTIES: Mapping[str, str] = {}
 
@@ -156,6 +157,19 @@ class JobControl(DriverOnly):
 
         self._check("statusTracker")
         return StatusTracker(self._driver)
+
+    def skewReports(self) -> list[SkewReport]:
+        """The last hundred stages of which one partition has far more data than the others, oldest first.
+
+        Such a stage takes as long as its largest partition. Each report names the partition, the keys that make it so large, and the
+        remedy; the log, the event log and the stage's page have it, too. `quiver.skew.factor` and `quiver.skew.thresholdBytes` say
+        what is far more.
+
+        >>> sc.parallelize([("a", 1), ("b", 2)]).groupByKey().count(), sc.skewReports()
+        (2, [])
+        """
+        self._check("skewReports")
+        return list(self._driver.status("skew").skew)
 
 
 def _tag(tag: str) -> str:

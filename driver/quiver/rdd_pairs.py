@@ -133,7 +133,11 @@ class PairOperators(RecordOperators[T]):
     def groupByKey(
         self: PairOperators[tuple[K, V]], numPartitions: int | None = None, partitionFunc: PartitionFunction | None = None
     ) -> RDD[tuple[K, ResultIterable[V]]]:
-        """(key, its values), which can be iterated and have a len(). To sum or count, reduceByKey moves far less.
+        """(key, its values), which can be iterated and have a len().
+
+        Every value is sent, and one task holds all that a key has: a key with most of the records makes one task as slow as all the
+        others together (see Context.skewReports). Where values are summed, counted or otherwise combined, reduceByKey and
+        aggregateByKey send one value for each key and map task, however often the key comes.
 
         >>> sorted(sc.parallelize([("a", 1), ("b", 1), ("a", 1)]).groupByKey().mapValues(list).collect())
         [('a', [1, 1]), ('b', [1])]

@@ -13,6 +13,7 @@ from quiver_executor.columnar import ColumnCombiner, ColumnWriter
 from quiver_executor.combining import Combining, Counting, kernel_of
 from quiver_executor.external import Piece, SpillFile, in_chunks
 from quiver_executor.functions import Functions, is_addition, paired_count
+from quiver_executor.heavy_keys import HeavyKeys, place_by
 from quiver_executor.kernels import LARGE_COUNT, How
 from quiver_executor.memory import BATCH, FIRST_BATCH, MemoryWatch, average_footprint, batches_of, large_batches_of
 from quiver_executor.partitioning import Placement, as_pairs, compile_partitioner, unhashable
@@ -66,7 +67,9 @@ def compile_shuffle_write(sink: ops.ShuffleWrite, functions: Functions) -> Calla
         if placement is None:
             (_deal_by_content if shuffled else _deal)(task, records, buckets)
         elif aggregator is None:
-            _scatter(records, buckets)
+            heavy = HeavyKeys(task.partition)
+            _scatter(records, buckets, heavy)
+            task.heavy = heavy.told(place_by(placement.scatter, width))
         else:
             count = paired_count(task.f[pairing]) if pairing >= 0 and create < 0 and is_addition(task.f[merge_value]) else None
             if count is not None:
@@ -92,9 +95,10 @@ def compile_shuffle_write(sink: ops.ShuffleWrite, functions: Functions) -> Calla
     return run
 
 
-def _scatter(records: Iterator[Any], buckets: Buckets) -> None:
+def _scatter(records: Iterator[Any], buckets: Buckets, heavy: HeavyKeys) -> None:
     for batch in large_batches_of(records):
         buckets.add_pairs(batch)
+        heavy.see(batch)
 
 
 def _deal(task: Task, records: Iterator[Any], buckets: Buckets) -> None:

@@ -145,7 +145,7 @@ def _who_needs_a_frame(functions: Functions) -> list[bool] | None:
 def _extras(task: Task, sites: list[CallSite]) -> TaskExtras | None:
     """What the task tells beside its result; None for most."""
     updates = pickled_updates(sites) if accumulators else b""
-    return TaskExtras(tuple(task.cached), updates) if task.cached or updates else None
+    return TaskExtras(tuple(task.cached), updates, task.heavy) if task.cached or updates or task.heavy else None
 
 
 def _metrics(task: Task, begun: float, cpu: float, open_s: float, collected: float, result_bytes: int) -> TaskMetrics:

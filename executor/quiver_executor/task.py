@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from quiver_executor.environment import SlotEnvironment
-from quiver_proto.messages import CachedBlock, CacheTable, MapOutputTable
+from quiver_proto.messages import CachedBlock, CacheTable, HeavyKey, MapOutputTable
 from quiver_proto.ops import CallSite
 
 _NO_TABLES: Mapping[int, CacheTable] = MappingProxyType({})
@@ -78,6 +78,7 @@ class Task:
         "env",
         "f",
         "fetch_wait_s",
+        "heavy",
         "input_bytes",
         "inputs",
         "output_bytes",
@@ -125,6 +126,8 @@ class Task:
         self.cursor = Cursor()
         self.blame: tuple[CallSite, Any] | None = None
         self.closers: list[Closes] = []
+        self.heavy: Sequence[HeavyKey] = ()
+        """Of a shuffle's map task: keys that it met often."""
         self.input_bytes = self.output_bytes = self.output_records = 0
         self.read_local = self.read_remote = self.read_records = 0
         self.written = self.written_records = self.spilled = 0

@@ -230,11 +230,31 @@ class DatasetUnpersisted:
     dataset_id: int
 
 
+@dataclass(frozen=True, slots=True)
+class SkewDetected:
+    """Of what this stage reads of shuffles, one partition has far more bytes than the median. Once per set of shuffles.
+
+    `keys` are (shortened repr, at least how many records have it, their share of all records), heaviest first; of that partition.
+    """
+
+    at: float
+    stage_id: int
+    operator: str
+    partition: int
+    size_bytes: int
+    median_bytes: int
+    total_bytes: int
+    partitions: int
+    keys: Sequence[tuple[str, int, float]]
+    remedy: str
+    text: str
+
+
 Event = (
     ApplicationStarted | ApplicationEnded | ExecutorAdded | ExecutorRemoved | ExecutorSampled
     | JobStarted | JobEnded | StageSkipped | StageStarted | StageEnded
     | TasksLaunched | TasksSucceeded | TaskFailed | Waiting | ShuffleRemoved | AccumulatorsUpdated
-    | DatasetPersisted | BlocksUpdated | DatasetUnpersisted
+    | DatasetPersisted | BlocksUpdated | DatasetUnpersisted | SkewDetected
 )  # fmt: skip
 
 _TYPES: dict[str, type[Any]] = {
@@ -244,7 +264,7 @@ _TYPES: dict[str, type[Any]] = {
         JobStarted, JobEnded, StageSkipped, StageStarted, StageEnded,
         TasksLaunched, TasksSucceeded, TaskFailed, Waiting, ShuffleRemoved,
         AccumulatorsUpdated,
-        DatasetPersisted, BlocksUpdated, DatasetUnpersisted,
+        DatasetPersisted, BlocksUpdated, DatasetUnpersisted, SkewDetected,
     )
 }  # fmt: skip
 _FIELDS = {kind: tuple(f.name for f in fields(kind)) for kind in _TYPES.values()}

@@ -223,7 +223,7 @@ class ReleaseShuffle:
 
 @dataclass(frozen=True, slots=True)
 class AskStatus:
-    """`what` is jobs, stages or executors; `ids` those asked for (of jobs and stages), () all that are known. Only this session's."""
+    """`what` is jobs, stages, executors or skew; `ids` those asked for (of jobs and stages), () all that are known. Only this session's."""
 
     session_id: str
     what: str
@@ -265,12 +265,42 @@ class ExecutorStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class HeavyKeyReport:
+    """A key by its shortened repr, at least how many records have it, and their share (0 to 1) of all records that the stage reads."""
+
+    key: str
+    records: int
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class SkewReport:
+    """One partition of what a stage reads of shuffles is far larger than the median: its task takes that much longer than the others.
+
+    `operator` is the one that moved the data, and where it was called; sizes are bytes as stored; `keys` the heavy ones of that
+    partition, heaviest first (none when no key stands out); `remedy` is what to do; `text` all of it for people.
+    """
+
+    stage_id: int
+    operator: str
+    partition: int
+    partitions: int
+    size_bytes: int
+    median_bytes: int
+    total_bytes: int
+    keys: tuple[HeavyKeyReport, ...]
+    remedy: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReport:
     """The answer to AskStatus: rows of the kind that was asked for."""
 
     jobs: tuple[JobStatus, ...] = ()
     stages: tuple[StageStatus, ...] = ()
     executors: tuple[ExecutorStatus, ...] = ()
+    skew: tuple[SkewReport, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,3 +93,14 @@ def test_a_job_tells_its_tags(get_from: GetFrom) -> None:
     assert get(f"{APP}/jobs/0").json()["jobTags"] == ["nightly", "search"]
     assert "nightly, search" in get("/jobs/0").text
     assert "nightly, search" in get("/").text
+
+
+def test_a_stage_tells_that_it_is_skewed(get_from: GetFrom) -> None:
+    skew = e.SkewDetected(
+        1001.0, 1, "groupByKey at a.py:3", 2, 5000, 200, 5400, 3, [("'<hot>'", 800, 0.8)], "Use reduceByKey.", "stage 1 …"
+    )
+    get = get_from([*story.started(), story.job(), e.StageStarted(1001.0, 1, 0, 2), skew])
+    (attempt,) = get(f"{APP}/stages/1").json()
+    assert attempt["skew"]["keys"] == [{"key": "'<hot>'", "records": 800, "share": 0.8}]
+    assert (attempt["skew"]["partition"], attempt["skew"]["sizeBytes"], attempt["skew"]["medianBytes"]) == (2, 5000, 200)
+    assert "stage 1 …" in get("/stages/1/0").text

@@ -73,6 +73,7 @@ class State:
             e.TaskFailed: self._task_failed,
             e.Waiting: self._waiting,
             e.AccumulatorsUpdated: self._accumulators_updated,
+            e.SkewDetected: self._skew_detected,
         }
 
     def apply(self, event: e.Event) -> None:
@@ -266,6 +267,11 @@ class State:
     def _users(self, stage_id: int) -> list[tuple[Job, JobStage]]:
         """The running jobs that need the stage, and how each sees it."""
         return [(job, stage) for job in self._running_jobs.values() if (stage := job.stages.get(stage_id)) is not None]
+
+    def _skew_detected(self, event: e.SkewDetected) -> None:
+        stage = self.stages.get(event.stage_id)
+        if stage is not None and stage.skew is None:
+            stage.skew = event
 
     # ---- tasks ----
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from quiver_proto.events import StageInfo
+from quiver_proto.events import SkewDetected, StageInfo
 from quiver_web.metrics import Totals
 from quiver_web.tasks import TaskTable
 
@@ -100,6 +100,7 @@ class Stage:
     attempts: dict[int, StageAttempt] = field(default_factory=dict)
     accumulators: dict[int, tuple[str, str]] = field(default_factory=dict)
     """By id: type and value (a shortened repr) once this stage's last updates were added."""
+    skew: SkewDetected | None = None
 
     @property
     def last(self) -> StageAttempt | None:

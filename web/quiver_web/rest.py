@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from quiver_proto.events import StageInfo
+from quiver_proto.events import SkewDetected, StageInfo
 from quiver_web.fold import State
 from quiver_web.metrics import Totals
 from quiver_web.model import Executor, Job, Stage, StageAttempt
@@ -137,8 +137,24 @@ def stage_attempt(of: Stage, attempt: StageAttempt) -> Json:
         found["completionTime"] = instant(attempt.ended_at)
     if attempt.error:
         found["failureReason"] = attempt.error
+    if of.skew is not None:
+        found["skew"] = _skew(of.skew)
     updates = [{"id": aid, "name": kind, "value": value} for aid, (kind, value) in of.accumulators.items()]
     return found | _metrics(totals) | _naming(of.info) | {"accumulatorUpdates": updates}
+
+
+def _skew(of: SkewDetected) -> Json:
+    return {
+        "operator": of.operator,
+        "partition": of.partition,
+        "partitions": of.partitions,
+        "sizeBytes": of.size_bytes,
+        "medianBytes": of.median_bytes,
+        "totalBytes": of.total_bytes,
+        "keys": [{"key": key, "records": records, "share": share} for key, records, share in of.keys],
+        "remedy": of.remedy,
+        "text": of.text,
+    }
 
 
 def unstarted_stage(info: StageInfo, status: str) -> Json:

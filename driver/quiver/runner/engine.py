@@ -21,6 +21,7 @@ from quiver.scheduler.blocks import StoredSummary
 from quiver.scheduler.core import Scheduler
 from quiver.scheduler.meetings import Meetings
 from quiver.scheduler.model import Policy
+from quiver.skew import SkewPolicy, SkewWatch, as_event
 from quiver_proto import events as e
 from quiver_proto.errors import ContextStopped, JobCancelled, JobFailed, NoProgress, ResourcesUnavailable, from_wire
 from quiver_proto.ids import ExecutorId, JobId, NodeId, ShuffleId, StageId
@@ -35,6 +36,7 @@ from quiver_proto.messages import (
     ForgetStage,
     KillTasks,
     LaunchTasks,
+    MapOutput,
     MapOutputTable,
     RemoveDataset,
     RemoveShuffle,
@@ -70,6 +72,7 @@ class Engine:
         notice: Callable[[str], None],
         max_result_bytes: int = 0,
         job_over: Callable[[], None] = lambda: None,
+        skew: SkewPolicy | None = None,
     ) -> None:
         self._policy = policy
         self._scheduler = Scheduler(policy)
@@ -91,7 +94,8 @@ class Engine:
         self._progress: dict[StageId, StageProgress] = {}
         self._sampled: dict[ExecutorId, float] = {}
         self._map_stages: dict[ShuffleId, StageId] = {}
-        self.book = StatusBook(self._scheduler.tasks_on)
+        self._skew = SkewWatch(skew or SkewPolicy())
+        self.book = StatusBook(self._scheduler.tasks_on, self._skew)
         self._refused = RefusedGroups()
         self._meetings = Meetings(policy.barrier_sync_timeout_s)
         self._inbox: deque[m.SchedulerEvent] = deque()
@@ -311,18 +315,16 @@ class Engine:
     def _forget_shuffle(self, shuffle_id: ShuffleId) -> None:
         if (stage_id := self._map_stages.pop(shuffle_id, None)) is not None:
             self._stages.pop(stage_id, None)
+        self._skew.forget(shuffle_id)
         self._events.append(e.ShuffleRemoved(self._wall_clock(), shuffle_id))
         for link in self._links.values():
             link.send(RemoveShuffle(shuffle_id))
 
     def _begin_stage(self, action: m.StageBegan) -> None:
         stage = self._stages[action.stage_id]
-        inputs: dict[int, MapOutputTable] = {}
-        for shuffle_id in stage.spec.reads:
-            if shuffle_id in action.skipped:
-                # Blocks stand for it; what there is of it may be incomplete and must not be read.
-                continue
-            inputs[shuffle_id] = _table(shuffle_id, self._scheduler.map_outputs(shuffle_id))
+        # Where blocks stand for a shuffle, what there is of it may be incomplete and must not be read.
+        outputs = {of: self._scheduler.map_outputs(of) for of in stage.spec.reads if of not in action.skipped}
+        inputs: dict[int, MapOutputTable] = {shuffle_id: _table(shuffle_id, of) for shuffle_id, of in outputs.items()}
         properties = self._properties_of(action.stage_id)
         width = 0
         if stage.spec.barrier:
@@ -340,6 +342,15 @@ class Engine:
         self._progress[action.stage_id] = progress
         self.book.stage_began(action.stage_attempt, count, progress)
         self._events.append(e.StageStarted(self._wall_clock(), action.stage_id, action.stage_attempt, count))
+        if outputs:
+            self._look_for_skew(stage, outputs)
+
+    def _look_for_skew(self, stage: PlannedStage, outputs: Mapping[ShuffleId, Sequence[MapOutput]]) -> None:
+        spec = stage.spec
+        report = self._skew.look(spec.stage_id, spec.name, spec.width, stage.operators, outputs)
+        if report is not None:
+            self._events.append(as_event(report, self._wall_clock()))
+            self._notice(report.text)
 
     def _cache_tables(self, stage: PlannedStage, partitions: Sequence[int]) -> dict[int, CacheTable]:
         """Where the blocks are that these partitions of the stage may read."""
@@ -417,6 +428,8 @@ class Engine:
         for task in tasks:
             if task.done.extras is not None and task.done.extras.updates:
                 keep_updates(self._jobs.values(), action.stage_id, task)
+            if task.done.extras is not None and task.done.extras.heavy and (shuffle := self._shuffle_of(action.stage_id)) is not None:
+                self._skew.heard(shuffle, task.partition, task.done.extras.heavy)
         if action.job_id is not None and (running := self._jobs.get(action.job_id)) is not None:
             running.store(tasks)
             if (failure := running.check_size(self._max_result_bytes)) is not None:
@@ -526,6 +539,10 @@ class Engine:
         if link is not None:
             link.close()
             self._events.append(e.ExecutorRemoved(self._wall_clock(), executor_id, reason))
+
+    def _shuffle_of(self, stage_id: StageId) -> ShuffleId | None:
+        stage = self._stages.get(stage_id)
+        return None if stage is None else stage.spec.shuffle_id
 
     def _properties_of(self, stage_id: StageId) -> Mapping[str, str]:
         for running in self._jobs.values():

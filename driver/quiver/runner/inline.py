@@ -161,7 +161,9 @@ class InlineDriver:
         self.id_base = 0
         self.started_at = time.time()
         self.events = EventLog(event_log_dir, application.application_id, None, log.warning)
-        self.engine = Engine(application.policy, self.events, time.monotonic, time.time, log.warning, application.max_result_bytes)
+        self.engine = Engine(
+            application.policy, self.events, time.monotonic, time.time, log.warning, application.max_result_bytes, skew=application.skew
+        )
         self._link = InlineLink(application.application_id, blocks_dir, memory_bytes, conf)
         self._link.on_arrival = self.engine.barrier_arrived
         self.engine.executor_added(self._link)

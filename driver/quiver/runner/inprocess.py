@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from quiver.eventlog import EventLog
@@ -19,6 +19,7 @@ from quiver.runner.jobs import RunningJob
 from quiver.runner.results import read_result
 from quiver.scheduler.blocks import StoredSummary
 from quiver.scheduler.model import Policy
+from quiver.skew import SkewPolicy
 from quiver_proto.errors import ContextStopped
 from quiver_proto.events import AccumulatorsUpdated
 from quiver_proto.ids import JobId, ShuffleId, StageId
@@ -53,6 +54,7 @@ class Application:
     policy: Policy
     token: str = ""
     tls_ca: str = ""
+    skew: SkewPolicy = field(default_factory=SkewPolicy)
 
 
 class InProcessDriver:
@@ -67,9 +69,8 @@ class InProcessDriver:
         self.started_at = time.time()
         self.loop = Loop()
         self.events = EventLog(event_log_dir, application.application_id, self.loop.call_later, log.warning)
-        self.engine = Engine(
-            application.policy, self.events, time.monotonic, time.time, self._notice, application.max_result_bytes, self._erase
-        )
+        limit = application.max_result_bytes
+        self.engine = Engine(application.policy, self.events, time.monotonic, time.time, self._notice, limit, self._erase, application.skew)
         self._progress = progress
         self._progress_timer: Timer | None = None
         self._timer: Timer | None = None

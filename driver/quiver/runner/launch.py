@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from quiver.plan.model import Driver
 from quiver.runner.masters import Inline, Local, LocalCluster, RemoteDriver, Standalone, available_cores, parse_master
 from quiver.scheduler.model import Policy
+from quiver.skew import SkewPolicy
 from quiver_proto import __version__
 from quiver_proto.errors import BadSetting
 from quiver_proto.events import ApplicationStarted
@@ -93,7 +94,10 @@ def application(master: str, app_name: str, conf: Settings, default_parallelism:
     parallelism = integer(conf, "spark.default.parallelism", default_parallelism)
     if parallelism < 1:
         raise BadSetting("spark.default.parallelism", str(parallelism), "must be at least 1")
-    return Application(new_application_id(), app_name, master, parallelism, limit, policy, secrets.token_urlsafe(32))
+    skew = SkewPolicy(
+        integer(conf, "quiver.skew.factor", 5), parse_memory(conf.get("quiver.skew.thresholdBytes") or "64m", "quiver.skew.thresholdBytes")
+    )
+    return Application(new_application_id(), app_name, master, parallelism, limit, policy, secrets.token_urlsafe(32), skew=skew)
 
 
 def _barrier_slots_limit(conf: Settings, is_local: bool) -> float:

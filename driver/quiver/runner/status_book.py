@@ -15,6 +15,7 @@ from quiver.plan.model import PlannedJob
 from quiver.plan.selection import GROUP
 from quiver.progress import StageProgress
 from quiver.runner.links import ExecutorLink
+from quiver.skew import SkewWatch
 from quiver_proto.ids import ExecutorId, JobId, StageId
 
 if TYPE_CHECKING:
@@ -42,8 +43,9 @@ class _JobRow(NamedTuple):
 class StatusBook:
     """`tasks_on` is asked for how many tasks an executor holds. Thread-safe."""
 
-    def __init__(self, tasks_on: Callable[[ExecutorId], Collection[object]]) -> None:
+    def __init__(self, tasks_on: Callable[[ExecutorId], Collection[object]], skew: SkewWatch) -> None:
         self._tasks_on = tasks_on
+        self._skew = skew
         self._lock = threading.Lock()
         self._running: dict[JobId, PlannedJob] = {}
         self._ended: dict[JobId, _JobRow] = {}
@@ -91,7 +93,7 @@ class StatusBook:
     # ---- any thread ----
 
     def report(self, what: str, ids: Sequence[int] = ()) -> StatusReport:
-        """Rows of `what` (jobs, stages, executors), oldest first: of these ids as far as they are known, or () for all."""
+        """Rows of `what` (jobs, stages, executors, skew), oldest first: of these ids as far as they are known, or () for all."""
         # Only those who ask pay for these classes: they take as long to make as all else here.
         from quiver_proto.sessions import StatusReport
 
@@ -102,6 +104,8 @@ class StatusBook:
                 return StatusReport(stages=self._stages(ids))
             case "executors":
                 return StatusReport(executors=self._executors())
+            case "skew":
+                return StatusReport(skew=self._skew.reports)
             case _:
                 return StatusReport()
 

@@ -186,6 +186,7 @@ class SessionHost:
             tuple(job for job in report.jobs if mine(job.job_id)),
             tuple(stage for stage in report.stages if mine(stage.stage_id)),
             report.executors,
+            tuple(found for found in report.skew if mine(found.stage_id)),
         )
 
     def release(self, request: ReleaseShuffle) -> Ack:

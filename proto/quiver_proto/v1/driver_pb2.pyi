@@ -782,7 +782,7 @@ Global___ReleaseShuffle: _TypeAlias = ReleaseShuffle  # noqa: Y015
 
 @_typing.final
 class AskStatus(_message.Message):
-    """what: jobs, stages or executors. ids: of jobs and stages; none means all."""
+    """what: jobs, stages, executors or skew. ids: of jobs and stages; none means all."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -906,28 +906,104 @@ class ExecutorStatus(_message.Message):
 Global___ExecutorStatus: _TypeAlias = ExecutorStatus  # noqa: Y015
 
 @_typing.final
+class HeavyKeyReport(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    RECORDS_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
+    key: _builtins.str
+    records: _builtins.int
+    share: _builtins.float
+    def __init__(
+        self,
+        *,
+        key: _builtins.str = ...,
+        records: _builtins.int = ...,
+        share: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "records", b"records", "share", b"share"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeavyKeyReport: _TypeAlias = HeavyKeyReport  # noqa: Y015
+
+@_typing.final
+class SkewReport(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAGE_ID_FIELD_NUMBER: _builtins.int
+    OPERATOR_FIELD_NUMBER: _builtins.int
+    PARTITION_FIELD_NUMBER: _builtins.int
+    PARTITIONS_FIELD_NUMBER: _builtins.int
+    SIZE_BYTES_FIELD_NUMBER: _builtins.int
+    MEDIAN_BYTES_FIELD_NUMBER: _builtins.int
+    TOTAL_BYTES_FIELD_NUMBER: _builtins.int
+    KEYS_FIELD_NUMBER: _builtins.int
+    REMEDY_FIELD_NUMBER: _builtins.int
+    TEXT_FIELD_NUMBER: _builtins.int
+    stage_id: _builtins.int
+    operator: _builtins.str
+    partition: _builtins.int
+    partitions: _builtins.int
+    size_bytes: _builtins.int
+    median_bytes: _builtins.int
+    total_bytes: _builtins.int
+    remedy: _builtins.str
+    text: _builtins.str
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeavyKeyReport]: ...
+    def __init__(
+        self,
+        *,
+        stage_id: _builtins.int = ...,
+        operator: _builtins.str = ...,
+        partition: _builtins.int = ...,
+        partitions: _builtins.int = ...,
+        size_bytes: _builtins.int = ...,
+        median_bytes: _builtins.int = ...,
+        total_bytes: _builtins.int = ...,
+        keys: _abc.Iterable[Global___HeavyKeyReport] | None = ...,
+        remedy: _builtins.str = ...,
+        text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["keys", b"keys", "median_bytes", b"median_bytes", "operator", b"operator", "partition", b"partition", "partitions", b"partitions", "remedy", b"remedy", "size_bytes", b"size_bytes", "stage_id", b"stage_id", "text", b"text", "total_bytes", b"total_bytes"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SkewReport: _TypeAlias = SkewReport  # noqa: Y015
+
+@_typing.final
 class StatusReport(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     JOBS_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
     EXECUTORS_FIELD_NUMBER: _builtins.int
+    SKEW_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___JobStatus]: ...
     @_builtins.property
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___StageStatus]: ...
     @_builtins.property
     def executors(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExecutorStatus]: ...
+    @_builtins.property
+    def skew(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkewReport]: ...
     def __init__(
         self,
         *,
         jobs: _abc.Iterable[Global___JobStatus] | None = ...,
         stages: _abc.Iterable[Global___StageStatus] | None = ...,
         executors: _abc.Iterable[Global___ExecutorStatus] | None = ...,
+        skew: _abc.Iterable[Global___SkewReport] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["executors", b"executors", "jobs", b"jobs", "stages", b"stages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executors", b"executors", "jobs", b"jobs", "skew", b"skew", "stages", b"stages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
