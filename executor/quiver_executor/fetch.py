@@ -27,7 +27,7 @@ def shuffle_batches(task: Task, shuffle_id: int, partition: int, load: Callable[
     """Batches of one reduce partition, as `load` opens them: lists of records or Columns. Raises FetchFailed, AuthenticationFailed."""
     table = task.inputs[shuffle_id]
     here = task.env.node_id
-    streams = _open_streams(task, table, partition)
+    streams = open_streams(task, table, partition)
     for row, node in enumerate(table.node_ids):
         path = table.paths[row]
         try:
@@ -40,7 +40,7 @@ def shuffle_batches(task: Task, shuffle_id: int, partition: int, load: Callable[
         except (OSError, BlockCorrupt, ConnectionFailed) as error:
             if isinstance(error, AuthenticationFailed):
                 raise
-            raise _failed(table, row, str(error)) from None
+            raise failed_row(table, row, str(error)) from None
         if found is None:
             continue
         entry, source = found
@@ -52,18 +52,20 @@ def shuffle_batches(task: Task, shuffle_id: int, partition: int, load: Callable[
         yield from batches_in(source, load)
 
 
-def _failed(table: MapOutputTable, row: int, problem: str) -> FetchFailed:
+def failed_row(table: MapOutputTable, row: int, problem: str) -> FetchFailed:
+    """The error that has exactly this map output made again."""
     return FetchFailed(table.shuffle_id, table.map_indexes[row], table.task_ids[row], table.node_ids[row], problem)
 
 
-def _open_streams(task: Task, table: MapOutputTable, partition: int) -> dict[str, NodeStream]:
+def open_streams(task: Task, table: MapOutputTable, partition: int, head: bytes | None = None) -> dict[str, NodeStream]:
+    """A stream of pieces for each other node that has some. `head`: the schema message to put before them (default: that of frames)."""
     paths: dict[str, list[str]] = {}
     for node, path in zip(table.node_ids, table.paths):
         if node != task.env.node_id:
             paths.setdefault(node, []).append(path)
     streams = {}
     for node, wanted in paths.items():
-        streams[node] = stream = NodeStream(task, task.servers.get(node, ""), wanted, partition)
+        streams[node] = stream = NodeStream(task, task.servers.get(node, ""), wanted, partition, head)
         task.closers.append(stream)
     return streams
 
@@ -71,8 +73,9 @@ def _open_streams(task: Task, table: MapOutputTable, partition: int) -> dict[str
 class NodeStream:
     """The pieces of one reduce partition that another node has, in the order of `paths`."""
 
-    def __init__(self, task: Task, address: str, paths: list[str], partition: int) -> None:
+    def __init__(self, task: Task, address: str, paths: list[str], partition: int, head: bytes | None = None) -> None:
         self._task = task
+        self._head = blocks.schema_message() if head is None else head
         self._rows: Iterator[Row] | None = None
         if address:
             client = client_for(address, task.env.token, task.env.tls_ca)
@@ -100,10 +103,10 @@ class NodeStream:
                 if entry.length == 0:
                     return None
                 if spool is not None:
-                    return entry, spool.finished(path)
+                    return entry, spool.finished(path, self._head)
                 whole = b"".join(parts)
                 verify(path, entry, whole)
-                return entry, blocks.schema_message() + whole
+                return entry, self._head + whole
             else:
                 raise BlockCorrupt(path, data.decode(errors="replace"))
         raise BlockCorrupt(path, "its block server sent nothing of it")
@@ -138,11 +141,11 @@ class _Spool:
                 self._size += written
                 view = view[written:]
 
-    def finished(self, path: str) -> Window:
+    def finished(self, path: str, head: bytes) -> Window:
         if self._size != self._entry.length or self._crc != self._entry.crc:
             raise BlockCorrupt(path, f"wrong checksum of {self._size:,} bytes")
         descriptor, self._descriptor = self._descriptor, -1
-        return Window(descriptor, 0, self._size)
+        return Window(descriptor, 0, self._size, head)
 
     def close(self) -> None:
         if self._descriptor >= 0:

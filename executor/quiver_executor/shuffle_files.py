@@ -53,7 +53,7 @@ def write_map_output(
     unfinished = f"{path}.tmp"
     try:
         with explained(env, path):
-            descriptor = _create(unfinished)
+            descriptor = create(unfinished)
             try:
                 write = _write_at_once if size <= IN_MEMORY else _write_through
                 entries, written = write(env, descriptor, pieces, width)
@@ -66,7 +66,7 @@ def write_map_output(
     return path, array("Q", [entry.length for entry in entries]).tobytes(), written
 
 
-def _create(path: str) -> int:
+def create(path: str) -> int:
     flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
     try:
         return os.open(path, flags, 0o600)
@@ -104,7 +104,7 @@ def _write_through(
     """Batch by batch; checksums are of what reads back, and the index is filled in last."""
     import pyarrow as pa
 
-    file = _ClaimingFile(env, descriptor)
+    file = ClaimingFile(env, descriptor)
     sink = pa.BufferedOutputStream(pa.PythonFile(file, "w"), WINDOW)
     try:
         ranges, index_at = _write_batches(sink, pieces, width)
@@ -115,7 +115,7 @@ def _write_through(
         sink.close()
     entries = [IndexEntry(0, 0, 0, 0)] * width
     for partition, records, start, stop in ranges:
-        entries[partition] = IndexEntry(start, stop - start, records, _checksum(descriptor, start, stop))
+        entries[partition] = IndexEntry(start, stop - start, records, checksum(descriptor, start, stop))
     index = blocks.pack_index(entries)
     written = 0
     while written < len(index):
@@ -123,7 +123,7 @@ def _write_through(
     return entries, os.fstat(descriptor).st_size
 
 
-class _ClaimingFile(io.RawIOBase):
+class ClaimingFile(io.RawIOBase):
     """An open file, written from its start; room for each write is claimed first. Leaves the descriptor open."""
 
     def __init__(self, env: SlotEnvironment, descriptor: int) -> None:
@@ -186,7 +186,8 @@ def _write_batches(
     return ranges, index_at
 
 
-def _checksum(descriptor: int, start: int, stop: int) -> int:
+def checksum(descriptor: int, start: int, stop: int) -> int:
+    """CRC-32 of a range of an open file."""
     crc = 0
     while start < stop:
         data = os.pread(descriptor, min(WINDOW, stop - start), start)
@@ -240,7 +241,7 @@ def read_piece(path: str, partition: int) -> tuple[IndexEntry, Any] | None:
             return entry, blocks.schema_message() + data
         if os.fstat(descriptor).st_size < entry.offset + entry.length:
             raise BlockCorrupt(path, "it is truncated")
-        if _checksum(descriptor, entry.offset, entry.offset + entry.length) != entry.crc:
+        if checksum(descriptor, entry.offset, entry.offset + entry.length) != entry.crc:
             raise BlockCorrupt(path, "wrong checksum")
         window = Window(descriptor, entry.offset, entry.length)
         descriptor = -1
@@ -261,11 +262,11 @@ def verify(path: str, entry: IndexEntry, data: bytes) -> None:
 class Window(io.RawIOBase):
     """A range of an open file as a file, preceded by the schema's message. Owns the descriptor."""
 
-    def __init__(self, descriptor: int, offset: int, length: int) -> None:
+    def __init__(self, descriptor: int, offset: int, length: int, head: bytes | None = None) -> None:
         self._descriptor = descriptor
         self._offset = offset
         self._stop = offset + length
-        self._head = blocks.schema_message()
+        self._head = blocks.schema_message() if head is None else head
 
     def readable(self) -> bool:
         return True

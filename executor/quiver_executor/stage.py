@@ -116,6 +116,10 @@ def _compile(body: ops.StageBody, functions: Functions) -> _Run:
         from quiver_executor.shuffle_write import compile_shuffle_write
 
         return compile_shuffle_write(sink, functions)
+    if isinstance(sink, ops.FragmentWrite | ops.FragmentCollect):
+        from quiver_executor.fragment import compile_fragment
+
+        return compile_fragment(sink)
     build = compile_node(sink.parent, functions)
     match sink:
         case ops.Collect():

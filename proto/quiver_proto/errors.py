@@ -203,6 +203,13 @@ class MalformedMessage(QuiverError):
         super().__init__(f"a {kind} can't be decoded: {problem}. Do both sides run the same version of Quiver?", kind, problem)
 
 
+class UnsupportedPlan(QuiverError):
+    """A query's physical plan has something that can't be carried between processes or cut into stages."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the query needs {what}", what)
+
+
 class PortInUse(QuiverError, OSError):
     def __init__(self, host: str, port: int) -> None:
         super().__init__(

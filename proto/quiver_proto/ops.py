@@ -386,7 +386,36 @@ class SaveFrames:
     job: str
 
 
-Sink = ShuffleWrite | Collect | Count | Apply | SaveText | SavePickle | SaveFrames
+# ---- native fragments: the other kind of body. Their split is the partition of the fragment (int), or None for all of them ----
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentWrite:
+    """One partition of a fragment (quiver_proto.fragments), left as a shuffle file with typed columns.
+
+    `hash` is the kernel's hash partitioning (serialised) into `width` pieces; empty: one piece. `schema` is the Arrow schema of what
+    comes out, serialised, and `inputs` those of the shuffles that the fragment reads, by shuffle id. `settings` are the kernel's.
+    """
+
+    plan: bytes
+    shuffle_id: int
+    width: int
+    hash: bytes
+    schema: bytes
+    inputs: tuple[tuple[int, bytes], ...]
+    settings: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentCollect:
+    """Result: an Arrow IPC stream of one partition of a fragment, or (split None) of all, by all of the task's cores."""
+
+    plan: bytes
+    inputs: tuple[tuple[int, bytes], ...]
+    settings: tuple[tuple[str, str], ...]
+
+
+Sink = ShuffleWrite | Collect | Count | Apply | SaveText | SavePickle | SaveFrames | FragmentWrite | FragmentCollect
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,8 @@ class SessionOpened:
     started_at: float
     conf: Mapping[str, str] = field(default_factory=dict)
     heartbeat_interval_s: float = 5.0
+    executor_cores: int = 1
+    """Of the largest executor, when the session was opened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,9 @@ class Scripted:
     def accumulated(self, event: AccumulatorsUpdated) -> None:
         self.events.append(event)
 
+    def executor_cores(self) -> int:
+        return 2
+
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         self.released.append(shuffle_id)
 

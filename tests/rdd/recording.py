@@ -46,6 +46,9 @@ class RecordingDriver:
     def status(self, what: str, ids: Sequence[int] = ()) -> StatusReport:
         return StatusReport()
 
+    def executor_cores(self) -> int:
+        return 2
+
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         self.released.append(shuffle_id)
 

@@ -68,6 +68,10 @@ class Driver(Protocol):
     id_base: int
     started_at: float
 
+    def executor_cores(self) -> int:
+        """Cores of the largest executor there is; 1 as long as there is none."""
+        ...
+
     def run(self, job: PlannedJob) -> Sequence[bytes]:
         """The result frames of the result stage's partitions, in the order of `spec.partitions` (or of range(width)).
 

@@ -97,6 +97,15 @@ class Planner:
             return False
         return True
 
+    def job_id(self) -> JobId:
+        return JobId(next(self._jobs))
+
+    def stage_id(self) -> StageId:
+        return StageId(next(self._stages))
+
+    def shuffle_id(self) -> ShuffleId:
+        return ShuffleId(next(self._shuffles))
+
     # ---- boundaries: their parents are sealed now ----
 
     def shuffle(self, parent: Dataset, partitioner: ops.Partitioner, aggregator: ops.Aggregator | None, call_site: CallSite) -> Shuffle:

@@ -254,6 +254,10 @@ class Engine:
     def has_job(self, job_id: JobId) -> bool:
         return job_id in self._jobs
 
+    def executor_cores(self) -> int:
+        """Of the largest executor; 0 when there is none."""
+        return max((link.cores for link in list(self._links.values())), default=0)
+
     def block_server(self, node_id: str) -> str:
         """Where blocks of `node_id` are served (`host:port`), "" when they are not."""
         return self._block_servers.get(node_id, "")

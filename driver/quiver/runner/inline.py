@@ -228,6 +228,9 @@ class InlineDriver:
     def status(self, what: str, ids: Sequence[int] = ()) -> StatusReport:
         return self.engine.book.report(what, ids)
 
+    def executor_cores(self) -> int:
+        return 1
+
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         # May come from the collector in the middle of a step: carried out before the next job.
         self._released.append(shuffle_id)

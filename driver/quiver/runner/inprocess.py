@@ -115,6 +115,9 @@ class InProcessDriver:
     def status(self, what: str, ids: Sequence[int] = ()) -> StatusReport:
         return self.engine.book.report(what, ids)
 
+    def executor_cores(self) -> int:
+        return max(1, self.engine.executor_cores())
+
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         if not self._stopped:
             self.loop.call_soon(lambda: self.engine.release_shuffle(shuffle_id))

@@ -91,6 +91,7 @@ class RemoteDriver:
             raise
         self.application_id: str = opened.application_id
         self.default_parallelism = opened.default_parallelism
+        self._executor_cores = opened.executor_cores
         self.ui_url: str | None = opened.ui_url or None
         self.id_base = opened.id_base
         self.started_at = opened.started_at
@@ -127,6 +128,9 @@ class RemoteDriver:
         if self._stopped.is_set():
             raise ContextStopped("statusTracker")
         return self._client.call(DriverService.GET_JOBS_STATUS, AskStatus(self._session_id, what, tuple(ids)))
+
+    def executor_cores(self) -> int:
+        return max(1, self._executor_cores)
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         # Called from the collector: the call itself is made by a thread of its own.

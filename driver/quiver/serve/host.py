@@ -61,6 +61,8 @@ class HostedDriver(Protocol):
     ui_url: str | None
     started_at: float
 
+    def executor_cores(self) -> int: ...
+
     def execute(self, job: PlannedJob) -> Sequence[bytes]: ...
 
     def cancel(self, job_id: JobId, reason: str) -> None: ...
@@ -150,6 +152,7 @@ class SessionHost:
             started_at=driver.started_at,
             conf=self._conf,
             heartbeat_interval_s=self._heartbeat_interval_s,
+            executor_cores=driver.executor_cores(),
         )
 
     def beat(self, request: SessionHeartbeat) -> HeartbeatReply:

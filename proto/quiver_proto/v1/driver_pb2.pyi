@@ -134,12 +134,14 @@ class SessionOpened(_message.Message):
     STARTED_AT_FIELD_NUMBER: _builtins.int
     CONF_FIELD_NUMBER: _builtins.int
     HEARTBEAT_INTERVAL_S_FIELD_NUMBER: _builtins.int
+    EXECUTOR_CORES_FIELD_NUMBER: _builtins.int
     application_id: _builtins.str
     default_parallelism: _builtins.int
     ui_url: _builtins.str
     id_base: _builtins.int
     started_at: _builtins.float
     heartbeat_interval_s: _builtins.float
+    executor_cores: _builtins.int
     @_builtins.property
     def conf(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
@@ -152,10 +154,11 @@ class SessionOpened(_message.Message):
         started_at: _builtins.float = ...,
         conf: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         heartbeat_interval_s: _builtins.float = ...,
+        executor_cores: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "conf", b"conf", "default_parallelism", b"default_parallelism", "heartbeat_interval_s", b"heartbeat_interval_s", "id_base", b"id_base", "started_at", b"started_at", "ui_url", b"ui_url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "conf", b"conf", "default_parallelism", b"default_parallelism", "executor_cores", b"executor_cores", "heartbeat_interval_s", b"heartbeat_interval_s", "id_base", b"id_base", "started_at", b"started_at", "ui_url", b"ui_url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,451 @@
+"""The analyser: one relation at a time on top of analysed ones, so a mistake is told where it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from quiver.sql import types as t
+from quiver.sql.analysis.coercion import common_type
+from quiver.sql.analysis.pretty import pretty
+from quiver.sql.analysis.typing import function_of, type_of
+from quiver.sql.errors import AnalysisException, column_not_found
+from quiver.sql.tree import expressions as e
+from quiver.sql.tree import relations as r
+
+Columns = Sequence[e.Attribute]
+
+
+class Analyser:
+    """`new_id` numbers attributes. `outer`: the columns of the queries around, for correlated subqueries."""
+
+    def __init__(self, new_id: Callable[[], int], case_sensitive: bool = False) -> None:
+        self._new_id = new_id
+        self._fold: Callable[[str], str] = (lambda name: name) if case_sensitive else str.lower
+
+    # ---- relations ----
+
+    def project(self, child: r.Relation, expressions: Sequence[e.Expression], outer: Columns = ()) -> r.Relation:
+        """select(): stars expanded, aggregates without keys become an Aggregate."""
+        resolved = self._named(self.expand(expressions, child.output), child.output, outer)
+        if any(has_aggregate(expression) for expression in resolved):
+            return r.Aggregate(child, (), resolved)
+        return r.Project(child, resolved)
+
+    def filter(self, child: r.Relation, condition: e.Expression, outer: Columns = ()) -> r.Relation:
+        child, hidden, (resolved,) = self._with_hidden(child, (condition,), outer)
+        kind = type_of(resolved)
+        if isinstance(kind, t.StringType | t.NullType):
+            resolved = e.Cast(resolved, t.BooleanType())
+        elif not isinstance(kind, t.BooleanType):
+            raise AnalysisException(
+                f'The filter condition "{pretty(condition)}" must have type "BOOLEAN", not "{kind.simpleString().upper()}".',
+                "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN",
+            )
+        return self._without(r.Filter(child, resolved), hidden)
+
+    def aggregate(
+        self,
+        child: r.Relation,
+        keys: Sequence[e.Expression],
+        outputs: Sequence[e.Expression],
+        sets: tuple[tuple[int, ...], ...] | None = None,
+        outer: Columns = (),
+    ) -> r.Aggregate:
+        """groupBy(keys).agg(...): `outputs` are all columns of the result, keys included where they are wanted."""
+        resolved_keys = tuple(strip_alias(key) for key in self._named(self.expand(keys, child.output), child.output, outer))
+        resolved = self._named(outputs, child.output, outer)
+        for output in resolved:
+            self._check_grouped(output, resolved_keys)
+        return r.Aggregate(child, resolved_keys, resolved, sets)
+
+    def sort(self, child: r.Relation, keys: Sequence[e.SortKey], globally: bool = True, outer: Columns = ()) -> r.Relation:
+        child, hidden, resolved = self._with_hidden(child, keys, outer)
+        return self._without(r.Sort(child, tuple(key for key in resolved if isinstance(key, e.SortKey)), globally), hidden)
+
+    def alias(self, child: r.Relation, name: str, columns: Sequence[str] = ()) -> r.Aliased:
+        """The same rows under another name (and other column names)."""
+        names = columns or [attribute.name for attribute in child.output]
+        if len(names) != len(child.output):
+            raise AnalysisException(f"{name} has {len(child.output)} columns, not the {len(names)} that are named")
+        fresh = tuple(
+            replace(attribute, id=self._new_id(), name=given, qualifier=(name,))
+            for attribute, given in zip(child.output, names, strict=True)
+        )
+        return r.Aliased(child, name, fresh)
+
+    def join(
+        self, left: r.Relation, right: r.Relation, kind: str, condition: e.Expression | None = None, using: Sequence[str] | None = None,
+        outer: Columns = (),
+    ) -> r.Relation:  # fmt: skip
+        """A join on a condition, or on columns of the same names, which are there once in the result."""
+        fresh_right = self.distinct_from(right, left.output)
+        if using is None:
+            scope = (*left.output, *fresh_right.output)
+            resolved = None
+            if condition is not None:
+                (resolved,) = self._resolved((self._of_right(condition, right, fresh_right, left),), scope, outer)
+            return r.Join(left, fresh_right, kind, resolved)
+        pairs = [(self._one(name, left.output, "left"), self._one(name, fresh_right.output, "right")) for name in using]
+        (resolved,) = self._resolved((all_of([e.Call("=", pair) for pair in pairs]),), (*left.output, *fresh_right.output))
+        joined = r.Join(left, fresh_right, kind, resolved)
+        if kind in ("semi", "anti"):
+            return joined
+        keys: list[e.Expression] = []
+        output = joined.output
+        left_now, right_now = output[: len(left.output)], output[len(left.output) :]
+        for old_left, old_right in pairs:
+            a = next(column for column in left_now if column.id == old_left.id)
+            b = next(column for column in right_now if column.id == old_right.id)
+            if kind == "full":
+                keys += self._named((e.Alias(e.Call("coalesce", (a, b)), a.name),), output)
+            else:
+                keys.append(b if kind == "right" else a)
+        taken = {attribute.id for pair in pairs for attribute in pair}
+        return r.Project(joined, (*keys, *(column for column in output if column.id not in taken)))
+
+    def union(self, branches: Sequence[r.Relation], by_name: bool = False, allow_missing: bool = False) -> r.Union:
+        first = branches[0].output
+        if by_name:
+            branches = self._by_name(branches, allow_missing)
+            first = branches[0].output
+        for number, branch in enumerate(branches[1:], 2):
+            if len(branch.output) != len(first):
+                raise AnalysisException(
+                    "UNION can only be performed on inputs with the same number of columns, "
+                    f"but the first input has {len(first)} columns and input {number} has {len(branch.output)} columns.",
+                    "NUM_COLUMNS_MISMATCH",
+                )
+        kinds: list[t.DataType] = []
+        for position, column in enumerate(first):
+            kind = common_type([branch.output[position].type for branch in branches])
+            if kind is None:
+                listed = ", ".join(branch.output[position].type.simpleString().upper() for branch in branches)
+                raise AnalysisException(
+                    f"UNION: the types of column {position + 1} (`{column.name}`) don't fit together: {listed}.", "INCOMPATIBLE_COLUMN_TYPE"
+                )
+            kinds.append(kind)
+        fitted = tuple(self._cast_columns(branch, kinds) for branch in branches)
+        columns = tuple(
+            e.Attribute(self._new_id(), column.name, kind, any(branch.output[position].nullable for branch in branches))
+            for position, (column, kind) in enumerate(zip(first, kinds, strict=True))
+        )
+        return r.Union(fitted, columns)
+
+    def set_operation(self, kind: str, all_rows: bool, left: r.Relation, right: r.Relation) -> r.SetOperation:
+        both = self.union((left, right))  # Checks, and casts to common types.
+        return r.SetOperation(kind, all_rows, *both.branches)
+
+    def deduplicate(self, child: r.Relation, names: Sequence[str] | None) -> r.Deduplicate:
+        if names is None:
+            return r.Deduplicate(child)
+        keys = tuple(column for name in names for column in self._all(name, child.output))
+        return r.Deduplicate(child, keys)
+
+    def distinct_from(self, relation: r.Relation, columns: Columns) -> r.Relation:
+        """The relation, with new columns where it shares some with `columns` (a table joined with itself)."""
+        ids = {column.id for column in columns}
+        if not any(column.id in ids for column in relation.output):
+            return relation
+        return r.Aliased(relation, "", tuple(replace(column, id=self._new_id()) for column in relation.output))
+
+    # ---- expressions ----
+
+    def expand(self, expressions: Iterable[e.Expression], columns: Columns) -> list[e.Expression]:
+        """Stars become the columns that they stand for."""
+        result: list[e.Expression] = []
+        for expression in expressions:
+            if isinstance(expression, e.Star):
+                result += self._star(expression, columns)
+            else:
+                result.append(expression)
+        return result
+
+    def resolve(self, expression: e.Expression, columns: Columns, outer: Columns = ()) -> e.Expression:
+        """Names to attributes, implicit casts written out. Raises AnalysisException."""
+        return self._resolved((expression,), columns, outer)[0]
+
+    def lookup(self, parts: Sequence[str], columns: Columns) -> e.Expression | None:
+        """What a name means among `columns`: an attribute, or a member of a struct; None when nothing. Raises for several."""
+        for taken in range(len(parts), 0, -1):
+            *qualifier, name = parts[:taken]
+            found = [column for column in columns if self._matches(column, qualifier, name)]
+            if not found:
+                continue
+            if len({column.id for column in found}) > 1:
+                options = ", ".join(f"`{'`.`'.join((*column.qualifier, column.name))}`" for column in found)
+                raise AnalysisException(f"Reference `{'`.`'.join(parts)}` is ambiguous, could be: [{options}].", "AMBIGUOUS_REFERENCE")
+            result: e.Expression = found[0]
+            for member in parts[taken:]:
+                result = e.Call("getfield", (result, e.Literal(member, t.StringType())))
+            return result
+        return None
+
+    def _matches(self, column: e.Attribute, qualifier: Sequence[str], name: str) -> bool:
+        fold = self._fold
+        if fold(column.name) != fold(name):
+            return False
+        return not qualifier or [fold(part) for part in column.qualifier[-len(qualifier) :]] == [fold(part) for part in qualifier]
+
+    def _resolved(self, expressions: Sequence[e.Expression], columns: Columns, outer: Columns = ()) -> tuple[e.Expression, ...]:
+        def visit(expression: e.Expression) -> e.Expression:
+            if isinstance(expression, e.Name):
+                found = self.lookup(expression.parts, columns)
+                if found is None and outer:
+                    found = self.lookup(expression.parts, outer)
+                    if isinstance(found, e.Attribute):
+                        return e.OuterReference(found)
+                if found is None:
+                    raise column_not_found("`.`".join(expression.parts), (column.name for column in columns))
+                return visit(found) if isinstance(found, e.Call) else found
+            return _coerced(rebuilt(expression, visit))
+
+        return tuple(visit(expression) for expression in expressions)
+
+    def _named(self, expressions: Sequence[e.Expression], columns: Columns, outer: Columns = ()) -> tuple[e.Expression, ...]:
+        """Resolved, and each an Attribute or an Alias with an id."""
+        result: list[e.Expression] = []
+        for expression, resolved in zip(expressions, self._resolved(expressions, columns, outer), strict=True):
+            if isinstance(resolved, e.Attribute):
+                result.append(resolved)
+            elif isinstance(resolved, e.Alias):
+                result.append(replace(resolved, id=self._new_id()))
+            else:
+                result.append(e.Alias(resolved, output_name(expression), self._new_id()))
+        return tuple(result)
+
+    def _with_hidden(
+        self, child: r.Relation, expressions: Sequence[e.Expression], outer: Columns
+    ) -> tuple[r.Relation, int, tuple[e.Expression, ...]]:
+        """Resolved against the child, or what it was selected from: then those columns are added to it (how many is told)."""
+        try:
+            return child, 0, self._resolved(expressions, child.output, outer)
+        except AnalysisException as error:
+            if not isinstance(child, r.Project) or error.condition.startswith("AMBIGUOUS"):
+                raise
+            below = child.child.output
+            try:
+                resolved = self._resolved(expressions, (*child.output, *(column for column in below if column not in child.output)), outer)
+            except AnalysisException:
+                raise error from None
+            shown = {column.id for column in child.output}
+            hidden = {a.id: a for expression in resolved for a in attributes_in(expression) if a.id not in shown and a in below}
+            return r.Project(child.child, (*child.expressions, *hidden.values())), len(hidden), resolved
+
+    def _without(self, relation: r.Relation, hidden: int) -> r.Relation:
+        return r.Project(relation, relation.output[:-hidden]) if hidden else relation
+
+    def _star(self, star: e.Star, columns: Columns) -> Sequence[e.Expression]:
+        if not star.qualifier:
+            return columns
+        found = [column for column in columns if self._matches(column, star.qualifier, column.name)]
+        if found:
+            return found
+        struct = self.lookup(star.qualifier, columns)
+        if struct is not None and isinstance(kind := type_of(self.resolve(struct, columns)), t.StructType):
+            return [e.Alias(e.Call("getfield", (struct, e.Literal(name, t.StringType()))), name) for name in kind.names]
+        raise AnalysisException(
+            f"Cannot resolve `{'.'.join(star.qualifier)}.*` given input columns {[column.name for column in columns]}.",
+            "CANNOT_RESOLVE_STAR_EXPAND",
+        )
+
+    def _one(self, name: str, columns: Columns, side: str) -> e.Attribute:
+        found = self.lookup((name,), columns)
+        if not isinstance(found, e.Attribute):
+            raise AnalysisException(
+                f"USING column `{name}` cannot be resolved on the {side} side of the join. "
+                f"The {side}-side columns: [{', '.join(f'`{column.name}`' for column in columns)}].",
+                "UNRESOLVED_USING_COLUMN_FOR_JOIN",
+            )
+        return found
+
+    def _all(self, name: str, columns: Columns) -> list[e.Attribute]:
+        found = [column for column in columns if self._fold(column.name) == self._fold(name)]
+        if not found:
+            raise column_not_found(name, (column.name for column in columns))
+        return found
+
+    def _of_right(self, condition: e.Expression, right: r.Relation, fresh: r.Relation, left: r.Relation) -> e.Expression:
+        # df.join(df2, df.a == df2.a): where both sides share a column, its second use in a comparison means the right side.
+        if fresh is right:
+            return condition
+        shared = {old.id: new for old, new in zip(right.output, fresh.output, strict=True)}
+        both = {column.id for column in left.output}
+
+        def visit(expression: e.Expression) -> e.Expression:
+            if isinstance(expression, e.Attribute) and expression.id in shared and expression.id not in both:
+                return shared[expression.id]
+            if isinstance(expression, e.Call) and len(expression.args) == 2:
+                a, b = expression.args
+                if isinstance(a, e.Attribute) and isinstance(b, e.Attribute) and a.id in both and b.id in both and b.id in shared:
+                    return replace(expression, args=(a, shared[b.id]))
+            return rebuilt(expression, visit)
+
+        return visit(condition)
+
+    def _by_name(self, branches: Sequence[r.Relation], allow_missing: bool) -> list[r.Relation]:
+        fold = self._fold
+        names: dict[str, e.Attribute] = {}
+        for branch in branches if allow_missing else branches[:1]:
+            for column in branch.output:
+                names.setdefault(fold(column.name), column)
+        result: list[r.Relation] = []
+        for branch in branches:
+            mine = {fold(column.name): column for column in branch.output}
+            if not allow_missing and (missing := names.keys() - mine.keys()):
+                raise column_not_found(names[min(missing)].name, (column.name for column in branch.output))
+            items = [mine[key] if key in mine else e.Alias(e.Literal(None, wanted.type), wanted.name) for key, wanted in names.items()]
+            result.append(r.Project(branch, self._named(items, branch.output)))
+        return result
+
+    def _cast_columns(self, relation: r.Relation, kinds: Sequence[t.DataType]) -> r.Relation:
+        if all(column.type == kind for column, kind in zip(relation.output, kinds, strict=True)):
+            return relation
+        items = [
+            column if column.type == kind else e.Alias(e.Cast(column, kind), column.name, self._new_id())
+            for column, kind in zip(relation.output, kinds, strict=True)
+        ]
+        return r.Project(relation, tuple(items))
+
+    def _check_grouped(self, output: e.Expression, keys: Sequence[e.Expression]) -> None:
+        def check(expression: e.Expression) -> None:
+            if expression in keys or (isinstance(expression, e.Call) and function_of(expression).kind == "aggregate"):
+                return
+            if isinstance(expression, e.Attribute):
+                raise AnalysisException(
+                    f'The non-aggregating expression "{expression.name}" is based on columns which are not participating '
+                    "in the GROUP BY clause. Add the columns or the expression to the GROUP BY, aggregate the expression, "
+                    "or use first() if any of the values will do.",
+                    "MISSING_AGGREGATION",
+                )
+            for child in children_of(expression):
+                check(child)
+
+        check(strip_alias(output))
+
+
+# ---- expressions as trees ----
+
+
+def children_of(expression: e.Expression) -> Iterator[e.Expression]:
+    """Direct operands."""
+    yield from _expressions_in(getattr(expression, name.name) for name in fields(expression))  # type: ignore[arg-type]
+
+
+def _expressions_in(values: Iterable[Any]) -> Iterator[e.Expression]:
+    for value in values:
+        if isinstance(value, e.Expression):
+            yield value
+        elif isinstance(value, tuple):
+            yield from _expressions_in(value)
+        elif isinstance(value, e.Frame):
+            yield from _expressions_in((value.start, value.end))
+
+
+def rebuilt(expression: e.Expression, visit: Callable[[e.Expression], e.Expression]) -> e.Expression:
+    """The expression with `visit` applied to its direct operands; the same object when nothing changed."""
+    changes: dict[str, Any] = {}
+    if not is_dataclass(expression):
+        return expression
+    for item in fields(expression):
+        value = getattr(expression, item.name)
+        new = _mapped(value, visit)
+        if new is not value:
+            changes[item.name] = new
+    return replace(expression, **changes) if changes else expression
+
+
+def _mapped(value: Any, visit: Callable[[e.Expression], e.Expression]) -> Any:
+    if isinstance(value, e.Expression):
+        return visit(value)
+    if isinstance(value, tuple) and value:
+        new = tuple(_mapped(item, visit) for item in value)
+        return value if all(a is b for a, b in zip(value, new, strict=True)) else new
+    return value
+
+
+def walk(expression: e.Expression) -> Iterator[e.Expression]:
+    """The expression and all below it."""
+    pending = [expression]
+    while pending:
+        top = pending.pop()
+        yield top
+        pending.extend(children_of(top))
+
+
+def attributes_in(expression: e.Expression) -> list[e.Attribute]:
+    return [node for node in walk(expression) if isinstance(node, e.Attribute)]
+
+
+def has_aggregate(expression: e.Expression) -> bool:
+    """Whether an aggregate is in it, other than one over a window."""
+    if isinstance(expression, e.Windowed):
+        return any(has_aggregate(child) for call in children_of(expression.function) for child in [call])
+    if isinstance(expression, e.Call) and function_of(expression).kind == "aggregate":
+        return True
+    return any(has_aggregate(child) for child in children_of(expression))
+
+
+def strip_alias(expression: e.Expression) -> e.Expression:
+    return expression.child if isinstance(expression, e.Alias) else expression
+
+
+def all_of(conditions: Sequence[e.Expression]) -> e.Expression:
+    """Their conjunction."""
+    result = conditions[0]
+    for condition in conditions[1:]:
+        result = e.Call("and", (result, condition))
+    return result
+
+
+def output_name(expression: e.Expression) -> str:
+    """The name of a column that the user gave none: a cast of a column keeps the column's."""
+    while isinstance(expression, e.Cast) and isinstance(expression.child, e.Name | e.Attribute | e.Cast):
+        expression = expression.child
+    return pretty(expression)
+
+
+def _coerced(expression: e.Expression) -> e.Expression:
+    """With the casts that its operands need."""
+    match expression:
+        case e.Call():
+            function = function_of(expression)
+            least, most = function.arity
+            if len(expression.args) < least or (most is not None and len(expression.args) > most):
+                wanted = str(least) if most == least else f"{least} to {most}" if most is not None else f"at least {least}"
+                raise AnalysisException(
+                    f"The `{expression.name}` requires {wanted} parameters but the actual number is {len(expression.args)}.",
+                    "WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
+                )
+            if function.coerce is None:
+                return expression
+            kinds = [type_of(argument) for argument in expression.args]
+            args = tuple(
+                argument if wanted is None else as_type(argument, wanted)
+                for argument, wanted in zip(expression.args, function.coerce(kinds), strict=True)
+            )
+            return replace(expression, args=args)
+        case e.Case():
+            values = [value for _, value in expression.branches] + ([] if expression.otherwise is None else [expression.otherwise])
+            kind = common_type([type_of(value) for value in values])
+            if kind is None:
+                raise AnalysisException("the branches of CASE WHEN have types that don't fit together", "DATATYPE_MISMATCH.DATA_DIFF_TYPES")
+            branches = tuple((as_type(when, t.BooleanType()), as_type(then, kind)) for when, then in expression.branches)
+            return e.Case(branches, None if expression.otherwise is None else as_type(expression.otherwise, kind))
+        case e.In():
+            kind = common_type([type_of(expression.child), *map(type_of, expression.options)])
+            if kind is None:
+                raise AnalysisException("the options of IN have types that don't fit the value", "DATATYPE_MISMATCH.DATA_DIFF_TYPES")
+            return e.In(as_type(expression.child, kind), tuple(as_type(option, kind) for option in expression.options))
+        case _:
+            return expression
+
+
+def as_type(expression: e.Expression, kind: t.DataType) -> e.Expression:
+    """The expression with a cast, unless it has that type."""
+    if type_of(expression) == kind:
+        return expression
+    if isinstance(expression, e.Literal) and expression.value is None:
+        return e.Literal(None, kind)
+    return e.Cast(expression, kind)

@@ -1,0 +1,136 @@
+"""The name that an expression has as a column when the user gave none: `(a + 1)`, `count(1)`, `upper(name)`."""
+
+from __future__ import annotations
+
+import datetime
+from typing import assert_never
+
+from quiver.sql import types as t
+from quiver.sql.tree import expressions as e
+
+_INFIX = frozenset({"+", "-", "*", "/", "%", "div", "=", "<=>", "<", "<=", ">", ">=", "<>", "and", "or", "&", "|", "^"})
+
+
+def pretty(expression: e.Expression) -> str:
+    """Spark's name for it."""
+    match expression:
+        case e.Literal():
+            return _literal(expression)
+        case e.Name():
+            return expression.parts[-1]
+        case e.Attribute():
+            return expression.name
+        case e.OuterReference():
+            return expression.attribute.name
+        case e.Alias():
+            return f"{pretty(expression.child)} AS {expression.name}"
+        case e.MultiAlias():
+            return pretty(expression.child)
+        case e.Star():
+            return ".".join((*expression.qualifier, "*"))
+        case e.Call():
+            return _call(expression)
+        case e.Cast():
+            return f"{'TRY_' if expression.lenient else ''}CAST({pretty(expression.child)} AS {expression.type.simpleString().upper()})"
+        case e.Case():
+            branches = " ".join(f"WHEN {pretty(when)} THEN {pretty(then)}" for when, then in expression.branches)
+            otherwise = "" if expression.otherwise is None else f" ELSE {pretty(expression.otherwise)}"
+            return f"CASE {branches}{otherwise} END"
+        case e.In():
+            return f"({pretty(expression.child)} IN ({', '.join(map(pretty, expression.options))}))"
+        case e.SortKey():
+            nulls = expression.ascending if expression.nulls_first is None else expression.nulls_first
+            return f"{pretty(expression.child)} {'ASC' if expression.ascending else 'DESC'} NULLS {'FIRST' if nulls else 'LAST'}"
+        case e.Windowed():
+            return f"{pretty(expression.function)} OVER {_window(expression.window)}"
+        case e.WindowSpec():
+            return _window(expression)
+        case e.Lambda():
+            return f"lambdafunction({pretty(expression.body)}, {', '.join('namedlambdavariable()' for _ in expression.parameters)})"
+        case e.Variable():
+            return "namedlambdavariable()"
+        case e.PythonCall():
+            return f"{expression.name}({', '.join(map(pretty, expression.args))})"
+        case e.ScalarSubquery():
+            return "scalarsubquery()"
+        case e.Exists():
+            return "exists()"
+        case e.InSubquery():
+            return f"({pretty(expression.child)} IN (listquery()))"
+        case e.Expression():
+            raise AssertionError(expression)
+        case _:
+            assert_never(expression)
+
+
+def _call(call: e.Call) -> str:
+    args = [pretty(argument) for argument in call.args]
+    name = call.name.lower()
+    if name in _INFIX and len(args) == 2:
+        return f"({args[0]} {name.upper() if name.isalpha() else name} {args[1]})"
+    match name:
+        case "not":
+            return f"(NOT {args[0]})"
+        case "isnull":
+            return f"({args[0]} IS NULL)"
+        case "isnotnull":
+            return f"({args[0]} IS NOT NULL)"
+        case "negative":
+            return f"(- {args[0]})"
+        case "like" | "ilike" | "rlike":
+            return f"{args[0]} {name.upper()} {args[1]}" if name != "rlike" else f"RLIKE({args[0]}, {args[1]})"
+        case "getfield":
+            return f"{args[0]}.{call.args[1].value}" if isinstance(call.args[1], e.Literal) else f"{args[0]}.{args[1]}"
+        case "getitem":
+            return f"{args[0]}[{args[1]}]"
+        case "count" if not args:
+            args = ["1"]
+        case _:
+            pass
+    inner = f"{'DISTINCT ' if call.distinct else ''}{', '.join(args)}"
+    where = f" FILTER (WHERE {pretty(call.where)})" if call.where is not None else ""
+    return f"{call.name}({inner}){where}"
+
+
+def _window(window: e.WindowSpec) -> str:
+    parts = []
+    if window.partition_by:
+        parts.append(f"PARTITION BY {', '.join(map(pretty, window.partition_by))}")
+    if window.order_by:
+        parts.append(f"ORDER BY {', '.join(map(pretty, window.order_by))}")
+    if window.frame is not None:
+        parts.append(
+            f"{window.frame.unit.upper()} BETWEEN {_bound(window.frame.start, 'PRECEDING')} AND {_bound(window.frame.end, 'FOLLOWING')}"
+        )
+    elif window.order_by:
+        parts.append("RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW")
+    else:
+        parts.append("ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING")
+    return f"({' '.join(parts)})"
+
+
+def _bound(bound: int | e.Expression | None, side: str) -> str:
+    if bound is None:
+        return f"UNBOUNDED {side}"
+    if isinstance(bound, e.Expression):
+        return f"{pretty(bound)} {side}"
+    return "CURRENT ROW" if bound == 0 else f"{abs(bound)} {'FOLLOWING' if bound > 0 else 'PRECEDING'}"
+
+
+def _literal(literal: e.Literal) -> str:
+    value = literal.value
+    match value:
+        case None:
+            return "NULL"
+        case bool():
+            return str(value).lower()
+        case datetime.datetime():
+            return f"TIMESTAMP '{value.isoformat(' ')}'"
+        case datetime.date():
+            return f"DATE '{value.isoformat()}'"
+        case bytes():
+            return f"X'{value.hex().upper()}'"
+        case float() if isinstance(literal.type, t.DoubleType | t.FloatType):
+            return repr(value)
+        case _:
+            return str(value)

@@ -1,0 +1,91 @@
+"""The types of analysed expressions."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from quiver.sql import types as t
+from quiver.sql.analysis.coercion import common_type
+from quiver.sql.errors import AnalysisException
+from quiver.sql.registry.model import Function, lookup
+from quiver.sql.tree import expressions as e
+
+
+def function_of(call: e.Call) -> Function:
+    """Raises AnalysisException with the names most like it."""
+    function = lookup(call.name)
+    if function is None:
+        import difflib
+
+        from quiver.sql.registry.model import FUNCTIONS
+
+        alike = difflib.get_close_matches(call.name.lower(), FUNCTIONS, n=3, cutoff=0.6)
+        hint = f" Did you mean {', '.join(f'`{name}`' for name in alike)}?" if alike else ""
+        raise AnalysisException(f"Cannot resolve routine `{call.name}`.{hint}", "UNRESOLVED_ROUTINE")
+    return function
+
+
+def type_of(expression: e.Expression) -> t.DataType:
+    """Of an analysed expression."""
+    match expression:
+        case e.Literal() | e.Attribute() | e.Cast() | e.PythonCall():
+            return expression.type
+        case e.OuterReference():
+            return expression.attribute.type
+        case e.Alias() | e.MultiAlias() | e.SortKey():
+            return type_of(expression.child)
+        case e.Call():
+            function = function_of(expression)
+            kinds = [type_of(argument) for argument in expression.args]
+            if function.returns is not None:
+                return function.returns(kinds)
+            from quiver.sql.lowering.asking import kernel_type
+
+            return kernel_type(function, tuple(kinds))
+        case e.Case():
+            values = [type_of(value) for _, value in expression.branches]
+            if expression.otherwise is not None:
+                values.append(type_of(expression.otherwise))
+            return common_type(values) or t.NullType()
+        case e.In() | e.Exists() | e.InSubquery():
+            return t.BooleanType()
+        case e.Windowed():
+            return type_of(expression.function)
+        case e.ScalarSubquery():
+            return expression.relation.output[0].type
+        case e.Lambda():
+            return type_of(expression.body)
+        case e.Variable():
+            return expression.type or t.NullType()
+        case e.Name() | e.Star() | e.WindowSpec() | e.Expression():
+            raise AssertionError(expression)
+        case _:
+            assert_never(expression)
+
+
+def nullable(expression: e.Expression) -> bool:
+    """Whether an analysed expression may be null."""
+    match expression:
+        case e.Literal():
+            return expression.value is None
+        case e.Attribute():
+            return expression.nullable
+        case e.Alias() | e.MultiAlias() | e.SortKey():
+            return nullable(expression.child)
+        case e.Cast():
+            return expression.lenient or nullable(expression.child)
+        case e.Call():
+            function = function_of(expression)
+            return any(map(nullable, expression.args)) if function.nullable is None else function.nullable
+        case e.Case():
+            return (
+                expression.otherwise is None or nullable(expression.otherwise) or any(nullable(value) for _, value in expression.branches)
+            )
+        case e.In():
+            return nullable(expression.child) or any(map(nullable, expression.options))
+        case e.Exists():
+            return False
+        case e.Windowed():
+            return nullable(expression.function)
+        case _:
+            return True

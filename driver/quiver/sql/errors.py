@@ -1,0 +1,54 @@
+"""Errors of DataFrames and SQL, by PySpark's names."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from quiver_proto.errors import QuiverError
+
+__all__ = ["AnalysisException", "IllegalArgumentException", "ParseException", "PySparkException", "PythonException", "column_not_found"]
+
+
+class PySparkException(QuiverError):
+    """Base of the errors that DataFrames and SQL raise. `condition` is Spark's error condition, such as UNRESOLVED_COLUMN."""
+
+    def __init__(self, message: str, condition: str = "") -> None:
+        super().__init__(f"[{condition}] {message}" if condition else message, message, condition)
+        self.condition = condition
+
+    def getCondition(self) -> str:
+        """Spark's name for what is wrong."""
+        return self.condition
+
+    getErrorClass = getCondition
+
+
+class AnalysisException(PySparkException):
+    """A query that can't mean anything: an unknown column or table, types that don't fit."""
+
+
+class ParseException(AnalysisException):
+    """Text that is no SQL."""
+
+
+class IllegalArgumentException(PySparkException, ValueError):
+    """An argument outside what is allowed."""
+
+
+class PythonException(PySparkException):
+    """A user's function raised, or returned what its type does not allow."""
+
+
+def column_not_found(name: str, candidates: Iterable[str]) -> AnalysisException:
+    """With the names most like it first."""
+    known = list(dict.fromkeys(candidates))
+    alike = difflib.get_close_matches(name, known, n=5, cutoff=0.4)
+    offered = [*alike, *(other for other in known if other not in alike)][:5]
+    text = f"A column, variable, or function parameter with name `{name}` cannot be resolved."
+    if offered:
+        return AnalysisException(
+            f"{text} Did you mean one of the following? [{', '.join(f'`{other}`' for other in offered)}].",
+            "UNRESOLVED_COLUMN.WITH_SUGGESTION",
+        )
+    return AnalysisException(text, "UNRESOLVED_COLUMN.WITHOUT_SUGGESTION")

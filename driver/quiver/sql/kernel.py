@@ -1,0 +1,90 @@
+"""The relational kernel (DataFusion) as the driver uses it: settings, physical plans as bytes, and what a fragment's rows look like."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from typing import TYPE_CHECKING, Any, Final
+
+from quiver.sql.cutting import Described
+from quiver_proto.errors import UnsupportedPlan
+from quiver_proto.fragments import copied, parse, scans
+from quiver_proto.v1.kernel_pb2 import Plan
+
+if TYPE_CHECKING:
+    from datafusion import DataFrame, SessionContext
+
+STAGED: Final = {
+    # A cut needs partitions that mean something: rows dealt round robin would only be another exchange.
+    "datafusion.optimizer.enable_round_robin_repartition": "false",
+    "datafusion.optimizer.prefer_existing_union": "true",
+    # Their state spans the partitions of a join, which are different tasks.
+    "datafusion.optimizer.enable_join_dynamic_filter_pushdown": "false",
+}
+_LEFT_JOIN = 1
+
+
+def session(partitions: int, *, staged: bool = False) -> SessionContext:
+    """A kernel session that plans for `partitions`; `staged`: plans that can be cut."""
+    from datafusion import SessionConfig, SessionContext
+
+    config = SessionConfig().with_target_partitions(partitions)
+    for key, value in (STAGED if staged else {}).items():
+        config = config.set(key, value)
+    return SessionContext(config)
+
+
+def physical_plan(frame: DataFrame) -> Plan:
+    """The optimised physical plan, never executed: an executed one holds what its operators have learned. Raises UnsupportedPlan."""
+    try:
+        data = frame.execution_plan().to_bytes()
+    except Exception as error:
+        raise UnsupportedPlan(f"an operator that has no serialised form ({error})") from error
+    return parse(data)
+
+
+def describe(plan: Plan) -> Described:
+    """The schema of a fragment's rows, by running it without its data.
+
+    A left join of one empty row with the fragment, whose scans have lost their files, gives exactly one row of nulls that carries it:
+    the kernel has no other way to tell what a decoded plan's columns are.
+    """
+    emptied = copied(plan)
+    for scan in scans(emptied):
+        del scan.base_conf.file_groups[:]
+        scan.base_conf.file_groups.add()
+    probe = Plan()
+    probe.nested_loop_join.left.placeholder_row.schema.SetInParent()
+    probe.nested_loop_join.right.merge.input.CopyFrom(emptied)
+    probe.nested_loop_join.join_type = _LEFT_JOIN
+    schema = None
+    context = bare_session()
+    for batch in context.execute(_decode(context, probe), 0):
+        schema = batch.to_pyarrow().schema
+    assert schema is not None
+    return _described(schema)
+
+
+@functools.lru_cache(maxsize=256)
+def _described(schema: Any) -> Described:
+    import pyarrow as pa
+
+    with tempfile.NamedTemporaryFile(prefix="quiver-schema-", suffix=".arrow") as file:
+        with pa.ipc.new_file(file.name, schema):
+            pass
+        scan = parse(bare_session().read_arrow(file.name).execution_plan().to_bytes())
+    if scan.WhichOneof("node") != "arrow_scan":
+        raise UnsupportedPlan(f"a scan of Arrow files, which the kernel calls {scan.WhichOneof('node')}")
+    return Described(schema.serialize().to_pybytes(), scan)
+
+
+@functools.cache
+def bare_session() -> SessionContext:
+    """A session for questions that need no data."""
+    return session(1)
+
+
+def _decode(context: SessionContext, plan: Plan) -> Any:
+    from datafusion.plan import ExecutionPlan
+
+    return ExecutionPlan.from_bytes(context, plan.SerializeToString())

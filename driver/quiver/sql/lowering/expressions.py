@@ -1,0 +1,93 @@
+"""Analysed expressions in the kernel's SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, assert_never
+
+from quiver.sql.analysis.typing import function_of, type_of
+from quiver.sql.lowering.names import cast, column, constant, quoted
+from quiver.sql.tree import expressions as e
+
+if TYPE_CHECKING:
+    from quiver.sql.tree.relations import Relation
+
+Subquery = Callable[["Relation"], str]
+
+
+def lowered(expression: e.Expression, subquery: Subquery) -> str:
+    """The expression's text. `subquery` writes a relation as a SELECT."""
+    match expression:
+        case e.Literal():
+            return constant(expression.value, expression.type)
+        case e.Attribute():
+            return column(expression)
+        case e.OuterReference():
+            return column(expression.attribute)
+        case e.Alias():
+            return lowered(expression.child, subquery)
+        case e.Call():
+            return _call(expression, subquery)
+        case e.Cast():
+            return cast(lowered(expression.child, subquery), expression.type, expression.lenient)
+        case e.Case():
+            branches = " ".join(f"WHEN {lowered(when, subquery)} THEN {lowered(then, subquery)}" for when, then in expression.branches)
+            otherwise = "" if expression.otherwise is None else f" ELSE {lowered(expression.otherwise, subquery)}"
+            return f"(CASE {branches}{otherwise} END)"
+        case e.In():
+            return f"({lowered(expression.child, subquery)} IN ({', '.join(lowered(option, subquery) for option in expression.options)}))"
+        case e.SortKey():
+            first = expression.ascending if expression.nulls_first is None else expression.nulls_first
+            direction = "ASC" if expression.ascending else "DESC"
+            return f"{lowered(expression.child, subquery)} {direction} NULLS {'FIRST' if first else 'LAST'}"
+        case e.Windowed():
+            return f"{lowered(expression.function, subquery)} OVER ({_window(expression.window, subquery)})"
+        case e.Lambda():
+            return f"({', '.join(map(quoted, expression.parameters))}) -> {lowered(expression.body, subquery)}"
+        case e.Variable():
+            return quoted(expression.name)
+        case e.ScalarSubquery():
+            return f"({subquery(expression.relation)})"
+        case e.Exists():
+            return f"EXISTS ({subquery(expression.relation)})"
+        case e.InSubquery():
+            return f"({lowered(expression.child, subquery)} IN ({subquery(expression.relation)}))"
+        case e.Name() | e.Star() | e.MultiAlias() | e.WindowSpec() | e.PythonCall() | e.Expression():
+            raise AssertionError(expression)  # Gone after analysis; Python calls are columns of a PythonMap.
+        case _:
+            assert_never(expression)
+
+
+def _call(call: e.Call, subquery: Subquery) -> str:
+    function = function_of(call)
+    args = [lowered(argument, subquery) for argument in call.args]
+    if call.distinct and args:
+        args[0] = f"DISTINCT {args[0]}"
+    text = function.lower(args, [type_of(argument) for argument in call.args])
+    if call.ignore_nulls:
+        text += " IGNORE NULLS"
+    if call.where is not None:
+        text += f" FILTER (WHERE {lowered(call.where, subquery)})"
+    return text
+
+
+def _window(window: e.WindowSpec, subquery: Subquery) -> str:
+    parts = []
+    if window.partition_by:
+        parts.append(f"PARTITION BY {', '.join(lowered(key, subquery) for key in window.partition_by)}")
+    if window.order_by:
+        parts.append(f"ORDER BY {', '.join(lowered(key, subquery) for key in window.order_by)}")
+    if window.frame is not None:
+        frame = window.frame
+        parts.append(
+            f"{frame.unit.upper()} BETWEEN {_bound(frame.start, 'PRECEDING', subquery)} AND {_bound(frame.end, 'FOLLOWING', subquery)}"
+        )
+    return " ".join(parts)
+
+
+def _bound(bound: int | e.Expression | None, side: str, subquery: Subquery) -> str:
+    if bound is None:
+        return f"UNBOUNDED {side}"
+    if isinstance(bound, e.Expression):
+        return f"{lowered(bound, subquery)} {side}"
+    return "CURRENT ROW" if bound == 0 else f"{abs(bound)} {'FOLLOWING' if bound > 0 else 'PRECEDING'}"

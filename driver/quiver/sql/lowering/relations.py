@@ -1,0 +1,165 @@
+"""Analysed relations as one SELECT of the kernel's SQL.
+
+Every column is called `name#id`. Relations nest as subqueries; a deep chain is put into a WITH list, since parsers recurse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from quiver.sql.lowering.expressions import lowered
+from quiver.sql.lowering.names import column, quoted
+from quiver.sql.tree import expressions as e
+from quiver.sql.tree import relations as r
+
+_DEEP = 12
+"""Relations nested deeper than this are put into the WITH list."""
+_JOINS = {
+    "inner": "INNER JOIN",
+    "left": "LEFT JOIN",
+    "right": "RIGHT JOIN",
+    "full": "FULL JOIN",
+    "semi": "LEFT SEMI JOIN",
+    "anti": "LEFT ANTI JOIN",
+}
+
+Leaf = r.Files | r.Local | r.PythonMap | r.GroupedMap | r.Sample | r.Repartition
+
+
+@dataclass(slots=True)
+class Query:
+    """`text` is the SELECT; `leaves` are the tables that it names, which the kernel must be given, with their columns called `name#id`."""
+
+    text: str
+    leaves: dict[str, r.Relation] = field(default_factory=dict)
+
+
+def lower(relation: r.Relation) -> Query:
+    """The query whose rows are the relation's, columns in the order of its output."""
+    writer = _Writer()
+    text, _ = writer.select(relation)
+    if writer.named:
+        listed = ", ".join(f"{name} AS ({query})" for name, query in writer.named)
+        text = f"WITH {listed} {text}"
+    return Query(text, writer.leaves)
+
+
+def leaf_name(relation: r.Relation) -> str:
+    """Under which name a leaf is looked for."""
+    return f"leaf_{id(relation):x}"
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.leaves: dict[str, r.Relation] = {}
+        self.named: list[tuple[str, str]] = []
+        self._inside_subquery = 0
+
+    def select(self, relation: r.Relation) -> tuple[str, int]:
+        """(a SELECT, how deeply it nests)."""
+        match relation:
+            case r.Project():
+                source, depth = self._source(relation.child)
+                return f"SELECT {self._items(relation.expressions)} FROM {source}", depth
+            case r.Filter():
+                source, depth = self._source(relation.child)
+                return f"SELECT * FROM {source} WHERE {self._text(relation.condition)}", depth
+            case r.Aggregate():
+                source, depth = self._source(relation.child)
+                return f"SELECT {self._items(relation.outputs)} FROM {source}{self._grouping(relation)}", depth
+            case r.Sort():
+                source, depth = self._source(relation.child)
+                return f"SELECT * FROM {source} ORDER BY {', '.join(map(self._text, relation.keys))}", depth
+            case r.Limit():
+                limit = "" if relation.count is None else f" LIMIT {relation.count}"
+                offset = f" OFFSET {relation.offset}" if relation.offset else ""
+                child = relation.child
+                if isinstance(child, r.Project) and isinstance(child.child, r.Sort):
+                    return self.select(r.Project(r.Limit(child.child, relation.count, relation.offset), child.expressions))
+                if isinstance(child, r.Sort):  # In one SELECT, or the order would not bind.
+                    text, depth = self.select(child)
+                    return f"{text}{limit}{offset}", depth
+                source, depth = self._source(relation.child)
+                return f"SELECT * FROM {source}{limit}{offset}", depth
+            case r.Deduplicate():
+                source, depth = self._source(relation.child)
+                on = "" if relation.keys is None else f" ON ({', '.join(map(column, relation.keys))})"
+                return f"SELECT DISTINCT{on} {', '.join(map(column, relation.output))} FROM {source}", depth
+            case r.Aliased():
+                return self._renamed(relation.child, relation.columns)
+            case r.Join():
+                return self._join(relation)
+            case r.Union():
+                parts = [self._renamed(branch, relation.columns) for branch in relation.branches]
+                return " UNION ALL ".join(f"({text})" for text, _ in parts), max(depth for _, depth in parts) + 1
+            case r.SetOperation():
+                left, right = self._renamed(relation.left, relation.output), self._renamed(relation.right, relation.output)
+                word = f"{relation.kind.upper()}{' ALL' if relation.all else ''}"
+                return f"({left[0]}) {word} ({right[0]})", max(left[1], right[1]) + 1
+            case r.Hint():
+                return self.select(relation.child)
+            case r.Span():
+                (only,) = relation.columns
+                last = relation.end - 1 if relation.step > 0 else relation.end + 1
+                return f"SELECT CAST(value AS BIGINT) AS {column(only)} FROM generate_series({relation.start}, {last}, {relation.step})", 1
+            case r.Files() | r.Local() | r.PythonMap() | r.GroupedMap() | r.Sample() | r.Repartition() | r.Generate():
+                return f"SELECT * FROM {self._leaf(relation)}", 1
+            case _:
+                raise AssertionError(type(relation))
+
+    def _leaf(self, relation: r.Relation) -> str:
+        name = leaf_name(relation)
+        self.leaves[name] = relation
+        return name
+
+    def _source(self, relation: r.Relation) -> tuple[str, int]:
+        """(what may follow FROM, how deeply the whole nests)."""
+        if isinstance(relation, r.Files | r.Local):
+            return self._leaf(relation), 1
+        text, depth = self.select(relation)
+        if depth < _DEEP or self._inside_subquery:
+            return f"({text})", depth + 1
+        name = f"step_{len(self.named)}"
+        self.named.append((name, text))
+        return name, 1
+
+    def _renamed(self, relation: r.Relation, columns: Sequence[e.Attribute]) -> tuple[str, int]:
+        source, depth = self._source(relation)
+        items = ", ".join(f"{column(old)} AS {column(new)}" for old, new in zip(relation.output, columns, strict=True))
+        return f"SELECT {items} FROM {source}", depth
+
+    def _items(self, expressions: Sequence[e.Expression]) -> str:
+        if not expressions:
+            return "1 AS " + quoted("#none")
+        return ", ".join(self._item(expression) for expression in expressions)
+
+    def _item(self, expression: e.Expression) -> str:
+        if isinstance(expression, e.Alias):
+            return f"{self._text(expression.child)} AS {quoted(f'{expression.name}#{expression.id}')}"
+        return self._text(expression)
+
+    def _grouping(self, relation: r.Aggregate) -> str:
+        if relation.sets is not None:
+            sets = ", ".join(f"({', '.join(self._text(relation.keys[position]) for position in chosen)})" for chosen in relation.sets)
+            return f" GROUP BY GROUPING SETS ({sets})"
+        return f" GROUP BY {', '.join(map(self._text, relation.keys))}" if relation.keys else ""
+
+    def _join(self, relation: r.Join) -> tuple[str, int]:
+        (left, left_depth), (right, right_depth) = self._source(relation.left), self._source(relation.right)
+        depth = max(left_depth, right_depth)
+        if relation.kind == "cross" or (relation.kind == "inner" and relation.condition is None):
+            return f"SELECT * FROM {left} AS l CROSS JOIN {right} AS r", depth
+        condition = "TRUE" if relation.condition is None else self._text(relation.condition)
+        return f"SELECT * FROM {left} AS l {_JOINS[relation.kind]} {right} AS r ON {condition}", depth
+
+    def _text(self, expression: e.Expression) -> str:
+        return lowered(expression, self._subquery)
+
+    def _subquery(self, relation: r.Relation) -> str:
+        # What refers to the query around must stay inside it.
+        self._inside_subquery += 1
+        try:
+            return self.select(relation)[0]
+        finally:
+            self._inside_subquery -= 1

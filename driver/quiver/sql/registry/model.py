@@ -1,0 +1,57 @@
+"""What the registry holds of a function. The tables are in the modules beside this one, by family."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from quiver.sql.types import DataType
+
+Types = Sequence[DataType]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One function.
+
+    `coerce` gives the types that arguments are cast to (an entry None: as it is); it raises AnalysisException for arguments that can't be.
+    `returns` gives the type of the result from those of the coerced arguments; None: the kernel is asked. `lower` writes the call in the
+    kernel's SQL, given the arguments' text and types. `kind`: scalar, aggregate, window, generator. `nullable`: may the result be null;
+    None: if an argument may.
+    """
+
+    name: str
+    lower: Callable[[Sequence[str], Types], str]
+    returns: Callable[[Types], DataType] | None = None
+    coerce: Callable[[Types], Sequence[DataType | None]] | None = None
+    kind: str = "scalar"
+    nullable: bool | None = None
+    arity: tuple[int, int | None] = (0, None)
+
+
+FUNCTIONS: dict[str, Function] = {}
+"""By name, lower case. Filled when the modules of the families are imported (quiver.sql.registry.all)."""
+
+
+def register(function: Function, *aliases: str) -> None:
+    """Add a function under its name and others. A name is given once."""
+    for name in (function.name, *aliases):
+        assert name not in FUNCTIONS, name
+        FUNCTIONS[name] = function
+
+
+def lookup(name: str) -> Function | None:
+    """The function of that name (any case), or None."""
+    import quiver.sql.registry.all  # noqa: F401  # fills the table
+
+    return FUNCTIONS.get(name.lower())
+
+
+def call(kernel_name: str) -> Callable[[Sequence[str], Types], str]:
+    """Written as a plain call of the kernel's function of that name."""
+    return lambda args, kinds: f"{kernel_name}({', '.join(args)})"
+
+
+def template(text: str) -> Callable[[Sequence[str], Types], str]:
+    """Written with the arguments in place of {0}, {1}, …; {all} is all of them with commas between."""
+    return lambda args, kinds: text.format(*args, all=", ".join(args))

@@ -1,0 +1,128 @@
+"""Runs relations: lowers them, has the kernel plan, and chooses between one task and stages."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+from quiver.sql import queries
+from quiver.sql.arrow_types import arrow_schema
+from quiver.sql.kernel import physical_plan, session
+from quiver.sql.lowering.names import column, quoted
+from quiver.sql.lowering.relations import Query, lower
+from quiver.sql.tree import relations as r
+from quiver.sql.types import StructField, StructType
+from quiver_proto.fragments import scans
+from quiver_proto.ops import CallSite
+from quiver_proto.units import parse_memory
+from quiver_proto.v1.kernel_pb2 import Plan
+
+if TYPE_CHECKING:
+    import datafusion
+    import pyarrow as pa
+
+    from quiver.context import Context
+
+
+def schema_of(relation: r.Relation) -> StructType:
+    """The columns, by the names that users see."""
+    return StructType([StructField(c.name, c.type, c.nullable, dict(c.metadata)) for c in relation.output])
+
+
+class Runtime:
+    """One per session: its kernel contexts, and the way from a relation to rows.
+
+    A query is planned for one task with all the cores of an executor; when it reads more than `quiver.sql.oneTask.maxBytes`, it is
+    planned anew to be cut into stages.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        conf = context._conf
+        self._one_task_bytes = parse_memory(conf.get("quiver.sql.oneTask.maxBytes", "4g"))
+        self._pieces = int(conf.get("quiver.sql.partitions", "") or max(2, context.defaultParallelism))
+        self._kernels: dict[bool, _Kernel] = {}
+
+    def collect(self, relation: r.Relation, call_site: CallSite) -> pa.Table:
+        """All rows, as an Arrow table whose columns have the users' names (maybe some twice). Raises what the query's tasks raise."""
+        streams = self._run(lower(relation), call_site)
+        return queries.table_of(streams, arrow_schema(schema_of(relation)))
+
+    def kernel(self, staged: bool) -> _Kernel:
+        """The kernel that plans whole queries, or those that are cut into stages."""
+        if staged not in self._kernels:
+            partitions = self._pieces if staged else self._context._driver.executor_cores()
+            self._kernels[staged] = _Kernel(session(partitions, staged=staged))
+        return self._kernels[staged]
+
+    def _run(self, query: Query, call_site: CallSite) -> Any:
+        context = self._context
+        context._check(call_site.operator)
+        planner, driver, properties = context._planner, context._driver, context._properties()
+        plan = physical_plan(self.kernel(staged=False).plan(query))
+        if _input_bytes(plan) <= self._one_task_bytes:
+            job = queries.in_one_task(plan, planner, driver.executor_cores(), call_site, (), properties)
+        else:
+            plan = physical_plan(self.kernel(staged=True).plan(query))
+            job = queries.planned(plan, planner, self._pieces, call_site, (), properties)
+        try:
+            return driver.run(job)
+        finally:
+            for stage in job.stages:
+                if stage.spec.shuffle_id is not None:
+                    driver.release_shuffle(stage.spec.shuffle_id)
+
+
+class _Kernel:
+    """A kernel context, and the leaves that it has been given: each as long as its relation lives."""
+
+    def __init__(self, context: datafusion.SessionContext) -> None:
+        self._context = context
+
+    def plan(self, query: Query) -> datafusion.DataFrame:
+        """The kernel's logical plan of a lowered query."""
+        for name, leaf in query.leaves.items():
+            if not self._context.table_exist(name):
+                self._register(name, leaf)
+                weakref.finalize(leaf, _forget, weakref.ref(self), name).atexit = False
+        return self._context.sql(query.text)
+
+    def forget(self, name: str) -> None:
+        self._context.deregister_table(name)
+
+    def _register(self, name: str, leaf: r.Relation) -> None:
+        match leaf:
+            case r.Local():
+                self._context.register_record_batches(name, [_with_lowered_names(leaf).to_batches()])
+            case r.Files():
+                self._register_files(name, leaf)
+            case _:
+                raise AssertionError(type(leaf))
+
+    def _register_files(self, name: str, leaf: r.Files) -> None:
+        raw = f"{name}_files"
+        (path,) = leaf.paths
+        self._context.register_parquet(raw, path)
+        items = ", ".join(f"{quoted(c.name)} AS {column(c)}" for c in leaf.columns)
+        self._context.register_view(name, self._context.sql(f"SELECT {items} FROM {raw}"))
+
+
+def _with_lowered_names(leaf: r.Local) -> pa.Table:
+    import pyarrow as pa
+
+    if not leaf.columns:
+        return leaf.table  # One row of nothing: SELECT without FROM.
+    kinds = arrow_schema(schema_of(leaf))
+    fields = [pa.field(f"{c.name}#{c.id}", kind.type, kind.nullable) for c, kind in zip(leaf.columns, kinds, strict=True)]
+    table = leaf.table.rename_columns([field.name for field in fields]).cast(pa.schema(fields))
+    return table.combine_chunks() if table.num_rows else pa.Table.from_batches([pa.RecordBatch.from_pylist([], pa.schema(fields))])
+
+
+def _input_bytes(plan: Plan) -> int:
+    return sum(file.size for scan in scans(plan) for group in scan.base_conf.file_groups for file in group.files)
+
+
+def _forget(kernel: weakref.ref[_Kernel], name: str) -> None:
+    living = kernel()
+    if living is not None:
+        living.forget(name)

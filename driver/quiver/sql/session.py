@@ -1,0 +1,145 @@
+"""Session: where DataFrames and SQL begin. `SparkSession` is another name for it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from quiver.conf import Conf
+from quiver.context import Context
+from quiver.sql import types as t
+from quiver.sql.analysis.analyser import Analyser
+from quiver.sql.dataframe import DataFrame
+from quiver.sql.errors import AnalysisException
+from quiver.sql.runtime import Runtime
+from quiver.sql.tree import relations as r
+from quiver.sql.tree.expressions import Attribute
+
+if TYPE_CHECKING:
+    from quiver.sql.reader import DataFrameReader
+
+_ids = itertools.count(1)
+"""Attributes of all sessions, so that DataFrames of two sessions never mean each other's columns."""
+
+
+class Builder:
+    """Settings of a session to be: `Session.builder.master("local[2]").appName("report").getOrCreate()`."""
+
+    def __init__(self) -> None:
+        self._conf = Conf()
+
+    def master(self, master: str) -> Builder:
+        """Where to run."""
+        self._conf.setMaster(master)
+        return self
+
+    def appName(self, name: str) -> Builder:
+        """What pages show."""
+        self._conf.setAppName(name)
+        return self
+
+    def config(self, key: str | None = None, value: Any = None, *, conf: Conf | None = None, map: dict[str, Any] | None = None) -> Builder:
+        """One setting, those of a Conf, or those of a dict."""
+        for name, setting in [*(conf.getAll() if conf else []), *(map or {}).items(), *([(key, value)] if key else [])]:
+            self._conf.set(name, str(setting).lower() if isinstance(setting, bool) else str(setting))
+        return self
+
+    def getOrCreate(self) -> Session:
+        """The active session, or a new one on the active Context or a new Context."""
+        with Session._lock:
+            active = Session._active
+            if active is None or active._context._stopped:
+                active = Session._active = Session(Context.getOrCreate(self._conf))
+            return active
+
+
+class _BuilderProperty:
+    def __get__(self, instance: object, owner: type) -> Builder:
+        return Builder()
+
+
+class Session:
+    """DataFrames and SQL on a Context.
+
+    >>> spark.sql("SELECT 1 + 1 AS two").collect()
+    [Row(two=2)]
+    """
+
+    builder: ClassVar[_BuilderProperty] = _BuilderProperty()
+    _active: ClassVar[Session | None] = None
+    _lock: ClassVar[threading.RLock] = threading.RLock()
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._runtime = Runtime(context)
+        self._analyser = Analyser(self._new_id)
+        self._views: dict[str, r.Relation] = {}
+
+    @staticmethod
+    def _new_id() -> int:
+        return next(_ids)
+
+    @property
+    def context(self) -> Context:
+        """The Context that it runs on."""
+        return self._context
+
+    sparkContext = context
+
+    @property
+    def read(self) -> DataFrameReader:
+        """Reads files: `spark.read.parquet(path)`."""
+        from quiver.sql.reader import DataFrameReader
+
+        return DataFrameReader(self)
+
+    def _dataframe(self, relation: r.Relation) -> DataFrame:
+        return DataFrame(relation, self)
+
+    def range(self, start: int, end: int | None = None, step: int = 1, numPartitions: int | None = None) -> DataFrame:
+        """One column `id` of the integers from `start` to `end` (without it) by `step`, or below `start`."""
+        first, last = (0, start) if end is None else (start, end)
+        return self._dataframe(r.Span(first, last, step, (Attribute(self._new_id(), "id", t.LongType(), False),), numPartitions))
+
+    def createDataFrame(self, data: Any, schema: Any = None, samplingRatio: float | None = None, verifySchema: bool = True) -> DataFrame:
+        """Rows that the program has: lists of tuples, dicts or Rows, an Arrow table, a pandas or Polars DataFrame."""
+        from quiver.sql.creating import table_of
+
+        table, kinds = table_of(data, schema)
+        columns = tuple(Attribute(self._new_id(), field.name, field.dataType, field.nullable) for field in kinds)
+        return self._dataframe(r.Local(table, columns))
+
+    def table(self, tableName: str) -> DataFrame:
+        """A view by name."""
+        return self._dataframe(self._table(tuple(tableName.split("."))))
+
+    def _table(self, parts: tuple[str, ...]) -> r.Relation:
+        found = self._views.get(parts[-1].lower())
+        if found is None:
+            import difflib
+
+            alike = difflib.get_close_matches(parts[-1].lower(), self._views, n=3)
+            hint = f" Did you mean {', '.join(f'`{name}`' for name in alike)}?" if alike else ""
+            raise AnalysisException(f"The table or view `{'`.`'.join(parts)}` cannot be found.{hint}", "TABLE_OR_VIEW_NOT_FOUND")
+        return self._analyser.alias(found, parts[-1])
+
+    def sql(self, sqlQuery: str, args: dict[str, Any] | Iterable[Any] | None = None, **kwargs: Any) -> DataFrame:
+        """The rows of a query. `args` are the values of `:name` markers (a dict) or of `?` (a list)."""
+        from quiver.sql.frontend.statements import relation_of
+
+        return self._dataframe(relation_of(sqlQuery, self._analyser, self._table))
+
+    def stop(self) -> None:
+        """End the application."""
+        with Session._lock:
+            if Session._active is self:
+                Session._active = None
+        self._context.stop()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self.stop()

@@ -1,0 +1,192 @@
+"""Expressions. Those of users are untyped and refer to columns by name; the analyser gives back the same classes with every `Name`
+replaced by the `Attribute` it means, and every implicit cast written out. `type_of` (quiver.sql.analysis.typing) tells their types.
+
+Operators, functions and aggregates are all `Call`s by Spark's name, lower case: `+`, `=`, `and`, `substring`, `count`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from quiver.sql.types import DataType
+
+if TYPE_CHECKING:
+    from quiver.sql.tree.relations import Relation
+
+
+class Expression:
+    """Base of all expressions. Frozen; compares by value."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Literal(Expression):
+    """A constant. `value` is a Python value of the type (None for null), as `Row`s have them."""
+
+    value: Any
+    type: DataType
+
+
+@dataclass(frozen=True, slots=True)
+class Name(Expression):
+    """A column by name as the user wrote it, maybe qualified: ("t", "a"); members of structs follow: ("a", "x")."""
+
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Star(Expression):
+    """All columns, or those of one qualifier."""
+
+    qualifier: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attribute(Expression):
+    """A column that some relation gives, known by `id` wherever it goes. `qualifier` is the alias or table it can be named by."""
+
+    id: int
+    name: str
+    type: DataType
+    nullable: bool = True
+    qualifier: tuple[str, ...] = ()
+    metadata: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alias(Expression):
+    """`child` under another name. `id` is that of the attribute it becomes, once analysed (0 before)."""
+
+    child: Expression
+    name: str
+    id: int = 0
+    metadata: tuple[tuple[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MultiAlias(Expression):
+    """A generator's columns: `inline(x).alias("a", "b")`."""
+
+    child: Expression
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Expression):
+    """An operator, function or aggregate by Spark's name. `distinct`, `where` (FILTER) and `ignore_nulls` are for aggregates."""
+
+    name: str
+    args: tuple[Expression, ...] = ()
+    distinct: bool = False
+    where: Expression | None = None
+    ignore_nulls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cast(Expression):
+    """`child` as another type. `lenient`: null where it can't be (try_cast)."""
+
+    child: Expression
+    type: DataType
+    lenient: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Case(Expression):
+    """The value of the first condition that holds, else `otherwise` (None: null)."""
+
+    branches: tuple[tuple[Expression, Expression], ...]
+    otherwise: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class In(Expression):
+    child: Expression
+    options: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SortKey(Expression):
+    """How to order by `child`. Nulls are smallest unless said otherwise: first when ascending, last when descending."""
+
+    child: Expression
+    ascending: bool = True
+    nulls_first: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Rows of a window. `unit` is rows or range; bounds are offsets (negative: before; of a range maybe expressions), None: unbounded."""
+
+    unit: str
+    start: int | Expression | None
+    end: int | Expression | None
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSpec(Expression):
+    partition_by: tuple[Expression, ...] = ()
+    order_by: tuple[SortKey, ...] = ()
+    frame: Frame | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Windowed(Expression):
+    """A function over a window."""
+
+    function: Expression
+    window: WindowSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Lambda(Expression):
+    """A function of values: `transform(xs, x -> x + 1)`. The body refers to its parameters by Variable."""
+
+    parameters: tuple[str, ...]
+    body: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Variable(Expression):
+    """A parameter of an enclosing Lambda."""
+
+    name: str
+    type: DataType | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PythonCall(Expression):
+    """A user's Python function. `kind`: row, arrow, pandas, pandas_iter, or aggregate (grouped). `pickled` as sealed by quiver.closures."""
+
+    name: str
+    pickled: bytes
+    type: DataType
+    args: tuple[Expression, ...]
+    kind: str = "row"
+    deterministic: bool = True
+    evaluated: int = field(default=0, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarSubquery(Expression):
+    relation: Relation
+
+
+@dataclass(frozen=True, slots=True)
+class Exists(Expression):
+    relation: Relation
+
+
+@dataclass(frozen=True, slots=True)
+class InSubquery(Expression):
+    child: Expression
+    relation: Relation
+
+
+@dataclass(frozen=True, slots=True)
+class OuterReference(Expression):
+    """In a subquery: a column of the query around it."""
+
+    attribute: Attribute

@@ -1,0 +1,295 @@
+"""Relations. A DataFrame holds an analysed one: every expression in it is resolved, and `output` tells its columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from quiver.sql.tree.expressions import Alias, Attribute, Expression, SortKey
+from quiver.sql.types import StructType
+
+
+class Relation:
+    """Base of all relations. Frozen. `output`: the columns, in order."""
+
+    __slots__ = ("__weakref__",)
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        raise AssertionError(type(self))
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Files(Relation):
+    """Files of one format, read with Spark's options. `paths` as given; `schema` what they hold, partition columns last."""
+
+    format: str
+    paths: tuple[str, ...]
+    options: tuple[tuple[str, str], ...]
+    schema: StructType
+    columns: tuple[Attribute, ...]
+    partition_columns: tuple[str, ...] = ()
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        return self.columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Local(Relation):
+    """Rows that the driver has, as a pyarrow.Table whose columns are `columns` in order."""
+
+    table: Any
+    columns: tuple[Attribute, ...]
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        return self.columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Span(Relation):
+    """Integers from `start` to `end` by `step`."""
+
+    start: int
+    end: int
+    step: int
+    columns: tuple[Attribute, ...]
+    partitions: int | None = None
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        return self.columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class UnresolvedTable(Relation):
+    """A table or view by name; the analyser puts in what the catalog has."""
+
+    parts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Unary(Relation):
+    child: Relation
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return (self.child,)
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        return self.child.output
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Project(Unary):
+    """`expressions` are Attributes and Aliases once analysed."""
+
+    expressions: tuple[Expression, ...]
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        return named_output(self.expressions)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Filter(Unary):
+    condition: Expression
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aggregate(Unary):
+    """Groups of equal `keys`; `outputs` are expressions of keys and aggregates. `sets`: grouping sets, as positions in `keys`."""
+
+    keys: tuple[Expression, ...]
+    outputs: tuple[Expression, ...]
+    sets: tuple[tuple[int, ...], ...] | None = None
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        return named_output(self.outputs)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sort(Unary):
+    """`globally`, or within partitions."""
+
+    keys: tuple[SortKey, ...]
+    globally: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Limit(Unary):
+    count: int | None
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deduplicate(Unary):
+    """One row per distinct value of `keys` (None: of all columns)."""
+
+    keys: tuple[Attribute, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Aliased(Unary):
+    """The same rows, whose columns can be named by `name`."""
+
+    name: str
+    columns: tuple[Attribute, ...]
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        return self.columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Join(Relation):
+    """`kind`: inner, cross, left, right, full, semi, anti. `hint`: broadcast of one side ("left", "right") or None."""
+
+    left: Relation
+    right: Relation
+    kind: str
+    condition: Expression | None
+    hint: str | None = None
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return (self.left, self.right)
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        from dataclasses import replace
+
+        left, right = self.left.output, self.right.output
+        if self.kind in ("semi", "anti"):
+            return left
+        if self.kind in ("right", "full"):
+            left = tuple(replace(column, nullable=True) for column in left)
+        if self.kind in ("left", "full"):
+            right = tuple(replace(column, nullable=True) for column in right)
+        return (*left, *right)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Union(Relation):
+    """All rows of all branches; `columns` are the result's."""
+
+    branches: tuple[Relation, ...]
+    columns: tuple[Attribute, ...]
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return self.branches
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        return self.columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SetOperation(Relation):
+    """`kind`: intersect or except; `all`: counting how often a row is there."""
+
+    kind: str
+    all: bool
+    left: Relation
+    right: Relation
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return (self.left, self.right)
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        return self.left.output
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Generate(Unary):
+    """For each row, the rows that `generator` (explode, inline, stack …) makes of it. `outer`: one of nulls where it makes none."""
+
+    generator: Expression
+    outer: bool
+    columns: tuple[Attribute, ...]
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        return (*self.child.output, *self.columns)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sample(Unary):
+    fraction: float
+    with_replacement: bool
+    seed: int
+    lower: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repartition(Unary):
+    """`count` partitions (None: the session's), by hash of `keys`, `by_range`, round robin without keys, or by putting some together."""
+
+    count: int | None
+    keys: tuple[Expression, ...] = ()
+    by_range: bool = False
+    coalesce: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hint(Unary):
+    name: str
+    arguments: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PythonMap(Unary):
+    """`function` over batches of the rows. `kind`: pandas, arrow (iterators of batches), or udf: columns added by PythonCalls."""
+
+    kind: str
+    pickled: bytes
+    name: str
+    columns: tuple[Attribute, ...]
+    calls: tuple[Alias, ...] = ()
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        return (*self.child.output, *self.columns) if self.kind == "udf" else self.columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GroupedMap(Relation):
+    """`function` over each group of equal keys, of one child or of two (cogroup). `kind`: pandas or arrow."""
+
+    children: tuple[Relation, ...]
+    keys: tuple[tuple[Attribute, ...], ...]
+    kind: str
+    pickled: bytes
+    name: str
+    columns: tuple[Attribute, ...]
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return self.children
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        return self.columns
+
+
+def named_output(expressions: tuple[Expression, ...]) -> tuple[Attribute, ...]:
+    """The attributes that analysed Attributes and Aliases give."""
+    from quiver.sql.analysis.typing import nullable, type_of
+
+    return tuple(
+        expression
+        if isinstance(expression, Attribute)
+        else Attribute(expression.id, expression.name, type_of(expression.child), nullable(expression.child), (), expression.metadata)
+        for expression in expressions
+        if isinstance(expression, Attribute | Alias)
+    )

@@ -1,0 +1,512 @@
+"""Types of columns, by Spark's names: `IntegerType()`, `ArrayType(StringType())`, `StructType().add("name", StringType())`.
+
+Instances can't be changed and compare by value, but for a StructType that is still being built with `add`.
+
+>>> from quiver.sql.types import *
+>>> StructType([StructField("id", LongType(), False), StructField("tags", ArrayType(StringType()))]).simpleString()
+'struct<id:bigint,tags:array<string>>'
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar, overload
+
+__all__ = [
+    "ArrayType",
+    "AtomicType",
+    "BinaryType",
+    "BooleanType",
+    "ByteType",
+    "CharType",
+    "DataType",
+    "DateType",
+    "DayTimeIntervalType",
+    "DecimalType",
+    "DoubleType",
+    "FloatType",
+    "FractionalType",
+    "IntegerType",
+    "IntegralType",
+    "LongType",
+    "MapType",
+    "NullType",
+    "NumericType",
+    "ShortType",
+    "StringType",
+    "StructField",
+    "StructType",
+    "TimestampNTZType",
+    "TimestampType",
+    "VarcharType",
+    "YearMonthIntervalType",
+]
+
+
+class DataType:
+    """The base of all types."""
+
+    _name: ClassVar[str] = ""
+
+    @classmethod
+    def typeName(cls) -> str:
+        """The name in JSON schemas.
+
+        >>> LongType.typeName()
+        'long'
+        """
+        return cls._name or cls.__name__.removesuffix("Type").lower()
+
+    def simpleString(self) -> str:
+        """The name as in SQL: `bigint`, `array<string>`."""
+        return self.typeName()
+
+    def jsonValue(self) -> Any:
+        """What `json` writes."""
+        return self.typeName()
+
+    def json(self) -> str:
+        """As JSON, in Spark's form."""
+        return json.dumps(self.jsonValue(), separators=(",", ":"), sort_keys=True)
+
+    @classmethod
+    def fromDDL(cls, ddl: str) -> DataType:
+        """The type that a DDL string describes: `a INT, b ARRAY<STRING>`, or one type. Raises ParseException."""
+        from quiver.sql.ddl import parse_type
+
+        return parse_type(ddl)
+
+    def _key(self) -> tuple[Any, ...]:
+        return ()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, DataType) and type(self) is type(other) and self._key() == other._key()
+
+    def __hash__(self) -> int:
+        return hash((type(self), self._key()))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class NullType(DataType):
+    """Of a null literal."""
+
+    _name = "void"
+
+
+class AtomicType(DataType):
+    """Not made of other types."""
+
+
+class NumericType(AtomicType):
+    """Numbers."""
+
+
+class IntegralType(NumericType):
+    """Whole numbers."""
+
+
+class FractionalType(NumericType):
+    """Numbers with a fraction."""
+
+
+class StringType(AtomicType):
+    """Text."""
+
+
+class CharType(StringType):
+    """Text padded to `length`."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def simpleString(self) -> str:
+        return f"char({self.length})"
+
+    jsonValue = simpleString
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.length,)
+
+    def __repr__(self) -> str:
+        return f"CharType({self.length})"
+
+
+class VarcharType(StringType):
+    """Text of at most `length` characters."""
+
+    def __init__(self, length: int) -> None:
+        self.length = length
+
+    def simpleString(self) -> str:
+        return f"varchar({self.length})"
+
+    jsonValue = simpleString
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.length,)
+
+    def __repr__(self) -> str:
+        return f"VarcharType({self.length})"
+
+
+class BinaryType(AtomicType):
+    """Bytes."""
+
+
+class BooleanType(AtomicType):
+    """True or false."""
+
+
+class DateType(AtomicType):
+    """A day; `datetime.date` in Python."""
+
+
+class TimestampType(AtomicType):
+    """An instant, in microseconds; `datetime.datetime` in Python, shown in the session's time zone."""
+
+
+class TimestampNTZType(AtomicType):
+    """A wall-clock date and time, in microseconds, of no time zone."""
+
+    _name = "timestamp_ntz"
+
+
+class DayTimeIntervalType(AtomicType):
+    """A duration in microseconds; `datetime.timedelta` in Python."""
+
+    DAY, HOUR, MINUTE, SECOND = 0, 1, 2, 3
+
+    def __init__(self, startField: int | None = None, endField: int | None = None) -> None:
+        self.startField = self.DAY if startField is None else startField
+        self.endField = self.SECOND if startField is None else (startField if endField is None else endField)
+
+    def simpleString(self) -> str:
+        fields = ("day", "hour", "minute", "second")
+        start, end = fields[self.startField], fields[self.endField]
+        return f"interval {start}" if start == end else f"interval {start} to {end}"
+
+    jsonValue = simpleString
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.startField, self.endField)
+
+    def __repr__(self) -> str:
+        return f"DayTimeIntervalType({self.startField}, {self.endField})"
+
+
+class YearMonthIntervalType(AtomicType):
+    """A number of months."""
+
+    YEAR, MONTH = 0, 1
+
+    def __init__(self, startField: int | None = None, endField: int | None = None) -> None:
+        self.startField = self.YEAR if startField is None else startField
+        self.endField = self.MONTH if startField is None else (startField if endField is None else endField)
+
+    def simpleString(self) -> str:
+        fields = ("year", "month")
+        start, end = fields[self.startField], fields[self.endField]
+        return f"interval {start}" if start == end else f"interval {start} to {end}"
+
+    jsonValue = simpleString
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.startField, self.endField)
+
+    def __repr__(self) -> str:
+        return f"YearMonthIntervalType({self.startField}, {self.endField})"
+
+
+class DecimalType(FractionalType):
+    """Exact numbers of `precision` digits (at most 38), `scale` of them after the point."""
+
+    def __init__(self, precision: int = 10, scale: int = 0) -> None:
+        self.precision = precision
+        self.scale = scale
+        self.hasPrecisionInfo = True
+
+    def simpleString(self) -> str:
+        return f"decimal({self.precision},{self.scale})"
+
+    jsonValue = simpleString
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.precision, self.scale)
+
+    def __repr__(self) -> str:
+        return f"DecimalType({self.precision},{self.scale})"
+
+
+class DoubleType(FractionalType):
+    """64-bit floating point."""
+
+
+class FloatType(FractionalType):
+    """32-bit floating point."""
+
+
+class ByteType(IntegralType):
+    """8-bit integers."""
+
+    def simpleString(self) -> str:
+        return "tinyint"
+
+
+class ShortType(IntegralType):
+    """16-bit integers."""
+
+    def simpleString(self) -> str:
+        return "smallint"
+
+
+class IntegerType(IntegralType):
+    """32-bit integers."""
+
+    def simpleString(self) -> str:
+        return "int"
+
+
+class LongType(IntegralType):
+    """64-bit integers."""
+
+    def simpleString(self) -> str:
+        return "bigint"
+
+
+class ArrayType(DataType):
+    """Lists of `elementType`."""
+
+    def __init__(self, elementType: DataType, containsNull: bool = True) -> None:
+        _expect_type(elementType, "elementType")
+        self.elementType = elementType
+        self.containsNull = containsNull
+
+    def simpleString(self) -> str:
+        return f"array<{self.elementType.simpleString()}>"
+
+    def jsonValue(self) -> dict[str, Any]:
+        return {"type": "array", "elementType": self.elementType.jsonValue(), "containsNull": self.containsNull}
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.elementType, self.containsNull)
+
+    def __repr__(self) -> str:
+        return f"ArrayType({self.elementType!r}, {self.containsNull})"
+
+
+class MapType(DataType):
+    """Dictionaries from `keyType` to `valueType`."""
+
+    def __init__(self, keyType: DataType, valueType: DataType, valueContainsNull: bool = True) -> None:
+        _expect_type(keyType, "keyType")
+        _expect_type(valueType, "valueType")
+        self.keyType = keyType
+        self.valueType = valueType
+        self.valueContainsNull = valueContainsNull
+
+    def simpleString(self) -> str:
+        return f"map<{self.keyType.simpleString()},{self.valueType.simpleString()}>"
+
+    def jsonValue(self) -> dict[str, Any]:
+        return {
+            "type": "map", "keyType": self.keyType.jsonValue(), "valueType": self.valueType.jsonValue(),
+            "valueContainsNull": self.valueContainsNull,
+        }  # fmt: skip
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.keyType, self.valueType, self.valueContainsNull)
+
+    def __repr__(self) -> str:
+        return f"MapType({self.keyType!r}, {self.valueType!r}, {self.valueContainsNull})"
+
+
+class StructField(DataType):
+    """A column or a member of a struct: `name`, `dataType`, whether it may be null, and metadata of the user's own."""
+
+    def __init__(self, name: str, dataType: DataType, nullable: bool = True, metadata: Mapping[str, Any] | None = None) -> None:
+        _expect_type(dataType, "dataType")
+        if not isinstance(name, str):
+            raise TypeError(f"field name {name!r} should be a string")
+        self.name = name
+        self.dataType = dataType
+        self.nullable = nullable
+        self.metadata = dict(metadata or {})
+
+    def simpleString(self) -> str:
+        return f"{self.name}:{self.dataType.simpleString()}"
+
+    def jsonValue(self) -> dict[str, Any]:
+        return {"name": self.name, "type": self.dataType.jsonValue(), "nullable": self.nullable, "metadata": self.metadata}
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.name, self.dataType, self.nullable, json.dumps(self.metadata, sort_keys=True, default=str))
+
+    def __repr__(self) -> str:
+        return f"StructField('{self.name}', {self.dataType!r}, {self.nullable})"
+
+
+class StructType(DataType):
+    """Columns of a DataFrame, or members of a nested value, in order.
+
+    >>> schema = StructType().add("a", StringType()).add("b", "int", False)
+    >>> schema.names, schema["b"].nullable, len(schema)
+    (['a', 'b'], False, 2)
+    """
+
+    def __init__(self, fields: Sequence[StructField] | None = None) -> None:
+        self.fields: list[StructField] = list(fields or [])
+        if not all(isinstance(field, StructField) for field in self.fields):
+            raise TypeError("fields should be a list of StructField")
+
+    def add(
+        self,
+        field: str | StructField,
+        data_type: str | DataType | None = None,
+        nullable: bool = True,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> StructType:
+        """Append a field; returns itself. Raises ValueError for a name without a type."""
+        if isinstance(field, StructField):
+            self.fields.append(field)
+        elif data_type is None:
+            raise ValueError("Must specify DataType if passing name of struct_field to create.")
+        else:
+            kind = DataType.fromDDL(data_type) if isinstance(data_type, str) else data_type
+            self.fields.append(StructField(field, kind, nullable, metadata))
+        return self
+
+    @property
+    def names(self) -> list[str]:
+        """The fields' names."""
+        return [field.name for field in self.fields]
+
+    def fieldNames(self) -> list[str]:
+        """The fields' names."""
+        return self.names
+
+    def simpleString(self) -> str:
+        return f"struct<{','.join(field.simpleString() for field in self.fields)}>"
+
+    def jsonValue(self) -> dict[str, Any]:
+        return {"type": "struct", "fields": [field.jsonValue() for field in self.fields]}
+
+    @classmethod
+    def fromJson(cls, json: Mapping[str, Any]) -> StructType:
+        """The inverse of `jsonValue`."""
+        kind = type_from_json(json)
+        if not isinstance(kind, StructType):
+            raise TypeError(f"not a struct: {json!r}")
+        return kind
+
+    def treeString(self) -> str:
+        """As printSchema prints it."""
+        lines = ["root"]
+        for field in self.fields:
+            _tree(field.name, field.dataType, field.nullable, " |", lines)
+        return "\n".join(lines) + "\n"
+
+    def _key(self) -> tuple[Any, ...]:
+        return tuple(self.fields)
+
+    def __iter__(self) -> Iterator[StructField]:
+        return iter(self.fields)
+
+    def __len__(self) -> int:
+        return len(self.fields)
+
+    @overload
+    def __getitem__(self, key: str | int) -> StructField: ...
+    @overload
+    def __getitem__(self, key: slice) -> StructType: ...
+    def __getitem__(self, key: str | int | slice) -> StructField | StructType:
+        if isinstance(key, str):
+            for field in self.fields:
+                if field.name == key:
+                    return field
+            raise KeyError(f"No StructField named {key}")
+        if isinstance(key, slice):
+            return StructType(self.fields[key])
+        return self.fields[key]
+
+    def __repr__(self) -> str:
+        return f"StructType([{', '.join(map(repr, self.fields))}])"
+
+
+def _expect_type(value: object, name: str) -> None:
+    if not isinstance(value, DataType):
+        raise TypeError(f"{name} {value!r} should be an instance of {DataType}")
+
+
+def _tree(name: str, kind: DataType, nullable: bool, indent: str, lines: list[str]) -> None:
+    lines.append(f"{indent}-- {name}: {_short(kind)} (nullable = {str(nullable).lower()})")
+    _tree_below(kind, indent, lines)
+
+
+def _tree_below(kind: DataType, indent: str, lines: list[str]) -> None:
+    below = f"{indent}    |"
+    match kind:
+        case StructType():
+            for field in kind.fields:
+                _tree(field.name, field.dataType, field.nullable, below, lines)
+        case ArrayType():
+            lines.append(f"{below}-- element: {_short(kind.elementType)} (containsNull = {str(kind.containsNull).lower()})")
+            _tree_below(kind.elementType, below, lines)
+        case MapType():
+            lines.append(f"{below}-- key: {_short(kind.keyType)}")
+            _tree_below(kind.keyType, below, lines)
+            lines.append(f"{below}-- value: {_short(kind.valueType)} (valueContainsNull = {str(kind.valueContainsNull).lower()})")
+            _tree_below(kind.valueType, below, lines)
+        case _:
+            pass
+
+
+_PRECISE = (DecimalType, CharType, VarcharType, DayTimeIntervalType, YearMonthIntervalType)
+
+
+def _short(kind: DataType) -> str:
+    return kind.simpleString() if isinstance(kind, _PRECISE) else kind.typeName()
+
+
+_ATOMIC: dict[str, DataType] = {
+    kind.typeName(): kind
+    for kind in (
+        StringType(), BinaryType(), BooleanType(), DateType(), TimestampType(), TimestampNTZType(), DoubleType(), FloatType(),
+        ByteType(), ShortType(), IntegerType(), LongType(), NullType(),
+    )
+}  # fmt: skip
+_SIZED = re.compile(r"(decimal|char|varchar)\(\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?\)")
+
+
+def type_from_json(value: Any) -> DataType:
+    """A type from its JSON form. Raises ValueError."""
+    if isinstance(value, Mapping):
+        match value.get("type"):
+            case "array":
+                return ArrayType(type_from_json(value["elementType"]), value["containsNull"])
+            case "map":
+                return MapType(type_from_json(value["keyType"]), type_from_json(value["valueType"]), value["valueContainsNull"])
+            case "struct":
+                return StructType(
+                    [
+                        StructField(field["name"], type_from_json(field["type"]), field.get("nullable", True), field.get("metadata"))
+                        for field in value["fields"]
+                    ]
+                )
+            case other:
+                raise ValueError(f"unknown type {other!r}")
+    if value in _ATOMIC:
+        return _ATOMIC[value]
+    if value == "decimal":
+        return DecimalType()
+    if match := _SIZED.fullmatch(value):
+        first = int(match[2])
+        return (
+            {"char": CharType, "varchar": VarcharType}[match[1]](first) if match[1] != "decimal" else DecimalType(first, int(match[3] or 0))
+        )
+    if value.startswith("interval"):
+        return YearMonthIntervalType() if "year" in value or "month" in value else DayTimeIntervalType()
+    raise ValueError(f"unknown type {value!r}")

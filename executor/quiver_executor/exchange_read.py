@@ -1,0 +1,119 @@
+"""Exchanges of a fragment become files: pieces of map outputs on this node where they lie, those of other nodes fetched."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from quiver_executor.disk import explained, remove_quietly
+from quiver_executor.fetch import NodeStream, failed_row, open_streams
+from quiver_executor.shuffle_files import ClaimingFile, Window, checksum, create, index_of, open_regular
+from quiver_executor.task import Task
+from quiver_proto import blocks
+from quiver_proto.errors import AuthenticationFailed, BlockCorrupt, ConnectionFailed
+from quiver_proto.fragments import Exchange, exchange_of, scans
+from quiver_proto.messages import MapOutputTable
+from quiver_proto.v1.kernel_pb2 import FileGroup, FileRange, PartitionedFile, Plan
+
+
+def resolve(task: Task, fragment: Plan, schemas: Sequence[tuple[int, bytes]]) -> None:
+    """Put files in place of the exchanges of `fragment`, which is about to run. `schemas`: the schema message of each shuffle's rows.
+
+    Every piece is verified. Raises FetchFailed, AuthenticationFailed, QuotaExceeded, DiskFull.
+    """
+    heads = dict(schemas)
+    for scan in scans(fragment):
+        for group in scan.base_conf.file_groups:
+            exchange = exchange_of(group)
+            if exchange is not None:
+                _fill(task, group, exchange, heads[exchange.shuffle_id])
+
+
+def _fill(task: Task, group: FileGroup, exchange: Exchange, head: bytes) -> None:
+    del group.files[:]
+    table = task.inputs[exchange.shuffle_id]
+    piece = 0 if exchange.by_map else exchange.number
+    rows = [row for row, index in enumerate(table.map_indexes) if not exchange.by_map or index == exchange.number]
+    here = task.env.node_id
+    wanted = MapOutputTable(
+        table.shuffle_id,
+        table.width,
+        [table.map_indexes[row] for row in rows],
+        [table.task_ids[row] for row in rows],
+        [table.node_ids[row] for row in rows],
+        [table.paths[row] for row in rows],
+    )
+    streams = open_streams(task, wanted, piece, head)
+    for row, (node, path) in enumerate(zip(wanted.node_ids, wanted.paths, strict=True)):
+        try:
+            file = _local(task, path, piece) if node == here else _fetched(task, streams[node], path, head)
+        except (OSError, BlockCorrupt, ConnectionFailed) as error:
+            if isinstance(error, AuthenticationFailed):
+                raise
+            raise failed_row(wanted, row, str(error)) from None
+        if file is not None:
+            group.files.append(file)
+
+
+def _local(task: Task, path: str, piece: int) -> PartitionedFile | None:
+    descriptor = open_regular(path)
+    try:
+        entry = blocks.unpack_entry(index_of(path, descriptor).raw_entry(descriptor, piece), path)
+        if entry.length == 0:
+            return None
+        size = os.fstat(descriptor).st_size
+        if size < entry.offset + entry.length:
+            raise BlockCorrupt(path, "it is truncated")
+        if checksum(descriptor, entry.offset, entry.offset + entry.length) != entry.crc:
+            raise BlockCorrupt(path, "wrong checksum")
+    finally:
+        os.close(descriptor)
+    task.read_records += entry.records
+    task.read_local += entry.length
+    # The kernel reads the batches that begin in the range.
+    return PartitionedFile(path=path.lstrip("/"), size=size, range=FileRange(start=entry.offset, end=entry.offset + entry.length))
+
+
+def _fetched(task: Task, stream: NodeStream, path: str, head: bytes) -> PartitionedFile | None:
+    """The piece as a file of its own in the task's scratch directory."""
+    import pyarrow as pa
+
+    begun = time.perf_counter()
+    found = stream.next_piece(path)
+    task.fetch_wait_s += time.perf_counter() - begun
+    if found is None:
+        return None
+    entry, source = found
+    task.read_records += entry.records
+    task.read_remote += entry.length
+    kept = _ScratchFile(task)
+    try:
+        reader = pa.ipc.open_stream(source)
+        with explained(task.env, kept.path), pa.ipc.new_file(kept.sink(), reader.schema) as writer:
+            for batch in reader:
+                writer.write_batch(batch)
+    finally:
+        if isinstance(source, Window):
+            source.close()
+    return PartitionedFile(path=kept.path.lstrip("/"), size=os.path.getsize(kept.path))
+
+
+class _ScratchFile:
+    """Has a name, since the kernel opens it by one; goes with its task."""
+
+    def __init__(self, task: Task) -> None:
+        self.path = os.path.join(task.scratch_directory(), f"piece-{os.getpid()}-{task.task_id}-{id(self):x}.arrow")
+        self._env = task.env
+        self._descriptor = create(self.path)
+        task.closers.append(self)
+
+    def sink(self) -> Any:
+        import pyarrow as pa
+
+        return pa.PythonFile(ClaimingFile(self._env, self._descriptor), "w")
+
+    def close(self) -> None:
+        os.close(self._descriptor)
+        remove_quietly(self.path)

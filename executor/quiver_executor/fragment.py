@@ -1,0 +1,136 @@
+"""Native bodies: one partition of a DataFusion fragment, run by the kernel inside a slot."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from quiver_executor.exchange_read import resolve
+from quiver_executor.fragment_files import Pieces
+from quiver_executor.task import Task
+from quiver_proto import ops
+from quiver_proto.fragments import at_partition, copied, parse, width
+from quiver_proto.ids import ExecutorId, NodeId, TaskId
+from quiver_proto.messages import MapOutput
+from quiver_proto.v1.kernel_pb2 import Hash, Plan
+
+if TYPE_CHECKING:
+    from datafusion import SessionContext
+    from datafusion.plan import ExecutionPlan
+
+_EXECUTING = {
+    # Else a scan takes files of other partitions, which are other tasks here: every row would be there several times.
+    "datafusion.execution.enable_file_stream_work_stealing": "false",
+}
+_LEAST_MEMORY = 64 << 20
+
+
+def compile_fragment(sink: ops.FragmentWrite | ops.FragmentCollect) -> Callable[[Task, Any], bytes | MapOutput]:
+    """The function that runs one task of the stage."""
+    plan = parse(sink.plan)
+    if isinstance(sink, ops.FragmentCollect):
+        return functools.partial(_collect, sink, plan)
+    hashing = Hash.FromString(sink.hash) if sink.hash else None
+    return functools.partial(_write, sink, plan, hashing)
+
+
+def _collect(sink: ops.FragmentCollect, plan: Plan, task: Task, split: int | None) -> bytes:
+    import pyarrow as pa
+
+    fragment = copied(plan) if split is None else _one_partition(plan, split)
+    resolve(task, fragment, sink.inputs)
+    context = _session(task, sink.settings)
+    execution = _decoded(context, fragment)
+    batches: list[list[Any]] = [[] for _ in range(execution.partition_count)]
+
+    async def pull(number: int) -> None:
+        held = batches[number]
+        async for batch in context.execute(execution, number):
+            arrow = batch.to_pyarrow()
+            if arrow.num_rows or not held:
+                held.append(arrow)
+
+    _run_together(pull, execution.partition_count)
+    begun = time.perf_counter()
+    out = pa.BufferOutputStream()
+    writer = None
+    for batch in (batch for held in batches for batch in held):
+        if writer is None:
+            writer = pa.ipc.new_stream(out, batch.schema)
+        writer.write_batch(batch)
+    if writer is not None:
+        writer.close()
+    task.serialize_s += time.perf_counter() - begun
+    return out.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def _write(sink: ops.FragmentWrite, plan: Plan, hashing: Hash | None, task: Task, split: int) -> MapOutput:
+    import pyarrow as pa
+
+    fragment = _one_partition(plan, split)
+    resolve(task, fragment, sink.inputs)
+    if hashing is not None and sink.width > 1:
+        dealt = Plan()
+        dealt.repartition.input.CopyFrom(fragment)
+        dealt.repartition.partitioning.hash.CopyFrom(hashing)
+        fragment = dealt
+    context = _session(task, sink.settings)
+    execution = _decoded(context, fragment)
+    schema = pa.ipc.read_schema(pa.py_buffer(sink.schema))
+    pieces = Pieces(task, schema, sink.width)
+
+    async def pull(number: int) -> None:
+        async for batch in context.execute(execution, number):
+            pieces.add(number, batch.to_pyarrow())
+
+    _run_together(pull, execution.partition_count)
+    begun = time.perf_counter()
+    path, sizes, written = pieces.commit(sink.shuffle_id)
+    task.write_s += time.perf_counter() - begun
+    task.written += written
+    task.written_records += pieces.records
+    env = task.env
+    return MapOutput(task.partition, TaskId(task.task_id), NodeId(env.node_id), ExecutorId(env.executor_id), path, sizes, pieces.records)
+
+
+def _one_partition(plan: Plan, partition: int) -> Plan:
+    return at_partition(plan, partition) if width(plan) > 1 else copied(plan)
+
+
+def _run_together(pull: Callable[[int], Any], count: int) -> None:
+    # One after the other, the partitions that wait would have to be held whole by the kernel.
+    async def together() -> None:
+        await asyncio.gather(*(pull(number) for number in range(count)))
+
+    asyncio.run(together())
+
+
+def _session(task: Task, settings: tuple[tuple[str, str], ...]) -> SessionContext:
+    # Threads that have nothing to do cost nothing; a fragment of one partition has work for little more than one.
+    os.environ.setdefault("TOKIO_WORKER_THREADS", str(max(2, os.cpu_count() or 1)))
+    from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
+
+    config = SessionConfig().with_target_partitions(1)
+    for key, value in (*_EXECUTING.items(), *settings):
+        config = config.set(key, value)
+    memory = max(_LEAST_MEMORY, task.env.memory_bytes)
+    runtime = RuntimeEnvBuilder().with_disk_manager_specified(task.scratch_directory()).with_fair_spill_pool(memory)
+    return SessionContext(config, runtime)
+
+
+def _decoded(context: SessionContext, fragment: Plan) -> ExecutionPlan:
+    from datafusion.plan import ExecutionPlan
+
+    return ExecutionPlan.from_bytes(context, fragment.SerializeToString())
+
+
+def batches_of(stream: bytes) -> Iterator[Any]:
+    """The record batches of a collected partition."""
+    import pyarrow as pa
+
+    if stream:
+        yield from pa.ipc.open_stream(pa.py_buffer(stream))

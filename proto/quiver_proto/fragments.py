@@ -1,0 +1,177 @@
+"""Fragments: pieces of a DataFusion physical plan, as both sides of the wire handle them.
+
+A fragment reads files, and *exchanges*: what an earlier stage left. An exchange is an Arrow scan whose file groups, one per partition
+of the fragment, hold one placeholder path each:
+
+    exchange/<shuffle id>/partition/<n>   piece n of every map output
+    exchange/<shuffle id>/map/<n>         the only piece of map output n: sorted runs, one group each, for a sort-preserving merge
+
+The kernel's wire format is no contract between its versions: the version is pinned and part of the handshake, and the descriptors
+(v1/kernel.proto) hold only what is touched here; everything else passes through as unknown fields.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from google.protobuf.message import DecodeError
+
+from quiver_proto.errors import MalformedMessage, UnsupportedPlan
+from quiver_proto.v1.kernel_pb2 import FileGroup, FileScan, Plan
+
+SCANS = frozenset({"parquet_scan", "csv_scan", "json_scan", "avro_scan", "arrow_scan"})
+PASSING = frozenset(
+    {"projection", "local_limit", "aggregate", "coalesce_batches", "filter", "window", "unnest", "cooperative", "async_func", "buffer"}
+)
+"""One input, as many partitions as it has."""
+SINGLE = frozenset({"merge", "sort_preserving_merge", "global_limit", "empty", "placeholder_row", "generate_series"})
+"""One partition, whatever is below."""
+BY_RIGHT = frozenset({"hash_join", "nested_loop_join", "cross_join", "sort_merge_join", "symmetric_hash_join"})
+"""Joins: as many partitions as the right input has."""
+COLLECT_LEFT, PARTITIONED = 0, 1
+"""Modes of a hash join."""
+
+_PREFIX = "exchange/"
+
+
+class Exchange(NamedTuple):
+    """What one partition of a fragment reads of a shuffle: piece `number` of all map outputs, or (`by_map`) all of map output `number`."""
+
+    shuffle_id: int
+    by_map: bool
+    number: int
+
+    @property
+    def path(self) -> str:
+        return f"{_PREFIX}{self.shuffle_id}/{'map' if self.by_map else 'partition'}/{self.number}"
+
+
+def parse(data: bytes) -> Plan:
+    """Raises MalformedMessage."""
+    try:
+        return Plan.FromString(data)
+    except DecodeError as problem:
+        raise MalformedMessage("physical plan", str(problem)) from None
+
+
+def kind_of(plan: Plan) -> str:
+    """The node's name. Raises UnsupportedPlan for one that is not known here."""
+    kind = plan.WhichOneof("node")
+    if kind is None:
+        raise UnsupportedPlan("an operator that can't be cut into stages")
+    return kind
+
+
+def body_of(plan: Plan) -> Any:
+    """The node's own message."""
+    return getattr(plan, kind_of(plan))
+
+
+def copied(plan: Plan) -> Plan:
+    copy = Plan()
+    copy.CopyFrom(plan)
+    return copy
+
+
+def children(plan: Plan) -> list[Plan]:
+    """Direct inputs, left to right; a scalar subquery's own plans last."""
+    body = body_of(plan)
+    fields = body.DESCRIPTOR.fields_by_name
+    found = [getattr(body, name) for name in ("input", "left", "right") if name in fields and body.HasField(name)]
+    for name in ("inputs", "subqueries"):
+        if name in fields:
+            found += getattr(body, name)
+    return found
+
+
+def width(plan: Plan) -> int:
+    """How many partitions the plan has."""
+    kind, body = kind_of(plan), body_of(plan)
+    if kind in SCANS:
+        return len(body.base_conf.file_groups)
+    if kind in SINGLE:
+        return 1
+    if kind in PASSING or kind == "scalar_subquery":
+        return width(body.input)
+    if kind in BY_RIGHT:
+        return width(body.right)
+    match kind:
+        case "memory_scan":
+            return len(body.partitions)
+        case "sort":
+            return width(body.input) if body.preserve_partitioning else 1
+        case "repartition":
+            scheme = body.partitioning.WhichOneof("scheme")
+            return int(body.partitioning.hash.partition_count if scheme == "hash" else getattr(body.partitioning, scheme))
+        case "union":
+            return sum(map(width, body.inputs))
+        case "interleave":
+            return width(body.inputs[0])
+        case _:
+            raise AssertionError(kind)
+
+
+def scans(plan: Plan) -> Iterator[FileScan]:
+    """All scans of files and exchanges in the plan."""
+    pending = [plan]
+    while pending:
+        top = pending.pop()
+        if kind_of(top) in SCANS:
+            yield body_of(top)
+        else:
+            pending += children(top)
+
+
+def exchange_of(group: FileGroup) -> Exchange | None:
+    """What a file group stands for; None when it holds files."""
+    if len(group.files) != 1 or not group.files[0].path.startswith(_PREFIX):
+        return None
+    _, shuffle_id, how, number = group.files[0].path.split("/")
+    return Exchange(int(shuffle_id), how == "map", int(number))
+
+
+def at_partition(plan: Plan, partition: int) -> Plan:
+    """The fragment that computes only this partition; it has one partition. `plan` is left as it is.
+
+    Executing one partition of a whole plan is not enough: scans steal files from one another, and a partitioned join waits for all
+    of its partitions.
+    """
+    result = copied(plan)
+    _narrow(result, partition)
+    return result
+
+
+def _narrow(plan: Plan, partition: int) -> None:
+    kind, body = kind_of(plan), body_of(plan)
+    if kind in SCANS:
+        _keep(body.base_conf.file_groups, partition)
+    elif kind == "memory_scan":
+        _keep(body.partitions, partition)
+    elif kind in SINGLE or (kind == "sort" and not body.preserve_partitioning):
+        pass
+    elif kind == "union":
+        for branch in body.inputs:
+            count = width(branch)
+            if partition < count:
+                _narrow(branch, partition)
+                chosen = copied(branch)
+                plan.CopyFrom(chosen)
+                return
+            partition -= count
+        raise AssertionError(partition)
+    elif kind == "interleave":
+        for branch in body.inputs:
+            _narrow(branch, partition)
+    elif kind in BY_RIGHT:
+        if kind in ("sort_merge_join", "symmetric_hash_join") or (kind == "hash_join" and body.partition_mode != COLLECT_LEFT):
+            _narrow(body.left, partition)
+        _narrow(body.right, partition)
+    else:
+        _narrow(body.input, partition)
+
+
+def _keep(groups: Any, partition: int) -> None:
+    if len(groups) > 1:
+        del groups[partition + 1 :]
+        del groups[:partition]

@@ -1,0 +1,102 @@
+"""The descriptors of the kernel's plans, proven against plans that the installed kernel encodes; cutting; narrowing to a partition."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from quiver.sql.cutting import cut
+from quiver.sql.kernel import describe, physical_plan, session
+from quiver_proto.errors import UnsupportedPlan
+from quiver_proto.fragments import at_partition, copied, kind_of, parse, scans, width
+from quiver_proto.v1.kernel_pb2 import Plan
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder: Path = tmp_path_factory.mktemp("tables")
+    for number in range(4):
+        pq.write_table(pa.table({"k": [number, 1, 2], "v": [1.5, None, number]}), folder / f"part-{number}.parquet")
+    made = session(4, staged=True)
+    made.register_parquet("t", str(folder))
+    made.register_parquet("u", str(folder / "part-0.parquet"))
+    return made
+
+
+def plan_of(context: Any, query: str) -> Plan:
+    return physical_plan(context.sql(query))
+
+
+def executed(context: Any, plan: Plan) -> list[dict[str, Any]]:
+    from datafusion.plan import ExecutionPlan
+
+    decoded = ExecutionPlan.from_bytes(context, plan.SerializeToString())
+    return [row for p in range(decoded.partition_count) for batch in context.execute(decoded, p) for row in batch.to_pyarrow().to_pylist()]
+
+
+def test_what_is_not_touched_survives(context: Any) -> None:
+    data = context.sql("SELECT k, sum(v) AS s FROM t WHERE v > 0 GROUP BY k ORDER BY s LIMIT 3").execution_plan().to_bytes()
+    assert parse(parse(data).SerializeToString()) == parse(data)
+    assert len(parse(data).SerializeToString()) == len(data)
+
+
+def test_widths_are_the_kernels(context: Any) -> None:
+    for query in (
+        "SELECT * FROM t",
+        "SELECT k, count(*) FROM t GROUP BY k",
+        "SELECT * FROM t ORDER BY k",
+        "SELECT * FROM t UNION ALL SELECT * FROM t",
+    ):
+        frame = context.sql(query)
+        assert width(plan_of(context, query)) == frame.execution_plan().partition_count
+
+
+def test_one_partition_of_a_scan_has_its_own_file_only(context: Any) -> None:
+    plan = plan_of(context, "SELECT k FROM t")
+    assert width(plan) == 4
+    parts = [executed(context, at_partition(plan, number)) for number in range(4)]
+    assert sorted(row["k"] for part in parts for row in part) == sorted([0, 1, 2, 1, 1, 2, 2, 1, 2, 3, 1, 2])
+    assert [len(part) for part in parts] == [3, 3, 3, 3]
+
+
+def test_an_aggregate_is_cut_at_its_exchange(context: Any) -> None:
+    numbers = count(7)
+    pieces = cut(plan_of(context, "SELECT k, count(*) AS n FROM t GROUP BY k"), describe, lambda: next(numbers), 4)
+    (stage,) = pieces.stages
+    assert (stage.shuffle_id, stage.pieces, width(stage.plan), width(pieces.result), pieces.reads) == (7, 4, 4, 4, (7,))
+    assert stage.hash is not None
+    assert pa.ipc.read_schema(pa.py_buffer(stage.schema)).names[0] == "k"
+
+
+def test_a_build_side_that_emits_rows_is_partitioned(context: Any) -> None:
+    """Per task, a collected build side would give its unmatched rows once for each partition of the other side."""
+    frame = context.sql("SELECT u.k, t.v FROM u LEFT JOIN t ON u.k = t.k")
+    pieces = cut(physical_plan(frame), describe, count(1).__next__, 4)
+    plans = [pieces.result, *(stage.plan for stage in pieces.stages)]
+    joins = [node.hash_join for plan in plans for node in nodes(plan) if kind_of(node) == "hash_join"]
+    assert joins
+    assert all(join.partition_mode == 1 or width(join.right) == 1 or join.join_type not in (1, 3, 4, 5, 8) for join in joins)
+
+
+def nodes(plan: Plan) -> list[Plan]:
+    from quiver_proto.fragments import children
+
+    return [plan, *(node for child in children(plan) for node in nodes(child))]
+
+
+def test_unknown_operators_are_refused() -> None:
+    with pytest.raises(UnsupportedPlan):
+        kind_of(Plan())
+
+
+def test_copies_are_independent(context: Any) -> None:
+    plan = plan_of(context, "SELECT k FROM t")
+    copy = copied(plan)
+    for scan in scans(copy):
+        del scan.base_conf.file_groups[:]
+    assert width(plan) == 4

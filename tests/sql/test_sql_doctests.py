@@ -1,0 +1,35 @@
+"""Every example in a docstring is true, on each master."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+
+import pytest
+
+from quiver.sql import Session
+
+MODULES = (
+    "quiver.sql.column",
+    "quiver.sql.dataframe",
+    "quiver.sql.functions",
+    "quiver.sql.grouped",
+    "quiver.sql.row",
+    "quiver.sql.session",
+    "quiver.sql.types",
+    "quiver.sql.window",
+)
+
+
+def examples() -> list[doctest.DocTest]:
+    finder = doctest.DocTestFinder(exclude_empty=True)
+    found = [test for module in MODULES for test in finder.find(importlib.import_module(module)) if test.examples]
+    return list({test.name: test for test in found}.values())
+
+
+@pytest.mark.parametrize("test", examples(), ids=lambda test: test.name)
+def test_example(test: doctest.DocTest, spark: Session) -> None:
+    report: list[str] = []
+    test.globs = {**test.globs, "spark": spark}
+    result = doctest.DocTestRunner().run(test, out=report.append, clear_globs=False)
+    assert result.failed == 0, "".join(report)
