@@ -49,9 +49,9 @@ def test_an_unknown_quiver_key_is_refused_with_the_likely_one() -> None:
 
 def test_an_unknown_spark_key_is_kept_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "quiver.conf"):
-        made = conf().set("spark.sql.shuffle.partitions", 8)
-    assert made.get("spark.sql.shuffle.partitions") == "8"
-    assert "spark.sql.shuffle.partitions has no meaning" in caplog.text
+        made = conf().set("spark.shuffle.sort.bypassMergeThreshold", 8)
+    assert made.get("spark.shuffle.sort.bypassMergeThreshold") == "8"
+    assert "spark.shuffle.sort.bypassMergeThreshold has no meaning" in caplog.text
 
 
 @pytest.mark.parametrize(
