@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+from collections.abc import Iterable
 from typing import IO, Final
 
 from quiver_executor.block_writer import BlockWriter
@@ -97,6 +98,19 @@ class BlockStore:
             held.dataset, held.partition, NodeId(env.node_id), ExecutorId(env.executor_id), held.slot, path, held.memory_bytes,
             held.disk_bytes, held.records,
         )  # fmt: skip
+
+    def take_changes(self, stored: Iterable[CachedBlock] = ()) -> list[CachedBlock]:
+        """What was moved or evicted since the last call, as it is now. `stored` are blocks that the driver was told of just now."""
+        changes = {(held.dataset, held.partition): held for held in self.ledger.take_changes()}
+        for block in stored:
+            # Told late, at its task's end: it may have been evicted or moved since, and that been told before.
+            key = block.dataset_id, block.partition
+            now = self.ledger.look(*key)
+            if now is None:
+                changes[key] = Held(*key, "", 0, 0, 0, -1)
+            elif (now.memory_bytes, now.disk_bytes) != (block.memory_bytes, block.disk_bytes):
+                changes[key] = now
+        return [self.as_block(held) for held in changes.values()]
 
     # ---- writing ----
 

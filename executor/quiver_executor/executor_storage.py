@@ -39,16 +39,9 @@ class ExecutorStorage:
 
     def tasks_ended(self, stored: Iterable[CachedBlock] = ()) -> None:
         """To be called when the ends of tasks that stored these blocks, or may have evicted others, have been reported."""
-        changes = {(held.dataset, held.partition): held for held in self._store.ledger.take_changes()}
-        for block in stored:
-            # Told late, at its task's end: it may have been evicted or moved since, and that been told before.
-            key = block.dataset_id, block.partition
-            now = self._store.ledger.look(*key)
-            if now is None:
-                changes[key] = Held(*key, "", 0, 0, 0, -1)
-            elif (now.memory_bytes, now.disk_bytes) != (block.memory_bytes, block.disk_bytes):
-                changes[key] = now
-        self._tell(list(changes.values()))
+        changed = self._store.take_changes(stored)
+        if changed and not self._closed:
+            self._report(BlocksChanged(ExecutorId(self._config.executor_id), changed))
 
     def slot_died(self, slot: int) -> None:
         self.warm.slot_died(slot)
@@ -85,10 +78,6 @@ class ExecutorStorage:
         if not self._closed:
             self._report(BlocksChanged(ExecutorId(self._config.executor_id), (block,)))
             self.tasks_ended([block] if block.memory_bytes or block.disk_bytes else ())
-
-    def _tell(self, changed: list[Held]) -> None:
-        if changed and not self._closed:
-            self._report(BlocksChanged(ExecutorId(self._config.executor_id), tuple(map(self._store.as_block, changed))))
 
 
 def _remove_files(paths: list[str]) -> None:

@@ -370,7 +370,9 @@ class Engine:
                     for dataset_id, needed in variant.needs:
                         wanted.setdefault(dataset_id, {})[needed] = None
             tables = [self._scheduler.cache_table(dataset_id, list(needed)) for dataset_id, needed in wanted.items()]
-        return {table.dataset_id: table for table in tables if table.partitions}
+        # A dataset without blocks is named too: executors get ready to keep some.
+        empty = {dataset.dataset_id: CacheTable(dataset.dataset_id, (), (), (), ()) for dataset in caching.datasets}
+        return empty | {table.dataset_id: table for table in tables}
 
     def _launch(self, action: m.Launch) -> None:
         link = self._links.get(action.executor_id)

@@ -32,6 +32,7 @@ from quiver_proto.messages import (
     AddStage,
     BarrierArrived,
     BarrierReleased,
+    BlocksChanged,
     FailureKind,
     ForgetStage,
     KillTasks,
@@ -75,6 +76,7 @@ class InlineLink:
             storage_bytes=storage, live_bytes=storage // 4, eviction=conf.get("quiver.storage.eviction") or "lru",
         )  # fmt: skip
         self._stages: dict[tuple[int, int], Any] = {}
+        self._caches = False
         self._killed: list[TaskFailure] = []
         self._released: BarrierReleased | None = None
         self.on_arrival: Callable[[BarrierArrived], None] = lambda message: None
@@ -83,6 +85,7 @@ class InlineLink:
     def send(self, message: ToExecutor) -> None:
         match message:
             case AddStage():
+                self._caches = self._caches or bool(message.cached)
                 self._stages[message.stage_id, message.stage_attempt] = message
             case LaunchTasks():
                 key = (message.stage_id, message.stage_attempt)
@@ -141,6 +144,14 @@ class InlineLink:
             raise BarrierFailed(self._released.error)
         return self._released.payloads
 
+    def changed(self, ended: TasksEnded) -> BlocksChanged | None:
+        """Cached blocks that these tasks evicted or moved."""
+        if not self._caches:
+            return None
+        stored = [block for end in ended.done if end.extras is not None for block in end.extras.cached]
+        changes = self._storage.store_of(self._environment).take_changes(stored)
+        return BlocksChanged(self.executor_id, changes) if changes else None
+
     def tell_killed(self) -> TasksEnded | None:
         return self.run_next() if self._killed else None
 
@@ -190,6 +201,8 @@ class InlineDriver:
                     ended = self._link.run_next()
                     if ended is not None:
                         self.engine.tasks_ended(ended)
+                        if changed := self._link.changed(ended):
+                            self.engine.blocks_changed(changed)
                     else:
                         deadline = self.engine.next_deadline()
                         if deadline is not None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from quiver.scheduler.blocks import Block, StoredDataset
 from quiver_proto.errors import CheckpointLost
-from quiver_proto.ids import ShuffleId
+from quiver_proto.ids import ExecutorId, ShuffleId
 
 if TYPE_CHECKING:
     from quiver.scheduler.model import Preference
@@ -53,13 +53,13 @@ class Caching:
         return index, variant
 
 
-def choose(state: State, stage: Stage, partition: int) -> tuple[int, Variant]:
+def choose(state: State, stage: Stage, partition: int, has: Callable[[Block], bool] | None = None) -> tuple[int, Variant]:
     """The first variant of the partition whose blocks are all there, else the last; with its index."""
     caching = stage.spec.caching
     assert caching is not None
     if stage.distrusts_cache:
         return caching.last(partition)
-    has = state.blocks.has
+    has = has or state.blocks.has
     index, variant = -1, Variant((), ())
     for index, variant in enumerate(caching.variants(partition)):  # noqa: B007 - used after the loop
         if all(map(has, variant.needs)):
@@ -81,12 +81,20 @@ def absent_parents(state: State, stage: Stage) -> list[Stage]:
     return [parent for parent in absent if parent.spec.shuffle_id in needed]
 
 
-def variants_of(state: State, run: StageRun, partitions: Sequence[int]) -> list[int]:
-    """Which variant to send of each. A partition that was tried before goes with all it needs, unless the attempt lacks inputs."""
+def variants_of(state: State, run: StageRun, partitions: Sequence[int], executor_id: ExecutorId) -> list[int]:
+    """Which variant to send of each. A partition that was tried before goes with all it needs, unless the attempt lacks inputs.
+
+    An executor knows of its own blocks, and of those of others that were there when the attempt began.
+    """
     caching = run.stage.spec.caching
     assert caching is not None
+    copies = state.blocks.copies
+
+    def has(block: Block) -> bool:
+        return any(where == executor_id or copy.told <= run.told for where, copy in copies(block).items())
+
     return [
-        choose(state, run.stage, partition)[0] if run.skipped or not run.tries.get(partition) else caching.last(partition)[0]
+        choose(state, run.stage, partition, has)[0] if run.skipped or not run.tries.get(partition) else caching.last(partition)[0]
         for partition in partitions
     ]
 

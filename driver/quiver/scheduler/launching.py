@@ -41,7 +41,7 @@ def give(
         _take_back_reasons(state, run)
     run.running.update(zip(task_ids, repeat(executor)))
     run.last_active = now
-    variants = [] if run.stage.spec.caching is None else variants_of(state, run, partitions)
+    variants = [] if run.stage.spec.caching is None else variants_of(state, run, partitions, executor.id)
     launched = opened.get(executor)
     if launched is None:
         launched = opened[executor] = Launch(
