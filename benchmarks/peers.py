@@ -18,16 +18,12 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from operator import add
 from pathlib import Path
-from typing import Any
 
-PARTS = 16
+from workloads import PARTS, Workload, pool_like, spark_like
+
 TICKS = os.sysconf("SC_CLK_TCK")
-Workload = Callable[[], object]
 
 STARTUP = {
     "quiver": "from quiver import Context\nwith Context('local[2]', 'b') as sc: print(sc.parallelize(range(100), 2).sum(), flush=True)",
@@ -37,94 +33,10 @@ STARTUP = {
 }
 
 
-def noop(value: int) -> int:
-    return value
-
-
-def pairs(part: int, size: int, keys: int) -> list[tuple[int, int]]:
-    rng = random.Random(part)
-    return [(rng.randrange(keys), rng.randrange(100)) for _ in range(size)]
-
-
-def count_words(path: str) -> dict[str, int]:
-    counts: Counter[str] = Counter()
-    with open(path) as file:
-        for line in file:
-            counts.update(line.split())
-    return dict(counts)
-
-
-def sum_by_key(part: int, size: int, keys: int) -> dict[int, int]:
-    sums: dict[int, int] = {}
-    for key, value in pairs(part, size, keys):
-        sums[key] = sums[key] + value if key in sums else value
-    return sums
-
-
-def sorted_part(part: int, size: int, keys: int) -> list[tuple[int, int]]:
-    return sorted(pairs(part, size, keys))
-
-
-def spark_like(sc: Any, text: str, size: int) -> dict[str, Workload]:
-    """The same program for quiver and pyspark: only the import differs."""
-
-    def data() -> Any:
-        return sc.parallelize(range(PARTS), PARTS).flatMap(lambda part: pairs(part, size, size))
-
-    return {
-        "tasks10k": lambda: sc.parallelize(range(10_000), 10_000).count(),
-        "wordcount": lambda: dict(
-            sc.textFile(text, PARTS).flatMap(lambda line: line.split()).map(lambda w: (w, 1)).reduceByKey(add, PARTS).collect()
-        ),
-        "reducebykey": lambda: data().reduceByKey(add, PARTS).map(lambda kv: kv[0] * kv[1]).sum(),
-        "join": lambda: data().reduceByKey(add, PARTS).join(data().reduceByKey(max, PARTS), PARTS).map(lambda r: r[1][0] * r[1][1]).sum(),
-        "sortbykey": lambda: (
-            sc.parallelize(range(PARTS), PARTS).flatMap(lambda p: pairs(p, size, size)).sortByKey(numPartitions=PARTS).keys().first()
-        ),
-        "latency": lambda: sc.parallelize([7], 1).map(noop).collect(),
-    }
-
-
-def pool_like(pool: Any, text: str, size: int) -> dict[str, Workload]:
-    """What a user would write by hand on two processes."""
-
-    def merged(parts: Iterator[dict[Any, int]], merge: Callable[[int, int], int]) -> dict[Any, int]:
-        whole: dict[Any, int] = {}
-        for part in parts:
-            for key, value in part.items():
-                whole[key] = merge(whole[key], value) if key in whole else value
-        return whole
-
-    def by_key(merge: Callable[[int, int], int]) -> dict[int, int]:
-        function = sum_by_key if merge is add else max_by_key
-        return merged(pool.map(function, range(PARTS), [size] * PARTS, [size] * PARTS), merge)
-
-    def join() -> int:
-        left, right = by_key(add), by_key(max)
-        return sum(value * right[key] for key, value in left.items())
-
-    def sort() -> int:
-        whole: list[tuple[int, int]] = []
-        for part in pool.map(sorted_part, range(PARTS), [size] * PARTS, [size] * PARTS):
-            whole += part
-        whole.sort()
-        return whole[0][0]
-
-    return {
-        "tasks10k": lambda: len(list(pool.map(noop, range(10_000)))),
-        "wordcount": lambda: merged(pool.map(count_words, [str(path) for path in sorted(Path(text).iterdir())]), add),
-        "reducebykey": lambda: sum(key * value for key, value in by_key(add).items()),
-        "join": join,
-        "sortbykey": sort,
-        "latency": lambda: [pool.submit(noop, 7).result()],
-    }
-
-
-def max_by_key(part: int, size: int, keys: int) -> dict[int, int]:
-    largest: dict[int, int] = {}
-    for key, value in pairs(part, size, keys):
-        largest[key] = max(largest[key], value) if key in largest else value
-    return largest
+EVERYTHING = [
+    "startup", "tasks10k", "latency", "wordcount", "reducebykey", "join", "sortbykey", "groupbykey", "cogroup", "distinct",
+    "aggregatebykey", "cartesian", "pagerank", "kmeans", "treeaggregate",
+]  # fmt: skip
 
 
 def engine(name: str, text: str, size: int) -> dict[str, Workload]:
@@ -217,13 +129,12 @@ def measure_startup(name: str, runs: int) -> None:
 
 
 def main() -> None:
-    everything = ["startup", "tasks10k", "latency", "wordcount", "reducebykey", "join", "sortbykey"]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--engines", nargs="+", default=["quiver", "pool"], choices=[*STARTUP])
-    parser.add_argument("--workloads", nargs="+", default=everything, choices=everything)
+    parser.add_argument("--workloads", nargs="+", default=EVERYTHING, choices=EVERYTHING)
     parser.add_argument("--runs", type=int, default=3, help="of each workload in one session; run 0 is cold")
     parser.add_argument("--megabytes", type=int, default=100, help="of text for wordcount")
-    parser.add_argument("--records", type=int, default=2_000_000, help="pairs for reducebykey, join and sortbykey")
+    parser.add_argument("--records", type=int, default=2_000_000, help="of the workloads that are not of text")
     options = parser.parse_args()
     expected: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as text:
@@ -232,7 +143,7 @@ def main() -> None:
         for name in options.engines:
             if "startup" in options.workloads:
                 measure_startup(name, options.runs)
-            workloads = engine(name, text, options.records // PARTS)
+            workloads = engine(name, text, options.records)
             for workload in options.workloads:
                 if workload == "latency":
                     measure_latency(name, workloads["latency"])

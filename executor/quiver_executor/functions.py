@@ -56,6 +56,10 @@ class Functions:
         self.operators.append(Operator(number, function, is_flat))
         return number
 
+    def number_of(self, function: ops.Function) -> int:
+        """The place of a function that was added."""
+        return next(one.number for one in self.operators if one.function is function)
+
     def open_all(self) -> None:
         """Raises CannotOpen."""
         self._first = [_open(one.function) for one in self.operators]
@@ -249,6 +253,27 @@ def least_or_most(function: Any) -> Literal["min", "max"] | None:
 def is_identity(function: Any) -> bool:
     """Does it return its one argument, and nothing else?"""
     return _is_like(function, _template_identity)
+
+
+def _template_split(line):  # type: ignore[no-untyped-def]
+    return line.split()
+
+
+def _template_split_at(line):  # type: ignore[no-untyped-def]
+    return line.split("")
+
+
+def splitting(function: Any) -> str | bool:
+    """The one character at which a function of just `return line.split("…")` splits; True: at any white space; False: another function."""
+    if function is str.split or _is_like(function, _template_split, names=("split",)):
+        return True
+    if type(function) is types.FunctionType:
+        given = [constant for constant in function.__code__.co_consts if type(constant) is str and len(constant) == 1]
+        if len(given) == 1:
+            constants = tuple(given[0] if constant == "" else constant for constant in _template_split_at.__code__.co_consts)
+            if _is_like(function, _template_split_at, constants, ("split",)):
+                return str(given[0])
+    return False
 
 
 def _template_paired(a: Any) -> Any:

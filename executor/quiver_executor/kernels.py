@@ -122,6 +122,23 @@ def taken(column: Column, order: Any) -> Column:
     return _call("take", [column, order])
 
 
+def words_of(text: bytes, separator: str | None) -> Column:
+    """What str.split gives of valid UTF-8. Without a separator the text must be ASCII without the separators 0x1C to 0x1F, which only
+    Python takes for white space."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if separator is None:
+        text = text.strip()
+        if not text:
+            return pa.array([], pa.large_string())
+    ends = pa.py_buffer(b"\0" * 8 + len(text).to_bytes(8, "little"))
+    whole = pa.LargeStringArray.from_buffers(1, ends, pa.py_buffer(text))
+    if separator is None:
+        return _call("ascii_split_whitespace", [whole], pc.SplitOptions()).flatten()
+    return _call("split_pattern", [whole], pc.SplitPatternOptions(separator)).flatten()
+
+
 # ---- which reduce partition ----
 
 

@@ -12,15 +12,17 @@ from zlib import crc32
 from quiver_executor.columnar import ColumnCombiner, ColumnWriter
 from quiver_executor.combining import Combining, Counting, kernel_of
 from quiver_executor.external import Piece, SpillFile, in_chunks
-from quiver_executor.functions import Functions, is_addition, paired_count
+from quiver_executor.functions import Functions, is_addition, paired_count, splitting
 from quiver_executor.heavy_keys import HeavyKeys, place_by
 from quiver_executor.kernels import LARGE_COUNT, How
 from quiver_executor.memory import BATCH, FIRST_BATCH, MemoryWatch, average_footprint, batches_of, large_batches_of
 from quiver_executor.partitioning import Placement, as_pairs, compile_partitioner, unhashable
 from quiver_executor.pipeline import check_end, compile_node
 from quiver_executor.shuffle_files import write_map_output
-from quiver_executor.task import Task
+from quiver_executor.sources import word_batches
+from quiver_executor.task import End, Task
 from quiver_proto import ops
+from quiver_proto.columns import to_list
 from quiver_proto.errors import UnpicklableOutput
 from quiver_proto.frames import dump_alone, dump_records
 from quiver_proto.ids import ExecutorId, NodeId, TaskId
@@ -60,9 +62,16 @@ def compile_shuffle_write(sink: ops.ShuffleWrite, functions: Functions) -> Calla
         create = -1 if aggregator.create is None else functions.add(aggregator.create)
         merge_value, merge_combiners = functions.add(aggregator.merge_value), functions.add(aggregator.merge_combiners)
 
+    splitter = _word_splitter(parent, functions) if pairing >= 0 else -1
+
     def run(task: Task, split: Any) -> MapOutput:
-        records, end = build(task, split, task.cursor)
         placement = None if partition is None else partition(task)
+        separator = splitting(task.f[splitter]) if splitter >= 0 else False
+        count = paired_count(task.f[pairing]) if pairing >= 0 and create < 0 and is_addition(task.f[merge_value]) else None
+        if separator and count is not None:
+            records, end = iter(()), End(reached=True)
+        else:
+            records, end = build(task, split, task.cursor)
         buckets = Buckets(task, width, site, placement)
         if placement is None:
             (_deal_by_content if shuffled else _deal)(task, records, buckets)
@@ -70,16 +79,15 @@ def compile_shuffle_write(sink: ops.ShuffleWrite, functions: Functions) -> Calla
             heavy = HeavyKeys(task.partition)
             _scatter(records, buckets, heavy)
             task.heavy = heavy.told(place_by(placement.scatter, width))
+        elif count is not None:
+            words = word_batches(task, split, separator if isinstance(separator, str) else None) if separator else large_batches_of(records)
+            _combine(task, words, buckets, Counting(task, count, site), "sum", count)
         else:
-            count = paired_count(task.f[pairing]) if pairing >= 0 and create < 0 and is_addition(task.f[merge_value]) else None
-            if count is not None:
-                _combine(task, records, buckets, Counting(task, count, site), "sum", count)
-            else:
-                if pairing >= 0:
-                    records = task.map(pairing, records)
-                created = None if create < 0 else task.f[create]
-                combining = Combining(task, created, task.f[merge_value], task.f[merge_combiners], site)
-                _combine(task, records, buckets, combining, kernel_of(created, task.f[merge_value]), None)
+            if pairing >= 0:
+                records = task.map(pairing, records)
+            created = None if create < 0 else task.f[create]
+            combining = Combining(task, created, task.f[merge_value], task.f[merge_combiners], site)
+            _combine(task, large_batches_of(records), buckets, combining, kernel_of(created, task.f[merge_value]), None)
         check_end(end)
         begun = time.perf_counter()
         pieces, size = buckets.finished()
@@ -93,6 +101,14 @@ def compile_shuffle_write(sink: ops.ShuffleWrite, functions: Functions) -> Calla
         )
 
     return run
+
+
+def _word_splitter(parent: ops.Node, functions: Functions) -> int:
+    """The number of the function that makes words of lines of text, where `parent` maps just those; else -1."""
+    lines = parent.parent if isinstance(parent, ops.Map) else None
+    if isinstance(lines, ops.FlatMap) and isinstance(lines.parent, ops.TextLines) and lines.parent.unicode:
+        return functions.number_of(lines.function)
+    return -1
 
 
 def _scatter(records: Iterator[Any], buckets: Buckets, heavy: HeavyKeys) -> None:
@@ -127,9 +143,10 @@ def _reads_a_shuffle(node: ops.Node) -> bool:
 
 
 def _combine(
-    task: Task, records: Iterator[Any], buckets: Buckets, combining: Combining | Counting, how: How | None, count: int | None
+    task: Task, batches: Iterator[Any], buckets: Buckets, combining: Combining | Counting, how: How | None, count: int | None
 ) -> None:
-    """Combine, a limited number of keys at a time: the reduce side merges combiners, so a key may be written more than once.
+    """Combine lists of records (or columns of keys), a limited number of keys at a time: the reduce side merges combiners, so a key may be
+    written more than once.
 
     Where hardly any key comes twice, records pass as combiners of one value.
     """
@@ -140,7 +157,12 @@ def _combine(
         kernel = ColumnCombiner(buckets.columns, how, count, task.env.memory_bytes)
     watch: MemoryWatch | None = None
     record_bytes = seen = skip = 0
-    for number, batch in enumerate(large_batches_of(records)):
+    for number, batch in enumerate(batches):
+        if not isinstance(batch, list):
+            if kernel is not None:
+                kernel.count(batch)
+                continue
+            batch = to_list(batch)
         if kernel is not None and kernel.takes(batch):
             continue
         if skip > 0:

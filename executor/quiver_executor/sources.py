@@ -7,8 +7,10 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import IO, Any
 
+from quiver_executor import kernels
 from quiver_executor.task import Task
 from quiver_proto import pickle_files
+from quiver_proto.columns import Column
 from quiver_proto.errors import BadRecordLength, PathNotFound, PathUnreadable, QuiverError, UndecodableLine
 from quiver_proto.files import Chunk
 from quiver_proto.filesystems import filesystem_of
@@ -32,6 +34,40 @@ def range_batches(split: tuple[int, int, int]) -> Iterator[list[int]]:
 def line_batches(task: Task, chunks: Sequence[Chunk], unicode: bool) -> Iterator[list[Any]]:
     """The lines that start in the chunks, without their ends. Raises PathNotFound, PathUnreadable, UndecodableLine."""
     return chain.from_iterable(_chunk_lines(task, *chunk, unicode) for chunk in chunks)
+
+
+def word_batches(task: Task, chunks: Sequence[Chunk], separator: str | None) -> Iterator[Column | list[str]]:
+    """The words of the lines that start in the chunks: what `line.split(separator)` gives for each line, put together. Lines end with
+    white space, so a block of them can be split at once; and with a separator, they can be joined by it before."""
+    for path, start, length in chunks:
+        with Input(path) as source:
+            for block in _whole_lines(task, source, start, length):
+                if b"\r" in block:
+                    block = block.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+                if not block.endswith(b"\n"):
+                    block += b"\n"
+                task.cursor.before += block.count(b"\n")
+                yield _words(block, separator, path, start)
+
+
+_PYTHONS_OWN = tuple(bytes([code]) for code in range(0x1C, 0x20))
+"""White space for str.split, and for nobody else."""
+_WORD_BYTES = 8
+
+
+def _words(block: bytes, separator: str | None, path: str, start: int) -> Column | list[str]:
+    if separator is not None:
+        # An end of line inside stands between two words, as the separator does; the last one ends the last word.
+        block = block[:-1].replace(b"\n", separator.encode())
+    is_ascii = block.isascii()
+    simple = is_ascii and (separator is not None or not any(map(block.__contains__, _PYTHONS_OWN)))
+    if simple and kernels.ready(len(block) // _WORD_BYTES):
+        return kernels.words_of(block, separator)
+    try:
+        text = block.decode()
+    except UnicodeDecodeError:
+        raise _undecodable(path, start) from None
+    return text.split(separator)
 
 
 def whole_file_batches(task: Task, chunks: Sequence[Chunk], unicode: bool, raw: bool) -> Iterator[list[tuple[Any, Any]]]:

@@ -55,8 +55,8 @@ class End:
 
     __slots__ = ("reached",)
 
-    def __init__(self) -> None:
-        self.reached = False
+    def __init__(self, reached: bool = False) -> None:
+        self.reached = reached
 
 
 Flow = tuple[Iterator[Any], End]

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from body_bench import Bench, aggregator
+from body_bench import Bench, aggregator, fn, site, table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -183,6 +183,40 @@ def test_records_are_counted_alike(tmp_path: Path, records: list[Any], count: in
 
     one, other = both(tmp_path, run)
     assert one == other
+
+
+lines = st.text("ab \t\n\r\v\f\x1c\x1f\x85\u2003\u00e9,", max_size=40)
+CUTS: list[tuple[Any, Any]] = [
+    (lambda line: line.split(), lambda line: [*line.split()]),
+    (lambda line: line.split(" "), lambda line: [*line.split(" ")]),
+    (lambda line: line.split("\u00e9"), lambda line: [*line.split("\u00e9")]),
+]
+
+
+@LONG
+@given(content=lines, cut=st.integers(0, 60), split=st.sampled_from(CUTS), ascii_only=st.booleans())
+def test_words_of_text_are_counted_alike(tmp_path: Path, content: str, cut: int, split: Any, ascii_only: bool) -> None:
+    data = content.encode("ascii", "ignore") if ascii_only else content.encode()
+    path = tmp_path / "text"
+    path.write_bytes(data)
+    cut = min(cut, len(data))
+    splits = [[(str(path), 0, cut)], [(str(path), cut, -1)]] if cut else [[(str(path), 0, -1)]]
+    aggregate = aggregator(operator.add)
+
+    def counts(usable: bool, function: Any) -> tuple[Any, Any]:
+        node = ops.Map(ops.FlatMap(ops.TextLines(), fn(function)), fn(lambda word: (word, 1)))
+        with small_batches(usable):
+            bench = Bench(Path(tempfile.mkdtemp(dir=tmp_path)))
+            ends = [
+                bench.done(ops.ShuffleWrite(node, 7, ops.HashPartitioner(2), aggregate, site("reduceByKey")), split, index)
+                for index, split in enumerate(splits)
+            ]
+            written = table(7, 2, [end.map_output for end in ends if end.map_output is not None])
+            parts = bench.read(written, ops.Combine(aggregate, combined=True))
+        return dict(itertools.chain.from_iterable(parts)), [(end.metrics.input_bytes, end.metrics.input_records) for end in ends]
+
+    plain = counts(False, split[1])
+    assert counts(True, split[0]) == counts(False, split[0]) == plain
 
 
 def test_a_sum_that_leaves_64_bits_halfway_is_exact(tmp_path: Path) -> None:

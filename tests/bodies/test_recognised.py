@@ -9,7 +9,7 @@ from operator import add
 import cloudpickle
 import pytest
 
-from quiver_executor.functions import is_addition, paired_count
+from quiver_executor.functions import is_addition, paired_count, splitting
 
 ONE = 1
 
@@ -60,3 +60,21 @@ def test_addition(function):
 )
 def test_what_is_not_addition(function):
     assert not is_addition(function)
+
+
+@pytest.mark.parametrize(("function", "answer"), [(lambda line: line.split(), True), (str.split, True), (lambda x: x.split(","), ",")])
+def test_splitting(function, answer):
+    assert splitting(function) == answer
+    assert splitting(sealed(function)) == answer
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda line: line.split(None), lambda line: line.split(""), lambda line: line.split(", "), lambda line: line.split(",", 1),
+        lambda line: line.rsplit(), lambda line: line.split(b","), lambda line: line.split(sep=","), lambda line: line.split().split(),
+        lambda line: line.split, str.rsplit, bytes.split, lambda line: [*line.split()], lambda line: ",".split(line),
+    ],
+)  # fmt: skip
+def test_what_is_not_splitting(function):
+    assert splitting(function) is False
