@@ -212,9 +212,12 @@ def combined(columns: Columns, how: How) -> Columns | None:
         least, most = _extremes(values)
         if max(-least, most) * len(values) > _LARGEST:
             return None
-    table = pa.Table.from_arrays([keys, values], names=["k", "v"])
+    # Grouping text itself costs several times as much as numbering it first.
+    numbered = None if is_integers(keys) else keys.dictionary_encode()
+    table = pa.Table.from_arrays([keys if numbered is None else numbered.indices, values], names=["k", "v"])
     grouped = table.group_by("k", use_threads=False).aggregate([("v", how)]).combine_chunks()
-    return Columns(_whole(grouped.column("k")), _whole(grouped.column(f"v_{how}")))
+    distinct = _whole(grouped.column("k"))
+    return Columns(distinct if numbered is None else taken(numbered.dictionary, distinct), _whole(grouped.column(f"v_{how}")))
 
 
 def counted(keys: Column, count: int) -> Columns:
