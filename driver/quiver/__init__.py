@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from quiver.status import SparkExecutorInfo, SparkJobInfo, SparkStageInfo, StatusTracker
     from quiver.threads import InheritableThread, inheritable_thread_target
     from quiver_proto.accumulators import Accumulator, AccumulatorParam
+    from quiver_proto.broadcast import Broadcast
     from quiver_proto.functions import ResultIterable
     from quiver_proto.sessions import SkewReport
     from quiver_proto.statistics import StatCounter
@@ -40,6 +41,7 @@ _LAZY = {
     "Context": ("quiver.context", "Context"),
     "SparkContext": ("quiver.context", "Context"),
     "Accumulator": ("quiver_proto.accumulators", "Accumulator"),
+    "Broadcast": ("quiver_proto.broadcast", "Broadcast"),
     "AccumulatorParam": ("quiver_proto.accumulators", "AccumulatorParam"),
     "RDD": ("quiver.rdd", "RDD"),
     "RDDBarrier": ("quiver.rdd_barrier", "RDDBarrier"),
@@ -64,6 +66,7 @@ __all__ = [
     "AccumulatorParam",
     "BarrierTaskContext",
     "BarrierTaskInfo",
+    "Broadcast",
     "Conf",
     "ConfigurationError",
     "ConnectionFailed",

@@ -10,6 +10,7 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from quiver.broadcast import referred, take_referred
 from quiver_proto import functions
 from quiver_proto.errors import DriverObjectInClosure, UnpicklableClosure, UnpicklableRecord
 from quiver_proto.frames import PROTOCOL, dump_records
@@ -51,13 +52,16 @@ def seal(function: Callable[..., Any], call_site: CallSite) -> Function:
     name = function_name(_of_user(function))
     if getattr(function, "__module__", None) in _OURS and isinstance(function, types.FunctionType | types.BuiltinFunctionType | type):
         return Function(_by_reference(function), call_site, name)
+    if referred:
+        take_referred()
     try:
         data = dumps(function)
     except Exception as error:
         raise _diagnosis(function, name, call_site, error) from None
+    broadcasts = take_referred() if referred else ()
     if len(data) > LARGE_CLOSURE_BYTES:
         _warn_of_size(function, name, call_site, len(data))
-    return Function(data, call_site, name)
+    return Function(data, call_site, name, broadcasts)
 
 
 def seal_records(records: list[Any], start: int, call_site: CallSite) -> bytes:
@@ -71,6 +75,12 @@ def seal_records(records: list[Any], start: int, call_site: CallSite) -> bytes:
                 culprit, value, problem = _descend(record, f"records[{start + position}]", problem)
                 raise UnpicklableRecord(str(call_site), culprit, _describe(value, problem)) from None
         raise UnpicklableRecord(str(call_site), "records", f"can't be pickled: {error}") from None
+
+
+def blamed(value: Any, name: str, error: Exception) -> tuple[str, str]:
+    """What is to blame that pickling `value` raised `error`: the path to it, from `name` on, and what is wrong with it."""
+    culprit, found, problem = _descend(value, name, error)
+    return culprit, f"is an {driver_only_kind(found)}" if isinstance(found, DriverOnly) else _describe(found, problem)
 
 
 def _of_user(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from quiver.plan.model import Driver, PlannedJob
     from quiver.rdd import RDD
     from quiver_proto.accumulators import Accumulator, AccumulatorParam
+    from quiver_proto.broadcast import Broadcast
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -303,6 +304,24 @@ class Context(FileSources, JvmSources, JobControl, CheckpointDirectory):
             self._driver.accumulated(event)
 
     # ---- shared variables ----
+
+    def broadcast(self, value: T) -> Broadcast[T]:
+        """Put a read-only value where every node gets it once; functions given to operators refer to what this returns.
+
+        The value is pickled now, to a file that slots on this machine map and that nodes elsewhere share among themselves. Raises
+        UnpicklableBroadcast (a pickle.PicklingError) with the path to what can't be sent.
+
+        >>> mapping = {1: 10001, 2: 10002}
+        >>> bc = sc.broadcast(mapping)
+        >>> sc.range(5).map(lambda i: bc.value[i] if i in bc.value else -1).collect()
+        [-1, 10001, 10002, -1, -1]
+        >>> bc.destroy()
+        """
+        from quiver.broadcast import broadcast
+
+        call_site = capture()
+        self._check(call_site.operator)
+        return broadcast(value, self._driver, call_site)
 
     def accumulator(self, value: T, accum_param: AccumulatorParam[T] | None = None) -> Accumulator[T]:
         """A variable that tasks add to and that only the driver reads, with this value to begin with.

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Never
@@ -34,7 +35,8 @@ class BlockServer(flight.FlightServerBase):  # type: ignore[misc]
     """Serves from construction on, in threads of its own; `address` is where. `shutdown()` ends it.
 
     `tokens(application_id)` is an application's token, "" for one that is not known. `tls_cert` and `tls_key` are PEM files.
-    Raises PortInUse. Nothing but do_get is offered. A caller is told an error's type and message, never where in this program it arose.
+    `bytes_sent` counts what was read from it. Raises PortInUse. Nothing but do_get is offered. A caller is told an error's type and
+    message, never where in this program it arose.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class BlockServer(flight.FlightServerBase):  # type: ignore[misc]
     ) -> None:
         self._roots = tuple(os.path.realpath(directory) for directory in (root_dir, memory_dir) if directory)
         self._tokens = tokens
+        self.bytes_sent = 0
+        self._counting = threading.Lock()
         certificates = [(_contents(tls_cert), _contents(tls_key))] if tls_cert else None
         scheme = "grpc+tls" if certificates else "grpc"
         shown = f"[{host}]" if ":" in host else host
@@ -63,11 +67,15 @@ class BlockServer(flight.FlightServerBase):  # type: ignore[misc]
         """Raises FlightUnauthenticatedError, FlightUnauthorizedError; pieces that can't be read are PROBLEM rows."""
         with _without_traceback():
             token = context.get_middleware("bearer").token
-            requests = _requests(ticket.ticket)
+            requests = _requests(ticket.ticket, self._roots[0])
             for request in requests:
                 if not self._may_read(request.path, token):
                     raise flight.FlightUnauthorizedError("no such block, or not with this token")
-            return flight.GeneratorStream(answer_schema(), _answer(requests))
+            return flight.GeneratorStream(answer_schema(), _answer(requests, self._sent))
+
+    def _sent(self, size: int) -> None:
+        with self._counting:
+            self.bytes_sent += size
 
     # Flight's own answer to what is not overridden ends with the traceback of its NotImplementedError.
 
@@ -94,7 +102,7 @@ class BlockServer(flight.FlightServerBase):  # type: ignore[misc]
         raise _not_offered()
 
     def _may_read(self, path: str, token: str) -> bool:
-        if not os.path.isabs(path) or ".." in path.split("/") or "\0" in path:
+        if ".." in path.split("/") or "\0" in path:
             return False
         real = os.path.realpath(path)
         for root in self._roots:
@@ -150,21 +158,20 @@ class _Request:
         self.remove = remove
 
     @classmethod
-    def of(cls, piece: dict[str, Any]) -> _Request:
-        request = cls(
-            piece["path"], piece.get("partition", -1), piece.get("offset", 0), piece.get("length", -1), piece.get("remove", False) is True
-        )
+    def of(cls, piece: dict[str, Any], root: str) -> _Request:
+        path = os.path.join(root, piece["path"])
+        request = cls(path, piece.get("partition", -1), piece.get("offset", 0), piece.get("length", -1), piece.get("remove", False) is True)
         numbers = (request.partition, request.offset, request.length)
         if not isinstance(request.path, str) or not all(type(number) is int for number in numbers) or request.offset < 0:
             raise ValueError("not a piece")
         return request
 
 
-def _requests(ticket: bytes) -> list[_Request]:
-    """Raises FlightServerError when it is none of ours."""
+def _requests(ticket: bytes, root: str) -> list[_Request]:
+    """Relative paths are below `root`. Raises FlightServerError when it is none of ours."""
     try:
         pieces = json.loads(ticket)["pieces"]
-        requests = [_Request.of(piece) for piece in pieces[: _MAX_PIECES + 1]]
+        requests = [_Request.of(piece, root) for piece in pieces[: _MAX_PIECES + 1]]
     except (ValueError, KeyError, TypeError, RecursionError):
         raise flight.FlightServerError("not a ticket of this server") from None
     if len(requests) > _MAX_PIECES:
@@ -172,9 +179,11 @@ def _requests(ticket: bytes) -> list[_Request]:
     return requests
 
 
-def _answer(requests: list[_Request]) -> Iterator[Any]:
+def _answer(requests: list[_Request], sent: Callable[[int], None]) -> Iterator[Any]:
     with _without_traceback():
-        yield from _batches(requests)
+        for batch in _batches(requests):
+            yield batch
+            sent(batch.nbytes)
 
 
 def _batches(requests: list[_Request]) -> Iterator[Any]:

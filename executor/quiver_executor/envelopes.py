@@ -8,6 +8,7 @@ Supervisor to slot:
     (RUN, stage number, [(task id, partition, attempt, split), ...])
     (FORGET, stage number)
     (FORGET_DATASET, dataset id)
+    (DROP_BROADCAST, broadcast id)
     (RELEASED, task id, round, [what each brought], error): the answer to ARRIVED, while the task runs
 Slot to supervisor:
     (READY, 0.0, None) once; then for each task in the order sent
@@ -34,6 +35,7 @@ ADD_STAGE: Final = 0
 RUN: Final = 1
 FORGET: Final = 2
 FORGET_DATASET: Final = 3
+DROP_BROADCAST: Final = 4
 RELEASED: Final = 9
 
 READY: Final = 30

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from quiver_proto import ops
 from quiver_proto.accumulators import Accumulator
+from quiver_proto.broadcast import Broadcast
 
 _STORES = frozenset(opcode.opmap[name] for name in ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_ATTR", "DELETE_ATTR") if name in opcode.opmap)
 _STORE_DEREF = opcode.opmap["STORE_DEREF"]
@@ -130,6 +131,8 @@ def _is_stateless(value: Any, seen: set[int], depth: int) -> bool:
         return True
     if isinstance(value, Accumulator):
         return False
+    if isinstance(value, Broadcast):
+        return True
     if type(value).__module__.startswith("quiver_proto."):
         return all(_is_stateless(part, seen, depth - 1) for part in fields_of(value))
     return False

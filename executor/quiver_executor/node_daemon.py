@@ -105,6 +105,7 @@ class NodeDaemon:
             self._running.stop()
         if self._blocks is not None:
             self._blocks.shutdown()
+            log.info("the block server stopped", sent=format_bytes(self._blocks.bytes_sent))
         if self._directory is not None:
             freed = self._directory.remove()
             log.info("removed the node's directory", path=self._directory.path, freed=format_bytes(freed))

@@ -27,6 +27,7 @@ from quiver_executor import collector, kernel
 from quiver_executor.envelopes import (
     ADD_STAGE,
     DONE,
+    DROP_BROADCAST,
     FAILED,
     FORGET,
     FORGET_DATASET,
@@ -41,7 +42,7 @@ from quiver_executor.envelopes import (
 from quiver_executor.environment import SlotEnvironment
 from quiver_executor.meeting import Meeting
 from quiver_executor.page import AREA, EPOCH, RECALLED, RUNNING, STARTED, STARTED_AT, UNSENT, Page
-from quiver_proto import task_context
+from quiver_proto import broadcast, task_context
 from quiver_proto.ids import TaskId
 from quiver_proto.messages import AddStage, FailureKind, TaskDone, TaskFailure
 from quiver_proto.task_context import StageFacts
@@ -99,6 +100,8 @@ class Slot:
                 elif kind == FORGET:
                     self._described.pop(envelope[1], None)
                     self._open.pop(envelope[1], None)
+                elif kind == DROP_BROADCAST:
+                    broadcast.values.pop(envelope[1], None)
                 elif kind == FORGET_DATASET:
                     _forget_dataset(envelope[1])
             if self._unsent:
@@ -247,6 +250,8 @@ class Slot:
 
     def _look_at_memory(self) -> None:
         self._unlooked_s = 0.0
+        if broadcast.values and kernel.own_bytes(self._pid) > self._environment.memory_bytes:
+            _drop_unneeded_broadcasts()
         if kernel.rss_bytes(self._pid) > self._collected_at + GROWTH:
             gc.collect()
             self._collected_at = kernel.rss_bytes(self._pid)
@@ -256,6 +261,12 @@ def _forget_dataset(dataset_id: int) -> None:
     from quiver_executor.block_store import forget_live
 
     forget_live(dataset_id)
+
+
+def _drop_unneeded_broadcasts() -> None:
+    from quiver_executor.broadcasts import drop_unneeded
+
+    drop_unneeded()
 
 
 def _reads_blocks(described: AddStage) -> bool:

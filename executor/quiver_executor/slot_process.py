@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from quiver_executor.envelopes import ADD_STAGE, FORGET, FORGET_DATASET, RELEASED, RUN, Malformed, Unpacker, pack
+from quiver_executor.envelopes import ADD_STAGE, DROP_BROADCAST, FORGET, FORGET_DATASET, RELEASED, RUN, Malformed, Unpacker, pack
 from quiver_executor.output import LogFile, Printed, last_lines
 from quiver_executor.page import RECALLED, RUNNING, STARTED, STARTED_AT, Page
 from quiver_proto.loop import Loop
@@ -147,6 +147,10 @@ class SlotProcess:
     def forget_dataset(self, dataset_id: int) -> None:
         """Told likewise."""
         self._delayed.append(pack((FORGET_DATASET, dataset_id)))
+
+    def drop_broadcast(self, broadcast_id: int) -> None:
+        """Told likewise."""
+        self._delayed.append(pack((DROP_BROADCAST, broadcast_id)))
 
     def send_delayed(self) -> None:
         """Send what has waited for company."""

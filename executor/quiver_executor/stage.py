@@ -24,8 +24,9 @@ from quiver_executor.sinks import (
 )
 from quiver_executor.task import Task
 from quiver_executor.updates import pickled_updates
-from quiver_proto import ops
+from quiver_proto import broadcast, ops
 from quiver_proto.accumulators import opened as accumulators
+from quiver_proto.broadcast import Source
 from quiver_proto.ids import TaskId
 from quiver_proto.messages import AddStage, FailureKind, MapOutput, TaskDone, TaskExtras, TaskFailure, TaskMetrics
 from quiver_proto.ops import CallSite
@@ -45,6 +46,7 @@ class OpenStage:
         self._inputs = dict(stage.inputs)
         self._servers = dict(stage.block_servers)
         self._cached = stage.cached
+        self._broadcasts: Source | None = None
         self._functions = Functions()
         self._sites: list[CallSite] = []
         self._traced: list[bool] | None = None
@@ -52,6 +54,11 @@ class OpenStage:
         self._open_s = 0.0
         begun = time.perf_counter()
         try:
+            if stage.broadcasts:
+                from quiver_executor.broadcasts import StageBroadcasts
+
+                self._broadcasts = StageBroadcasts(stage.broadcasts, env, self._servers)
+            broadcast.source = self._broadcasts
             body: ops.StageBody = pickle.loads(stage.body)
             self._functions.source = body.operators[0] if body.operators else _NO_SITE
             self._run = _compile(body, self._functions)
@@ -70,6 +77,7 @@ class OpenStage:
             return self._unopened(self._problem, task_id, started_at)
         open_s, self._open_s = self._open_s, 0.0
         task: Task | None = None
+        broadcast.source = self._broadcasts
         try:
             task = Task(
                 self._env, self._functions.for_task(), self._sites, self._traced, self._inputs, self._servers, task_id, partition, attempt,

@@ -28,6 +28,7 @@ from quiver_proto.loop import Loop
 from quiver_proto.messages import (
     AddStage,
     BarrierReleased,
+    BroadcastRemoved,
     Drain,
     Drained,
     ExecutorHeartbeat,
@@ -35,6 +36,7 @@ from quiver_proto.messages import (
     FromExecutor,
     KillTasks,
     LaunchTasks,
+    RemoveBroadcast,
     RemoveDataset,
     RemoveShuffle,
     ReplicateBlock,
@@ -74,6 +76,7 @@ class Supervisor:
         stopped_limit_s: float = STOPPED_LIMIT_S,
     ) -> None:
         self._config = config
+        self._loop = loop
         self._loop = loop
         self._report = report
         self._id = ExecutorId(config.executor_id)
@@ -142,6 +145,8 @@ class Supervisor:
                     self._storage.remove_dataset(message.dataset_id)
                     for slot in self._pool.slots.values():
                         slot.forget_dataset(message.dataset_id)
+            case RemoveBroadcast():
+                self._remove_broadcast(message.broadcast_id)
             case ReplicateBlock():
                 self._caching().replicate(message)
             case BarrierReleased():
@@ -454,6 +459,18 @@ class Supervisor:
         # Unlinking gigabytes takes a while: not in the loop's thread.
         arguments = (self._config.blocks_dir, shuffle_id)
         threading.Thread(target=remove_shuffle, args=arguments, name="quiver-remove-shuffle", daemon=True).start()
+
+    def _remove_broadcast(self, broadcast_id: int) -> None:
+        from quiver_executor.broadcasts import remove
+
+        for slot in self._pool.slots.values():
+            slot.drop_broadcast(broadcast_id)
+
+        def work() -> None:
+            remove(self._config.blocks_dir, broadcast_id)
+            self._loop.call_soon(lambda: self._report(BroadcastRemoved(self._id, broadcast_id)))
+
+        threading.Thread(target=work, name="quiver-remove-broadcast", daemon=True).start()
 
     def _heartbeat(self) -> None:
         self._oom.sample()

@@ -5,7 +5,8 @@ A request is one Flight ticket, JSON: `{"pieces": [...]}`, each piece one of
     {"path": P, "partition": N}                    a reduce partition of the map output at P
     {"path": P, "offset": O, "length": L}          a range of bytes; L -1 = to the end; with "remove": true the file goes once it was sent
 
-`path` is absolute on the serving node and must lie in the directory of the application whose bearer token the call carries. The answer is
+`path` is absolute on the serving node, or relative to the directory that its server serves, and must lie in the directory of the
+application whose bearer token the call carries. The answer is
 a stream of rows (piece, kind, data), pieces in order, schema `answer_schema()`: for each piece ENTRY (a partition's index entry), DATA
 (its bytes, in chunks), END; or PROBLEM (text) and nothing more of it. One bad piece does not end the call.
 """

@@ -18,6 +18,7 @@ from quiver_proto.messages import (
     BarrierArrived,
     BarrierReleased,
     BlocksChanged,
+    BroadcastRemoved,
     BroadcastTable,
     CachedBlock,
     CacheTable,
@@ -196,6 +197,7 @@ def encode_from_executor(message: FromExecutor) -> bytes:
                     pid=message.pid,
                     versions=message.versions,
                     log_dir=message.log_dir,
+                    machine=message.machine,
                 )
             )
         case ExecutorHeartbeat():
@@ -214,6 +216,8 @@ def encode_from_executor(message: FromExecutor) -> bytes:
                     executor_id=message.executor_id, blocks=[pb.CachedBlock(**block._asdict()) for block in message.blocks]
                 )
             )
+        case BroadcastRemoved():
+            out = pb.ExecutorMessage(broadcast_removed=pb.BroadcastRemoved(**_fields(message)))
         case BarrierArrived():
             out = pb.ExecutorMessage(barrier_arrived=pb.BarrierArrived(**_fields(message)))
         case Drained():
@@ -249,6 +253,7 @@ def decode_from_executor(data: bytes) -> FromExecutor:
                 hello.pid,
                 dict(hello.versions),
                 hello.log_dir,
+                hello.machine,
             )
         case "heartbeat":
             beat = message.heartbeat
@@ -256,6 +261,9 @@ def decode_from_executor(data: bytes) -> FromExecutor:
         case "blocks_changed":
             changed = message.blocks_changed
             return BlocksChanged(ExecutorId(changed.executor_id), list(map(_block_from_pb, changed.blocks)))
+        case "broadcast_removed":
+            gone = message.broadcast_removed
+            return BroadcastRemoved(ExecutorId(gone.executor_id), gone.broadcast_id)
         case "barrier_arrived":
             came = message.barrier_arrived
             return BarrierArrived(

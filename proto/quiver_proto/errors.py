@@ -38,6 +38,7 @@
     │   ├── UpdatesTooLarge
     │   ├── InvalidBroadcastOperation
     │   ├── BroadcastNotLoaded
+    │   ├── BroadcastUnavailable
     │   └── BroadcastDestroyed
     ├── StorageError
     │   ├── CheckpointLost
@@ -439,6 +440,17 @@ class BroadcastNotLoaded(SharedVariableError):
             f"Broadcast variable {broadcast_id} not loaded: no function of this stage refers to it. Refer to the broadcast in the function "
             "given to the operator, not in records.",
             broadcast_id,
+        )
+
+
+class BroadcastUnavailable(SharedVariableError):
+    """The value's bytes can't be had on this node now."""
+
+    def __init__(self, broadcast_id: int, problem: str) -> None:
+        super().__init__(
+            f"the value of Broadcast({broadcast_id}) can't be fetched: {problem}. Can this node reach the driver (spark.driver.host)?",
+            broadcast_id,
+            problem,
         )
 
 

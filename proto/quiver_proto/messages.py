@@ -341,6 +341,8 @@ class ExecutorHello:
     pid: int
     versions: Mapping[str, str] = field(default_factory=dict)
     log_dir: str = ""
+    machine: str = ""
+    """quiver_proto.host.this_machine() there: who is called the same may share a file system with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,6 +368,14 @@ class BlocksChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class BroadcastRemoved:
+    """The answer to RemoveBroadcast: the node's copy is deleted, and every slot was told to let go of the value."""
+
+    executor_id: ExecutorId
+    broadcast_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class BarrierArrived:
     """A running task of a barrier stage has come to its `round`-th meeting (from 0) with `payload`, and waits."""
 
@@ -378,4 +388,4 @@ class BarrierArrived:
     payload: bytes
 
 
-FromExecutor = ExecutorHello | TasksEnded | ExecutorHeartbeat | BlocksChanged | BarrierArrived | Drained
+FromExecutor = ExecutorHello | TasksEnded | ExecutorHeartbeat | BlocksChanged | BroadcastRemoved | BarrierArrived | Drained

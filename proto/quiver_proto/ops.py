@@ -25,6 +25,7 @@ shape of the tree (a chain passes its split through):
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from quiver_proto.storage import StorageLevel
 
@@ -43,11 +44,15 @@ class CallSite:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A user's callable. `name` is what its repr would tell a person (`<lambda>`, `parse`)."""
+    """A user's callable. `name` is what its repr would tell a person (`<lambda>`, `parse`).
+
+    `broadcasts` are those that it refers to: on the driver alone, which keeps them for as long as a function may need them.
+    """
 
     pickled: bytes
     call_site: CallSite
     name: str
+    broadcasts: tuple[Any, ...] = field(default=(), compare=False, repr=False)
 
 
 # ---- partitioners: key -> reduce partition in range(width) ----

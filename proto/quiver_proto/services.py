@@ -100,6 +100,10 @@ class DriverService:
         "DriverService", "ExecutePlan", sessions.ExecutePlan, sessions.PlanEvent
     )
     CANCEL_JOBS = Unary[sessions.CancelJobs, cluster.Ack]("DriverService", "CancelJobs", sessions.CancelJobs, cluster.Ack)
+    SEND_BROADCAST = Unary[sessions.SendBroadcast, cluster.Ack]("DriverService", "SendBroadcast", sessions.SendBroadcast, cluster.Ack)
+    RELEASE_BROADCAST = Unary[sessions.ReleaseBroadcast, cluster.Ack](
+        "DriverService", "ReleaseBroadcast", sessions.ReleaseBroadcast, cluster.Ack
+    )
     REPORT_ACCUMULATORS = Unary[sessions.ReportAccumulators, cluster.Ack](
         "DriverService", "ReportAccumulators", sessions.ReportAccumulators, cluster.Ack
     )

@@ -121,6 +121,7 @@ class PlanStage:
     body: bytes = b""
     splits: tuple[bytes, ...] = ()
     operators: tuple[CallSite, ...] = ()
+    broadcasts: tuple[int, ...] = ()
     barrier: bool = False
     datasets: tuple[PlanDataset, ...] = ()
     variants: tuple[PlanVariants, ...] = ()
@@ -339,3 +340,28 @@ class Stored:
     copies: int = 0
     memory_bytes: int = 0
     disk_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SendBroadcast:
+    """One piece (of broadcast_file.PIECE_BYTES, the last may be shorter) of a broadcast's file; `checksums` as in BroadcastTable.
+
+    Plans may refer to the broadcast once all its pieces were acknowledged. Sent again, a piece changes nothing.
+    """
+
+    session_id: str
+    broadcast_id: int
+    size: int
+    checksums: bytes
+    piece: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseBroadcast:
+    """Let executors drop their copies, and with `destroy` forget it. With `blocking` it is answered when that has happened."""
+
+    session_id: str
+    broadcast_id: int
+    destroy: bool
+    blocking: bool

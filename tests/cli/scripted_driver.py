@@ -11,6 +11,7 @@ from quiver.scheduler.model import StageSpec
 from quiver_proto.errors import JobCancelled
 from quiver_proto.events import AccumulatorsUpdated
 from quiver_proto.ids import JobId, ShuffleId, StageId
+from quiver_proto.messages import BroadcastTable
 from quiver_proto.ops import CallSite
 from quiver_proto.sessions import ExecutorStatus, JobStatus, StageStatus, StatusReport
 
@@ -29,6 +30,9 @@ class Scripted:
         self.started: list[JobId] = []
         self.cancelled: list[tuple[JobId, str]] = []
         self.released: list[ShuffleId] = []
+        self.directory = ""
+        self.broadcasts: dict[int, BroadcastTable] = {}
+        self.removed: list[tuple[int, bool, bool]] = []
         self.events: list[AccumulatorsUpdated] = []
         self.ends: dict[JobId, Callable[[], Sequence[bytes]]] = {}
         self.gates: dict[JobId, threading.Event] = {}
@@ -56,6 +60,15 @@ class Scripted:
         jobs = tuple(JobStatus(job_id, "", "running", (StageId(job_id),)) for job_id in self.started)
         stages = tuple(StageStatus(StageId(job_id), 0, "result", "running", 3, 1, 0, 0) for job_id in self.started)
         return StatusReport(jobs if what == "jobs" else (), stages if what == "stages" else (), (ExecutorStatus("e", "h", 1, 2),))
+
+    def broadcast_dir(self) -> str:
+        return self.directory
+
+    def add_broadcast(self, table: BroadcastTable) -> None:
+        self.broadcasts[table.broadcast_id] = table
+
+    def remove_broadcast(self, broadcast_id: int, *, destroy: bool, blocking: bool) -> None:
+        self.removed.append((broadcast_id, destroy, blocking))
 
     def accumulated(self, event: AccumulatorsUpdated) -> None:
         self.events.append(event)

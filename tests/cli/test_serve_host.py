@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pickle
+import zlib
+from array import array
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +22,8 @@ from quiver.serve.outcome import PIECE_BYTES, failed, pieces, to_exception
 from quiver.serve.plans import from_message, to_message
 from quiver.serve.sessions import ID_RANGE, SessionLost, SessionTable
 from quiver_proto import codec
-from quiver_proto.errors import JobCancelled, PathNotFound, QuiverError, TaskFailed
+from quiver_proto.broadcast_file import PIECE_BYTES as PIECE_BYTES_SENT
+from quiver_proto.errors import JobCancelled, MalformedMessage, PathNotFound, QuiverError, TaskFailed
 from quiver_proto.ids import ExecutorId, JobId, NodeId, ShuffleId, StageId, TaskId
 from quiver_proto.messages import FailureKind, TaskFailure
 from quiver_proto.sessions import (
@@ -33,7 +38,9 @@ from quiver_proto.sessions import (
     PlanResults,
     PlanSucceeded,
     PlanWaiting,
+    ReleaseBroadcast,
     ReleaseShuffle,
+    SendBroadcast,
     SessionHeartbeat,
 )
 
@@ -321,3 +328,41 @@ def test_a_draining_driver_takes_nothing_new_and_ends_what_runs(world: World) ->
     world.driver.end(base, list)
     list(stream)
     assert world.host.drain()
+
+
+def pieces_of_broadcast(number: int, data: bytes) -> list[SendBroadcast]:
+    cut = [data[at : at + PIECE_BYTES_SENT] for at in range(0, len(data), PIECE_BYTES_SENT)]
+    sums = array("I", map(zlib.crc32, cut)).tobytes()
+    return [SendBroadcast("s1", number, len(data), sums, i, piece) for i, piece in enumerate(cut)]
+
+
+def test_a_broadcast_comes_in_pieces_and_goes_with_its_session(world: World, tmp_path: Path) -> None:
+    world.driver.directory = str(tmp_path)
+    number = world.open() + 3
+    first, second = pieces_of_broadcast(number, bytes(range(256)) * (20 << 10))
+    for _ in range(2):  # Sent again, a piece changes nothing.
+        world.host.send_broadcast(second)
+    assert not world.driver.broadcasts
+    world.host.send_broadcast(first)
+    table = world.driver.broadcasts[number]
+    assert Path(table.path).read_bytes() == bytes(range(256)) * (20 << 10) + b"\1\1"
+    assert world.host.release_broadcast(ReleaseBroadcast("s1", number, False, True)).done
+    world.host.close(CloseSession("s1"))
+    assert world.driver.removed == [(number, False, True), (number, True, False)]
+
+
+def test_pieces_that_can_not_be_are_refused(world: World, tmp_path: Path) -> None:
+    world.driver.directory = str(tmp_path)
+    number = world.open() + 3
+    first, second = pieces_of_broadcast(number, b"x" * (5 << 20))
+    wrong = [
+        replace(first, data=b"y" + first.data[1:]), replace(first, data=first.data[:-1]), replace(second, piece=2),
+        replace(first, piece=-1), replace(first, size=0), replace(first, checksums=b"abc"),
+    ]  # fmt: skip
+    for piece in wrong:
+        with pytest.raises(MalformedMessage, match="piece"):
+            world.host.send_broadcast(piece)
+    with pytest.raises(QuiverError, match="range"):
+        world.host.send_broadcast(replace(first, broadcast_id=3))
+    assert not list(tmp_path.rglob("*/*"))
+    assert not world.host.release_broadcast(ReleaseBroadcast("s1", number + 1, True, False)).done

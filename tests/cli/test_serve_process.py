@@ -176,3 +176,21 @@ def test_accumulators_of_a_client(served: Served, tmp_path: Path) -> None:
         tmp_path,
     )
     assert (result.returncode, result.stdout) == (0, "100\n100\n"), result.stderr
+
+
+def test_broadcasts_of_a_client(served: Served, tmp_path: Path) -> None:
+    result = client(
+        served.master,
+        "import numpy as np\nfrom quiver import Context\n"
+        "with Context() as sc:\n"
+        "    shared = sc.broadcast({'a': np.arange(1200000)})\n"
+        "    rdd = sc.parallelize(range(4), 4).map(lambda x: int(shared.value['a'][x]) + int(shared.value['a'][-1]))\n"
+        "    print(rdd.sum())\n"
+        "    shared.unpersist(True)\n"
+        "    print(rdd.sum(), shared.value['a'].sum())\n"
+        "    shared.destroy(True)\n"
+        "    try: rdd.sum()\n"
+        "    except RuntimeError as error: print(type(error).__name__)\n",
+        tmp_path,
+    )
+    assert (result.returncode, result.stdout) == (0, "4800002\n4800002 719999400000\nBroadcastDestroyed\n"), result.stderr

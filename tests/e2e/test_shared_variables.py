@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
+import pickle
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -11,13 +13,15 @@ from operator import add
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from harness import MakeContext, children, command_line, eventually
 from programs import Vector, first_time, mark, wait_for
 
-from quiver import AccumulatorParam
+from quiver import AccumulatorParam, Broadcast, Context
 from quiver.accumulators import AddingAccumulatorParam
-from quiver_proto.errors import UpdatesTooLarge, ValueNotAccessible
+from quiver_proto.errors import BroadcastDestroyed, BroadcastNotLoaded, UnpicklableBroadcast, UpdatesTooLarge, ValueNotAccessible
+from quiver_proto.host import VARIABLE
 
 MASTERS = ("inline", "local[2]", "local-cluster[1,2,512m]")
 
@@ -171,3 +175,124 @@ def test_values_are_told_to_pages(make_context: MakeContext, tmp_path: Path) -> 
     (log,) = (tmp_path / "events").glob("*.jsonl")
     (event,) = [json.loads(line) for line in log.read_text().splitlines() if '"AccumulatorsUpdated"' in line]
     assert (event["ids"], event["types"], event["values"]) == ([total.aid], ["int"], ["47"])
+
+
+# ---- broadcasts ----
+
+
+@pytest.mark.parametrize("master", MASTERS)
+def test_a_broadcast_from_its_making_to_its_end(make_context: MakeContext, master: str) -> None:
+    sc = make_context(master)
+    shared = sc.broadcast({"names": ["a", "b"], "numbers": np.arange(1000)})
+    assert isinstance(shared, Broadcast)
+
+    def look(x: int) -> tuple[str, int, bool, bool]:
+        numbers = shared.value["numbers"]
+        return shared.value["names"][x % 2], int(numbers[x]), numbers.flags.writeable, isinstance(shared, Broadcast)
+
+    rdd = sc.parallelize(range(8), 4).map(look)
+    expected = [("ab"[x % 2], x, False, True) for x in range(8)]
+    assert rdd.collect() == expected
+    # In a shuffle's map side, and on its reduce side.
+    assert sorted(rdd.map(lambda row: (shared.value["names"][1], row[1])).reduceByKey(add).collect()) == [("b", 28)]
+    shared.unpersist(blocking=True)
+    assert rdd.collect() == expected
+    shared.unpersist()
+    assert rdd.collect() == expected
+    assert shared.value["names"] == ["a", "b"]
+    shared.destroy(blocking=True)
+    for use in (lambda: shared.value, rdd.collect, shared.unpersist, shared.destroy):
+        with pytest.raises(BroadcastDestroyed, match="after it was destroyed"):
+            use()
+    assert sc.parallelize([1]).count() == 1
+
+
+@pytest.mark.parametrize("master", ["inline", "local[1]"])
+def test_in_a_task_a_broadcast_can_only_be_read(make_context: MakeContext, master: str) -> None:
+    sc = make_context(master)
+    shared = sc.broadcast(1)
+    rdd = sc.parallelize([1], 1)
+    for use in (lambda x: shared.unpersist(), lambda x: shared.destroy(), lambda x: shared):
+        with pytest.raises(RuntimeError, match=r"Broadcast can only be .* in driver"):
+            rdd.map(use).collect()
+    with pytest.raises(BroadcastNotLoaded, match="not loaded"):
+        sc.parallelize([shared], 1).map(lambda b: b.value).collect()
+
+
+def test_what_can_not_be_broadcast_is_named(make_context: MakeContext) -> None:
+    sc = make_context("local[1]")
+    with pytest.raises(pickle.PicklingError, match=r"Could not serialize broadcast .*value\['rdd'\] is an RDD"):
+        sc.broadcast({"rdd": sc.parallelize([1])})
+    with pytest.raises(UnpicklableBroadcast, match=r"value\[1\] is a _thread.lock"):
+        sc.broadcast([1, threading.Lock()])
+
+
+def test_a_broadcast_of_a_stopped_context(make_context: MakeContext) -> None:
+    shared = make_context("local[1]").broadcast([1])
+    Context._active.stop()  # type: ignore[union-attr]
+    sc = make_context("local[1]")
+    assert sc.broadcast([2]).value == [2]
+    with pytest.raises(BroadcastDestroyed, match="of another Context"):
+        sc.parallelize([1], 1).map(lambda x: shared.value).collect()
+
+
+def test_files_go_with_the_last_reference(make_context: MakeContext, tmp_path: Path) -> None:
+    sc = make_context("local[1]")
+
+    def made() -> tuple[Any, Any]:
+        shared = sc.broadcast(list(range(100)))
+        return shared, sc.parallelize([3], 1).map(lambda x: shared.value[x])
+
+    shared, rdd = made()
+    files = lambda: [path for path in (tmp_path / "local").rglob("broadcasts/*") if path.name.isdigit()]  # noqa: E731
+    assert len(files()) == 1
+    del shared
+    gc.collect()
+    # The function refers to it.
+    assert rdd.collect() == [3]
+    del rdd
+    gc.collect()
+    eventually(lambda: not files(), "the file of a broadcast that nothing refers to is deleted")
+
+
+def test_slots_that_die_open_it_again(make_context: MakeContext, tmp_path: Path) -> None:
+    sc = make_context("local[2]")
+    directory = str(tmp_path)
+    shared = sc.broadcast(np.ones(1000))
+
+    def once_killed(x: int) -> float:
+        total = float(shared.value.sum())
+        if first_time(directory, f"killed-{x % 2}"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return total
+
+    assert sc.parallelize(range(6), 6).map(once_killed).collect() == [1000.0] * 6
+
+
+def test_nodes_on_other_machines_fetch_it(make_context: MakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two nodes that take themselves for another machine than the driver's: the bytes travel, and each node keeps one copy."""
+    monkeypatch.setenv(VARIABLE, "another-machine")
+    sc = make_context("local-cluster[2,1,512m]")
+    monkeypatch.delenv(VARIABLE)
+    numbers = np.arange(1_500_000)
+    shared = sc.broadcast(numbers)
+    directory = str(tmp_path)
+
+    def total(index: int, records: Iterator[int]) -> Iterator[int]:
+        # Both executors have a task at the same time.
+        mark(directory, f"here-{index}")
+        wait_for(f"{directory}/here-{1 - index}")
+        yield int(shared.value.sum())
+
+    copies = lambda: [path for path in (tmp_path / "local").rglob("nodes/*/app-*/broadcasts/*") if path.name.isdigit()]  # noqa: E731
+    assert sc.parallelize(range(2), 2).mapPartitionsWithIndex(total).collect() == [numbers.sum()] * 2
+    assert len(copies()) == 2
+    assert any("quiver_executor.origin" in command_line(pid) for pid in children(os.getpid()))
+    shared.unpersist(blocking=True)
+    assert copies() == []
+    assert sc.parallelize(range(2), 2).map(lambda x: int(shared.value[x])).collect() == [0, 1]
+    shared.destroy(blocking=True)
+    assert copies() == []
+    sc.stop()
+    assert not any("quiver_executor.origin" in command_line(pid) for pid in children(os.getpid()))
+    assert not list((tmp_path / "local").glob("app-*"))

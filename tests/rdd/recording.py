@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Sequence
 
 from quiver.plan.model import PlannedJob
@@ -10,6 +12,7 @@ from quiver.scheduler.blocks import StoredSummary
 from quiver_proto.events import AccumulatorsUpdated
 from quiver_proto.frames import dump_value
 from quiver_proto.ids import JobId, ShuffleId
+from quiver_proto.messages import BroadcastTable
 from quiver_proto.sessions import StatusReport
 
 
@@ -29,6 +32,9 @@ class RecordingDriver:
         self.unpersisted: list[tuple[int, bool]] = []
         self.kept = StoredSummary()
         self.stops = 0
+        self.broadcasts: dict[int, BroadcastTable] = {}
+        self.removed: list[tuple[int, bool, bool]] = []
+        self._directory: tempfile.TemporaryDirectory[str] | None = None
         self.events: list[AccumulatorsUpdated] = []
         self.answer: object = []
 
@@ -51,6 +57,18 @@ class RecordingDriver:
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         self.released.append(shuffle_id)
+
+    def broadcast_dir(self) -> str:
+        self._directory = self._directory or tempfile.TemporaryDirectory()
+        return self._directory.name
+
+    def add_broadcast(self, table: BroadcastTable) -> None:
+        self.broadcasts[table.broadcast_id] = table
+
+    def remove_broadcast(self, broadcast_id: int, *, destroy: bool, blocking: bool) -> None:
+        self.removed.append((broadcast_id, destroy, blocking))
+        if destroy:
+            os.unlink(self.broadcasts.pop(broadcast_id).path)
 
     def accumulated(self, event: AccumulatorsUpdated) -> None:
         self.events.append(event)

@@ -11,6 +11,7 @@ from quiver.scheduler.blocks import StoredSummary
 from quiver.scheduler.model import StageSpec
 from quiver_proto.events import AccumulatorsUpdated
 from quiver_proto.ids import JobId, ShuffleId, StageId
+from quiver_proto.messages import BroadcastTable
 from quiver_proto.ops import CallSite
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class StageUpdates(NamedTuple):
 class PlannedStage:
     """`body` is a pickled quiver_proto.ops.StageBody; `split(partition)` makes a split (frames.dump_value) when its task is launched.
 
+    `broadcasts` are those that the body refers to, by id; on the planning side with the Broadcast itself, which lives as long as the stage.
     `counted` are the partitions whose accumulator updates were added: it lives as long as the stage, so a partition that is made again
     for a later job does not count again. For the planning side alone.
     `variant(partition, n)` makes the n-th of the ways that `spec.caching` tells of; None when there is just one.
@@ -40,6 +42,7 @@ class PlannedStage:
     operators: tuple[CallSite, ...] = ()
     counted: set[int] = field(default_factory=set, compare=False)
     variant: Callable[[int, int], bytes] | None = None
+    broadcasts: Mapping[int, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,21 @@ class Driver(Protocol):
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         """The last reference to the shuffle's dataset went. Called from the collector too: must not block or raise."""
+        ...
+
+    def broadcast_dir(self) -> str:
+        """A private directory of the application on this machine, for the files of broadcasts; it goes with the application."""
+        ...
+
+    def add_broadcast(self, table: BroadcastTable) -> None:
+        """Plans may refer to this from now on. Blocks while the bytes go to where executors get them. Raises QuiverError, OSError."""
+        ...
+
+    def remove_broadcast(self, broadcast_id: int, *, destroy: bool, blocking: bool) -> None:
+        """Let executors drop their copies, and with `destroy` delete the file and refuse plans that refer to it.
+
+        With `blocking` it returns when that has happened; without, it is called from the collector too: must not block or raise.
+        """
         ...
 
     def accumulated(self, event: AccumulatorsUpdated) -> None:

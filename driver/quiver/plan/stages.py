@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import pickle
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -214,7 +215,7 @@ class Planner:
         if self._marked:
             dataset, node = arrange(dataset, node)
             caching = caching_of(dataset)
-        body = dump_body(ops.StageBody(sink(node), (*operators, call_site)))
+        body, broadcasts = planned_body(ops.StageBody(sink(node), (*operators, call_site)))
         wanted = None if partitions is None else tuple(partitions)
         inputs = dataset.inputs
         spec = StageSpec(
@@ -224,9 +225,9 @@ class Planner:
         )  # fmt: skip
         split = splitter(dataset)
         if with_index:
-            result = PlannedStage(spec, body, lambda partition: _dump((partition, split(partition))), operators)
+            result = PlannedStage(spec, body, lambda partition: _dump((partition, split(partition))), operators, broadcasts=broadcasts)
         else:
-            result = PlannedStage(spec, body, lambda partition: _dump(split(partition)), operators)
+            result = PlannedStage(spec, body, lambda partition: _dump(split(partition)), operators, broadcasts=broadcasts)
         if caching is not None:
             result = dataclasses.replace(result, variant=partial(_dump_variant, dataset, caching[1], with_index))
         stages = (*(self._map_stage(shuffle) for shuffle in self._in_order(inputs)), result) if inputs else (result,)
@@ -269,9 +270,9 @@ class Planner:
             shuffle.id, None, self._cores_per_task, caching=None if caching is None else caching[0],
             barrier=shuffle.parent.barrier and shuffle.parent.width > 0,
         )  # fmt: skip
-        body = dump_body(ops.StageBody(sink, (*shuffle.operators, shuffle.call_site)))
+        body, broadcasts = planned_body(ops.StageBody(sink, (*shuffle.operators, shuffle.call_site)))
         variant = None if caching is None else partial(_dump_variant, parent, caching[1], False)
-        return PlannedStage(spec, body, lambda partition: _dump(split(partition)), shuffle.operators, planned.counted, variant)
+        return PlannedStage(spec, body, lambda partition: _dump(split(partition)), shuffle.operators, planned.counted, variant, broadcasts)
 
     def _in_order(self, inputs: Sequence[Shuffle]) -> list[Shuffle]:
         """These shuffles and all below them, each once, parents first."""
@@ -331,6 +332,16 @@ def dump_body(body: ops.StageBody) -> bytes:
     return _dump_nodes(_BottomUp(body))
 
 
+def planned_body(body: ops.StageBody) -> tuple[bytes, Mapping[int, object]]:
+    """`dump_body`, and the broadcasts that its functions refer to, by id."""
+    met: dict[int, object] = {}
+    _pickling.broadcasts = met
+    try:
+        return dump_body(body), met
+    finally:
+        del _pickling.broadcasts
+
+
 def _dump_nodes(value: Any) -> bytes:
     out = io.BytesIO()
     pickler = pickle.Pickler(out, PROTOCOL)
@@ -349,6 +360,16 @@ def _reducer(kind: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
 
 
 _REDUCERS = {kind: _reducer(kind) for kind in vars(ops).values() if isinstance(kind, type) and dataclasses.is_dataclass(kind)}
+
+
+def _reduced_function(function: ops.Function) -> tuple[Any, ...]:
+    if function.broadcasts:
+        getattr(_pickling, "broadcasts", {}).update((each.id, each) for each in function.broadcasts)
+    return ops.Function, (function.pickled, function.call_site, function.name)
+
+
+_REDUCERS[ops.Function] = _reduced_function
+_pickling = threading.local()
 
 
 class _BottomUp:

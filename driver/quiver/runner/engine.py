@@ -12,6 +12,7 @@ from quiver.plan.model import PlannedJob, PlannedStage
 from quiver.plan.selection import DESCRIPTION, GROUP, JobSelection, RefusedGroups, tags_of
 from quiver.progress import StageProgress
 from quiver.runner.blocklog import BlockLog
+from quiver.runner.broadcasts import Broadcasts
 from quiver.runner.failures import JobFailure
 from quiver.runner.jobs import RunningJob, keep_updates
 from quiver.runner.links import ExecutorLink
@@ -23,13 +24,14 @@ from quiver.scheduler.meetings import Meetings
 from quiver.scheduler.model import Policy
 from quiver.skew import SkewPolicy, SkewWatch, as_event
 from quiver_proto import events as e
-from quiver_proto.errors import ContextStopped, JobCancelled, JobFailed, NoProgress, ResourcesUnavailable, from_wire
+from quiver_proto.errors import ContextStopped, JobCancelled, JobFailed, NoProgress, QuiverError, ResourcesUnavailable, from_wire
 from quiver_proto.ids import ExecutorId, JobId, NodeId, ShuffleId, StageId
 from quiver_proto.messages import (
     AddStage,
     BarrierArrived,
     BarrierReleased,
     BlocksChanged,
+    BroadcastTable,
     CacheTable,
     ExecutorHeartbeat,
     FailureKind,
@@ -98,6 +100,7 @@ class Engine:
         self.book = StatusBook(self._scheduler.tasks_on, self._skew)
         self._refused = RefusedGroups()
         self._meetings = Meetings(policy.barrier_sync_timeout_s)
+        self.broadcasts = Broadcasts()
         self._inbox: deque[m.SchedulerEvent] = deque()
         self._stepping = False
         self._stopped = False
@@ -152,6 +155,9 @@ class Engine:
     def stored(self, dataset_id: int) -> StoredSummary:
         """How much of a persisted dataset is in blocks."""
         return self._scheduler.stored(dataset_id)
+
+    def remove_broadcast(self, broadcast_id: int, destroy: bool, done: Callable[[], None]) -> None:
+        self.broadcasts.remove(broadcast_id, destroy, self._links, done)
 
     def stop(self, error: BaseException | None = None) -> None:
         """Fail what runs, let go of the executors, close the event log. Twice does nothing."""
@@ -326,6 +332,7 @@ class Engine:
 
     def _begin_stage(self, action: m.StageBegan) -> None:
         stage = self._stages[action.stage_id]
+        broadcasts = self._broadcasts_of(stage) if stage.broadcasts else {}
         # Where blocks stand for a shuffle, what there is of it may be incomplete and must not be read.
         outputs = {of: self._scheduler.map_outputs(of) for of in stage.spec.reads if of not in action.skipped}
         inputs: dict[int, MapOutputTable] = {shuffle_id: _table(shuffle_id, of) for shuffle_id, of in outputs.items()}
@@ -338,7 +345,7 @@ class Engine:
         cached = self._cache_tables(stage, action.partitions)
         self._attempts[action.stage_id, action.stage_attempt] = AddStage(
             action.stage_id, action.stage_attempt, stage.body, inputs,
-            dict(self._block_servers) if inputs or cached else {}, properties, cached,
+            dict(self._block_servers) if inputs or cached or broadcasts else {}, properties, cached, broadcasts,
             barrier=width, cores_per_task=stage.spec.cores_per_task,
         )  # fmt: skip
         count = len(action.partitions)
@@ -374,6 +381,13 @@ class Engine:
         empty = {dataset.dataset_id: CacheTable(dataset.dataset_id, (), (), (), ()) for dataset in caching.datasets}
         return empty | {table.dataset_id: table for table in tables}
 
+    def _broadcasts_of(self, stage: PlannedStage) -> Mapping[int, BroadcastTable]:
+        try:
+            return self.broadcasts.tables(stage.broadcasts, self._links.values())
+        except QuiverError as error:
+            self._fail_stage(stage.spec.stage_id, error)
+            return {}
+
     def _launch(self, action: m.Launch) -> None:
         link = self._links.get(action.executor_id)
         if link is None:
@@ -395,6 +409,7 @@ class Engine:
         if action.executor_id not in holders:
             holders.add(action.executor_id)
             link.send(self._attempts[key])
+            self.broadcasts.sent(self._attempts[key].broadcasts, action.executor_id)
         link.send(
             LaunchTasks(
                 action.stage_id, action.stage_attempt, action.task_ids, action.partitions, action.attempts, splits, action.cores_per_task
@@ -542,6 +557,7 @@ class Engine:
         link = self._links.pop(executor_id, None)
         self._sampled.pop(executor_id, None)
         self.book.executor_gone(executor_id)
+        self.broadcasts.executor_gone(executor_id)
         if link is not None:
             link.close()
             self._events.append(e.ExecutorRemoved(self._wall_clock(), executor_id, reason))

@@ -50,6 +50,7 @@ class GrpcLink:
         self.block_server = launched.block_server
         self.pid = 0
         self.log_dir = ""
+        self.machine = ""
         self.up = False
         self._address = launched.address
         self._on_up = on_up
@@ -127,6 +128,7 @@ class GrpcLink:
         check(f"executor {hello.executor_id}", local_versions(), hello.versions)
         self.pid = hello.pid
         self.log_dir = hello.log_dir
+        self.machine = hello.machine
         self.host = hello.host or self.host
         self.block_server = hello.block_server or self.block_server
         self.up = True

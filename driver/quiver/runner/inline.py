@@ -27,16 +27,20 @@ from quiver_proto import task_context
 from quiver_proto.accumulators import task_in_driver
 from quiver_proto.errors import BarrierFailed
 from quiver_proto.events import AccumulatorsUpdated
+from quiver_proto.host import this_machine
 from quiver_proto.ids import LOCAL_EXECUTOR, LOCAL_NODE, JobId, ShuffleId, TaskId
 from quiver_proto.messages import (
     AddStage,
     BarrierArrived,
     BarrierReleased,
     BlocksChanged,
+    BroadcastRemoved,
+    BroadcastTable,
     FailureKind,
     ForgetStage,
     KillTasks,
     LaunchTasks,
+    RemoveBroadcast,
     RemoveDataset,
     RemoveShuffle,
     ResultBlock,
@@ -53,6 +57,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("quiver.driver")
 
+REMOVAL_LOOK_S = 0.05
+
 
 class InlineLink:
     """An executor with one slot, which is whoever calls `run_next`."""
@@ -63,9 +69,11 @@ class InlineLink:
     def __init__(self, application_id: str, blocks_dir: str, memory_bytes: int, conf: Settings) -> None:
         self.executor_id, self.node_id, self.host = LOCAL_EXECUTOR, LOCAL_NODE, socket.gethostname()
         self.cores, self.memory_bytes, self.pid = 1, memory_bytes, os.getpid()
+        self.machine = this_machine()
         self._blocks_dir = blocks_dir
         self._body = importlib.import_module("quiver_executor.body")
         self._removal = importlib.import_module("quiver_executor.shuffle_files")
+        self._broadcasts = importlib.import_module("quiver_executor.broadcasts")
         self._storage = importlib.import_module("quiver_executor.block_store")
         self._shared = shared_memory(application_id)
         storage = int(memory_bytes * float(conf.get("quiver.storage.memoryFraction") or 0.5))
@@ -79,6 +87,7 @@ class InlineLink:
         self._caches = False
         self._killed: list[TaskFailure] = []
         self._released: BarrierReleased | None = None
+        self.on_removed: Callable[[BroadcastRemoved], None] = lambda message: None
         self.on_arrival: Callable[[BarrierArrived], None] = lambda message: None
         self._queue: deque[tuple[tuple[int, int], int, int, int, bytes]] = deque()
 
@@ -102,6 +111,10 @@ class InlineLink:
                 self._removal.remove_shuffle(self._blocks_dir, message.shuffle_id)
             case RemoveDataset():
                 self._storage.remove_dataset(self._environment, message.dataset_id)
+            case RemoveBroadcast():
+                self._broadcasts.drop(message.broadcast_id)
+                self._broadcasts.remove(self._blocks_dir, message.broadcast_id)
+                self.on_removed(BroadcastRemoved(self.executor_id, message.broadcast_id))
             case BarrierReleased():
                 self._released = message
             case _:
@@ -175,8 +188,11 @@ class InlineDriver:
         self.engine = Engine(
             application.policy, self.events, time.monotonic, time.time, log.warning, application.max_result_bytes, skew=application.skew
         )
+        self._directory = os.path.dirname(blocks_dir)
         self._link = InlineLink(application.application_id, blocks_dir, memory_bytes, conf)
         self._link.on_arrival = self.engine.barrier_arrived
+        self._link.on_removed = lambda message: self.engine.broadcasts.removed(message.executor_id, message.broadcast_id)
+        self.engine.broadcasts.post = self._ask
         self.engine.executor_added(self._link)
         self._lock = threading.RLock()
         self._released: deque[ShuffleId] = deque()
@@ -247,6 +263,23 @@ class InlineDriver:
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         # May come from the collector in the middle of a step: carried out before the next job.
         self._released.append(shuffle_id)
+
+    def broadcast_dir(self) -> str:
+        return self._directory
+
+    def add_broadcast(self, table: BroadcastTable) -> None:
+        self.engine.broadcasts.add(table)
+
+    def remove_broadcast(self, broadcast_id: int, *, destroy: bool, blocking: bool) -> None:
+        gone = threading.Event()
+        request = functools.partial(self.engine.remove_broadcast, broadcast_id, destroy, gone.set)
+        if not blocking:
+            # May come from the collector in the middle of a step: carried out before the next job, or between two tasks.
+            self._asked.append(request)
+            return
+        self._ask(request)
+        while not gone.wait(REMOVAL_LOOK_S):
+            self._ask(lambda: None)
 
     def accumulated(self, event: AccumulatorsUpdated) -> None:
         self._ask(lambda: self.events.append(event))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -24,7 +25,7 @@ from quiver_proto.errors import ContextStopped
 from quiver_proto.events import AccumulatorsUpdated
 from quiver_proto.ids import JobId, ShuffleId, StageId
 from quiver_proto.loop import Loop, Timer
-from quiver_proto.messages import ResultBlock
+from quiver_proto.messages import BroadcastTable, ResultBlock
 
 if TYPE_CHECKING:
     from quiver_proto.sessions import StatusReport
@@ -71,6 +72,9 @@ class InProcessDriver:
         self.events = EventLog(event_log_dir, application.application_id, self.loop.call_later, log.warning)
         limit = application.max_result_bytes
         self.engine = Engine(application.policy, self.events, time.monotonic, time.time, self._notice, limit, self._erase, application.skew)
+        self.engine.broadcasts.post = self.loop.call_soon
+        self.make_broadcast_dir: Callable[[], str] = tempfile.mkdtemp
+        """Where files of broadcasts go; whoever puts the driver together sets it to what goes with the application."""
         self._progress = progress
         self._progress_timer: Timer | None = None
         self._timer: Timer | None = None
@@ -121,6 +125,21 @@ class InProcessDriver:
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         if not self._stopped:
             self.loop.call_soon(lambda: self.engine.release_shuffle(shuffle_id))
+
+    def broadcast_dir(self) -> str:
+        return self.make_broadcast_dir()
+
+    def add_broadcast(self, table: BroadcastTable) -> None:
+        self.engine.broadcasts.add(table)
+
+    def remove_broadcast(self, broadcast_id: int, *, destroy: bool, blocking: bool) -> None:
+        if self._stopped:
+            return
+        gone = threading.Event()
+        self.loop.call_soon(lambda: self.engine.remove_broadcast(broadcast_id, destroy, gone.set))
+        # Looked at again: a driver that stops removes everything, and answers no more.
+        while blocking and not gone.wait(LOOK_INTERVAL_S) and not self._stopped:
+            pass
 
     def accumulated(self, event: AccumulatorsUpdated) -> None:
         if not self._stopped:

@@ -18,7 +18,16 @@ from quiver_proto import __version__
 from quiver_proto.errors import BadSetting
 from quiver_proto.events import ApplicationStarted
 from quiver_proto.ids import new_application_id
-from quiver_proto.messages import BarrierArrived, BlocksChanged, Drained, ExecutorHeartbeat, ExecutorHello, FromExecutor, TasksEnded
+from quiver_proto.messages import (
+    BarrierArrived,
+    BlocksChanged,
+    BroadcastRemoved,
+    Drained,
+    ExecutorHeartbeat,
+    ExecutorHello,
+    FromExecutor,
+    TasksEnded,
+)
 from quiver_proto.units import parse_memory
 
 if TYPE_CHECKING:
@@ -236,6 +245,7 @@ def _local(where: Local, master: str, app_name: str, conf: Settings) -> Driver:
     driver = InProcessDriver(app, event_log_dir(conf), console_progress(conf))
     driver.on_stop(work_dir.sweep)
     driver.on_stop(work_dir.close)
+    driver.make_broadcast_dir = lambda: work_dir.path
 
     def report(message: FromExecutor) -> None:
         match message:
@@ -247,6 +257,8 @@ def _local(where: Local, master: str, app_name: str, conf: Settings) -> Driver:
             case BlocksChanged():
                 driver.engine.blocks_changed(message)
                 driver.after_step()
+            case BroadcastRemoved():
+                driver.engine.broadcasts.removed(message.executor_id, message.broadcast_id)
             case ExecutorHeartbeat():
                 driver.engine.heartbeat(message)
             case ExecutorHello() | Drained():

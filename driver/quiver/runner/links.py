@@ -19,6 +19,8 @@ class ExecutorLink(Protocol):
     pid: int
     block_server: str
     log_dir: str
+    machine: str
+    """quiver_proto.host.this_machine() where it runs."""
 
     def send(self, message: ToExecutor, /) -> None: ...
 

@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from quiver_proto.host import this_machine
 from quiver_proto.ids import LOCAL_EXECUTOR, LOCAL_NODE
 from quiver_proto.loop import Loop
 from quiver_proto.messages import FromExecutor, ToExecutor
@@ -21,6 +22,7 @@ class SupervisorLink:
     def __init__(self, supervisor: Any, cores: int, memory_bytes: int, log_dir: str, shared: Any) -> None:
         self.executor_id, self.node_id = LOCAL_EXECUTOR, LOCAL_NODE
         self.host = socket.gethostname()
+        self.machine = this_machine()
         self.cores, self.memory_bytes, self.log_dir = cores, memory_bytes, log_dir
         self.pid = os.getpid()
         self._supervisor = supervisor

@@ -11,11 +11,21 @@ from quiver.runner import launch
 from quiver.runner.cluster import Callbacks, Cluster, GrpcLink
 from quiver.runner.inprocess import InProcessDriver
 from quiver.runner.masters import LocalCluster, Standalone
+from quiver.runner.origin import Origin
 from quiver_proto.auth import TlsFiles, find_secret
 from quiver_proto.cluster import ExecutorRequest
 from quiver_proto.errors import QuiverError
 from quiver_proto.ids import ApplicationId, ExecutorId, NodeId
-from quiver_proto.messages import BarrierArrived, BlocksChanged, Drained, ExecutorHeartbeat, ExecutorHello, FromExecutor, TasksEnded
+from quiver_proto.messages import (
+    BarrierArrived,
+    BlocksChanged,
+    BroadcastRemoved,
+    Drained,
+    ExecutorHeartbeat,
+    ExecutorHello,
+    FromExecutor,
+    TasksEnded,
+)
 
 if TYPE_CHECKING:
     from quiver.runner.launch import Settings
@@ -43,6 +53,9 @@ def start_standalone(where: LocalCluster | Standalone, master: str, app_name: st
     driver = InProcessDriver(app, launch.event_log_dir(conf), launch.console_progress(conf))
     if local is not None:
         driver.on_stop(local.stop)
+    origin = Origin(app.application_id, url.removeprefix("quiver://"), lambda: driver.application.token, conf)
+    driver.on_stop(origin.stop)
+    driver.make_broadcast_dir, driver.engine.broadcasts.origin = origin.directory, origin.address
     cores = _Cores(driver, fixed=conf.get("spark.default.parallelism") is not None)
 
     def on_executor(link: GrpcLink) -> None:
@@ -75,6 +88,8 @@ def start_standalone(where: LocalCluster | Standalone, master: str, app_name: st
                 driver.post(lambda: driver.engine.barrier_arrived(message))
             case BlocksChanged():
                 driver.post(lambda: driver.engine.blocks_changed(message))
+            case BroadcastRemoved():
+                driver.post(lambda: driver.engine.broadcasts.removed(message.executor_id, message.broadcast_id))
             case ExecutorHeartbeat():
                 driver.post(lambda: driver.engine.heartbeat(message))
             case ExecutorHello() | Drained():

@@ -12,20 +12,24 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from quiver.plan.model import PlannedJob, StageUpdates
 from quiver.plan.selection import JobSelection
+from quiver.runner.workdir import WorkDir
 from quiver.scheduler.blocks import StoredSummary
 from quiver.serve.outcome import to_exception
 from quiver.serve.plans import to_message
 from quiver.serve.sessions import SessionLost
 from quiver_proto import versions
 from quiver_proto.auth import TlsFiles, find_secret
+from quiver_proto.broadcast_file import file_path, pieces_of
 from quiver_proto.cluster import Ack, Hello
 from quiver_proto.errors import ContextStopped, DriverUnreachable, QuiverError
 from quiver_proto.events import AccumulatorsUpdated
-from quiver_proto.ids import JobId, ShuffleId, StageId
+from quiver_proto.ids import JobId, ShuffleId, StageId, new_application_id
+from quiver_proto.messages import BroadcastTable
 from quiver_proto.rpc import Client
 from quiver_proto.services import DriverService, Unary
 from quiver_proto.sessions import (
@@ -44,8 +48,10 @@ from quiver_proto.sessions import (
     PlanSucceeded,
     PlanUpdates,
     PlanWaiting,
+    ReleaseBroadcast,
     ReleaseShuffle,
     ReportAccumulators,
+    SendBroadcast,
     SessionHeartbeat,
     StatusReport,
     Unpersist,
@@ -72,6 +78,9 @@ class RemoteDriver:
         from quiver.runner.launch import console_progress
 
         self.address = address
+        self._conf = conf
+        self._directory: WorkDir | None = None
+        self._directory_lock = threading.Lock()
         self._stopped = threading.Event()
         self._session_id = f"session-{secrets.token_hex(8)}"
         ca = conf.get("quiver.tls.ca") or os.environ.get("QUIVER_TLS_CA") or ""
@@ -136,6 +145,48 @@ class RemoteDriver:
         # Called from the collector: the call itself is made by a thread of its own.
         self._to_tell.put((DriverService.RELEASE_SHUFFLE, ReleaseShuffle(self._session_id, shuffle_id)))
 
+    def broadcast_dir(self) -> str:
+        """Here: the files are written here, and sent from here."""
+        with self._directory_lock:
+            if self._directory is None:
+                from quiver.runner.launch import work_dir_root
+
+                self._directory = WorkDir(work_dir_root(self._conf), new_application_id())
+                self._directory.sweep()
+            return self._directory.path
+
+    def add_broadcast(self, table: BroadcastTable) -> None:
+        """Send the file up, piece by piece; a broken connection is waited for."""
+        if self._stopped.is_set():
+            raise ContextStopped("broadcast")
+        with open(table.path, "rb") as file:
+            for piece in range(pieces_of(table.size, table.piece_bytes)):
+                data = file.read(min(table.piece_bytes, table.size - piece * table.piece_bytes))
+                request = SendBroadcast(self._session_id, table.broadcast_id, table.size, table.checksums, piece, data)
+                _aside(partial(self._send_piece, request))
+
+    def _send_piece(self, request: SendBroadcast) -> None:
+        give_up = time.monotonic() + RECONNECT_LIMIT_S
+        while True:
+            try:
+                self._client.call(DriverService.SEND_BROADCAST, request)
+                return
+            except DriverUnreachable:
+                if time.monotonic() >= give_up or self._stopped.wait(RECONNECT_PAUSE_S):
+                    raise
+
+    def remove_broadcast(self, broadcast_id: int, *, destroy: bool, blocking: bool) -> None:
+        if self._stopped.is_set():
+            return
+        request = ReleaseBroadcast(self._session_id, broadcast_id, destroy, blocking)
+        if blocking:
+            _aside(lambda: self._client.call(DriverService.RELEASE_BROADCAST, request))
+        else:
+            self._to_tell.put((DriverService.RELEASE_BROADCAST, request))
+        if destroy and self._directory is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(file_path(self._directory.path, broadcast_id))
+
     def accumulated(self, event: AccumulatorsUpdated) -> None:
         report = ReportAccumulators(
             self._session_id, event.at, StageId(event.stage_id), tuple(event.ids), tuple(event.types), tuple(event.values)
@@ -161,6 +212,8 @@ class RemoteDriver:
         with contextlib.suppress(QuiverError):
             _aside(lambda: self._client.call(DriverService.CLOSE_SESSION, CloseSession(self._session_id), timeout_s=5.0))
         self._client.close()
+        if self._directory is not None:
+            self._directory.close()
 
     def _outcome(self, plan: ExecutePlan, updates: list[StageUpdates]) -> PlanFailed | list[bytes]:
         give_up: float | None = None

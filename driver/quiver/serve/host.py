@@ -11,6 +11,7 @@ from typing import Protocol
 from quiver.plan.model import PlannedJob
 from quiver.plan.selection import JobSelection
 from quiver.scheduler.blocks import StoredSummary
+from quiver.serve.broadcasts import receive
 from quiver.serve.outcome import failed, pieces, update_pieces
 from quiver.serve.plans import from_message
 from quiver.serve.sessions import Session, SessionTable
@@ -18,6 +19,7 @@ from quiver_proto.cluster import Ack, HeartbeatReply
 from quiver_proto.errors import JobCancelled, QuiverError, ResourcesUnavailable
 from quiver_proto.events import AccumulatorsUpdated
 from quiver_proto.ids import ApplicationId, JobId, ShuffleId
+from quiver_proto.messages import BroadcastTable
 from quiver_proto.sessions import (
     ANY_JOB,
     AskStatus,
@@ -31,8 +33,10 @@ from quiver_proto.sessions import (
     PlanProgress,
     PlanSucceeded,
     PlanWaiting,
+    ReleaseBroadcast,
     ReleaseShuffle,
     ReportAccumulators,
+    SendBroadcast,
     SessionHeartbeat,
     SessionOpened,
     StatusReport,
@@ -75,6 +79,12 @@ class HostedDriver(Protocol):
     def unpersist(self, dataset_id: int, blocking: bool = False) -> None: ...
 
     def stored(self, dataset_id: int) -> StoredSummary: ...
+
+    def broadcast_dir(self) -> str: ...
+
+    def add_broadcast(self, table: BroadcastTable) -> None: ...
+
+    def remove_broadcast(self, broadcast_id: int, *, destroy: bool, blocking: bool) -> None: ...
 
 
 Look = Callable[[PlannedJob], tuple[Sequence[PlanProgress], str]]
@@ -201,6 +211,27 @@ class SessionHost:
         self._driver.release_shuffle(request.shuffle_id)
         return Ack()
 
+    def send_broadcast(self, request: SendBroadcast) -> Ack:
+        with self._lock:
+            session = self._sessions.get(request.session_id, self.address)
+            if not self._sessions.owns(session, request.broadcast_id):
+                raise QuiverError(f"broadcast {request.broadcast_id} is not in the session's range; this is a fault of the client")
+            session.broadcasts.add(request.broadcast_id)
+        table = receive(self._driver.broadcast_dir(), request)
+        if table is not None:
+            self._driver.add_broadcast(table)
+        return Ack()
+
+    def release_broadcast(self, request: ReleaseBroadcast) -> Ack:
+        with self._lock:
+            session = self._sessions.get(request.session_id, self.address)
+            if request.broadcast_id not in session.broadcasts:
+                return Ack(False, "no such broadcast")
+            if request.destroy:
+                session.broadcasts.discard(request.broadcast_id)
+        self._driver.remove_broadcast(request.broadcast_id, destroy=request.destroy, blocking=request.blocking)
+        return Ack()
+
     def report_accumulators(self, request: ReportAccumulators) -> Ack:
         with self._lock:
             session = self._sessions.get(request.session_id, self.address)
@@ -290,6 +321,7 @@ class SessionHost:
         numbers = [plan.job_id, *(stage.stage_id for stage in plan.stages), *shuffles, *(r for stage in plan.stages for r in stage.reads)]
         numbers += [dataset.dataset_id for stage in plan.stages for dataset in stage.datasets]
         numbers += [number for stage in plan.stages for given in stage.variants for way in given.ways for number in way.datasets]
+        numbers += [broadcast_id for stage in plan.stages for broadcast_id in stage.broadcasts]
         if not all(self._sessions.owns(session, number) for number in numbers):
             raise QuiverError(f"job {plan.job_id} has ids outside the session's range; this is a fault of the client, please report it")
 
@@ -318,6 +350,8 @@ class SessionHost:
             self._driver.release_shuffle(shuffle_id)
         for dataset_id in session.datasets:
             self._driver.unpersist(dataset_id)
+        for broadcast_id in session.broadcasts:
+            self._driver.remove_broadcast(broadcast_id, destroy=True, blocking=False)
 
     def _forget(self, key: tuple[str, JobId]) -> None:
         if self._jobs.pop(key, None) is not None:

@@ -40,6 +40,7 @@ def _stage_to_message(stage: PlannedStage) -> PlanStage:
         body=stage.body,
         splits=tuple(stage.split(partition) if partition in wanted else b"" for partition in range(spec.width)),
         operators=stage.operators,
+        broadcasts=tuple(stage.broadcasts),
         barrier=spec.barrier,
         datasets=() if spec.caching is None else tuple(map(_dataset_to_message, spec.caching.datasets)),
         variants=() if spec.caching is None else tuple(
@@ -90,7 +91,9 @@ def _stage_from_message(stage: PlanStage) -> PlannedStage:
         caching=_caching_from_message(stage) if stage.datasets else None,
     )
     variant = None if spec.caching is None else lambda partition, number: _split_of(stage, partition, number)
-    return PlannedStage(spec, stage.body, stage.splits.__getitem__, tuple(stage.operators), variant=variant)
+    return PlannedStage(
+        spec, stage.body, stage.splits.__getitem__, tuple(stage.operators), variant=variant, broadcasts=dict.fromkeys(stage.broadcasts)
+    )
 
 
 def _caching_from_message(stage: PlanStage) -> Caching:

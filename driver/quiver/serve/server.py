@@ -33,8 +33,10 @@ from quiver_proto.sessions import (
     OpenSession,
     PlanEvent,
     PlanProgress,
+    ReleaseBroadcast,
     ReleaseShuffle,
     ReportAccumulators,
+    SendBroadcast,
     SessionHeartbeat,
     SessionOpened,
     StatusReport,
@@ -118,6 +120,12 @@ class Service:
 
     def cancel_jobs(self, request: CancelJobs, context: grpc.ServicerContext) -> Ack:
         return self._host.cancel(request)
+
+    def send_broadcast(self, request: SendBroadcast, context: grpc.ServicerContext) -> Ack:
+        return self._host.send_broadcast(request)
+
+    def release_broadcast(self, request: ReleaseBroadcast, context: grpc.ServicerContext) -> Ack:
+        return self._host.release_broadcast(request)
 
     def report_accumulators(self, request: ReportAccumulators, context: grpc.ServicerContext) -> Ack:
         return self._host.report_accumulators(request)

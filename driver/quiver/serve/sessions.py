@@ -40,6 +40,7 @@ class Session:
     last_seen: float
     jobs: set[JobId] = field(default_factory=set)
     answered: set[JobId] = field(default_factory=set)
+    broadcasts: set[int] = field(default_factory=set)
     shuffles: set[ShuffleId] = field(default_factory=set)
     refused: RefusedGroups = field(default_factory=RefusedGroups)
     datasets: set[int] = field(default_factory=set)

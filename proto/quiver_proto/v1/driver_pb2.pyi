@@ -411,6 +411,7 @@ class PlanStage(_message.Message):
     CORES_PER_TASK_FIELD_NUMBER: _builtins.int
     PREFERRED_FIELD_NUMBER: _builtins.int
     BODY_FIELD_NUMBER: _builtins.int
+    BROADCASTS_FIELD_NUMBER: _builtins.int
     SPLITS_FIELD_NUMBER: _builtins.int
     OPERATORS_FIELD_NUMBER: _builtins.int
     BARRIER_FIELD_NUMBER: _builtins.int
@@ -433,6 +434,10 @@ class PlanStage(_message.Message):
     @_builtins.property
     def preferred(self) -> _containers.MessageMap[_builtins.int, Global___PlanPreferences]: ...
     @_builtins.property
+    def broadcasts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Ids of the broadcasts that the body refers to."""
+
+    @_builtins.property
     def splits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
     @_builtins.property
     def operators(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanCallSite]: ...
@@ -454,6 +459,7 @@ class PlanStage(_message.Message):
         cores_per_task: _builtins.int = ...,
         preferred: _abc.Mapping[_builtins.int, Global___PlanPreferences] | None = ...,
         body: _builtins.bytes = ...,
+        broadcasts: _abc.Iterable[_builtins.int] | None = ...,
         splits: _abc.Iterable[_builtins.bytes] | None = ...,
         operators: _abc.Iterable[Global___PlanCallSite] | None = ...,
         barrier: _builtins.bool = ...,
@@ -462,7 +468,7 @@ class PlanStage(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["barrier", b"barrier", "body", b"body", "cores_per_task", b"cores_per_task", "datasets", b"datasets", "name", b"name", "operators", b"operators", "parents", b"parents", "partitions", b"partitions", "preferred", b"preferred", "reads", b"reads", "shuffle_id", b"shuffle_id", "some_partitions", b"some_partitions", "splits", b"splits", "stage_id", b"stage_id", "variants", b"variants", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["barrier", b"barrier", "body", b"body", "broadcasts", b"broadcasts", "cores_per_task", b"cores_per_task", "datasets", b"datasets", "name", b"name", "operators", b"operators", "parents", b"parents", "partitions", b"partitions", "preferred", b"preferred", "reads", b"reads", "shuffle_id", b"shuffle_id", "some_partitions", b"some_partitions", "splits", b"splits", "stage_id", b"stage_id", "variants", b"variants", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1122,3 +1128,65 @@ class Stored(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Stored: _TypeAlias = Stored  # noqa: Y015
+
+@_typing.final
+class SendBroadcast(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    BROADCAST_ID_FIELD_NUMBER: _builtins.int
+    SIZE_FIELD_NUMBER: _builtins.int
+    CHECKSUMS_FIELD_NUMBER: _builtins.int
+    PIECE_FIELD_NUMBER: _builtins.int
+    DATA_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    broadcast_id: _builtins.int
+    size: _builtins.int
+    checksums: _builtins.bytes
+    piece: _builtins.int
+    data: _builtins.bytes
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        broadcast_id: _builtins.int = ...,
+        size: _builtins.int = ...,
+        checksums: _builtins.bytes = ...,
+        piece: _builtins.int = ...,
+        data: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broadcast_id", b"broadcast_id", "checksums", b"checksums", "data", b"data", "piece", b"piece", "session_id", b"session_id", "size", b"size"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SendBroadcast: _TypeAlias = SendBroadcast  # noqa: Y015
+
+@_typing.final
+class ReleaseBroadcast(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    BROADCAST_ID_FIELD_NUMBER: _builtins.int
+    DESTROY_FIELD_NUMBER: _builtins.int
+    BLOCKING_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    broadcast_id: _builtins.int
+    destroy: _builtins.bool
+    blocking: _builtins.bool
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        broadcast_id: _builtins.int = ...,
+        destroy: _builtins.bool = ...,
+        blocking: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blocking", b"blocking", "broadcast_id", b"broadcast_id", "destroy", b"destroy", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReleaseBroadcast: _TypeAlias = ReleaseBroadcast  # noqa: Y015

@@ -1026,6 +1026,7 @@ class ExecutorHello(_message.Message):
     PID_FIELD_NUMBER: _builtins.int
     VERSIONS_FIELD_NUMBER: _builtins.int
     LOG_DIR_FIELD_NUMBER: _builtins.int
+    MACHINE_FIELD_NUMBER: _builtins.int
     executor_id: _builtins.str
     node_id: _builtins.str
     cores: _builtins.int
@@ -1034,6 +1035,7 @@ class ExecutorHello(_message.Message):
     host: _builtins.str
     pid: _builtins.int
     log_dir: _builtins.str
+    machine: _builtins.str
     @_builtins.property
     def versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
     def __init__(
@@ -1048,10 +1050,11 @@ class ExecutorHello(_message.Message):
         pid: _builtins.int = ...,
         versions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         log_dir: _builtins.str = ...,
+        machine: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_server", b"block_server", "cores", b"cores", "executor_id", b"executor_id", "host", b"host", "log_dir", b"log_dir", "memory_bytes", b"memory_bytes", "node_id", b"node_id", "pid", b"pid", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_server", b"block_server", "cores", b"cores", "executor_id", b"executor_id", "host", b"host", "log_dir", b"log_dir", "machine", b"machine", "memory_bytes", b"memory_bytes", "node_id", b"node_id", "pid", b"pid", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1110,6 +1113,28 @@ class BlocksChanged(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___BlocksChanged: _TypeAlias = BlocksChanged  # noqa: Y015
+
+@_typing.final
+class BroadcastRemoved(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXECUTOR_ID_FIELD_NUMBER: _builtins.int
+    BROADCAST_ID_FIELD_NUMBER: _builtins.int
+    executor_id: _builtins.str
+    broadcast_id: _builtins.int
+    def __init__(
+        self,
+        *,
+        executor_id: _builtins.str = ...,
+        broadcast_id: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["broadcast_id", b"broadcast_id", "executor_id", b"executor_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BroadcastRemoved: _TypeAlias = BroadcastRemoved  # noqa: Y015
 
 @_typing.final
 class BarrierArrived(_message.Message):
@@ -1177,6 +1202,7 @@ class ExecutorMessage(_message.Message):
     DRAINED_FIELD_NUMBER: _builtins.int
     BLOCKS_CHANGED_FIELD_NUMBER: _builtins.int
     BARRIER_ARRIVED_FIELD_NUMBER: _builtins.int
+    BROADCAST_REMOVED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def hello(self) -> Global___ExecutorHello: ...
     @_builtins.property
@@ -1189,6 +1215,8 @@ class ExecutorMessage(_message.Message):
     def blocks_changed(self) -> Global___BlocksChanged: ...
     @_builtins.property
     def barrier_arrived(self) -> Global___BarrierArrived: ...
+    @_builtins.property
+    def broadcast_removed(self) -> Global___BroadcastRemoved: ...
     def __init__(
         self,
         *,
@@ -1198,12 +1226,13 @@ class ExecutorMessage(_message.Message):
         drained: Global___Drained | None = ...,
         blocks_changed: Global___BlocksChanged | None = ...,
         barrier_arrived: Global___BarrierArrived | None = ...,
+        broadcast_removed: Global___BroadcastRemoved | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["barrier_arrived", b"barrier_arrived", "blocks_changed", b"blocks_changed", "drained", b"drained", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "tasks_ended", b"tasks_ended"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["barrier_arrived", b"barrier_arrived", "blocks_changed", b"blocks_changed", "broadcast_removed", b"broadcast_removed", "drained", b"drained", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "tasks_ended", b"tasks_ended"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["barrier_arrived", b"barrier_arrived", "blocks_changed", b"blocks_changed", "drained", b"drained", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "tasks_ended", b"tasks_ended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["barrier_arrived", b"barrier_arrived", "blocks_changed", b"blocks_changed", "broadcast_removed", b"broadcast_removed", "drained", b"drained", "heartbeat", b"heartbeat", "hello", b"hello", "message", b"message", "tasks_ended", b"tasks_ended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "tasks_ended", "heartbeat", "drained", "blocks_changed", "barrier_arrived"]  # noqa: Y015
+    _WhichOneofReturnType_message: _TypeAlias = _typing.Literal["hello", "tasks_ended", "heartbeat", "drained", "blocks_changed", "barrier_arrived", "broadcast_removed"]  # noqa: Y015
     _WhichOneofArgType_message: _TypeAlias = _typing.Literal["message", b"message"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_message) -> _WhichOneofReturnType_message | None: ...
 
