@@ -286,9 +286,14 @@ class Context(FileSources, JvmSources, JobControl, CheckpointDirectory):
         call_site: CallSite,
         partitions: Sequence[int] | None = None,
         with_index: bool = False,
+        within_s: float = 0.0,
     ) -> Sequence[bytes]:
+        """The result frames of one job, one element a partition; b"" for what is missing after `within_s` (0: no limit)."""
         self._check(call_site.operator)
-        job = self._planner.plan(dataset, sink, call_site, partitions=partitions, with_index=with_index, properties=self._properties())
+        job = self._planner.plan(
+            dataset, sink, call_site,
+            partitions=partitions, with_index=with_index, properties=self._properties(), within_s=within_s,
+        )  # fmt: skip
         if not job.stages[-1].spec.width or (partitions is not None and not partitions):
             return []
         try:

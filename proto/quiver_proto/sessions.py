@@ -130,13 +130,17 @@ class PlanStage:
 
 @dataclass(frozen=True, slots=True)
 class ExecutePlan:
-    """`stages` parents first, the result stage last. The stream ends with PlanSucceeded or PlanFailed."""
+    """`stages` parents first, the result stage last. The stream ends with PlanSucceeded or PlanFailed.
+
+    `within_s` seconds after its submission (0: no limit) the job is cancelled, and succeeds with what it has; b"" for what is missing.
+    """
 
     session_id: str
     job_id: JobId
     stages: tuple[PlanStage, ...]
     call_site: CallSite
     properties: Mapping[str, str] = field(default_factory=dict)
+    within_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

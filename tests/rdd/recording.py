@@ -17,7 +17,7 @@ from quiver_proto.sessions import StatusReport
 
 
 class RecordingDriver:
-    """Keeps the jobs it is given; each partition's result is `answer`."""
+    """Keeps the jobs it is given; each partition's result is `answer`, or the bytes in `frame`."""
 
     application_id = "app-test"
     default_parallelism = 2
@@ -37,11 +37,14 @@ class RecordingDriver:
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self.events: list[AccumulatorsUpdated] = []
         self.answer: object = []
+        self.frame: bytes | None = None
 
     def run(self, job: PlannedJob) -> Sequence[bytes]:
         self.jobs.append(job)
         spec = job.stages[-1].spec
-        return [dump_value(self.answer)] * (spec.width if spec.partitions is None else len(spec.partitions))
+        return [dump_value(self.answer) if self.frame is None else self.frame] * (
+            spec.width if spec.partitions is None else len(spec.partitions)
+        )
 
     def cancel(self, job_id: JobId, reason: str) -> None:
         self.cancelled.append((str(job_id), reason))

@@ -202,6 +202,7 @@ class Planner:
         partitions: Sequence[int] | None = None,
         with_index: bool = False,
         properties: Mapping[str, str] | None = None,
+        within_s: float = 0.0,
     ) -> PlannedJob:
         """The job that puts `sink` on `dataset`; of all partitions, or of these. `with_index`: the sink's split is (partition, split).
 
@@ -231,7 +232,7 @@ class Planner:
         if caching is not None:
             result = dataclasses.replace(result, variant=partial(_dump_variant, dataset, caching[1], with_index))
         stages = (*(self._map_stage(shuffle) for shuffle in self._in_order(inputs)), result) if inputs else (result,)
-        return PlannedJob(JobId(next(self._jobs)), stages, call_site, properties or {})
+        return PlannedJob(JobId(next(self._jobs)), stages, call_site, properties or {}, within_s)
 
     def _map_stage(self, shuffle: Shuffle) -> PlannedStage:
         self._submitted.add(shuffle.id)

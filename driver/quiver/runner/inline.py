@@ -19,7 +19,7 @@ from quiver.plan.selection import JobSelection
 from quiver.runner.engine import Engine
 from quiver.runner.failures import opened
 from quiver.runner.inprocess import Application
-from quiver.runner.jobs import RunningJob
+from quiver.runner.jobs import OUT_OF_TIME, RunningJob
 from quiver.runner.local import shared_memory
 from quiver.runner.results import read_result
 from quiver.scheduler.blocks import StoredSummary
@@ -205,6 +205,7 @@ class InlineDriver:
         return opened(self.execute, job)
 
     def execute(self, job: PlannedJob) -> Sequence[bytes]:
+        limit = time.monotonic() + job.within_s if job.within_s else 0.0
         with self._lock:
             while self._released:
                 self.engine.release_shuffle(self._released.popleft())
@@ -213,6 +214,9 @@ class InlineDriver:
             self.engine.submit(running)
             try:
                 while self.engine.has_job(job.job_id):
+                    if limit and time.monotonic() >= limit and not running.out_of_time:
+                        running.out_of_time = True
+                        self.engine.cancel(job.job_id, OUT_OF_TIME)
                     self._obey()
                     ended = self._link.run_next()
                     if ended is not None:
@@ -231,9 +235,8 @@ class InlineDriver:
                 # What was killed with a job that ended is told, else its slot would be taken for busy.
                 while (ended := self._link.tell_killed()) is not None:
                     self.engine.tasks_ended(ended)
-            if running.failure is not None:
-                raise running.failure
-            return [read_result(result, "", "", "") if isinstance(result, ResultBlock) else result or b"" for result in running.results]
+            results = running.outcome()
+            return [read_result(result, "", "", "") if isinstance(result, ResultBlock) else result or b"" for result in results]
 
     def cancel(self, job_id: JobId, reason: str) -> None:
         self._ask(lambda: self.engine.cancel(job_id, reason))

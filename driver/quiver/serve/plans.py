@@ -15,12 +15,14 @@ from quiver_proto.storage import StorageLevel
 
 def to_message(session_id: str, job: PlannedJob) -> ExecutePlan:
     """The job with its splits made, those that it wants. Raises what making a split raises (a record that does not pickle)."""
-    return ExecutePlan(session_id, job.job_id, tuple(map(_stage_to_message, job.stages)), job.call_site, dict(job.properties))
+    return ExecutePlan(session_id, job.job_id, tuple(map(_stage_to_message, job.stages)), job.call_site, dict(job.properties), job.within_s)
 
 
 def from_message(plan: ExecutePlan) -> PlannedJob:
     """The inverse of `to_message`, as far as executing it goes."""
-    return PlannedJob(plan.job_id, tuple(map(_stage_from_message, plan.stages)), plan.call_site, dict(plan.properties))
+    return PlannedJob(
+        plan.job_id, tuple(map(_stage_from_message, plan.stages)), plan.call_site, dict(plan.properties), within_s=plan.within_s
+    )
 
 
 def _stage_to_message(stage: PlannedStage) -> PlanStage:

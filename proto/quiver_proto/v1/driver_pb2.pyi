@@ -503,8 +503,10 @@ class ExecutePlan(_message.Message):
     STAGES_FIELD_NUMBER: _builtins.int
     CALL_SITE_FIELD_NUMBER: _builtins.int
     PROPERTIES_FIELD_NUMBER: _builtins.int
+    WITHIN_S_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     job_id: _builtins.int
+    within_s: _builtins.float
     @_builtins.property
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanStage]: ...
     @_builtins.property
@@ -519,10 +521,11 @@ class ExecutePlan(_message.Message):
         stages: _abc.Iterable[Global___PlanStage] | None = ...,
         call_site: Global___PlanCallSite | None = ...,
         properties: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        within_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["call_site", b"call_site"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_site", b"call_site", "job_id", b"job_id", "properties", b"properties", "session_id", b"session_id", "stages", b"stages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_site", b"call_site", "job_id", b"job_id", "properties", b"properties", "session_id", b"session_id", "stages", b"stages", "within_s", b"within_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
