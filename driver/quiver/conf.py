@@ -72,12 +72,13 @@ KEYS: tuple[Key, ...] = (
     Key("spark.ui.showConsoleProgress", "flag", "true", "Draw progress bars on a terminal."),
     Key("spark.submit.pyFiles", "text", "", "Python files and archives that tasks can import, separated by commas."),
     Key("spark.files", "text", "", "Data files of the application, separated by commas; not shipped: nodes must see them at their paths."),
+    Key("spark.scheduler.resource.profileMergeConflicts", "flag", "false", "Merge resource profiles that meet in one stage."),
     Key("spark.scheduler.pool", "text", "default", "The pool that jobs go to."),
 )  # fmt: skip
 
 _BY_NAME = {name: key for key in KEYS for name in (key.name, *key.aliases)}
 _BY_VARIABLE = {"QUIVER_CONF_" + re.sub(r"[^A-Z0-9]", "_", name.upper()): name for name in _BY_NAME}
-_OPEN_PREFIXES = ("spark.executorEnv.",)
+_OPEN_PREFIXES = ("spark.executorEnv.", "spark.executor.resource.", "spark.task.resource.", "spark.driver.resource.")
 
 
 def _check_count(name: str, value: str) -> None:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from quiver.rdd import RDD
     from quiver_proto.accumulators import Accumulator, AccumulatorParam
     from quiver_proto.broadcast import Broadcast
+    from quiver_proto.resource import ResourceInformation
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -64,12 +65,17 @@ class Context(FileSources, JvmSources, JobControl, CheckpointDirectory):
             self._conf.setAppName(appName)
         self._conf.setIfMissing(MASTER, "local[*]").setIfMissing(APP_NAME, _program_name())
         self._local = threading.local()
+        self._resources: dict[str, ResourceInformation] | None = None
         with Context._lock:
             _refuse_second(Context._active)
             from quiver.runner.launch import connect
 
             self._driver: Driver = connect(self.master, self.appName, cast(Any, self._conf))
-            self._planner = Planner(self._driver, int(self._conf.get("spark.task.cpus", "1")))
+            try:
+                self._planner = Planner(self._driver, int(self._conf.get("spark.task.cpus", "1")), self._conf)
+            except BaseException:
+                self._driver.stop()
+                raise
             self._stopped = False
             Context._active = self
         atexit.register(self._stop_at_exit)
@@ -165,6 +171,21 @@ class Context(FileSources, JvmSources, JobControl, CheckpointDirectory):
     def defaultMinPartitions(self) -> int:
         """Partitions of textFile where none are asked for: at most 2, as in Spark; large files have more."""
         return min(self.defaultParallelism, 2)
+
+    @property
+    def resources(self) -> dict[str, ResourceInformation]:
+        """What this process has besides cores and memory: `spark.driver.resource.<name>.amount` and `.discoveryScript`, by name.
+
+        >>> sc.resources
+        {}
+        """
+        from quiver_proto.discovery import discover
+        from quiver_proto.resource import ResourceInformation
+
+        if self._resources is None:
+            found = discover(dict(self._conf.getAll()), "driver")
+            self._resources = {name: ResourceInformation(name, addresses) for name, addresses in found.items()}
+        return self._resources
 
     def getConf(self) -> Conf:
         """A copy of the configuration."""

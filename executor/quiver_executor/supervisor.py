@@ -191,6 +191,9 @@ class Supervisor:
                 refused.append(slot_failure.fatal(task_id, error))
             else:
                 task = self._tasks[task_id] = Task(task_id, stage, partition, attempt, split, cores)
+                if message.resources:
+                    stage.gives = True
+                    task.given = {name: list(addresses) for name, addresses in message.resources.get(task_id, {}).items()}
                 self._queue.append(task)
                 self._queued += 1
         if self._queued:

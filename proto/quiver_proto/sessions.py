@@ -126,6 +126,8 @@ class PlanStage:
     datasets: tuple[PlanDataset, ...] = ()
     variants: tuple[PlanVariants, ...] = ()
     """With `datasets`: one entry for each of range(width)."""
+    task_resources: Mapping[str, float] = field(default_factory=dict)
+    executor_least: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

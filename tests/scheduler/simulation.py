@@ -19,6 +19,15 @@ from quiver_proto.messages import FailureKind, MapOutput, TaskDone, TaskFailure,
 
 FAULTS_END = 30.0
 EVERYTHING_ENDS = 4_000.0
+NEEDS = [
+    m.Needs((("gpu", 1.0),)),
+    m.Needs((("gpu", 0.5),)),
+    m.Needs((("gpu", 0.25), ("nic", 0.34))),
+    m.Needs((("gpu", 2.0),)),
+    m.Needs(executor=(("cores", 2), ("memory", 1 << 29))),
+    m.Needs((("gpu", 1.0),), (("gpu", 2),)),
+    m.Needs((("tpu", 1.0),)),
+]
 
 
 class Violation(AssertionError):
@@ -33,6 +42,8 @@ class Task:
     partition: int
     cores: int
     gang: int = 0
+    gives: dict[tuple[str, str], float] = field(default_factory=dict)
+    """What it has of each (resource, address)."""
     """How many tasks of its (barrier stage's) attempt must have started before it can end; 0 for others."""
 
 
@@ -47,6 +58,7 @@ class SimExecutor:
     told_at: float = 0.0
     draining: bool = False
     seen: set[TaskId] = field(default_factory=set)
+    resources: dict[str, list[str]] = field(default_factory=dict)
 
     def used(self) -> int:
         return sum(task.cores for task in self.running.values())
@@ -192,6 +204,7 @@ class Simulation:
             r.choice([1, 1, 1, 2]),
             preferred,
             barrier=partitions is None and 0 < width <= 12 and r.random() < 0.3,
+            needs=r.choice(NEEDS) if r.random() < 0.3 else None,
         )
 
     def add_executor(self, cores: int = 0) -> None:
@@ -199,8 +212,10 @@ class Simulation:
         self.next_executor += 1
         node_id = NodeId(f"n{self.random.randint(0, 3)}")
         executor = SimExecutor(executor_id, node_id, cores or self.random.choice([1, 2, 4]))
+        if cores or self.random.random() < 0.5:
+            executor.resources = {"gpu": [str(index) for index in range(self.random.choice([1, 2, 4]))], "nic": ["eth0"]}
         self.executors[executor_id] = executor
-        self.step(m.ExecutorRegistered(executor_id, node_id, executor.cores))
+        self.step(m.ExecutorRegistered(executor_id, node_id, executor.cores, 1 << 30, executor.resources))
         if self.faulty:
             self.step(m.ExecutorRegistered(executor_id, node_id, executor.cores))
 
@@ -419,6 +434,12 @@ class Simulation:
                 accepted = [s.partition for a in actions if isinstance(a, m.TasksAccepted) and a.stage_id == stage_id for s in a.tasks]
                 self.check(sorted(accepted) == list(range(self.known[stage_id].width)), "a barrier stage is accepted as a whole")
         for executor in self.living():
+            had: dict[tuple[str, str], float] = {}
+            for task in (*executor.running.values(), *executor.queue):
+                for place, amount in task.gives.items():
+                    had[place] = had.get(place, 0) + amount
+            self.check(all(amount <= 1.02 for amount in had.values()), "no address is given to more than it can take")
+            self.check(all(address in executor.resources[name] for name, address in had), "addresses are the executor's own")
             waiting = [task for task in executor.queue if task.gang]
             self.check(not waiting, "no task of a barrier stage waits in a queue")
 
@@ -440,7 +461,13 @@ class Simulation:
             self.check(task_id not in self.launched, "task ids are never used again")
             self.check((*key, partition) not in self.accepted, "what is done in an attempt is not launched again")
             self.launched[task_id] = (*key, partition)
-            executor.queue.append(Task(task_id, action.stage_id, action.stage_attempt, partition, action.cores_per_task, gang))
+            gives: dict[tuple[str, str], float] = {}
+            for name, amount in spec.needs.per_task if spec.needs is not None else ():
+                assert action.resources is not None
+                addresses = action.resources[task_id][name]
+                self.check(len(set(addresses)) == max(1, amount), "a task has the addresses it needs")
+                gives.update({(name, address): min(1.0, amount) for address in addresses})
+            executor.queue.append(Task(task_id, action.stage_id, action.stage_attempt, partition, action.cores_per_task, gang, gives))
         self.start_tasks(executor)
 
     def check_state(self) -> None:

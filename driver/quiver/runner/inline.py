@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiver.eventlog import EventLog
@@ -25,6 +25,7 @@ from quiver.runner.results import read_result
 from quiver.scheduler.blocks import StoredSummary
 from quiver_proto import task_context
 from quiver_proto.accumulators import task_in_driver
+from quiver_proto.discovery import discover
 from quiver_proto.errors import BarrierFailed
 from quiver_proto.events import AccumulatorsUpdated
 from quiver_proto.host import this_machine
@@ -70,6 +71,8 @@ class InlineLink:
         self.executor_id, self.node_id, self.host = LOCAL_EXECUTOR, LOCAL_NODE, socket.gethostname()
         self.cores, self.memory_bytes, self.pid = 1, memory_bytes, os.getpid()
         self.machine = this_machine()
+        self.resources: Mapping[str, Sequence[str]] = discover(dict(conf.getAll()), "executor")
+        self._given: dict[int, Mapping[str, Sequence[str]]] = {}
         self._blocks_dir = blocks_dir
         self._body = importlib.import_module("quiver_executor.body")
         self._removal = importlib.import_module("quiver_executor.shuffle_files")
@@ -98,6 +101,7 @@ class InlineLink:
                 self._stages[message.stage_id, message.stage_attempt] = message
             case LaunchTasks():
                 key = (message.stage_id, message.stage_attempt)
+                self._given.update((int(task_id), given) for task_id, given in message.resources.items())
                 for row in zip(message.task_ids, message.partitions, message.attempts, message.splits, strict=True):
                     self._queue.append((key, *row))
             case KillTasks():
@@ -133,7 +137,7 @@ class InlineLink:
         try:
             with task_in_driver():
                 if isinstance(stage, AddStage):
-                    facts = StageFacts(stage.stage_id, stage.stage_attempt, stage.properties, stage.cores_per_task)
+                    facts = StageFacts(stage.stage_id, stage.stage_attempt, stage.properties, stage.cores_per_task, self._given)
                     if stage.barrier:
                         facts.meet = functools.partial(self._meet, stage)
                     stage = self._stages[key] = self._body.open_stage(stage, self._environment), facts
@@ -144,6 +148,7 @@ class InlineLink:
             raise
         finally:
             task_context.current = outer
+            self._given.pop(task_id, None)
         if isinstance(outcome, TaskFailure):
             return TasksEnded(self.executor_id, failed=(outcome,))
         return TasksEnded(self.executor_id, done=(outcome,))
