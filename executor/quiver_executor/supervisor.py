@@ -108,8 +108,8 @@ class Supervisor:
 
     @property
     def slot_pids(self) -> dict[int, int]:
-        """Process ids of the slots that take tasks, by slot number."""
-        return {number: slot.pid for number, slot in self._pool.slots.items() if slot.ready}
+        """Process ids, where the template has told them, of the slots that take tasks, by slot number."""
+        return {number: slot.pid for number, slot in self._pool.slots.items() if slot.ready and slot.pid}
 
     def rss_bytes(self) -> int:
         """Resident memory of all slots and the template; shared pages count in each."""

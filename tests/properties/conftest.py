@@ -15,4 +15,5 @@ def sc(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory)
     conf = Conf(loadDefaults=False).setMaster(request.param).setAppName("properties").set("spark.ui.enabled", False)
     conf.set("quiver.local.dir", str(place / "local")).set("quiver.eventLog.dir", str(place / "events"))
     with Context(conf=conf) as context:
+        context.setCheckpointDir(str(place / "checkpoints"))
         yield context

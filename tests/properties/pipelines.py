@@ -6,6 +6,7 @@ keyed, pairs of (int, blob).
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -15,11 +16,15 @@ import pipeline_functions as f
 from hypothesis import strategies as st
 from plain_rdd import PlainRDD, bag, rank
 
+from quiver import StorageLevel
+
 Make = Callable[[Sequence[Any], int], Any]
 """A dataset of records in so many partitions: sc.parallelize, or plain."""
 
 MOST_RECORDS = 400
 LONGEST = 6
+
+LEVELS = [StorageLevel.MEMORY_ONLY, StorageLevel.MEMORY_AND_DISK, StorageLevel.DISK_ONLY, StorageLevel.MEMORY_ONLY_2]
 
 EMPTY_RDD = 0
 """A source of this many partitions is emptyRDD()."""
@@ -84,6 +89,7 @@ atoms = st.one_of(st.none(), st.booleans(), small_ints, floats, texts, st.binary
 things = st.one_of(atoms, st.tuples(atoms), st.tuples(atoms, st.tuples(atoms, atoms)), st.just(()))
 keys = st.sampled_from([None, 0, 1, True, 1.0, "a", "", 0.5, b"a", (None,), (1, ("a", None)), (True, ("a", None)), ()])
 """Few, so that they meet; some are equal and of different types."""
+edge_ints = st.one_of(small_ints, st.sampled_from([2**31, 2**53 + 1, 2**62, 2**63 - 1, 2**63, -(2**63), -(2**63) - 1]))
 blobs = st.recursive(st.one_of(st.none(), small_ints, texts), lambda inner: st.lists(inner, max_size=3), max_leaves=4)
 RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "ints": st.one_of(small_ints, st.integers(-(2**70), 2**70)),
@@ -91,6 +97,10 @@ RECORDS: dict[str, st.SearchStrategy[Any]] = {
     "things": things,
     "blobs": st.lists(blobs, max_size=2),
     "pairs": st.tuples(st.one_of(keys, keys, things), small_ints),
+    # Pairs of one type each, which may travel as columns.
+    "pairs of text": st.tuples(texts, edge_ints),
+    "pairs of ints": st.tuples(edge_ints, edge_ints),
+    "pairs of floats": st.tuples(floats, small_ints),
     "keyed": st.tuples(small_ints, st.lists(blobs, max_size=2)),
 }
 
@@ -100,6 +110,8 @@ def sources(draw: st.DrawFn, kind: str, sizes: Sequence[tuple[int, int]] = ((10,
     if kind == "ints" and draw(st.integers(0, 4)) == 0:
         return Source(range(draw(small_ints), draw(st.integers(-10, 30)), draw(st.sampled_from([1, 2, 7, -1]))), draw(st.integers(1, 8)))
     least, most = draw(st.sampled_from(sizes))
+    if kind == "pairs":
+        kind = draw(st.sampled_from(["pairs", "pairs of text", "pairs of ints", "pairs of floats"]))
     records = draw(st.lists(RECORDS[kind], min_size=least, max_size=most))
     return Source(records, draw(st.integers(1, 8)) if records else draw(st.integers(0, 3)))
 
@@ -161,6 +173,13 @@ def steps_on(kind: str, ordered: bool) -> list[st.SearchStrategy[Step]]:
     if ordered and kind in HASHABLE:
         found.append(st.just(Step("zipWithIndex()", lambda d: d.zipWithIndex(), "pairs", needs_order=True)))
         found.append(st.just(Step("zip(map(weight))", lambda d: d.zip(d.map(f.weight)), "pairs", needs_order=True)))
+    # Kept and cut: what is computed stays the same.
+    level = st.sampled_from(LEVELS)
+    found.append(level.map(lambda level: Step(f"persist({level!r})", lambda d: d.persist(level))))
+    found.append(level.map(lambda level: Step(f"persist({level!r}), count()", lambda d: _counted(d.persist(level)))))
+    found.append(st.just(Step("localCheckpoint(), count()", lambda d: _after(d, d.localCheckpoint(), d.count()))))
+    found.append(st.just(Step("checkpoint(), count()", lambda d: _after(d, d.checkpoint(), d.count()))))
+    found.append(st.just(Step("persist(), count(), unpersist()", lambda d: _counted(d.persist()).unpersist())))
     # Two datasets.
     with_other(ANY, "union(other)", lambda d, other: d.union(other))
     with_other(HASHABLE, "cartesian(other)", lambda d, other: d.cartesian(other), "things")
@@ -187,12 +206,25 @@ def steps_on(kind: str, ordered: bool) -> list[st.SearchStrategy[Step]]:
     with_width(("pairs",), "groupByKey(n).mapValues(bag)", lambda d, n: d.groupByKey(n).mapValues(bag), "things")
     with_width(("keyed",), "groupByKey(n).mapValues(bag)", lambda d, n: d.groupByKey(n).mapValues(bag), "blobs")
     with_width(("pairs",), "reduceByKey(add, n)", lambda d, n: d.reduceByKey(f.add, n))
+    with_width(("pairs",), "reduceByKey(operator.add, n)", lambda d, n: d.reduceByKey(operator.add, n))
+    with_width(("pairs",), "reduceByKey(lambda a, b: a + b, n)", lambda d, n: d.reduceByKey(lambda a, b: a + b, n))
+    with_width(("pairs",), "reduceByKey(max, n)", lambda d, n: d.reduceByKey(max, n))
+    with_width(("pairs",), "reduceByKey(min, n)", lambda d, n: d.reduceByKey(min, n))
     with_width(("pairs",), "reduceByKey(larger, n)", lambda d, n: d.reduceByKey(f.larger, n))
     with_width(("pairs",), "foldByKey(0, add, n)", lambda d, n: d.foldByKey(0, f.add, n))
     with_width(("pairs",), "aggregateByKey(n)", lambda d, n: d.aggregateByKey((0, 0), f.count_and_sum, f.both_sums, n), "things")
     with_width(("keyed",), "aggregateByKey(n)", lambda d, n: d.aggregateByKey(0, f.weights, f.add, n), "pairs")
     with_width(("pairs",), "combineByKey(n)", lambda d, n: d.combineByKey(f.first_of_group, f.count_and_sum, f.both_sums, n), "things")
     return found
+
+
+def _after(dataset: Any, *done: Any) -> Any:
+    return dataset
+
+
+def _counted(dataset: Any) -> Any:
+    dataset.count()
+    return dataset
 
 
 def _bags(groups: Sequence[Any]) -> tuple[Any, ...]:
