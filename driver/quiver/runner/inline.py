@@ -300,6 +300,7 @@ class InlineDriver:
 
     def stored(self, dataset_id: int) -> StoredSummary:
         with self._lock:
+            self._drop_unwanted()
             return self.engine.stored(dataset_id)
 
     def _drop_unwanted(self) -> None:
