@@ -230,8 +230,9 @@ class Simulation:
         if self.random.random() < 0.3:
             self.step(m.ExecutorRegistered(executor.executor_id, executor.node_id, executor.cores))
 
-    def lose_node(self) -> None:
-        node_id = NodeId(f"n{self.random.randint(0, 3)}")
+    def lose_node(self, node_id: NodeId | None = None) -> None:
+        if node_id is None:
+            node_id = NodeId(f"n{self.random.randint(0, 3)}")
         self.files = {key: node for key, node in self.files.items() if node != node_id}
         for executor in self.living():
             if executor.node_id == node_id:
@@ -303,8 +304,12 @@ class Simulation:
             return
         del executor.running[task.task_id]
         self.start_tasks(executor)
+        missed = self._missed_block(executor, task)
         lost = self._lost_input(task)
-        if lost is not None:
+        if missed is not None:
+            failure = TaskFailure(task.task_id, FailureKind.CACHE_MISS, "CacheMiss", "no such block", cache=missed)
+            self.report(executor, (), (failure,))
+        elif lost is not None:
             failure = TaskFailure(task.task_id, FailureKind.FETCH_FAILED, "FetchFailed", "no such file", fetch=lost)
             self.report(executor, (), (failure,))
         elif self.faulty:
@@ -312,6 +317,10 @@ class Simulation:
             self.report(executor, (), (TaskFailure(task.task_id, kind, "ValueError", "bad record"),))
         else:
             self.report(executor, (self._done(executor, task, seconds),), ())
+
+    def _missed_block(self, executor: SimExecutor, task: Task) -> tuple[int, int] | None:
+        """The cached block that the task needs and can't find; see cached_simulation.py."""
+        return None
 
     def _lost_input(self, task: Task) -> tuple[int, int, int, str] | None:
         spec_inputs = self.inputs.get((task.stage_id, task.attempt), [])
@@ -376,14 +385,15 @@ class Simulation:
 
     def carry_out(self, action: m.SchedulerAction) -> None:
         match action:
-            case m.StageBegan(stage_id, attempt, partitions):
+            case m.StageBegan(stage_id, attempt, partitions, _, skipped):
+                reads = [shuffle_id for shuffle_id in self.known[stage_id].reads if shuffle_id not in skipped]
                 key = (stage_id, attempt)
                 self.check(key not in self.live_attempts and key not in self.over_attempts, "a stage attempt begins once")
-                tables = [self.scheduler.map_outputs(shuffle_id) for shuffle_id in self.known[stage_id].reads] if partitions else []
-                widths = [self.known[parent].width for parent in self.known[stage_id].parents] if partitions else []
+                tables = [self.scheduler.map_outputs(shuffle_id) for shuffle_id in reads] if partitions else []
+                widths = [self.known[StageId(int(shuffle_id))].width for shuffle_id in reads] if partitions else []
                 self.check([len(t) for t in tables] == widths, "inputs are complete when a stage begins")
                 self.live_attempts[key] = tables
-                self.inputs[key] = [(sid, entry) for sid, table in zip(self.known[stage_id].reads, tables) for entry in table]
+                self.inputs[key] = [(sid, entry) for sid, table in zip(reads, tables) for entry in table]
             case m.StageFinished(stage_id, attempt, _, _):
                 self.check(self.live_attempts.pop((stage_id, attempt), None) is not None, "an attempt that began finishes once")
                 self.over_attempts.add((stage_id, attempt))
@@ -421,7 +431,7 @@ class Simulation:
                 self.files = {key: node for key, node in self.files.items() if key[0] != shuffle_id}
             case m.WaitingBecause(job_id, _, _):
                 self.check(job_id not in self.ended, "a job that ended does not wait")
-            case m.StageWasSkipped() | m.TaskAttemptFailed():
+            case m.StageWasSkipped() | m.TaskAttemptFailed() | m.BlocksNoted() | m.DropDataset() | m.Replicate():
                 pass
 
     def _check_gangs(self, actions: list[m.SchedulerAction]) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from quiver.scheduler.blocks import Block, StoredDataset
@@ -43,7 +43,7 @@ class Caching:
     """The caches of one stage. `variants(partition)`, in order of preference; the last one is taken when no other can be."""
 
     datasets: tuple[StoredDataset, ...]
-    variants: Callable[[int], Iterable[Variant]]
+    variants: Callable[[int], Iterable[Variant]] = field(repr=False)
 
     def last(self, partition: int) -> tuple[int, Variant]:
         """The variant that needs least to be there, with its index."""

@@ -129,6 +129,9 @@ def _failed(
         what_next = barrier_verdict(alone, stage.failures_in_row, state.policy)
     del run.running[failure.task_id]
     state.recalled.discard(failure.task_id)
+    if run.skipped:
+        # What stood for its inputs may be gone since it was launched: looked at before it is launched again.
+        state.blocks_lost = True
     run.tries[partition] = attempt + 1
     run.last_active = now
     if counts(what_next, failure.kind):
