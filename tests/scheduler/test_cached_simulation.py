@@ -40,7 +40,9 @@ def _broken(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
             monkeypatch.setattr(holdings, "lacks_inputs", lambda *_: False)
         case "a miss is not believed":
             monkeypatch.setattr(BlockTable, "disbelieve", lambda *_: None)
-            monkeypatch.setattr(launching, "variants_of", lambda state, run, parts: [caching.choose(state, run.stage, p)[0] for p in parts])
+            monkeypatch.setattr(
+                launching, "variants_of", lambda state, run, parts, _: [caching.choose(state, run.stage, p)[0] for p in parts]
+            )
         case "a lost executor keeps its blocks":
             monkeypatch.setattr(holdings, "executor_gone", lambda *_: None)
         case "late blocks of a dropped dataset stay":
