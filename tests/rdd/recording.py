@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Sequence
 
@@ -71,7 +70,7 @@ class RecordingDriver:
     def remove_broadcast(self, broadcast_id: int, *, destroy: bool, blocking: bool) -> None:
         self.removed.append((broadcast_id, destroy, blocking))
         if destroy:
-            os.unlink(self.broadcasts.pop(broadcast_id).path)
+            del self.broadcasts[broadcast_id]
 
     def accumulated(self, event: AccumulatorsUpdated) -> None:
         self.events.append(event)
@@ -84,3 +83,5 @@ class RecordingDriver:
 
     def stop(self) -> None:
         self.stops += 1
+        if self._directory is not None:
+            self._directory.cleanup()
