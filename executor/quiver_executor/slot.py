@@ -304,7 +304,7 @@ def main(serial: int, slot: int, fds: list[int], settings: dict[str, Any]) -> No
     collector.clock.start()
     gc.enable()
     scratch = os.path.join(settings["scratch_root"], str(serial))
-    environment = SlotEnvironment(slot=slot, scratch_dir=scratch, **settings["environment"])
+    environment = SlotEnvironment(slot=slot, serial=serial, scratch_dir=scratch, **settings["environment"])
     connection = socket.socket(fileno=connection_fd)
     try:
         Slot(connection, Page(page_fd), open_body, environment).serve()

@@ -335,7 +335,7 @@ class Supervisor:
             stage.holders.discard(slot)
         self._tell([], failures)
         if self._storage is not None:
-            self._storage.slot_died(slot.slot)
+            self._storage.slot_died(slot.serial, slot.slot)
         self._dispatch()
         return bool(lost)
 

@@ -311,6 +311,24 @@ def test_without_room_on_disk_the_records_flow_all_the_same(tmp_path: Path) -> N
     block_store.close_store(bench.env)
 
 
+@pytest.mark.parametrize("level", LEVELS, ids=str)
+def test_without_a_usable_ledger_nothing_is_kept_and_nothing_fails(
+    tmp_path: Path, level: StorageLevel, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Caching(tmp_path, live=8 * MB)
+    os.makedirs(bench.store.ledger.memory_dir)
+    Path(bench.store.ledger.memory_dir, "ledger").write_bytes(b"garbage" * 1000)
+    node = bench.node(5, level)
+    for _ in range(2):
+        assert bench.collect(node, (0, items(range(100)))) == [(x, str(x)) for x in range(100)]
+    assert bench.failed(ops.Count(node), (0, None)).cache == (5, 0)
+    assert bench.computed() == 200
+    assert "ledger" in caplog.text
+    assert bench.unfinished() == []
+    block_store.remove_dataset(bench.env, 5)
+    block_store.close_store(bench.env)
+
+
 def test_records_that_do_not_pickle_are_refused_by_name(caching: Caching) -> None:
     import threading
 

@@ -167,7 +167,11 @@ class InlineLink:
         if not self._caches:
             return None
         stored = [block for end in ended.done if end.extras is not None for block in end.extras.cached]
-        changes = self._storage.store_of(self._environment).take_changes(stored)
+        try:
+            changes = self._storage.store_of(self._environment).take_changes(stored)
+        except OSError as error:
+            log.warning("cached partitions: %s", error)
+            return None
         return BlocksChanged(self.executor_id, changes) if changes else None
 
     def tell_killed(self) -> TasksEnded | None:
