@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from quiver_proto.broadcast import Broadcast
     from quiver_proto.functions import ResultIterable
     from quiver_proto.sessions import SkewReport
+    from quiver_proto.shared_files import Files
+    from quiver_proto.shared_files import Files as SparkFiles
     from quiver_proto.statistics import StatCounter
     from quiver_proto.storage import StorageLevel
     from quiver_proto.task_context import BarrierTaskContext, BarrierTaskInfo, TaskContext
@@ -48,6 +50,8 @@ _LAZY = {
     "ResultIterable": ("quiver_proto.functions", "ResultIterable"),
     "InheritableThread": ("quiver.threads", "InheritableThread"),
     "inheritable_thread_target": ("quiver.threads", "inheritable_thread_target"),
+    "Files": ("quiver.shared_files", "Files"),
+    "SparkFiles": ("quiver.shared_files", "Files"),
     "SkewReport": ("quiver_proto.sessions", "SkewReport"),
     "StatusTracker": ("quiver.status", "StatusTracker"),
     "SparkJobInfo": ("quiver.status", "SparkJobInfo"),
@@ -73,6 +77,7 @@ __all__ = [
     "Context",
     "ContextStopped",
     "DataError",
+    "Files",
     "InheritableThread",
     "JobCancelled",
     "JobFailed",
@@ -83,6 +88,7 @@ __all__ = [
     "SparkConf",
     "SparkContext",
     "SparkExecutorInfo",
+    "SparkFiles",
     "SparkJobInfo",
     "SparkStageInfo",
     "StatCounter",

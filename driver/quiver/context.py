@@ -15,6 +15,7 @@ from quiver.checkpoint_dir import CheckpointDirectory
 from quiver.closures import seal_records
 from quiver.conf import APP_NAME, MASTER, Conf
 from quiver.context_files import FileSources
+from quiver.file_sharing import FileSharing
 from quiver.job_control import JobControl
 from quiver.plan.lineage import Dataset, Parallelized, Span
 from quiver.plan.stages import Planner
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from quiver.rdd import RDD
     from quiver_proto.accumulators import Accumulator, AccumulatorParam
     from quiver_proto.broadcast import Broadcast
-    from quiver_proto.resource import ResourceInformation
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -38,7 +38,7 @@ _BATCH = 1024
 _LEVELS = {"ALL": 1, "TRACE": 5, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "FATAL": 50, "OFF": 100}
 
 
-class Context(FileSources, JvmSources, JobControl, CheckpointDirectory):
+class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirectory):
     """One application: a connection to where it runs, and the factory of its datasets. `SparkContext` is another name for it.
 
     `master` names where to run (`local[4]`, `quiver://host:7077`, …; default: `QUIVER_MASTER`, else `local[*]`), `appName` what
@@ -65,20 +65,20 @@ class Context(FileSources, JvmSources, JobControl, CheckpointDirectory):
             self._conf.setAppName(appName)
         self._conf.setIfMissing(MASTER, "local[*]").setIfMissing(APP_NAME, _program_name())
         self._local = threading.local()
-        self._resources: dict[str, ResourceInformation] | None = None
         with Context._lock:
             _refuse_second(Context._active)
             from quiver.runner.launch import connect
 
             self._driver: Driver = connect(self.master, self.appName, cast(Any, self._conf))
-            try:
-                self._planner = Planner(self._driver, int(self._conf.get("spark.task.cpus", "1")), self._conf)
-            except BaseException:
-                self._driver.stop()
-                raise
+            self._planner = Planner(self._driver, int(self._conf.get("spark.task.cpus", "1")))
             self._stopped = False
             Context._active = self
         atexit.register(self._stop_at_exit)
+        try:
+            self._add_configured()
+        except BaseException:
+            self.stop()
+            raise
 
     # ---- life ----
 
@@ -107,6 +107,7 @@ class Context(FileSources, JvmSources, JobControl, CheckpointDirectory):
             if Context._active is self:
                 Context._active = None
         atexit.unregister(self._stop_at_exit)
+        self._forget_files()
         self._driver.stop()
 
     def _stop_at_exit(self) -> None:
@@ -171,21 +172,6 @@ class Context(FileSources, JvmSources, JobControl, CheckpointDirectory):
     def defaultMinPartitions(self) -> int:
         """Partitions of textFile where none are asked for: at most 2, as in Spark; large files have more."""
         return min(self.defaultParallelism, 2)
-
-    @property
-    def resources(self) -> dict[str, ResourceInformation]:
-        """What this process has besides cores and memory: `spark.driver.resource.<name>.amount` and `.discoveryScript`, by name.
-
-        >>> sc.resources
-        {}
-        """
-        from quiver_proto.discovery import discover
-        from quiver_proto.resource import ResourceInformation
-
-        if self._resources is None:
-            found = discover(dict(self._conf.getAll()), "driver")
-            self._resources = {name: ResourceInformation(name, addresses) for name, addresses in found.items()}
-        return self._resources
 
     def getConf(self) -> Conf:
         """A copy of the configuration."""
@@ -307,18 +293,13 @@ class Context(FileSources, JvmSources, JobControl, CheckpointDirectory):
         call_site: CallSite,
         partitions: Sequence[int] | None = None,
         with_index: bool = False,
-        within_s: float = 0.0,
     ) -> Sequence[bytes]:
-        """The result frames of one job, one element a partition; b"" for what is missing after `within_s` (0: no limit)."""
         self._check(call_site.operator)
-        job = self._planner.plan(
-            dataset, sink, call_site,
-            partitions=partitions, with_index=with_index, properties=self._properties(), within_s=within_s,
-        )  # fmt: skip
+        job = self._planner.plan(dataset, sink, call_site, partitions=partitions, with_index=with_index, properties=self._properties())
         if not job.stages[-1].spec.width or (partitions is not None and not partitions):
             return []
         try:
-            return self._driver.run(job)
+            return self._driver.run(self._with_files(job))
         finally:
             if job.updates:
                 self._add_updates(job)

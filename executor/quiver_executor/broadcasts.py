@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import stat
 import threading
 import weakref
@@ -28,6 +29,7 @@ from quiver_proto.messages import BroadcastTable
 
 _opening = threading.RLock()
 _stages: weakref.WeakSet[StageBroadcasts] = weakref.WeakSet()
+CONTENT = ".d"
 _LOCK, _CHECKED = ".lock", ".checked"
 _READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
@@ -73,6 +75,8 @@ def remove(blocks_dir: str, broadcast_id: int) -> None:
     path = file_path(blocks_dir, broadcast_id)
     for name in (path, path + _CHECKED, path + _LOCK):
         remove_quietly(name)
+    # What an added file was made into (see shared_files).
+    shutil.rmtree(path + CONTENT, ignore_errors=True)
 
 
 def _file_of(table: BroadcastTable, env: SlotEnvironment, servers: Mapping[str, str]) -> tuple[int, str]:

@@ -60,7 +60,7 @@ def _live(store: BlockStore, dataset: int, partition: int) -> Iterator[list[Any]
     records = store.live.get((dataset, partition))
     if records is None:
         return None
-    store.touch(dataset, partition)
+    store.ledger.find(dataset, partition)
     return iter((records,))
 
 

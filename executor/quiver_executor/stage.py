@@ -7,7 +7,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 from quiver_executor import collector
 from quiver_executor.environment import SlotEnvironment
@@ -28,8 +28,11 @@ from quiver_proto import broadcast, ops
 from quiver_proto.accumulators import opened as accumulators
 from quiver_proto.broadcast import Source
 from quiver_proto.ids import TaskId
-from quiver_proto.messages import AddStage, FailureKind, MapOutput, TaskDone, TaskExtras, TaskFailure, TaskMetrics
+from quiver_proto.messages import SHARED_FILES, AddStage, FailureKind, MapOutput, TaskDone, TaskExtras, TaskFailure, TaskMetrics
 from quiver_proto.ops import CallSite
+
+if TYPE_CHECKING:
+    from quiver_executor.shared_files import StageFiles
 
 _SHORT_S = 0.001
 """Of a task shorter than this, memory is not looked at."""
@@ -52,13 +55,23 @@ class OpenStage:
         self._traced: list[bool] | None = None
         self._problem: BaseException | None = None
         self._open_s = 0.0
+        self._files: StageFiles | None = None
+        self._without_files: AddStage | None = None
+        self._open(stage)
+
+    def _open(self, stage: AddStage) -> None:
         begun = time.perf_counter()
         try:
             if stage.broadcasts:
                 from quiver_executor.broadcasts import StageBroadcasts
 
-                self._broadcasts = StageBroadcasts(stage.broadcasts, env, self._servers)
+                self._broadcasts = StageBroadcasts(stage.broadcasts, self._env, self._servers)
             broadcast.source = self._broadcasts
+            if SHARED_FILES in stage.properties:
+                # Before any function is opened: it may be of a module among these files.
+                self._without_files = stage
+                self._files = _files(stage.properties[SHARED_FILES], self._broadcasts, self._env)
+                self._without_files = None
             body: ops.StageBody = pickle.loads(stage.body)
             self._functions.source = body.operators[0] if body.operators else _NO_SITE
             self._run = _compile(body, self._functions)
@@ -73,8 +86,14 @@ class OpenStage:
         """Run one task. What the user's code or data do wrong becomes a TaskFailure; only KeyboardInterrupt is let through."""
         started_at, begun, cpu = time.time(), time.perf_counter(), time.thread_time()
         collected = collector.clock.seconds
+        if self._without_files is not None:
+            # Another attempt: a node that could not be reached then may be reached now.
+            self._problem = None
+            self._open(self._without_files)
         if self._problem is not None:
             return self._unopened(self._problem, task_id, started_at)
+        if self._files is not None:
+            self._files.activate()
         open_s, self._open_s = self._open_s, 0.0
         task: Task | None = None
         broadcast.source = self._broadcasts
@@ -115,7 +134,16 @@ class OpenStage:
         from quiver_executor.failure import task_failure
 
         failure = task_failure(problem, task_id)
-        return replace(failure, kind=FailureKind.FATAL, slot=self._env.slot, started_at=started_at)
+        kind = FailureKind.FATAL if self._without_files is None else FailureKind.USER
+        return replace(failure, kind=kind, slot=self._env.slot, started_at=started_at)
+
+
+def _files(manifest: str, source: Source | None, env: SlotEnvironment) -> StageFiles:
+    from quiver_executor.shared_files import StageFiles
+
+    files = StageFiles(manifest, source, env)
+    files.activate()
+    return files
 
 
 def _compile(body: ops.StageBody, functions: Functions) -> _Run:

@@ -25,6 +25,10 @@
     │   ├── UntrustedPickle (PermissionError)
     │   ├── BadRecordLength (ValueError)
     │   ├── OutputExists (FileExistsError)
+    │   ├── SharedFileDiffers (FileExistsError)
+    │   ├── BadFileName (ValueError)
+    │   ├── BadArchive (ValueError)
+    │   ├── UnsafeArchive (ValueError)
     │   ├── UnpicklableRecord (pickle.PicklingError)
     │   └── UnpicklableBroadcast (pickle.PicklingError)
     ├── UnpicklableClosure (pickle.PicklingError)
@@ -38,13 +42,13 @@
     │   ├── UpdatesTooLarge
     │   ├── InvalidBroadcastOperation
     │   ├── BroadcastNotLoaded
+    │   ├── BroadcastUnavailable
     │   └── BroadcastDestroyed
     ├── StorageError
     │   ├── CheckpointLost
     │   ├── CheckpointUnreadable
     │   ├── FetchFailed
     │   ├── CacheMiss
-    │   ├── BroadcastUnavailable
     │   ├── BlockCorrupt
     │   ├── QuotaExceeded
     │   ├── DiskFull
@@ -58,6 +62,7 @@
     │   ├── BarrierTooWide
     │   ├── BarrierChainUnsupported
     │   └── BarrierFailed
+    ├── NoSharedFiles (RuntimeError)
     ├── NotInBarrierStage (RuntimeError)
     ├── CalledBeforeInitialized (RuntimeError)
     ├── CannotChangeStorageLevel (RuntimeError)
@@ -247,6 +252,44 @@ class PathNotFound(DataError, FileNotFoundError):
 class PathUnreadable(DataError, PermissionError):
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(f"input path {path!r} can't be read: {problem}.", path, problem)
+
+
+class SharedFileDiffers(DataError, FileExistsError):
+    """Two files of one name and different content were given to an application."""
+
+    def __init__(self, name: str, path: str) -> None:
+        super().__init__(
+            f"{path!r} is not what was added as {name!r} before, and tasks that run may use that. Give it another name, or set "
+            "spark.files.overwrite to true.",
+            name,
+            path,
+        )
+
+
+class BadFileName(DataError, ValueError):
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r} can't be the name of a file for tasks: it must be one part of a path, not empty, `.` or `..`.", name)
+
+
+class BadArchive(DataError, ValueError):
+    def __init__(self, path: str, problem: str) -> None:
+        super().__init__(f"archive {path!r} can't be unpacked: {problem}.", path, problem)
+
+
+class UnsafeArchive(DataError, ValueError):
+    """An archive's member would be written, or would lead, to a place outside; nothing of it is used."""
+
+    def __init__(self, path: str, member: str, problem: str) -> None:
+        super().__init__(f"archive {path!r} is refused because of its member {member!r}: {problem}.", path, member, problem)
+
+
+class NoSharedFiles(QuiverError, RuntimeError):
+    def __init__(self, where: str = "here") -> None:
+        super().__init__(
+            f"there is no directory of added files {where}: no Context is active in this process, or nothing was added "
+            "(Context.addFile) before the job that this task belongs to was started.",
+            where,
+        )
 
 
 class UndecodableLine(DataError, ValueError):
@@ -443,6 +486,17 @@ class BroadcastNotLoaded(SharedVariableError):
         )
 
 
+class BroadcastUnavailable(SharedVariableError):
+    """The value's bytes can't be had on this node now."""
+
+    def __init__(self, broadcast_id: int, problem: str) -> None:
+        super().__init__(
+            f"the value of Broadcast({broadcast_id}) can't be fetched: {problem}. Can this node reach the driver (spark.driver.host)?",
+            broadcast_id,
+            problem,
+        )
+
+
 class BroadcastDestroyed(SharedVariableError):
     def __init__(self, broadcast_id: int) -> None:
         super().__init__(
@@ -497,17 +551,6 @@ class CacheMiss(StorageError):
     def __init__(self, dataset_id: int, partition: int, problem: str) -> None:
         super().__init__(f"cached partition {partition} of dataset {dataset_id} is not there: {problem}", dataset_id, partition, problem)
         self.dataset_id, self.partition, self.problem = dataset_id, partition, problem
-
-
-class BroadcastUnavailable(StorageError):
-    """A broadcast value's bytes can't be had on this node now: its task is tried again."""
-
-    def __init__(self, broadcast_id: int, problem: str) -> None:
-        super().__init__(
-            f"the value of Broadcast({broadcast_id}) can't be fetched: {problem}. Can this node reach the driver (spark.driver.host)?",
-            broadcast_id,
-            problem,
-        )
 
 
 class BlockCorrupt(StorageError):

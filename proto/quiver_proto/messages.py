@@ -112,6 +112,10 @@ class BroadcastTable:
 # ---- driver to executor ----
 
 
+SHARED_FILES = "quiver.sharedFiles"
+"""The property of a job, and so of AddStage, that has the manifest of the application's added files (see quiver_proto.shared_files)."""
+
+
 @dataclass(frozen=True, slots=True)
 class AddStage:
     """Sent once per executor and stage attempt, before its first tasks.
@@ -137,10 +141,7 @@ class AddStage:
 
 @dataclass(frozen=True, slots=True)
 class LaunchTasks:
-    """Columns, one row a task. `splits` are `frames.dump_value(split)` bytes. A task_id seen before is ignored.
-
-    `resources`: the addresses that a task may use, by resource, of those tasks that were given any.
-    """
+    """Columns, one row a task. `splits` are `frames.dump_value(split)` bytes. A task_id seen before is ignored."""
 
     stage_id: StageId
     stage_attempt: int
@@ -149,7 +150,6 @@ class LaunchTasks:
     attempts: Sequence[int]
     splits: Sequence[bytes]
     cores_per_task: int = 1
-    resources: Mapping[TaskId, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,10 +334,7 @@ class TasksEnded:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorHello:
-    """First message of an executor on a stream: who it is and what it offers. `versions` as in quiver_proto.versions.
-
-    `resources`: addresses of what it has besides cores and memory, by name.
-    """
+    """First message of an executor on a stream: who it is and what it offers. `versions` as in quiver_proto.versions."""
 
     executor_id: ExecutorId
     node_id: NodeId
@@ -350,7 +347,6 @@ class ExecutorHello:
     log_dir: str = ""
     machine: str = ""
     """quiver_proto.host.this_machine() there: who is called the same may share a file system with it."""
-    resources: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -39,11 +40,11 @@ def test_memory_is_bounded_whatever_comes() -> None:
     assert summary.seen == 100_000
 
 
-def batches(keys: list[object], size: int = 1000) -> list[list[tuple[object, int]]]:
+def batches(keys: Sequence[object], size: int = 1000) -> list[list[tuple[object, int]]]:
     return [[(key, 1) for key in keys[i : i + size]] for i in range(0, len(keys), size)]
 
 
-def told(keys: list[object], partition: int = 0) -> dict[str, int]:
+def told(keys: Sequence[object], partition: int = 0) -> dict[str, int]:
     heavy = HeavyKeys(partition)
     for batch in batches(keys):
         heavy.see(batch)
@@ -51,7 +52,7 @@ def told(keys: list[object], partition: int = 0) -> dict[str, int]:
 
 
 def test_the_heaviest_keys_are_named_with_at_least_how_often() -> None:
-    keys: list[object] = ["a"] * 60_000 + ["b"] * 30_000 + list(range(10_000))
+    keys: list[str | int] = ["a"] * 60_000 + ["b"] * 30_000 + list(range(10_000))
     random.Random(1).shuffle(keys)
     found = told(keys)
     assert list(found) == ["'a'", "'b'"]

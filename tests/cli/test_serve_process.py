@@ -79,26 +79,6 @@ def test_a_program_runs_there_as_it_does_locally(served: Served, tmp_path: Path)
     assert lines[2] == next(line for line in served.said if line.startswith("UI at")).removeprefix("UI at ")
 
 
-def test_an_approximate_answer_comes_before_the_job_is_done(served: Served, tmp_path: Path) -> None:
-    gate = tmp_path / "gate"
-    result = client(
-        served.master,
-        "import os, time\nfrom quiver import Context\n"
-        "def wait(index, part):\n"
-        f"    while index and not os.path.exists({str(gate)!r}):\n        time.sleep(0.01)\n"
-        "    return part\n"
-        "with Context(appName='about') as sc:\n"
-        "    rdd = sc.parallelize(range(100), 10).mapPartitionsWithIndex(wait)\n"
-        "    for limit in (500, 4000, 30000):\n"
-        "        about = rdd.sumApprox(limit, 0.9)\n"
-        "        if about.confidence: break\n"
-        f"    open({str(gate)!r}, 'w').close()\n"
-        "    print(float(about), about.confidence, rdd.countApprox(600000))\n",
-        tmp_path,
-    )
-    assert result.stdout == "450.0 0.9 100\n", result.stderr
-
-
 def test_two_clients_at_once_do_not_mix(served: Served, tmp_path: Path) -> None:
     program = (
         "from quiver import Context\n"
@@ -214,3 +194,27 @@ def test_broadcasts_of_a_client(served: Served, tmp_path: Path) -> None:
         tmp_path,
     )
     assert (result.returncode, result.stdout) == (0, "4800002\n4800002 719999400000\nBroadcastDestroyed\n"), result.stderr
+
+
+def test_clients_on_other_machines_give_their_own_files(served: Served, tmp_path: Path) -> None:
+    program = tmp_path / "client.py"
+    program.write_text(
+        "from pathlib import Path\nfrom quiver import Context, Files\n"
+        "with Context() as sc:\n"
+        "    read = lambda _: (Path(Files.get('who.txt')).read_text(), Files.getRootDirectory() == root)\n"
+        "    root = Files.getRootDirectory()\n"
+        "    print(*set(sc.parallelize(range(4), 4).map(read).collect()))\n"
+    )
+    running = []
+    for who in ("ada", "bob"):
+        (tmp_path / who).mkdir()
+        (tmp_path / who / "who.txt").write_text(who)
+        command = [sys.executable, "-m", "quiver.cli", "submit", "--master", served.master, "--files", str(tmp_path / who / "who.txt")]
+        running.append(
+            subprocess.Popen(
+                [*command, str(program)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                env={**environment(), "QUIVER_LOCAL_HOSTNAME": f"machine-of-{who}"},
+            )
+        )  # fmt: skip
+    ends = [process.communicate(timeout=120) for process in running]
+    assert [out for out, _ in ends] == ["('ada', False)\n", "('bob', False)\n"], ends

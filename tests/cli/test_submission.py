@@ -28,6 +28,7 @@ def submit(
     cores: str | None = None,
     py_files: tuple[str, ...] = (),
     files: tuple[str, ...] = (),
+    archives: tuple[str, ...] = (),
 ) -> Submission:
     return assemble(
         script,
@@ -39,6 +40,7 @@ def submit(
         flags={"spark.executor.memory": memory, "spark.executor.cores": cores},
         py_files=py_files,
         files=files,
+        archives=archives,
     )
 
 
@@ -124,3 +126,15 @@ def test_py_files_that_are_none() -> None:
 def test_files_are_listed(script: str, tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("")
     assert submit(script, files=(f"{tmp_path}/a.txt",)).conf["spark.files"] == f"{tmp_path}/a.txt"
+
+
+def test_archives_keep_their_alias_and_urls_stay_as_they_are(script: str, tmp_path: Path) -> None:
+    for name in ("a.zip", "odd#name.zip"):
+        (tmp_path / name).write_text("")
+    given = (f"{tmp_path}/a.zip#model,s3://bucket/b.tgz#env", f"{tmp_path}/odd#name.zip")
+    assert submit(script, archives=given).conf["spark.archives"] == ",".join(given)
+    with pytest.raises(PathNotFound):
+        submit(script, archives=(f"{tmp_path}/gone.zip#x",))
+    submission = submit(script, files=("s3://bucket/a.txt",), py_files=("s3://bucket/lib.zip",))
+    assert submission.conf == {"spark.files": "s3://bucket/a.txt", "spark.submit.pyFiles": "s3://bucket/lib.zip"}
+    assert submission.python_path == ()

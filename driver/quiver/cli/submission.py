@@ -62,18 +62,28 @@ def read_properties(path: str) -> dict[str, str]:
         raise ConfigurationError(f"properties file {path!r} can't be read: {error}.") from None
 
 
-def split_paths(values: Sequence[str]) -> tuple[str, ...]:
-    """Comma-separated and repeated flags -> absolute paths, in order, each once. Raises PathNotFound."""
+def split_paths(values: Sequence[str], aliases: bool = False) -> tuple[str, ...]:
+    """Comma-separated and repeated flags -> absolute paths, in order, each once; URLs as they are. Raises PathNotFound.
+
+    With `aliases` a path may end in `#name`, which stays.
+    """
     paths: dict[str, None] = {}
     for value in values:
-        for part in value.split(","):
-            if not part.strip():
-                continue
-            path = os.path.abspath(os.path.expanduser(part.strip()))
-            if not os.path.exists(path):
-                raise PathNotFound(path, part.strip())
-            paths[path] = None
+        for part in map(str.strip, value.split(",")):
+            if is_url(part):
+                paths[part] = None
+            elif part:
+                path = os.path.abspath(os.path.expanduser(part))
+                plain = path.rpartition("#")[0] if aliases and "#" in path and not os.path.exists(path) else path
+                if not os.path.exists(plain):
+                    raise PathNotFound(plain, part)
+                paths[path] = None
     return tuple(paths)
+
+
+def is_url(text: str) -> bool:
+    """Does a scheme stand before it, `s3://…` or `file:…`?"""
+    return "://" in text or text.startswith("file:")
 
 
 def import_roots(py_files: Sequence[str]) -> tuple[str, ...]:
@@ -83,6 +93,8 @@ def import_roots(py_files: Sequence[str]) -> tuple[str, ...]:
     """
     roots: dict[str, None] = {}
     for path in py_files:
+        if is_url(path):
+            continue  # Brought when the Context is made.
         if os.path.isdir(path):
             package = os.path.exists(os.path.join(path, "__init__.py"))
             roots[os.path.dirname(path) if package else path] = None
@@ -106,6 +118,7 @@ def assemble(
     flags: Mapping[str, str | None],
     py_files: Sequence[str],
     files: Sequence[str],
+    archives: Sequence[str] = (),
 ) -> Submission:
     """Flags win over --conf, which wins over the properties file, as with spark-submit.
 
@@ -131,6 +144,9 @@ def assemble(
     shipped = split_paths([*files, settings.get("spark.files", "")])
     if shipped:
         settings["spark.files"] = ",".join(shipped)
+    packed = split_paths([*archives, settings.get("spark.archives", "")], aliases=True)
+    if packed:
+        settings["spark.archives"] = ",".join(packed)
     return Submission(
         script=script,
         arguments=tuple(arguments),

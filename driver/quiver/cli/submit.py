@@ -73,7 +73,13 @@ def _jvm_options(command: Any) -> Any:
     "--files",
     multiple=True,
     metavar="LIST",
-    help="Data files, comma-separated; checked, and listed in spark.files. Tasks open them by their path, so nodes must see them there.",
+    help="Files and folders for tasks, comma-separated: they find them with Files.get(name).",
+)
+@click.option(
+    "--archives",
+    multiple=True,
+    metavar="LIST",
+    help="Archives that tasks get unpacked, comma-separated; archive.zip#name names it.",
 )
 @click.option("--executor-memory", metavar="SIZE", help="Memory of an executor, for example 2g.")
 @click.option("--executor-cores", metavar="N", help="Cores of an executor.")
@@ -95,6 +101,7 @@ def run(
     properties_file: str | None,
     py_files: tuple[str, ...],
     files: tuple[str, ...],
+    archives: tuple[str, ...],
     executor_memory: str | None,
     executor_cores: str | None,
     num_executors: str | None,
@@ -127,6 +134,7 @@ def run(
         },
         py_files=py_files,
         files=files,
+        archives=archives,
     )
     if verbose:
         click.echo(f"Program     {submission.script} {' '.join(submission.arguments)}".rstrip(), err=True)

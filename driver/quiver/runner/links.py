@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from quiver_proto.ids import ExecutorId, NodeId
@@ -22,7 +21,6 @@ class ExecutorLink(Protocol):
     log_dir: str
     machine: str
     """quiver_proto.host.this_machine() where it runs."""
-    resources: Mapping[str, Sequence[str]]
 
     def send(self, message: ToExecutor, /) -> None: ...
 

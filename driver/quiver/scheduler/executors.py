@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from quiver.scheduler.resources import Addresses
 from quiver_proto.ids import ExecutorId, NodeId, TaskId
 
 if TYPE_CHECKING:
@@ -23,20 +22,9 @@ class Executor:
     with its cores, until its end is reported: a killed task may take a while to die.
     """
 
-    __slots__ = (
-        "addresses", "cores", "draining", "free", "held", "id", "level", "memory_bytes", "node_id", "reported_at", "reserved", "tasks",
-    )  # fmt: skip
+    __slots__ = ("cores", "draining", "free", "held", "id", "level", "node_id", "reported_at", "reserved", "tasks")
 
-    def __init__(
-        self,
-        executor_id: ExecutorId,
-        node_id: NodeId,
-        cores: int,
-        memory_bytes: int = 0,
-        resources: Mapping[str, Sequence[str]] | None = None,
-    ) -> None:
-        self.memory_bytes = memory_bytes
-        self.addresses = Addresses(resources or {})
+    def __init__(self, executor_id: ExecutorId, node_id: NodeId, cores: int) -> None:
         self.id = executor_id
         self.node_id = node_id
         self.cores = cores
