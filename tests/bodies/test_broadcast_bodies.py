@@ -270,15 +270,15 @@ def test_removed_copies_are_fetched_again(swarm: Swarm) -> None:
 
 
 def test_values_that_no_stage_needs_go_when_memory_is_short(bench: Bench, tmp_path: Path) -> None:
-    table = written(tmp_path / "driver", [1, 2])
-    stage = StageBroadcasts({7: table}, bench.env, {})
-    stage.open(7)
+    table = written(tmp_path / "driver", [1, 2], number=8)
+    stage = StageBroadcasts({8: table}, bench.env, {})
+    stage.open(8)
     broadcasts.drop_unneeded()
-    assert 7 in broadcast.values
+    assert 8 in broadcast.values
     del stage
     broadcast.source = None
     broadcasts.drop_unneeded()
-    assert 7 not in broadcast.values
+    assert 8 not in broadcast.values
 
 
 @pytest.mark.parametrize("spoil", [b"", b"not a broadcast of ours" * 4, broadcast_file.HEADER.pack(broadcast_file.MAGIC, 1 << 40, 0)])

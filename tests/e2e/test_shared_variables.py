@@ -72,7 +72,8 @@ def test_tasks_can_add_and_not_read(make_context: MakeContext, master: str) -> N
 
 
 def test_attempts_that_fail_never_count(make_context: MakeContext, tmp_path: Path) -> None:
-    sc = make_context("local[2]")
+    # One slot: what an attempt left behind in it would be found by the next.
+    sc = make_context("local[1]")
     total = sc.accumulator(0)
     directory = str(tmp_path)
 
@@ -80,9 +81,9 @@ def test_attempts_that_fail_never_count(make_context: MakeContext, tmp_path: Pat
         total.add(1)
         if x % 10 == 9:
             if first_time(directory, f"first-{x}"):
-                raise ValueError("the first attempt")
-            if first_time(directory, f"second-{x}"):
                 os.kill(os.getpid(), signal.SIGKILL)
+            if first_time(directory, f"second-{x}"):
+                raise ValueError("the second attempt")
         return x
 
     assert sc.parallelize(range(40), 4).map(shaky).sum() == sum(range(40))
