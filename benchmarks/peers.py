@@ -48,6 +48,7 @@ def engine(name: str, text: str, size: int) -> dict[str, Workload]:
         from pyspark import SparkConf, SparkContext  # type: ignore[import-not-found]
 
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # Its processes import the workloads.
         conf = SparkConf().set("spark.ui.enabled", "false").set("spark.driver.memory", "8g").set("spark.ui.showConsoleProgress", "false")
         return spark_like(SparkContext("local[2]", "bench", conf=conf), text, size)
     if name == "loky":

@@ -106,7 +106,7 @@ class NodeStream:
                     return entry, spool.finished(path, self._head)
                 whole = b"".join(parts)
                 verify(path, entry, whole)
-                return entry, self._head + whole
+                return entry, blocks.openable(whole, self._head)
             else:
                 raise BlockCorrupt(path, data.decode(errors="replace"))
         raise BlockCorrupt(path, "its block server sent nothing of it")

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 BATCH_BYTES = 256 << 10
 """Frames are put together in record batches of about this size."""
+SMALL = 8 << 10
+"""Where the pieces of a map output have no more bytes than this on average, they are not compressed and need no Arrow to be read. Below
+WHOLE_PIECE."""
 WINDOW = 1 << 20
 IN_MEMORY = 16 << 20
 """Map outputs whose frames have up to this many bytes are put together in memory."""
@@ -55,8 +58,10 @@ def write_map_output(
         with explained(env, path):
             descriptor = create(unfinished)
             try:
-                write = _write_at_once if size <= IN_MEMORY else _write_through
-                entries, written = write(env, descriptor, pieces, width)
+                if size <= IN_MEMORY:
+                    entries, written = _write_at_once(env, descriptor, pieces, width, size)
+                else:
+                    entries, written = _write_through(env, descriptor, pieces, width)
             finally:
                 os.close(descriptor)
             os.rename(unfinished, path)
@@ -76,13 +81,13 @@ def create(path: str) -> int:
 
 
 def _write_at_once(
-    env: SlotEnvironment, descriptor: int, pieces: Iterable[tuple[int, int, Iterable[bytes]]], width: int
+    env: SlotEnvironment, descriptor: int, pieces: Iterable[tuple[int, int, Iterable[bytes]]], width: int, size: int
 ) -> tuple[list[IndexEntry], int]:
     """The file is made in memory, and written with one call where the system takes it."""
     import pyarrow as pa
 
     sink = pa.BufferOutputStream()
-    ranges, index_at = _write_batches(sink, pieces, width)
+    ranges, index_at = _write_batches(sink, pieces, width, bare=size <= SMALL * width)
     content = memoryview(sink.getvalue())
     entries = [IndexEntry(0, 0, 0, 0)] * width
     for partition, records, start, stop in ranges:
@@ -158,29 +163,51 @@ class ClaimingFile(io.RawIOBase):
 
 
 def _write_batches(
-    sink: Any, pieces: Iterable[tuple[int, int, Iterable[bytes]]], width: int
+    sink: Any, pieces: Iterable[tuple[int, int, Iterable[bytes]]], width: int, bare: bool = False
 ) -> tuple[list[tuple[int, int, int, int]], int]:
-    """(partition, records, from, to) of each piece, and where room for the index was left."""
+    """(partition, records, from, to) of each piece, and where room for the index was left. `bare`: small frames share batches."""
     import pyarrow as pa
 
     kind, schema = pa.large_binary(), blocks.frame_schema()
+    first = 8 + len(blocks.schema_message())  # Where batches begin; the schema is written with the first of them.
     ranges: list[tuple[int, int, int, int]] = []
-    with pa.ipc.new_file(sink, schema, options=blocks.write_options()) as writer:
-        start = 8 + len(blocks.schema_message())
+    small: list[tuple[int, int, bytes]] = []
+    small_bytes = 0
+    with pa.ipc.new_file(sink, schema, options=blocks.write_options(None if bare else "lz4")) as writer:
+
+        def write(frames: list[bytes]) -> None:
+            writer.write_batch(pa.RecordBatch.from_arrays([pa.array(frames, kind)], schema=schema))
+
+        def write_small() -> None:
+            write([frame for _, _, frame in small])
+            # The values are the last buffer of the last message, padded to 8 bytes.
+            start = sink.tell() - (small_bytes + 7 & ~7)
+            for partition, records, frame in small:
+                ranges.append((partition, records, start, start + len(frame)))
+                start += len(frame)
+
         for partition, records, frames in pieces:
             held: list[bytes] = []
-            size = 0
+            size = batches = 0
+            start = max(first, sink.tell())
             for frame in frames:
                 held.append(frame)
                 size += len(frame)
                 if size >= BATCH_BYTES:
-                    writer.write_batch(pa.RecordBatch.from_arrays([pa.array(held, kind)], schema=schema))
-                    held, size = [], 0
+                    write(held)
+                    held, size, batches = [], 0, batches + 1
+            if bare and len(held) == 1 and batches == 0 and size <= SMALL:
+                small.append((partition, records, held[0]))
+                small_bytes += size
+                if small_bytes >= BATCH_BYTES:
+                    write_small()
+                    small, small_bytes = [], 0
+                continue
             if held:
-                writer.write_batch(pa.RecordBatch.from_arrays([pa.array(held, kind)], schema=schema))
-            stop = sink.tell()
-            ranges.append((partition, records, start, stop))
-            start = stop
+                write(held)
+            ranges.append((partition, records, start, sink.tell()))
+        if small:
+            write_small()
         index_at = sink.tell()
         sink.write(bytes(blocks.index_size(width)))
     return ranges, index_at
@@ -200,7 +227,7 @@ def checksum(descriptor: int, start: int, stop: int) -> int:
 
 _indexes: OrderedDict[str, Index] = OrderedDict()
 """Of the files last read: a slot's next reduce task reads the same ones. Files never change, and their names are never used again."""
-_MAX_INDEXES = 1024
+_MAX_INDEXES = 8192
 
 
 def index_of(path: str, descriptor: int) -> Index:
@@ -238,7 +265,7 @@ def read_piece(path: str, partition: int) -> tuple[IndexEntry, Any] | None:
         if entry.length <= WHOLE_PIECE:
             data = os.pread(descriptor, entry.length, entry.offset)
             verify(path, entry, data)
-            return entry, blocks.schema_message() + data
+            return entry, blocks.openable(data, blocks.schema_message())
         if os.fstat(descriptor).st_size < entry.offset + entry.length:
             raise BlockCorrupt(path, "it is truncated")
         if checksum(descriptor, entry.offset, entry.offset + entry.length) != entry.crc:

@@ -9,6 +9,9 @@ grouped by reduce partition, so that a partition's batches are one range of byte
 Arrow's readers never look, lies the index: one ENTRY per reduce partition (where its range is, how many bytes and records it has, the
 range's CRC-32, and the CRC-32 of the entry itself; an empty partition has length 0), then TRAILER.
 
+Where pieces are small, batches are not compressed and hold one frame of each of many partitions: a partition's range is then just the
+bytes of its frame, inside such a batch (`is_bare`).
+
 A reader needs the file's tail and its own range. Nothing is unpickled before its checksum was compared.
 """
 
@@ -23,12 +26,16 @@ from typing import Any, NamedTuple
 
 from quiver_proto.errors import BlockCorrupt
 
-MAGIC = b"\x89QVINDX\x01"
+MAGIC = b"\x89QVINDX\x02"
 """The last byte is the format's version."""
 TRAILER = struct.Struct("<8sII")
 """Magic, number of reduce partitions, CRC-32 of both."""
 ENTRY = struct.Struct("<QQQII")
 _TAIL = 4096
+_KEPT = 1024
+"""A longer index is read entry by entry."""
+_CONTINUATION = b"\xff\xff\xff\xff"
+"""How every Arrow message begins, and no frame."""
 _ARROW_END = struct.Struct("<I6s")
 _FIELDS = struct.Struct("<QQQI")
 
@@ -74,9 +81,9 @@ def unpack_entry(data: bytes, path: str) -> IndexEntry:
 
 
 class Index:
-    """Where a map output's entries are; most of the time they came along with the file's tail."""
+    """Where a map output's entries are; a short index is kept."""
 
-    __slots__ = ("_held", "_held_from", "_path", "_start", "width")
+    __slots__ = ("_held", "_path", "_start", "width")
 
     def __init__(self, descriptor: int, path: str) -> None:
         """Raises OSError, or BlockCorrupt when there is no index in the file."""
@@ -94,19 +101,18 @@ class Index:
             raise BlockCorrupt(path, "it has no index: truncated, or of another format")
         self.width: int = TRAILER.unpack(trailer)[1]
         self._path = path
-        self._held = tail[:place]
-        self._held_from = size - len(tail)
-        self._start = self._held_from + place - self.width * ENTRY.size
+        length = self.width * ENTRY.size
+        self._start = size - len(tail) + place - length
+        self._held = tail[place - length : place] if length <= min(place, _KEPT) else b""
 
     def raw_entry(self, descriptor: int, partition: int) -> bytes:
         """The bytes of one reduce partition's entry. Raises BlockCorrupt when there is none."""
         if not 0 <= partition < self.width:
             raise BlockCorrupt(self._path, f"it has {self.width} partitions, not number {partition}")
-        position = self._start + partition * ENTRY.size
-        place = position - self._held_from
-        if place >= 0:
+        place = partition * ENTRY.size
+        if self._held:
             return self._held[place : place + ENTRY.size]
-        return os.pread(descriptor, ENTRY.size, max(0, position))
+        return os.pread(descriptor, ENTRY.size, max(0, self._start + place))
 
 
 @functools.cache
@@ -125,11 +131,11 @@ def schema_message() -> bytes:
 
 
 @functools.cache
-def write_options() -> Any:
+def write_options(compression: str | None = "lz4") -> Any:
     # A thread pool costs tens of microseconds a batch, and a slot has one core.
     import pyarrow as pa
 
-    return pa.ipc.IpcWriteOptions(compression="lz4", use_threads=False)
+    return pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)
 
 
 @functools.cache
@@ -139,11 +145,24 @@ def _read_options() -> Any:
     return pa.ipc.IpcReadOptions(use_threads=False)
 
 
+def is_bare(piece: bytes) -> bool:
+    """Is it a frame, and no record batches?"""
+    return not piece.startswith(_CONTINUATION)
+
+
+def openable(piece: bytes, head: bytes) -> bytes:
+    """A whole piece as `frames_in` takes it. `head` is the schema's message."""
+    return piece if is_bare(piece) else head + piece
+
+
 def frames_in(source: Any) -> Iterator[Any]:
-    """The frames in `source`: verified pieces, preceded by `schema_message()`; bytes, or a file object with `read`.
+    """The frames in `source`: a verified piece made `openable`, or a file object with `read` that begins with `schema_message()`.
 
     Each frame is a buffer that frames.load takes. Raises pyarrow.ArrowInvalid (a ValueError) where the bytes are no record batches.
     """
+    if isinstance(source, bytes) and is_bare(source):
+        yield source
+        return
     import pyarrow as pa
 
     reader = pa.ipc.open_stream(source, options=_read_options())

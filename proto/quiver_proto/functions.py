@@ -12,7 +12,7 @@ import random
 from bisect import bisect_left
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count, islice, product
 from typing import Any, Generic, TypeVar, cast
 
@@ -108,9 +108,14 @@ class FirstCombiner:
 
     zero: Any
     merge: Callable[[Any, Any], Any]
+    is_constant: bool = field(init=False)
+    """A deep copy of the zero value is the value itself: one that can't be changed needs no copies."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "is_constant", copy.deepcopy(self.zero) is self.zero)
 
     def __call__(self, value: Any) -> Any:
-        return self.merge(copy.deepcopy(self.zero), value)
+        return self.merge(self.zero if self.is_constant else copy.deepcopy(self.zero), value)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import tempfile
 from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
@@ -52,6 +53,29 @@ def test_both_ways_to_write_a_file(bench: Bench, monkeypatch: pytest.MonkeyPatch
     assert sorted(flat(bench.read(written, PLAIN))) == sorted(flat(pairs))
     with pa.OSFile(written.paths[0]) as file:
         assert pa.ipc.open_file(file).read_all().num_rows > 0
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    frames_of=st.lists(st.lists(st.integers(0, 300), max_size=3), min_size=1, max_size=12),
+    small=st.sampled_from([0, 60, 1 << 20]),
+    batch=st.sampled_from([1, 100, 1 << 20]),
+)
+def test_small_and_large_pieces_of_one_file(tmp_path: Path, frames_of: list[list[int]], small: int, batch: int) -> None:
+    env = Bench(Path(tempfile.mkdtemp(dir=tmp_path))).env
+    pieces = [[frames.dump_value("x" * size) for size in sizes] for sizes in frames_of]
+    told = [(partition, len(piece), iter(piece)) for partition, piece in enumerate(pieces) if piece]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(shuffle_files, "SMALL", small)
+        patched.setattr(shuffle_files, "BATCH_BYTES", batch)
+        path, _, _ = shuffle_files.write_map_output(env, 1, 0, 1, told, len(pieces), sum(map(len, itertools.chain(*pieces))))
+    for partition, piece in enumerate(pieces):
+        found = shuffle_files.read_piece(path, partition)
+        read = [] if found is None else list(shuffle_files.batches_in(found[1], frames.load))
+        assert read == list(map(frames.load, piece))
+    with pa.OSFile(path) as file:
+        rows = pa.ipc.open_file(file).read_all().column(0).to_pylist()
+    assert sorted(rows) == sorted(itertools.chain(*pieces))
 
 
 @pytest.mark.parametrize("memory", MEMORY)
@@ -312,7 +336,7 @@ def _damage(written: MapOutputTable, how: str) -> None:
             content[magic + 8] ^= 1
             path.write_bytes(content)
         case "index of another format":
-            path.write_bytes(path.read_bytes().replace(b"QVINDX\x01", b"QVINDX\x02"))
+            path.write_bytes(path.read_bytes().replace(b"QVINDX\x02", b"QVINDX\x03"))
 
 
 DAMAGE = [
