@@ -51,7 +51,10 @@ class DriverBroadcast(Broadcast[T]):
         self._check()
         with self._lock:
             if not self._opened:
-                descriptor = os.open(self._table.path, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    descriptor = os.open(self._table.path, os.O_RDONLY | os.O_CLOEXEC)
+                except FileNotFoundError:  # Gone with its Context.
+                    raise BroadcastDestroyed(self.id) from None
                 try:
                     self._opened.append(broadcast_file.load(descriptor, self._table.size, self._table.path))
                 finally:

@@ -74,12 +74,13 @@ KEYS: tuple[Key, ...] = (
     Key("spark.files", "text", "", "Files and folders that tasks get (Context.addFile), separated by commas."),
     Key("spark.archives", "text", "", "Archives that tasks get unpacked (Context.addArchive), separated by commas; `#name` renames."),
     Key("spark.files.overwrite", "flag", "false", "May a file be added whose name an added file of other content has?"),
+    Key("spark.scheduler.resource.profileMergeConflicts", "flag", "false", "Merge resource profiles that meet in one stage."),
     Key("spark.scheduler.pool", "text", "default", "The pool that jobs go to."),
 )  # fmt: skip
 
 _BY_NAME = {name: key for key in KEYS for name in (key.name, *key.aliases)}
 _BY_VARIABLE = {"QUIVER_CONF_" + re.sub(r"[^A-Z0-9]", "_", name.upper()): name for name in _BY_NAME}
-_OPEN_PREFIXES = ("spark.executorEnv.",)
+_OPEN_PREFIXES = ("spark.executorEnv.", "spark.executor.resource.", "spark.task.resource.", "spark.driver.resource.")
 
 
 def _check_count(name: str, value: str) -> None:

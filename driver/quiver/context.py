@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from quiver.rdd import RDD
     from quiver_proto.accumulators import Accumulator, AccumulatorParam
     from quiver_proto.broadcast import Broadcast
+    from quiver_proto.resource import ResourceInformation
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -65,12 +66,17 @@ class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirect
             self._conf.setAppName(appName)
         self._conf.setIfMissing(MASTER, "local[*]").setIfMissing(APP_NAME, _program_name())
         self._local = threading.local()
+        self._resources: dict[str, ResourceInformation] | None = None
         with Context._lock:
             _refuse_second(Context._active)
             from quiver.runner.launch import connect
 
             self._driver: Driver = connect(self.master, self.appName, cast(Any, self._conf))
-            self._planner = Planner(self._driver, int(self._conf.get("spark.task.cpus", "1")))
+            try:
+                self._planner = Planner(self._driver, int(self._conf.get("spark.task.cpus", "1")), self._conf)
+            except BaseException:
+                self._driver.stop()
+                raise
             self._stopped = False
             Context._active = self
         atexit.register(self._stop_at_exit)
@@ -172,6 +178,21 @@ class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirect
     def defaultMinPartitions(self) -> int:
         """Partitions of textFile where none are asked for: at most 2, as in Spark; large files have more."""
         return min(self.defaultParallelism, 2)
+
+    @property
+    def resources(self) -> dict[str, ResourceInformation]:
+        """What this process has besides cores and memory: `spark.driver.resource.<name>.amount` and `.discoveryScript`, by name.
+
+        >>> sc.resources
+        {}
+        """
+        from quiver_proto.discovery import discover
+        from quiver_proto.resource import ResourceInformation
+
+        if self._resources is None:
+            found = discover(dict(self._conf.getAll()), "driver")
+            self._resources = {name: ResourceInformation(name, addresses) for name, addresses in found.items()}
+        return self._resources
 
     def getConf(self) -> Conf:
         """A copy of the configuration."""
@@ -293,9 +314,14 @@ class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirect
         call_site: CallSite,
         partitions: Sequence[int] | None = None,
         with_index: bool = False,
+        within_s: float = 0.0,
     ) -> Sequence[bytes]:
+        """The result frames of one job, one element a partition; b"" for what is missing after `within_s` (0: no limit)."""
         self._check(call_site.operator)
-        job = self._planner.plan(dataset, sink, call_site, partitions=partitions, with_index=with_index, properties=self._properties())
+        job = self._planner.plan(
+            dataset, sink, call_site,
+            partitions=partitions, with_index=with_index, properties=self._properties(), within_s=within_s,
+        )  # fmt: skip
         if not job.stages[-1].spec.width or (partitions is not None and not partitions):
             return []
         try:

@@ -48,11 +48,14 @@ def copy(source: int, target: int, size: int) -> None:
 
 
 class BlockStore:
-    """`owner` is the slot's number, or SUPERVISOR."""
+    """`owner` is the slot process's serial number, or SUPERVISOR.
+
+    What can't be had of ledger and files costs what caching would have saved, and a word in the log, never a task.
+    """
 
     def __init__(self, env: SlotEnvironment, owner: int | None = None) -> None:
         self.env = env
-        self.owner = env.slot if owner is None else owner
+        self.owner = env.serial if owner is None else owner
         self.ledger = StoreLedger(
             memory_directory(env.memory_dir, env.blocks_dir, env.executor_id),
             disk_directory(env.blocks_dir, env.executor_id),
@@ -67,9 +70,22 @@ class BlockStore:
 
     def open(self, dataset: int, partition: int) -> tuple[Held, Block] | None:
         """The block of a partition that this executor has. One that can't be read is dropped, with a word in the log."""
-        held = self.ledger.find(dataset, partition)
-        if held is None:
+        try:
+            held = self.ledger.find(dataset, partition)
+            return None if held is None else self._opened(held)
+        except OSError as error:
+            self.say_once(dataset, f"cached partitions can't be looked for: {error}")
             return None
+
+    def touch(self, dataset: int, partition: int) -> None:
+        """The block was used, without being read."""
+        try:
+            self.ledger.find(dataset, partition)
+        except OSError as error:
+            self.say_once(dataset, f"cached partitions can't be looked for: {error}")
+
+    def _opened(self, held: Held) -> tuple[Held, Block] | None:
+        dataset, partition = held.dataset, held.partition
         for again in (True, False):
             try:
                 if held.memory_bytes:
@@ -88,7 +104,10 @@ class BlockStore:
 
     def unreadable(self, held: Held, problem: Exception) -> None:
         _log.warning("cached partition %d of dataset %d can't be read and is dropped: %s", held.partition, held.dataset, problem)
-        self.ledger.drop(held.dataset, held.partition, held.name)
+        try:
+            self.ledger.drop(held.dataset, held.partition, held.name)
+        except OSError as error_too:
+            self.say_once(held.dataset, f"nor can it be dropped: {error_too}")
 
     def as_block(self, held: Held) -> CachedBlock:
         """What the driver is told of it."""
@@ -100,7 +119,10 @@ class BlockStore:
         )  # fmt: skip
 
     def take_changes(self, stored: Iterable[CachedBlock] = ()) -> list[CachedBlock]:
-        """What was moved or evicted since the last call, as it is now. `stored` are blocks that the driver was told of just now."""
+        """What was moved or evicted since the last call, as it is now. `stored` are blocks that the driver was told of just now.
+
+        Raises OSError.
+        """
         changes = {(held.dataset, held.partition): held for held in self.ledger.take_changes()}
         for block in stored:
             # Told late, at its task's end: it may have been evicted or moved since, and that been told before.
@@ -153,11 +175,14 @@ class BlockStore:
         return path
 
     def _claim_live(self, size: int) -> bool:
-        if size == 0:
-            self.ledger.release(self._live_claim)
-            self._live_claim = 0
-            return True
-        granted = self.ledger.claim_free(self._live_claim, self.owner, size)
+        try:
+            if size == 0:
+                claim, self._live_claim = self._live_claim, 0
+                self.ledger.release(claim)
+                return True
+            granted = self.ledger.claim_free(self._live_claim, self.owner, size)
+        except OSError:
+            return size == 0
         self._live_claim = granted or self._live_claim
         return bool(granted)
 
@@ -187,8 +212,11 @@ def remove_dataset(env: SlotEnvironment, dataset: int) -> None:
     store = _stores.get(_key(env))
     if store is not None and _stores_pid == os.getpid():
         store.live.drop(dataset)
-        for path in store.ledger.remove_dataset(dataset):
-            remove_quietly(path)
+        try:
+            for path in store.ledger.remove_dataset(dataset):
+                remove_quietly(path)
+        except OSError as error:
+            store.say_once(dataset, f"its cached partitions can't be removed: {error}")
 
 
 def close_store(env: SlotEnvironment) -> None:

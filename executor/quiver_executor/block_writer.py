@@ -120,7 +120,10 @@ class BlockWriter:
             os.close(self._descriptor)
             self._descriptor = -1
             remove_quietly(self._path)
-        self._store.ledger.release(self._claim)
+        try:
+            self._store.ledger.release(self._claim)
+        except OSError:
+            pass  # It can't be used at all: nobody counts then.
 
     # ---- inside ----
 
@@ -132,20 +135,24 @@ class BlockWriter:
         live = self._live is not None and self._live.keep((self._dataset, self._partition))
         sizes = (size, 0) if self._in_memory else (0, size)
         name = block_name(self._dataset, self._partition)
-        held = Held(self._dataset, self._partition, name, *sizes, records, store.owner if live else -1)
+        held = Held(self._dataset, self._partition, name, *sizes, records, store.env.slot if live else -1)
+        try:
+            stored = store.ledger.commit(held, self._path, self._claim, self._use_disk, self.compute_s)
+        except OSError as error:
+            self._give_up(str(error))
+            return None
         os.close(self._descriptor)
         self._descriptor = -1
-        stored = store.ledger.commit(held, self._path, self._claim, self._use_disk, self.compute_s)
         self._open = False
         return store.as_block(stored)
 
     def _flush(self) -> None:
         """Write what waits, wherever there is room for it; `close` when there is none."""
         end = self._written + self._waiting
-        if self._descriptor < 0 and not (self._enter_memory(end) or self._enter_disk()):
-            self._give_up("there is no room")
-            return
         try:
+            if self._descriptor < 0 and not (self._enter_memory(end) or self._enter_disk()):
+                self._give_up("there is no room")
+                return
             if self._in_memory and not (self._claim_memory(end) and self._write_to_memory()):
                 self._leave_memory()
             if not self._in_memory and self._open:

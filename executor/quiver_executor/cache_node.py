@@ -60,7 +60,7 @@ def _live(store: BlockStore, dataset: int, partition: int) -> Iterator[list[Any]
     records = store.live.get((dataset, partition))
     if records is None:
         return None
-    store.ledger.find(dataset, partition)
+    store.touch(dataset, partition)
     return iter((records,))
 
 

@@ -9,6 +9,7 @@ Supervisor to slot:
     (FORGET, stage number)
     (FORGET_DATASET, dataset id)
     (DROP_BROADCAST, broadcast id)
+    (GIVEN, stage number, {task id: {resource: [address, ...]}}): in front of the RUN of tasks that were given any
     (RELEASED, task id, round, [what each brought], error): the answer to ARRIVED, while the task runs
 Slot to supervisor:
     (READY, 0.0, None) once; then for each task in the order sent
@@ -37,6 +38,7 @@ FORGET: Final = 2
 FORGET_DATASET: Final = 3
 DROP_BROADCAST: Final = 4
 RELEASED: Final = 9
+GIVEN: Final = 8
 
 READY: Final = 30
 DONE: Final = 31

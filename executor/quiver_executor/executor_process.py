@@ -20,6 +20,7 @@ from quiver_executor.executor_config import ExecutorConfig
 from quiver_executor.launch_config import DRAIN, LaunchConfig, read_line, up_line
 from quiver_executor.supervisor import Supervisor
 from quiver_proto import logs
+from quiver_proto.discovery import discover
 from quiver_proto.host import this_machine
 from quiver_proto.ids import ExecutorId, NodeId
 from quiver_proto.lifeline import die_with_parent
@@ -55,6 +56,7 @@ class ExecutorProcess:
             local_versions(),
             config.log_dir,
             this_machine(),
+            discover(config.resource_conf, "executor"),
         )
         self._edge = DriverEdge(hello, self._deliver, self._attach)
         self._supervisor = Supervisor(supervisor_config(config), self._loop, self._report)

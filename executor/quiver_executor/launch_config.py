@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import socket
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 DRAIN = b"drain\n"
@@ -40,6 +40,8 @@ class LaunchConfig:
     memory_dir: str = ""
     storage_fraction: float = 0.5
     eviction: str = "lru"
+    resource_conf: dict[str, str] = field(default_factory=dict)
+    """The settings `spark.executor.resource.*`."""
     tls_cert: str = ""
     tls_key: str = ""
     tls_ca: str = ""
@@ -51,7 +53,7 @@ class LaunchConfig:
     def from_line(cls, line: bytes) -> LaunchConfig:
         given: dict[str, Any] = json.loads(line)
         given["python_path"] = tuple(given["python_path"])
-        known = {field.name for field in fields(cls)}
+        known = {known.name for known in fields(cls)}
         return cls(**{name: value for name, value in given.items() if name in known})
 
 

@@ -92,4 +92,6 @@ class MemoryWatch:
             self._statm = -1
 
     def _rss(self) -> int:
-        return int(os.pread(self._statm, 128, 0).split()[1]) * _PAGE
+        """Of this process alone: without mapped files, such as cached blocks in shared memory, which are not the task's."""
+        _, resident, shared, *_ = os.pread(self._statm, 128, 0).split()
+        return (int(resident) - int(shared)) * _PAGE

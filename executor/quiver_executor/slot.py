@@ -31,6 +31,7 @@ from quiver_executor.envelopes import (
     FAILED,
     FORGET,
     FORGET_DATASET,
+    GIVEN,
     READY,
     REPORT_LIMIT,
     RETURNED,
@@ -76,6 +77,7 @@ class Slot:
         self._environment = environment
         self._pid = os.getpid()
         self._described: dict[int, bytes] = {}
+        self._given: dict[int, dict[int, dict[str, list[str]]]] = {}
         self._open: dict[int, tuple[OpenStage, StageFacts]] = {}
         self._alikes: dict[bytes, OpenStage] = {}
         self._started = 0
@@ -95,10 +97,13 @@ class Slot:
                 kind = envelope[0]
                 if kind == RUN:
                     self._run(envelope[1], envelope[2])
+                elif kind == GIVEN:
+                    self._given.setdefault(envelope[1], {}).update(envelope[2])
                 elif kind == ADD_STAGE:
                     self._described[envelope[1]] = envelope[2]
                 elif kind == FORGET:
                     self._described.pop(envelope[1], None)
+                    self._given.pop(envelope[1], None)
                     self._open.pop(envelope[1], None)
                 elif kind == DROP_BROADCAST:
                     broadcast.values.pop(envelope[1], None)
@@ -203,6 +208,7 @@ class Slot:
         except BaseException as error:
             raise _Unopened(error) from error
         facts = StageFacts(described.stage_id, described.stage_attempt, described.properties, described.cores_per_task)
+        facts.resources = self._given.setdefault(number, {})
         if described.barrier:
             facts.meet = self._meeting
         self._open[number] = stage, facts
@@ -298,7 +304,7 @@ def main(serial: int, slot: int, fds: list[int], settings: dict[str, Any]) -> No
     collector.clock.start()
     gc.enable()
     scratch = os.path.join(settings["scratch_root"], str(serial))
-    environment = SlotEnvironment(slot=slot, scratch_dir=scratch, **settings["environment"])
+    environment = SlotEnvironment(slot=slot, serial=serial, scratch_dir=scratch, **settings["environment"])
     connection = socket.socket(fileno=connection_fd)
     try:
         Slot(connection, Page(page_fd), open_body, environment).serve()

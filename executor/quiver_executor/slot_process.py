@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
-from quiver_executor.envelopes import ADD_STAGE, DROP_BROADCAST, FORGET, FORGET_DATASET, RELEASED, RUN, Malformed, Unpacker, pack
+from quiver_executor.envelopes import ADD_STAGE, DROP_BROADCAST, FORGET, FORGET_DATASET, GIVEN, RELEASED, RUN, Malformed, Unpacker, pack
 from quiver_executor.output import LogFile, Printed, last_lines
 from quiver_executor.page import RECALLED, RUNNING, STARTED, STARTED_AT, Page
 from quiver_proto.loop import Loop
@@ -26,7 +26,7 @@ Watcher = Callable[["SlotProcess", list[tuple[Any, ...]] | None], None]
 class Stage:
     """A stage attempt as this executor knows it. `mean_s` is its tasks' mean time, None until one has ended."""
 
-    __slots__ = ("description", "holders", "mean_s", "number", "pickled")
+    __slots__ = ("description", "gives", "holders", "mean_s", "number", "pickled")
 
     def __init__(self, number: int, description: AddStage) -> None:
         self.number = number
@@ -34,6 +34,8 @@ class Stage:
         self.pickled: bytes | None = None
         self.mean_s: float | None = None
         self.holders: set[SlotProcess] = set()
+        self.gives = False
+        """Whether tasks of it were given resources."""
 
     def forget(self) -> None:
         """Slots drop it; one that has to run a task of it once more is told it again."""
@@ -45,7 +47,7 @@ class Stage:
 class Task:
     """One task attempt. `sequence` numbers the tasks of its slot in the order sent; 0 while it is queued."""
 
-    __slots__ = ("attempt", "cores", "dropped", "partition", "sequence", "slot", "split", "stage", "task_id")
+    __slots__ = ("attempt", "cores", "dropped", "given", "partition", "sequence", "slot", "split", "stage", "task_id")
 
     def __init__(self, task_id: int, stage: Stage, partition: int, attempt: int, split: bytes, cores: int) -> None:
         self.task_id = task_id
@@ -57,6 +59,8 @@ class Task:
         self.sequence = 0
         self.slot: SlotProcess | None = None
         self.dropped = False
+        self.given: dict[str, list[str]] | None = None
+        """The addresses of resources that it may use, by name."""
 
 
 class SlotProcess:
@@ -138,6 +142,9 @@ class SlotProcess:
             task.sequence = self._sent
             task.slot = self
             self.held[task.task_id] = task
+        given = {task.task_id: task.given for task in tasks if task.given} if stage.gives else None
+        if given:
+            self._delayed.append(pack((GIVEN, stage.number, given)))
         self._send(pack((RUN, stage.number, [(task.task_id, task.partition, task.attempt, task.split) for task in tasks])))
 
     def forget(self, stage: Stage) -> None:

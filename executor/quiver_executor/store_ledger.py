@@ -5,13 +5,14 @@ ends with its holder, so a process may be killed at any point: then either all o
 name, or loses it, within the transaction that says so; what a killed slot had claimed is given back by `recover`.
 
     blocks     one row a block: in memory or, when `memory_bytes` is 0, on disk
-    claims     bytes given to blocks that are being stored, and to live objects, by owner (a slot's number)
+    claims     bytes given to blocks that are being stored, and to live objects, by owner (a slot process's serial number)
     used       the sum over both, kept by triggers
     changes    what was evicted or moved and has not been told to the driver
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -51,6 +52,10 @@ CREATE TRIGGER IF NOT EXISTS c3 AFTER UPDATE OF bytes ON claims BEGIN UPDATE use
 """
 
 
+class LedgerUnusable(OSError):
+    """The ledger can't be read or written: no room, or something has damaged it. Nothing is kept then; records flow all the same."""
+
+
 class Held(NamedTuple):
     """One block as the ledger has it. `slot` has its live objects too (-1: none). Both sizes 0: it is gone."""
 
@@ -76,7 +81,8 @@ class Room(NamedTuple):
 class StoreLedger:
     """`memory_dir` and `disk_dir` hold this executor's blocks; both are made when the ledger is first written. `budget` is bytes.
 
-    Usable from any thread. A forked child must make its own. `now` is a monotonic clock that all processes share.
+    Usable from any thread. A forked child must make its own. `now` is a monotonic clock that all processes share. All methods but `close`
+    raise OSError when files or the ledger (LedgerUnusable) can't be had.
     """
 
     def __init__(
@@ -238,14 +244,14 @@ class StoreLedger:
 
     # ---- for the supervisor ----
 
-    def recover(self, owner: int) -> None:
-        """Undo what a dead slot left unfinished, and make rows and files agree. A slot with this number must not be running."""
+    def recover(self, owner: int, slot: int) -> None:
+        """Undo what a dead process of slot number `slot` left unfinished, and make rows and files agree."""
         if not self.exists():
             return
         with self._changing() as db:
             db.execute("DELETE FROM claims WHERE owner = ?", (owner,))
             db.execute("UPDATE blocks SET mover = NULL WHERE mover = ?", (owner,))
-            db.execute("UPDATE blocks SET slot = -1 WHERE slot = ?", (owner,))
+            db.execute("UPDATE blocks SET slot = -1 WHERE slot = ?", (slot,))
             there = [set(_names(directory)) for directory in (self.memory_dir, self.disk_dir)]
             known: set[str] = set()
             for row in db.execute(f"SELECT {_HELD} FROM blocks").fetchall():
@@ -300,13 +306,13 @@ class StoreLedger:
         """The first row, as it was after some change: no lock is waited for."""
         if not self.exists():
             return None
-        with self._mutex:
+        with self._mutex, _explained():
             row: tuple[Any, ...] | None = (self._db or self._open()).execute(statement, parameters).fetchone()
             return row
 
     @contextmanager
     def _changing(self) -> Iterator[sqlite3.Connection]:
-        with self._mutex:
+        with self._mutex, _explained():
             db = self._db or self._open()
             lock = self._locked()
             try:
@@ -314,7 +320,8 @@ class StoreLedger:
                 try:
                     yield db
                 except BaseException:
-                    db.execute("ROLLBACK")
+                    if db.in_transaction:
+                        db.execute("ROLLBACK")
                     raise
                 db.execute("COMMIT")
             finally:
@@ -349,6 +356,38 @@ class StoreLedger:
             os.close(lock)
         self._db = db
         return db
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise LedgerUnusable(errno.EIO, f"the ledger of cached blocks can't be used: {error}") from None
+
+
+class ChangesPeek:
+    """Tells whether a ledger has changes without waiting for anybody, not even for a process that was stopped in the middle of one."""
+
+    def __init__(self, memory_dir: str) -> None:
+        self._path = os.path.join(memory_dir, FILE)
+        self._db: sqlite3.Connection | None = None
+
+    def __bool__(self) -> bool:
+        """True also when that can't be told: then whoever may wait finds out."""
+        if self._db is None and not os.path.exists(self._path):
+            return False
+        try:
+            if self._db is None:
+                self._db = sqlite3.connect(self._path, timeout=0.0, isolation_level=None, check_same_thread=False)
+            return self._db.execute("SELECT 1 FROM changes LIMIT 1").fetchone() is not None
+        except sqlite3.Error:
+            return True
+
+    def close(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
 
 
 def unfinished_name(owner: int, dataset: int, partition: int) -> str:

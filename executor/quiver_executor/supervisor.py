@@ -108,8 +108,8 @@ class Supervisor:
 
     @property
     def slot_pids(self) -> dict[int, int]:
-        """Process ids of the slots that take tasks, by slot number."""
-        return {number: slot.pid for number, slot in self._pool.slots.items() if slot.ready}
+        """Process ids, where the template has told them, of the slots that take tasks, by slot number."""
+        return {number: slot.pid for number, slot in self._pool.slots.items() if slot.ready and slot.pid}
 
     def rss_bytes(self) -> int:
         """Resident memory of all slots and the template; shared pages count in each."""
@@ -191,6 +191,9 @@ class Supervisor:
                 refused.append(slot_failure.fatal(task_id, error))
             else:
                 task = self._tasks[task_id] = Task(task_id, stage, partition, attempt, split, cores)
+                if message.resources:
+                    stage.gives = True
+                    task.given = {name: list(addresses) for name, addresses in message.resources.get(task_id, {}).items()}
                 self._queue.append(task)
                 self._queued += 1
         if self._queued:
@@ -332,7 +335,7 @@ class Supervisor:
             stage.holders.discard(slot)
         self._tell([], failures)
         if self._storage is not None:
-            self._storage.slot_died(slot.slot)
+            self._storage.slot_died(slot.serial, slot.slot)
         self._dispatch()
         return bool(lost)
 

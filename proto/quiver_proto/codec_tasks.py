@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from typing import Any, assert_never
@@ -69,6 +69,7 @@ def encode_to_executor(message: ToExecutor) -> bytes:
                     attempts=message.attempts,
                     splits=message.splits,
                     cores_per_task=message.cores_per_task,
+                    resources={task_id: _resources_to_pb(given) for task_id, given in message.resources.items()},
                 )
             )
         case AddStage():
@@ -133,6 +134,7 @@ def decode_to_executor(data: bytes) -> ToExecutor:
                 list(tasks.attempts),
                 list(tasks.splits),
                 tasks.cores_per_task,
+                {TaskId(task_id): _resources_from_pb(given) for task_id, given in tasks.resources.items()},
             )
         case "add_stage":
             stage = message.add_stage
@@ -198,6 +200,7 @@ def encode_from_executor(message: FromExecutor) -> bytes:
                     versions=message.versions,
                     log_dir=message.log_dir,
                     machine=message.machine,
+                    resources=_resources_to_pb(message.resources),
                 )
             )
         case ExecutorHeartbeat():
@@ -254,6 +257,7 @@ def decode_from_executor(data: bytes) -> FromExecutor:
                 dict(hello.versions),
                 hello.log_dir,
                 hello.machine,
+                _resources_from_pb(hello.resources),
             )
         case "heartbeat":
             beat = message.heartbeat
@@ -471,3 +475,11 @@ def _failure_from_pb(failure: pb.TaskFailure) -> TaskFailure:
         fetch=(fetch.shuffle_id, fetch.map_index, fetch.task_id, fetch.node_id) if failure.HasField("fetch") else None,
         cache=(failure.cache.dataset_id, failure.cache.partition) if failure.HasField("cache") else None,
     )
+
+
+def _resources_to_pb(resources: Mapping[str, Sequence[str]]) -> pb.Resources:
+    return pb.Resources(by_name={name: pb.Addresses(addresses=addresses) for name, addresses in resources.items()})
+
+
+def _resources_from_pb(resources: pb.Resources) -> dict[str, list[str]]:
+    return {name: list(given.addresses) for name, given in resources.by_name.items()}

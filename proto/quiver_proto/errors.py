@@ -42,13 +42,13 @@
     │   ├── UpdatesTooLarge
     │   ├── InvalidBroadcastOperation
     │   ├── BroadcastNotLoaded
-    │   ├── BroadcastUnavailable
     │   └── BroadcastDestroyed
     ├── StorageError
     │   ├── CheckpointLost
     │   ├── CheckpointUnreadable
     │   ├── FetchFailed
     │   ├── CacheMiss
+    │   ├── BroadcastUnavailable
     │   ├── BlockCorrupt
     │   ├── QuotaExceeded
     │   ├── DiskFull
@@ -486,17 +486,6 @@ class BroadcastNotLoaded(SharedVariableError):
         )
 
 
-class BroadcastUnavailable(SharedVariableError):
-    """The value's bytes can't be had on this node now."""
-
-    def __init__(self, broadcast_id: int, problem: str) -> None:
-        super().__init__(
-            f"the value of Broadcast({broadcast_id}) can't be fetched: {problem}. Can this node reach the driver (spark.driver.host)?",
-            broadcast_id,
-            problem,
-        )
-
-
 class BroadcastDestroyed(SharedVariableError):
     def __init__(self, broadcast_id: int) -> None:
         super().__init__(
@@ -551,6 +540,17 @@ class CacheMiss(StorageError):
     def __init__(self, dataset_id: int, partition: int, problem: str) -> None:
         super().__init__(f"cached partition {partition} of dataset {dataset_id} is not there: {problem}", dataset_id, partition, problem)
         self.dataset_id, self.partition, self.problem = dataset_id, partition, problem
+
+
+class BroadcastUnavailable(StorageError):
+    """A broadcast value's bytes can't be had on this node now: its task is tried again."""
+
+    def __init__(self, broadcast_id: int, problem: str) -> None:
+        super().__init__(
+            f"the value of Broadcast({broadcast_id}) can't be fetched: {problem}. Can this node reach the driver (spark.driver.host)?",
+            broadcast_id,
+            problem,
+        )
 
 
 class BlockCorrupt(StorageError):

@@ -279,6 +279,10 @@ def total(records: Records) -> Any:
     return sum(records)
 
 
+def length(records: Records) -> int:
+    return sum(1 for _ in records)
+
+
 def statistics_of(records: Records) -> StatCounter:
     return StatCounter(records)
 

@@ -141,7 +141,10 @@ class AddStage:
 
 @dataclass(frozen=True, slots=True)
 class LaunchTasks:
-    """Columns, one row a task. `splits` are `frames.dump_value(split)` bytes. A task_id seen before is ignored."""
+    """Columns, one row a task. `splits` are `frames.dump_value(split)` bytes. A task_id seen before is ignored.
+
+    `resources`: the addresses that a task may use, by resource, of those tasks that were given any.
+    """
 
     stage_id: StageId
     stage_attempt: int
@@ -150,6 +153,7 @@ class LaunchTasks:
     attempts: Sequence[int]
     splits: Sequence[bytes]
     cores_per_task: int = 1
+    resources: Mapping[TaskId, Mapping[str, Sequence[str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,7 +338,10 @@ class TasksEnded:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorHello:
-    """First message of an executor on a stream: who it is and what it offers. `versions` as in quiver_proto.versions."""
+    """First message of an executor on a stream: who it is and what it offers. `versions` as in quiver_proto.versions.
+
+    `resources`: addresses of what it has besides cores and memory, by name.
+    """
 
     executor_id: ExecutorId
     node_id: NodeId
@@ -347,6 +354,7 @@ class ExecutorHello:
     log_dir: str = ""
     machine: str = ""
     """quiver_proto.host.this_machine() there: who is called the same may share a file system with it."""
+    resources: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

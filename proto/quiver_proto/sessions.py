@@ -126,17 +126,23 @@ class PlanStage:
     datasets: tuple[PlanDataset, ...] = ()
     variants: tuple[PlanVariants, ...] = ()
     """With `datasets`: one entry for each of range(width)."""
+    task_resources: Mapping[str, float] = field(default_factory=dict)
+    executor_least: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class ExecutePlan:
-    """`stages` parents first, the result stage last. The stream ends with PlanSucceeded or PlanFailed."""
+    """`stages` parents first, the result stage last. The stream ends with PlanSucceeded or PlanFailed.
+
+    `within_s` seconds after its submission (0: no limit) the job is cancelled, and succeeds with what it has; b"" for what is missing.
+    """
 
     session_id: str
     job_id: JobId
     stages: tuple[PlanStage, ...]
     call_site: CallSite
     properties: Mapping[str, str] = field(default_factory=dict)
+    within_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

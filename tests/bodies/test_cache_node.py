@@ -16,6 +16,7 @@ from quiver_executor import block_store, block_writer, remote_block
 from quiver_executor.block_server import BlockServer
 from quiver_executor.block_store import BlockStore, store_of
 from quiver_executor.disk import used_bytes
+from quiver_executor.memory import MemoryWatch
 from quiver_executor.store_ledger import Held
 from quiver_proto import frames, ops
 from quiver_proto.block_client import DATA, BlockClient, Piece
@@ -310,6 +311,24 @@ def test_without_room_on_disk_the_records_flow_all_the_same(tmp_path: Path) -> N
     block_store.close_store(bench.env)
 
 
+@pytest.mark.parametrize("level", LEVELS, ids=str)
+def test_without_a_usable_ledger_nothing_is_kept_and_nothing_fails(
+    tmp_path: Path, level: StorageLevel, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Caching(tmp_path, live=8 * MB)
+    os.makedirs(bench.store.ledger.memory_dir)
+    Path(bench.store.ledger.memory_dir, "ledger").write_bytes(b"garbage" * 1000)
+    node = bench.node(5, level)
+    for _ in range(2):
+        assert bench.collect(node, (0, items(range(100)))) == [(x, str(x)) for x in range(100)]
+    assert bench.failed(ops.Count(node), (0, None)).cache == (5, 0)
+    assert bench.computed() == 200
+    assert "ledger" in caplog.text
+    assert bench.unfinished() == []
+    block_store.remove_dataset(bench.env, 5)
+    block_store.close_store(bench.env)
+
+
 def test_records_that_do_not_pickle_are_refused_by_name(caching: Caching) -> None:
     import threading
 
@@ -421,3 +440,22 @@ def test_blocks_in_shared_memory_are_for_their_application(far: Caching, server:
     client = BlockClient(server.address, "secret-1")
     assert b"".join(data for _, kind, data in client.read([Piece(block.path)]) if kind == DATA) == Path(block.path).read_bytes()
     client.close()
+
+
+def test_mapped_blocks_do_not_count_as_a_tasks_own_memory(caching: Caching) -> None:
+    node = caching.node(5, StorageLevel.MEMORY_ONLY, lambda x: np.full(MB, x))
+    caching.done(ops.Count(node), (0, items(range(4))))
+    watch = MemoryWatch(16 * MB)
+
+    def is_over(records: Iterator[Any]) -> tuple[int, bool]:
+        # 32 MiB, all of it looked at.
+        held = list(records)
+        return sum(int(array.sum()) for array in held) >> 20, watch.is_over(0)
+
+    found = caching.store.open(5, 0)
+    assert found is not None
+    assert is_over(record for batch in found[1].batches() for record in batch) == (6, False)
+    copied = np.ones(4 * MB)
+    assert watch.is_over(0)
+    del copied
+    watch.close()

@@ -79,6 +79,26 @@ def test_a_program_runs_there_as_it_does_locally(served: Served, tmp_path: Path)
     assert lines[2] == next(line for line in served.said if line.startswith("UI at")).removeprefix("UI at ")
 
 
+def test_an_approximate_answer_comes_before_the_job_is_done(served: Served, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    result = client(
+        served.master,
+        "import os, time\nfrom quiver import Context\n"
+        "def wait(index, part):\n"
+        f"    while index and not os.path.exists({str(gate)!r}):\n        time.sleep(0.01)\n"
+        "    return part\n"
+        "with Context(appName='about') as sc:\n"
+        "    rdd = sc.parallelize(range(100), 10).mapPartitionsWithIndex(wait)\n"
+        "    for limit in (500, 4000, 30000):\n"
+        "        about = rdd.sumApprox(limit, 0.9)\n"
+        "        if about.confidence: break\n"
+        f"    open({str(gate)!r}, 'w').close()\n"
+        "    print(float(about), about.confidence, rdd.countApprox(600000))\n",
+        tmp_path,
+    )
+    assert result.stdout == "450.0 0.9 100\n", result.stderr
+
+
 def test_two_clients_at_once_do_not_mix(served: Served, tmp_path: Path) -> None:
     program = (
         "from quiver import Context\n"

@@ -167,6 +167,52 @@ def test_a_slot_killed_in_the_middle_of_storing_leaves_nothing(begin: Start, tmp
     ledger.close()
 
 
+def test_an_executor_lives_without_its_ledger(begin: Start) -> None:
+    executor = begin()
+    ledger = ledger_of(executor)
+    os.makedirs(ledger.memory_dir)
+    Path(ledger.memory_dir, "ledger").write_bytes(b"garbage" * 1000)
+    stage = cached_count(executor, 5, lambda x: (x, [x]))
+    for end in run(executor, stage, [0, 1, 2], list(range(10))):
+        assert isinstance(end, TaskDone)
+        assert end.extras is None
+    executor.handle(RemoveDataset(5))
+    killed = executor.all_slots_ready()[0]
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: executor.slot_pids().get(0) not in (None, killed), "another slot takes its place")
+    (end,) = run(executor, stage, [0], list(range(10)))
+    assert isinstance(end, TaskDone)
+
+
+def test_a_slot_stopped_in_the_middle_of_a_change_holds_up_nobody_for_long(begin: Start, tmp_path: Path) -> None:
+    executor = begin(stopped_limit_s=0.2)
+    reached = tmp_path / "reached"
+    stored(run(executor, cached_count(executor, 4, blob), [0], [1])[0])
+    lock_path = os.path.join(ledger_of(executor).memory_dir, "ledger.lock")
+
+    def stop_inside(records: Any) -> list[int]:
+        import fcntl
+
+        lock = os.open(lock_path, os.O_RDWR)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        reached.touch()
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return [lock]
+
+    body = ops.StageBody(ops.Apply(ops.Items(), Function(cloudpickle.dumps(stop_inside), SITE, "stop")), (SITE,))
+    stage, ids = executor.new_stage_id(), executor.new_task_ids(1)
+    executor.handle(AddStage(StageId(stage), 0, pickle.dumps(body), {}, {}, {}))
+    split = frames.dump_value(frames.dump_records([1]))
+    executor.handle(LaunchTasks(StageId(stage), 0, ids, [0], [0], [split], 1))
+    eventually(reached.exists, "the slot has the lock")
+    executor.handle(RemoveDataset(4))
+    assert executor.ask(lambda supervisor: supervisor.running_tasks) == 1
+    (end,) = executor.ends(ids)
+    assert isinstance(end, TaskFailure)
+    assert end.kind is FailureKind.SLOT_DIED
+    eventually(lambda: ledger_of(executor).blocks() == [], "the dataset is removed once the lock is free")
+
+
 def test_a_replica_is_a_block_like_any_other(begin: Start) -> None:
     source = begin()
     target = begin(executor_id="app-test/1")

@@ -51,8 +51,9 @@ def test_sigkill_from_outside(executor: Executor) -> None:
     (task,) = executor.launch(executor.stage(WAIT))
     eventually(lambda: executor.log() if Path(executor.config.log_dir, "stdout").exists() else "", "the task runs")
     slot = executor.ask(lambda supervisor: supervisor._tasks[task].slot)
-    running = slot.pid
     before = executor.all_slots_ready()
+    running = slot.pid
+    assert running in before.values()
     os.kill(running, signal.SIGKILL)
     text = died(executor.ends([task])[0])
     assert "was killed by SIGKILL" in text

@@ -63,7 +63,7 @@ def test_nothing_is_there_before_the_first_block(tmp_path: Path) -> None:
     ledger = StoreLedger(str(tmp_path / "memory"), str(tmp_path / "disk"), BUDGET)
     assert ledger.find(1, 0) is None
     assert ledger.blocks() == ledger.take_changes() == ledger.remove_dataset(1) == []
-    ledger.recover(0)
+    ledger.recover(0, 0)
     assert not (tmp_path / "memory").exists()
 
 
@@ -120,7 +120,7 @@ def test_a_claim_of_a_dead_slot_is_given_back_and_its_files_go(ledger: StoreLedg
     orphan = ledger.memory_path(block_name(1, 0))
     for path in (mine, others, orphan):
         Path(path).write_bytes(b"x")
-    ledger.recover(3)
+    ledger.recover(3, 3)
     assert ledger.used() == 100
     assert list(files(ledger.memory_dir)) == [os.path.basename(others)]
 
@@ -130,7 +130,7 @@ def test_a_block_whose_file_is_gone_is_told(ledger: StoreLedger) -> None:
     held = ledger.look(1, 0)
     assert held is not None
     os.unlink(ledger.path(held))
-    ledger.recover(0)
+    ledger.recover(0, 0)
     assert ledger.blocks() == []
     assert [(change.dataset, change.memory_bytes) for change in ledger.take_changes()] == [(1, 0)]
 
@@ -151,7 +151,7 @@ def test_killed_within_a_change(ledger: StoreLedger, at: str) -> None:
     assert store(ledger, 1, 0, 200)
     arguments = [str(Path(__file__).parent), ledger.memory_dir, ledger.disk_dir, at]
     assert subprocess.run([sys.executable, "-c", KILLED, *arguments], check=False).returncode == -signal.SIGKILL
-    ledger.recover(7)
+    ledger.recover(7, 7)
     there = ledger.blocks()
     assert [held.dataset for held in there] in ([1], [1, 2])
     assert ledger.used() == sum(held.memory_bytes for held in there)
@@ -225,7 +225,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(owner=owners)
     def dies(self, owner: int) -> None:
-        self.ledger.recover(owner)
+        self.ledger.recover(owner, owner)
         self.claims = {claim: row for claim, row in self.claims.items() if row[0] != owner}
         self.moving = [(mover, held) for mover, held in self.moving if mover != owner]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Sequence
 
@@ -17,7 +16,7 @@ from quiver_proto.sessions import StatusReport
 
 
 class RecordingDriver:
-    """Keeps the jobs it is given; each partition's result is `answer`."""
+    """Keeps the jobs it is given; each partition's result is `answer`, or the bytes in `frame`."""
 
     application_id = "app-test"
     default_parallelism = 2
@@ -37,11 +36,14 @@ class RecordingDriver:
         self._directory: tempfile.TemporaryDirectory[str] | None = None
         self.events: list[AccumulatorsUpdated] = []
         self.answer: object = []
+        self.frame: bytes | None = None
 
     def run(self, job: PlannedJob) -> Sequence[bytes]:
         self.jobs.append(job)
         spec = job.stages[-1].spec
-        return [dump_value(self.answer)] * (spec.width if spec.partitions is None else len(spec.partitions))
+        return [dump_value(self.answer) if self.frame is None else self.frame] * (
+            spec.width if spec.partitions is None else len(spec.partitions)
+        )
 
     def cancel(self, job_id: JobId, reason: str) -> None:
         self.cancelled.append((str(job_id), reason))
@@ -68,7 +70,7 @@ class RecordingDriver:
     def remove_broadcast(self, broadcast_id: int, *, destroy: bool, blocking: bool) -> None:
         self.removed.append((broadcast_id, destroy, blocking))
         if destroy:
-            os.unlink(self.broadcasts.pop(broadcast_id).path)
+            del self.broadcasts[broadcast_id]
 
     def accumulated(self, event: AccumulatorsUpdated) -> None:
         self.events.append(event)
@@ -81,3 +83,5 @@ class RecordingDriver:
 
     def stop(self) -> None:
         self.stops += 1
+        if self._directory is not None:
+            self._directory.cleanup()

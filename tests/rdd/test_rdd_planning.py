@@ -15,6 +15,7 @@ from recording import RecordingDriver
 from quiver import RDD, Context
 from quiver.plan.model import PlannedJob, PlannedStage
 from quiver_proto import ops
+from quiver_proto.frames import dump_value
 
 
 def shape(node: Any) -> str:
@@ -396,3 +397,16 @@ def test_debug_string_shows_stages(recorder: Context) -> None:
     assert "reduceByKey at test_rdd_planning.py" in lines[0]
     assert lines[1].startswith(" +-(3) Narrow")
     assert "pairs Parallelized" in lines[2]
+
+
+def test_an_approximate_job_says_how_long_it_may_take(driver: RecordingDriver, recorder: Context) -> None:
+    driver.frame = b""
+    about = recorder.parallelize(range(10), 3).sumApprox(5)
+    assert (about, about.confidence, about.low, about.high) == (0.0, 0.0, float("-inf"), float("inf"))
+    assert driver.jobs[-1].within_s == 0.005
+    assert recorder.parallelize(range(10), 3).countApprox(0) == 0
+    assert driver.jobs[-1].within_s == 0.001
+    driver.frame = dump_value(3)
+    assert recorder.parallelize(range(10), 3).countApprox(1000) == 9
+    assert recorder.parallelize(range(10), 3).sum() == 9
+    assert driver.jobs[-1].within_s == 0

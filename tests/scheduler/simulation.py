@@ -19,6 +19,15 @@ from quiver_proto.messages import FailureKind, MapOutput, TaskDone, TaskFailure,
 
 FAULTS_END = 30.0
 EVERYTHING_ENDS = 4_000.0
+NEEDS = [
+    m.Needs((("gpu", 1.0),)),
+    m.Needs((("gpu", 0.5),)),
+    m.Needs((("gpu", 0.25), ("nic", 0.34))),
+    m.Needs((("gpu", 2.0),)),
+    m.Needs(executor=(("cores", 2), ("memory", 1 << 29))),
+    m.Needs((("gpu", 1.0),), (("gpu", 2),)),
+    m.Needs((("tpu", 1.0),)),
+]
 
 
 class Violation(AssertionError):
@@ -33,6 +42,8 @@ class Task:
     partition: int
     cores: int
     gang: int = 0
+    gives: dict[tuple[str, str], float] = field(default_factory=dict)
+    """What it has of each (resource, address)."""
     """How many tasks of its (barrier stage's) attempt must have started before it can end; 0 for others."""
 
 
@@ -47,6 +58,7 @@ class SimExecutor:
     told_at: float = 0.0
     draining: bool = False
     seen: set[TaskId] = field(default_factory=set)
+    resources: dict[str, list[str]] = field(default_factory=dict)
 
     def used(self) -> int:
         return sum(task.cores for task in self.running.values())
@@ -192,6 +204,7 @@ class Simulation:
             r.choice([1, 1, 1, 2]),
             preferred,
             barrier=partitions is None and 0 < width <= 12 and r.random() < 0.3,
+            needs=r.choice(NEEDS) if r.random() < 0.3 else None,
         )
 
     def add_executor(self, cores: int = 0) -> None:
@@ -199,8 +212,10 @@ class Simulation:
         self.next_executor += 1
         node_id = NodeId(f"n{self.random.randint(0, 3)}")
         executor = SimExecutor(executor_id, node_id, cores or self.random.choice([1, 2, 4]))
+        if cores or self.random.random() < 0.5:
+            executor.resources = {"gpu": [str(index) for index in range(self.random.choice([1, 2, 4]))], "nic": ["eth0"]}
         self.executors[executor_id] = executor
-        self.step(m.ExecutorRegistered(executor_id, node_id, executor.cores))
+        self.step(m.ExecutorRegistered(executor_id, node_id, executor.cores, 1 << 30, executor.resources))
         if self.faulty:
             self.step(m.ExecutorRegistered(executor_id, node_id, executor.cores))
 
@@ -215,8 +230,9 @@ class Simulation:
         if self.random.random() < 0.3:
             self.step(m.ExecutorRegistered(executor.executor_id, executor.node_id, executor.cores))
 
-    def lose_node(self) -> None:
-        node_id = NodeId(f"n{self.random.randint(0, 3)}")
+    def lose_node(self, node_id: NodeId | None = None) -> None:
+        if node_id is None:
+            node_id = NodeId(f"n{self.random.randint(0, 3)}")
         self.files = {key: node for key, node in self.files.items() if node != node_id}
         for executor in self.living():
             if executor.node_id == node_id:
@@ -288,8 +304,12 @@ class Simulation:
             return
         del executor.running[task.task_id]
         self.start_tasks(executor)
+        missed = self._missed_block(executor, task)
         lost = self._lost_input(task)
-        if lost is not None:
+        if missed is not None:
+            failure = TaskFailure(task.task_id, FailureKind.CACHE_MISS, "CacheMiss", "no such block", cache=missed)
+            self.report(executor, (), (failure,))
+        elif lost is not None:
             failure = TaskFailure(task.task_id, FailureKind.FETCH_FAILED, "FetchFailed", "no such file", fetch=lost)
             self.report(executor, (), (failure,))
         elif self.faulty:
@@ -297,6 +317,10 @@ class Simulation:
             self.report(executor, (), (TaskFailure(task.task_id, kind, "ValueError", "bad record"),))
         else:
             self.report(executor, (self._done(executor, task, seconds),), ())
+
+    def _missed_block(self, executor: SimExecutor, task: Task) -> tuple[int, int] | None:
+        """The cached block that the task needs and can't find; see cached_simulation.py."""
+        return None
 
     def _lost_input(self, task: Task) -> tuple[int, int, int, str] | None:
         spec_inputs = self.inputs.get((task.stage_id, task.attempt), [])
@@ -361,14 +385,15 @@ class Simulation:
 
     def carry_out(self, action: m.SchedulerAction) -> None:
         match action:
-            case m.StageBegan(stage_id, attempt, partitions):
+            case m.StageBegan(stage_id, attempt, partitions, _, skipped):
+                reads = [shuffle_id for shuffle_id in self.known[stage_id].reads if shuffle_id not in skipped]
                 key = (stage_id, attempt)
                 self.check(key not in self.live_attempts and key not in self.over_attempts, "a stage attempt begins once")
-                tables = [self.scheduler.map_outputs(shuffle_id) for shuffle_id in self.known[stage_id].reads] if partitions else []
-                widths = [self.known[parent].width for parent in self.known[stage_id].parents] if partitions else []
+                tables = [self.scheduler.map_outputs(shuffle_id) for shuffle_id in reads] if partitions else []
+                widths = [self.known[StageId(int(shuffle_id))].width for shuffle_id in reads] if partitions else []
                 self.check([len(t) for t in tables] == widths, "inputs are complete when a stage begins")
                 self.live_attempts[key] = tables
-                self.inputs[key] = [(sid, entry) for sid, table in zip(self.known[stage_id].reads, tables) for entry in table]
+                self.inputs[key] = [(sid, entry) for sid, table in zip(reads, tables) for entry in table]
             case m.StageFinished(stage_id, attempt, _, _):
                 self.check(self.live_attempts.pop((stage_id, attempt), None) is not None, "an attempt that began finishes once")
                 self.over_attempts.add((stage_id, attempt))
@@ -406,7 +431,7 @@ class Simulation:
                 self.files = {key: node for key, node in self.files.items() if key[0] != shuffle_id}
             case m.WaitingBecause(job_id, _, _):
                 self.check(job_id not in self.ended, "a job that ended does not wait")
-            case m.StageWasSkipped() | m.TaskAttemptFailed():
+            case m.StageWasSkipped() | m.TaskAttemptFailed() | m.BlocksNoted() | m.DropDataset() | m.Replicate():
                 pass
 
     def _check_gangs(self, actions: list[m.SchedulerAction]) -> None:
@@ -419,6 +444,12 @@ class Simulation:
                 accepted = [s.partition for a in actions if isinstance(a, m.TasksAccepted) and a.stage_id == stage_id for s in a.tasks]
                 self.check(sorted(accepted) == list(range(self.known[stage_id].width)), "a barrier stage is accepted as a whole")
         for executor in self.living():
+            had: dict[tuple[str, str], float] = {}
+            for task in (*executor.running.values(), *executor.queue):
+                for place, amount in task.gives.items():
+                    had[place] = had.get(place, 0) + amount
+            self.check(all(amount <= 1.02 for amount in had.values()), "no address is given to more than it can take")
+            self.check(all(address in executor.resources[name] for name, address in had), "addresses are the executor's own")
             waiting = [task for task in executor.queue if task.gang]
             self.check(not waiting, "no task of a barrier stage waits in a queue")
 
@@ -440,7 +471,13 @@ class Simulation:
             self.check(task_id not in self.launched, "task ids are never used again")
             self.check((*key, partition) not in self.accepted, "what is done in an attempt is not launched again")
             self.launched[task_id] = (*key, partition)
-            executor.queue.append(Task(task_id, action.stage_id, action.stage_attempt, partition, action.cores_per_task, gang))
+            gives: dict[tuple[str, str], float] = {}
+            for name, amount in spec.needs.per_task if spec.needs is not None else ():
+                assert action.resources is not None
+                addresses = action.resources[task_id][name]
+                self.check(len(set(addresses)) == max(1, amount), "a task has the addresses it needs")
+                gives.update({(name, address): min(1.0, amount) for address in addresses})
+            executor.queue.append(Task(task_id, action.stage_id, action.stage_attempt, partition, action.cores_per_task, gang, gives))
         self.start_tasks(executor)
 
     def check_state(self) -> None:

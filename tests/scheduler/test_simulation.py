@@ -12,6 +12,7 @@ from simulation import Simulation, Violation
 from quiver.scheduler import barriers, lifecycle, placement, reports
 from quiver.scheduler.executors import Executor
 from quiver.scheduler.outputs import ShuffleOutputs
+from quiver.scheduler.resources import Addresses
 from quiver.scheduler.retries import Verdict
 from quiver.scheduler.stages import StageRun
 from quiver.scheduler.state import State
@@ -59,6 +60,11 @@ def _broken(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
         monkeypatch.setattr(barriers, "place", _one_by_one)
     elif how == "what a lost executor did for a barrier stage counts":
         monkeypatch.setattr(lifecycle, "fail_attempt", _unless_lost(lifecycle.fail_attempt))
+    elif how == "addresses are never given back":
+        monkeypatch.setattr(Addresses, "give_back", lambda self, task_id: None)
+    elif how == "addresses are given twice":
+        take = Addresses.take
+        monkeypatch.setattr(Addresses, "take", lambda self, task_id, needs: (take(self, task_id, needs), self.give_back(task_id))[0])
 
 
 def _one_by_one(state: State, run: StageRun, now: float) -> None:
@@ -82,6 +88,8 @@ def _unless_lost(fail: Callable[..., None]) -> Callable[..., None]:
         "tasks of a barrier stage run again one by one",
         "a barrier stage is launched as others are",
         "what a lost executor did for a barrier stage counts",
+        "addresses are never given back",
+        "addresses are given twice",
     ],
 )
 def test_a_broken_scheduler_is_noticed(monkeypatch: pytest.MonkeyPatch, how: str) -> None:

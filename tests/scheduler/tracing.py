@@ -73,7 +73,8 @@ class Story:
             name = given.get("name", "map" if "shuffle" in given else "collect") + f" at app.py:{stage_id}"
             cores, gang = int(given.get("cores", "1")), "barrier" in given
             width = int(given["width"])
-            stages.append(m.StageSpec(stage_id, name, width, parents, reads, shuffle_id, partitions, cores, preferred, gang))
+            needs = m.Needs((("gpu", float(given["gpu"])),)) if "gpu" in given else None
+            stages.append(m.StageSpec(stage_id, name, width, parents, reads, shuffle_id, partitions, cores, preferred, gang, needs=needs))
         return self.step(float(at), m.JobSubmitted(m.JobSpec(JobId(int(job_id)), tuple(stages))))
 
     def event(self, line: str) -> list[str]:
@@ -84,7 +85,7 @@ class Story:
         match what:
             case "executor":
                 self.nodes[words[0]] = given["node"]
-                event = m.ExecutorRegistered(ExecutorId(words[0]), NodeId(given["node"]), int(given["cores"]))
+                event = m.ExecutorRegistered(ExecutorId(words[0]), NodeId(given["node"]), int(given["cores"]), 0, gpus(given))
             case "drain":
                 event = m.ExecutorDraining(ExecutorId(words[0]))
             case "gone":
@@ -147,10 +148,12 @@ class Story:
                 for task_id, partition in zip(action.task_ids, action.partitions):
                     self.launched[task_id] = (action.stage_id, partition)
                 where = {1: "executor", 2: "node", 3: "any"}[action.locality]
+                given = [spaced(addresses["gpu"], "gpu") for addresses in (action.resources or {}).values()]
+                gave = f" with {spaced(given)}" if given else ""
                 tries = f" try {spaced(action.attempts)}" if any(action.attempts) else ""
                 return (
                     f"launch on {action.executor_id}: {stage(action)} partitions {spaced(action.partitions)} "
-                    f"as {spaced(action.task_ids, '#')} ({where}){tries}"
+                    f"as {spaced(action.task_ids, '#')} ({where}){tries}{gave}"
                 )
             case m.Kill():
                 return f"kill on {action.executor_id}: {spaced(action.task_ids, '#')} because {action.reason}"
@@ -186,6 +189,10 @@ class Story:
 
 def named(words: list[str]) -> dict[str, str]:
     return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def gpus(given: dict[str, str]) -> dict[str, list[str]]:
+    return {"gpu": [str(index) for index in range(int(given["gpu"]))]} if "gpu" in given else {}
 
 
 def spaced(numbers: object, prefix: str = "") -> str:

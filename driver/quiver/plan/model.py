@@ -50,12 +50,16 @@ class PlannedJob:
     """`stages` parents first, the result stage last. `properties` are local properties (job group, description, pool, the user's own).
 
     `updates` is filled by the driver while the job runs: what its tasks added to accumulators. It is whole when `run` returns or raises.
+
+    A job with `within_s` (0: no limit) is cancelled when so many seconds have passed since it was submitted; its result is then what it
+    has so far, and b"" for each partition that is missing.
     """
 
     job_id: JobId
     stages: tuple[PlannedStage, ...]
     call_site: CallSite
     properties: Mapping[str, str] = field(default_factory=dict)
+    within_s: float = 0.0
     updates: list[StageUpdates] = field(default_factory=list, compare=False)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import count
 from operator import attrgetter, itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quiver.closures import seal
 from quiver.plan.barriers import check_chain
@@ -35,11 +35,15 @@ from quiver.plan.lineage import (
     splitter,
 )
 from quiver.plan.model import Driver, PlannedJob, PlannedStage
-from quiver.scheduler.model import StageSpec
+from quiver.scheduler.model import Needs, StageSpec
 from quiver_proto import ops
 from quiver_proto.frames import PROTOCOL, dump_records
 from quiver_proto.ids import JobId, ShuffleId, StageId
 from quiver_proto.ops import CallSite
+
+if TYPE_CHECKING:
+    from quiver.plan.profiles import Profiles, Settings
+    from quiver.resource import ResourceProfile
 
 _EMPTY_PARTITION = dump_records([])
 _DEEP = 100
@@ -53,9 +57,14 @@ class Planner:
     the dataset can be reached, so a later job that needs it names the same stage, and the scheduler skips what is done.
     """
 
-    def __init__(self, driver: Driver, cores_per_task: int = 1) -> None:
+    def __init__(self, driver: Driver, cores_per_task: int = 1, settings: Settings | None = None) -> None:
         self._driver = driver
         self._cores_per_task = cores_per_task
+        self._settings = settings
+        self.profiles: Profiles | None = None
+        """What tasks of some stages need besides the cores that all have; None while no one has asked for anything."""
+        if settings is not None and any(key.startswith("spark.task.resource.") for key, _ in settings.getAll()):
+            self._make_profiles()
         self._jobs, self._stages = count(driver.id_base), count(driver.id_base)
         self._shuffles, self._datasets = count(driver.id_base), count(driver.id_base)
         self._submitted: set[ShuffleId] = set()
@@ -66,6 +75,20 @@ class Planner:
         """The last change of a mark: what was planned before it is planned anew."""
         self.wanted: set[int] = set()
         """Datasets whose checkpoint is still to be made."""
+
+    def use_profile(self, dataset_id: int, profile: ResourceProfile) -> None:
+        """Stages with this dataset in them use `profile` from now on."""
+        self._make_profiles()[dataset_id] = profile
+
+    def _make_profiles(self) -> Profiles:
+        if self.profiles is None:
+            from quiver.plan.profiles import Profiles
+
+            self.profiles = Profiles(self._cores_per_task, self._settings)
+        return self.profiles
+
+    def _what_tasks_need(self, dataset: Dataset) -> tuple[int, Needs | None]:
+        return (self._cores_per_task, None) if self.profiles is None else self.profiles.of_stage(dataset)
 
     def dataset_id(self) -> int:
         return next(self._datasets)
@@ -202,6 +225,7 @@ class Planner:
         partitions: Sequence[int] | None = None,
         with_index: bool = False,
         properties: Mapping[str, str] | None = None,
+        within_s: float = 0.0,
     ) -> PlannedJob:
         """The job that puts `sink` on `dataset`; of all partitions, or of these. `with_index`: the sink's split is (partition, split).
 
@@ -218,10 +242,11 @@ class Planner:
         body, broadcasts = planned_body(ops.StageBody(sink(node), (*operators, call_site)))
         wanted = None if partitions is None else tuple(partitions)
         inputs = dataset.inputs
+        cores, needs = self._what_tasks_need(dataset)
         spec = StageSpec(
             StageId(next(self._stages)), str(call_site), dataset.width,
             tuple(shuffle.stage_id for shuffle in inputs), tuple(shuffle.id for shuffle in inputs),
-            None, wanted, self._cores_per_task, caching=None if caching is None else caching[0], barrier=is_barrier,
+            None, wanted, cores, caching=None if caching is None else caching[0], barrier=is_barrier, needs=needs,
         )  # fmt: skip
         split = splitter(dataset)
         if with_index:
@@ -231,7 +256,7 @@ class Planner:
         if caching is not None:
             result = dataclasses.replace(result, variant=partial(_dump_variant, dataset, caching[1], with_index))
         stages = (*(self._map_stage(shuffle) for shuffle in self._in_order(inputs)), result) if inputs else (result,)
-        return PlannedJob(JobId(next(self._jobs)), stages, call_site, properties or {})
+        return PlannedJob(JobId(next(self._jobs)), stages, call_site, properties or {}, within_s)
 
     def _map_stage(self, shuffle: Shuffle) -> PlannedStage:
         self._submitted.add(shuffle.id)
@@ -264,11 +289,12 @@ class Planner:
         elif shuffle.parent.barrier:
             check_chain(shuffle.parent, width)
         sink = ops.ShuffleWrite(node, shuffle.id, shuffle.partitioner, shuffle.aggregator, shuffle.call_site)
+        cores, needs = self._what_tasks_need(parent)
         spec = StageSpec(
             shuffle.stage_id, str(shuffle.call_site), width,
             tuple(below.stage_id for below in inputs), tuple(below.id for below in inputs),
-            shuffle.id, None, self._cores_per_task, caching=None if caching is None else caching[0],
-            barrier=shuffle.parent.barrier and shuffle.parent.width > 0,
+            shuffle.id, None, cores, caching=None if caching is None else caching[0],
+            barrier=shuffle.parent.barrier and shuffle.parent.width > 0, needs=needs,
         )  # fmt: skip
         body, broadcasts = planned_body(ops.StageBody(sink, (*shuffle.operators, shuffle.call_site)))
         variant = None if caching is None else partial(_dump_variant, parent, caching[1], False)

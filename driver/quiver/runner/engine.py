@@ -184,7 +184,7 @@ class Engine:
                 self._wall_clock(), link.executor_id, link.node_id, link.host, link.cores, link.memory_bytes, link.pid, link.log_dir
             )
         )
-        self.step(m.ExecutorRegistered(link.executor_id, link.node_id, link.cores))
+        self.step(m.ExecutorRegistered(link.executor_id, link.node_id, link.cores, link.memory_bytes, link.resources))
 
     def executor_gone(self, executor_id: ExecutorId, reason: str, asked: bool = False) -> None:
         self._drop_link(executor_id, reason)
@@ -412,7 +412,14 @@ class Engine:
             self.broadcasts.sent(self._attempts[key].broadcasts, action.executor_id)
         link.send(
             LaunchTasks(
-                action.stage_id, action.stage_attempt, action.task_ids, action.partitions, action.attempts, splits, action.cores_per_task
+                action.stage_id,
+                action.stage_attempt,
+                action.task_ids,
+                action.partitions,
+                action.attempts,
+                splits,
+                action.cores_per_task,
+                action.resources or {},
             )
         )
         self._progress[action.stage_id].running += len(splits)

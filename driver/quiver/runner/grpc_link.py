@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from quiver_proto.auth import TlsFiles
@@ -51,6 +51,7 @@ class GrpcLink:
         self.pid = 0
         self.log_dir = ""
         self.machine = ""
+        self.resources: Mapping[str, Sequence[str]] = {}
         self.up = False
         self._address = launched.address
         self._on_up = on_up
@@ -129,6 +130,7 @@ class GrpcLink:
         self.pid = hello.pid
         self.log_dir = hello.log_dir
         self.machine = hello.machine
+        self.resources = hello.resources
         self.host = hello.host or self.host
         self.block_server = hello.block_server or self.block_server
         self.up = True
@@ -183,4 +185,5 @@ def _merged(parts: list[LaunchTasks]) -> LaunchTasks:
         partitions=[partition for part in parts for partition in part.partitions],
         attempts=[attempt for part in parts for attempt in part.attempts],
         splits=[split for part in parts for split in part.splits],
+        resources={task_id: given for part in parts for task_id, given in part.resources.items()},
     )

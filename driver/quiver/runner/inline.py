@@ -10,7 +10,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiver.eventlog import EventLog
@@ -19,12 +19,13 @@ from quiver.plan.selection import JobSelection
 from quiver.runner.engine import Engine
 from quiver.runner.failures import opened
 from quiver.runner.inprocess import Application
-from quiver.runner.jobs import RunningJob
+from quiver.runner.jobs import OUT_OF_TIME, RunningJob
 from quiver.runner.local import shared_memory
 from quiver.runner.results import read_result
 from quiver.scheduler.blocks import StoredSummary
 from quiver_proto import task_context
 from quiver_proto.accumulators import task_in_driver
+from quiver_proto.discovery import discover
 from quiver_proto.errors import BarrierFailed
 from quiver_proto.events import AccumulatorsUpdated
 from quiver_proto.host import this_machine
@@ -70,6 +71,8 @@ class InlineLink:
         self.executor_id, self.node_id, self.host = LOCAL_EXECUTOR, LOCAL_NODE, socket.gethostname()
         self.cores, self.memory_bytes, self.pid = 1, memory_bytes, os.getpid()
         self.machine = this_machine()
+        self.resources: Mapping[str, Sequence[str]] = discover(dict(conf.getAll()), "executor")
+        self._given: dict[int, Mapping[str, Sequence[str]]] = {}
         self._blocks_dir = blocks_dir
         self._body = importlib.import_module("quiver_executor.body")
         self._removal = importlib.import_module("quiver_executor.shuffle_files")
@@ -98,6 +101,7 @@ class InlineLink:
                 self._stages[message.stage_id, message.stage_attempt] = message
             case LaunchTasks():
                 key = (message.stage_id, message.stage_attempt)
+                self._given.update((int(task_id), given) for task_id, given in message.resources.items())
                 for row in zip(message.task_ids, message.partitions, message.attempts, message.splits, strict=True):
                     self._queue.append((key, *row))
             case KillTasks():
@@ -133,7 +137,7 @@ class InlineLink:
         try:
             with task_in_driver():
                 if isinstance(stage, AddStage):
-                    facts = StageFacts(stage.stage_id, stage.stage_attempt, stage.properties, stage.cores_per_task)
+                    facts = StageFacts(stage.stage_id, stage.stage_attempt, stage.properties, stage.cores_per_task, self._given)
                     if stage.barrier:
                         facts.meet = functools.partial(self._meet, stage)
                     stage = self._stages[key] = self._body.open_stage(stage, self._environment), facts
@@ -144,6 +148,7 @@ class InlineLink:
             raise
         finally:
             task_context.current = outer
+            self._given.pop(task_id, None)
         if isinstance(outcome, TaskFailure):
             return TasksEnded(self.executor_id, failed=(outcome,))
         return TasksEnded(self.executor_id, done=(outcome,))
@@ -162,7 +167,11 @@ class InlineLink:
         if not self._caches:
             return None
         stored = [block for end in ended.done if end.extras is not None for block in end.extras.cached]
-        changes = self._storage.store_of(self._environment).take_changes(stored)
+        try:
+            changes = self._storage.store_of(self._environment).take_changes(stored)
+        except OSError as error:
+            log.warning("cached partitions: %s", error)
+            return None
         return BlocksChanged(self.executor_id, changes) if changes else None
 
     def tell_killed(self) -> TasksEnded | None:
@@ -205,6 +214,7 @@ class InlineDriver:
         return opened(self.execute, job)
 
     def execute(self, job: PlannedJob) -> Sequence[bytes]:
+        limit = time.monotonic() + job.within_s if job.within_s else 0.0
         with self._lock:
             while self._released:
                 self.engine.release_shuffle(self._released.popleft())
@@ -213,6 +223,9 @@ class InlineDriver:
             self.engine.submit(running)
             try:
                 while self.engine.has_job(job.job_id):
+                    if limit and time.monotonic() >= limit and not running.out_of_time:
+                        running.out_of_time = True
+                        self.engine.cancel(job.job_id, OUT_OF_TIME)
                     self._obey()
                     ended = self._link.run_next()
                     if ended is not None:
@@ -231,9 +244,8 @@ class InlineDriver:
                 # What was killed with a job that ended is told, else its slot would be taken for busy.
                 while (ended := self._link.tell_killed()) is not None:
                     self.engine.tasks_ended(ended)
-            if running.failure is not None:
-                raise running.failure
-            return [read_result(result, "", "", "") if isinstance(result, ResultBlock) else result or b"" for result in running.results]
+            results = running.outcome()
+            return [read_result(result, "", "", "") if isinstance(result, ResultBlock) else result or b"" for result in results]
 
     def cancel(self, job_id: JobId, reason: str) -> None:
         self._ask(lambda: self.engine.cancel(job_id, reason))
@@ -292,6 +304,7 @@ class InlineDriver:
 
     def stored(self, dataset_id: int) -> StoredSummary:
         with self._lock:
+            self._drop_unwanted()
             return self.engine.stored(dataset_id)
 
     def _drop_unwanted(self) -> None:

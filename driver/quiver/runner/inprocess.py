@@ -16,7 +16,7 @@ from quiver.plan.selection import JobSelection
 from quiver.progress import ConsoleProgress
 from quiver.runner.engine import Engine
 from quiver.runner.failures import JobFailure, opened
-from quiver.runner.jobs import RunningJob
+from quiver.runner.jobs import OUT_OF_TIME, RunningJob
 from quiver.runner.results import read_result
 from quiver.scheduler.blocks import StoredSummary
 from quiver.scheduler.model import Policy
@@ -107,7 +107,7 @@ class InProcessDriver:
                     lost.append(i)
             frames.append(result if isinstance(result, bytes) else b"")
         for i in lost:
-            frames[i] = self._recompute(job, i)
+            frames[i] = b"" if running.out_of_time else self._recompute(job, i)
         return frames
 
     def cancel(self, job_id: JobId, reason: str) -> None:
@@ -223,7 +223,11 @@ class InProcessDriver:
             if self._stopped:
                 raise JobFailure(error=self._crash or ContextStopped(str(job.call_site)))
             self.post(lambda: self.engine.submit(running))
-            running.wait()
+            if not running.wait(job.within_s):
+                running.out_of_time = True
+                self.cancel(job.job_id, OUT_OF_TIME)
+                # Until the engine has let go of it: from then on its results stay as they are.
+                running.wait()
         except JobFailure:
             raise
         except BaseException:
@@ -231,8 +235,7 @@ class InProcessDriver:
             raise
         finally:
             self._submitted.discard(running)
-        if running.failure is not None:
-            raise running.failure
+        running.outcome()
         return running
 
     def _fetch(self, block: ResultBlock) -> bytes:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Iterable, Sequence
 
 from quiver.plan.model import PlannedJob, StageUpdates
 from quiver.runner.failures import JobFailure
 from quiver.scheduler.model import Succeeded
-from quiver_proto.errors import ResultTooLarge
+from quiver_proto.errors import JobCancelled, ResultTooLarge
 from quiver_proto.ids import StageId
 from quiver_proto.messages import ResultBlock
 
 _SIGNAL_LOOK_S = 0.5
+
+
+OUT_OF_TIME = "it was given a limited time, and what it has so far is its result"
 
 
 class RunningJob:
@@ -21,7 +26,7 @@ class RunningJob:
     A partition is stored at most once. Small results are held as frames, large ones as blocks that the caller fetches.
     """
 
-    __slots__ = ("_done", "_index", "failure", "job", "missing", "result_bytes", "results")
+    __slots__ = ("_done", "_index", "failure", "job", "missing", "out_of_time", "result_bytes", "results")
 
     def __init__(self, job: PlannedJob) -> None:
         self.job = job
@@ -31,6 +36,8 @@ class RunningJob:
         self.results: list[bytes | ResultBlock | None] = [None] * count
         self.missing = count
         self.result_bytes = 0
+        self.out_of_time = False
+        """Set by who cancels the job because its `within_s` have passed."""
         self.failure: JobFailure | None = None
         self._done = threading.Lock()
         self._done.acquire()
@@ -56,12 +63,21 @@ class RunningJob:
                 self.failure = failure
             self._done.release()
 
-    def wait(self) -> None:
-        """Until `finish`. A signal handler that raises (Ctrl-C) breaks it off."""
+    def wait(self, limit_s: float = 0.0) -> bool:
+        """Until `finish`: True; or for `limit_s` at most (0: no limit): False. A signal handler that raises (Ctrl-C) breaks it off."""
+        end = time.monotonic() + limit_s if limit_s else math.inf
         # Not for ever at a time: a signal that comes just before the wait begins does not wake it.
-        while not self._done.acquire(timeout=_SIGNAL_LOOK_S):
-            pass
+        while not self._done.acquire(timeout=_SIGNAL_LOOK_S if not limit_s else max(0.0, min(_SIGNAL_LOOK_S, end - time.monotonic()))):
+            if limit_s and time.monotonic() >= end:
+                return False
         self._done.release()
+        return True
+
+    def outcome(self) -> Sequence[bytes | ResultBlock | None]:
+        """The results of an ended job; None for what is missing when it was cancelled because it was out of time. Raises JobFailure."""
+        if self.failure is not None and not (self.out_of_time and isinstance(self.failure.error, JobCancelled)):
+            raise self.failure
+        return self.results
 
 
 def keep_updates(running: Iterable[RunningJob], stage_id: StageId, task: Succeeded) -> None:

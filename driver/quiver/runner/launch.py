@@ -15,6 +15,7 @@ from quiver.runner.masters import Inline, Local, LocalCluster, RemoteDriver, Sta
 from quiver.scheduler.model import Policy
 from quiver.skew import SkewPolicy
 from quiver_proto import __version__
+from quiver_proto.discovery import discover
 from quiver_proto.errors import BadSetting
 from quiver_proto.events import ApplicationStarted
 from quiver_proto.ids import new_application_id
@@ -85,12 +86,15 @@ def application(master: str, app_name: str, conf: Settings, default_parallelism:
     from quiver.runner.inprocess import Application
 
     failures = max_failures if max_failures is not None else integer(conf, "spark.task.maxFailures", 4)
+    is_local = isinstance(parse_master(master), Local | Inline)
     policy = Policy(
         max_task_failures=failures,
         max_stage_attempts=integer(conf, "spark.stage.maxConsecutiveAttempts", 4),
         locality_wait_s=seconds(conf, "spark.locality.wait", 3.0),
         no_progress_limit_s=seconds(conf, "quiver.job.noProgressLimit", 120.0),
-        barrier_slots_limit_s=_barrier_slots_limit(conf, isinstance(parse_master(master), Local | Inline)),
+        # In local mode no other executors will come.
+        unsuitable_limit_s=0.0 if is_local else Policy().unsuitable_limit_s,
+        barrier_slots_limit_s=0.0 if is_local else _barrier_slots_limit(conf),
         barrier_sync_timeout_s=seconds(conf, "spark.barrier.sync.timeout", 365 * 86400.0),
     )
     try:
@@ -109,10 +113,8 @@ def application(master: str, app_name: str, conf: Settings, default_parallelism:
     return Application(new_application_id(), app_name, master, parallelism, limit, policy, secrets.token_urlsafe(32), skew=skew)
 
 
-def _barrier_slots_limit(conf: Settings, is_local: bool) -> float:
-    """Seconds that slots for a barrier stage are waited for. In local mode no others will come."""
-    if is_local:
-        return 0.0
+def _barrier_slots_limit(conf: Settings) -> float:
+    """Seconds that slots for a barrier stage are waited for."""
     prefix = "spark.scheduler.barrier.maxConcurrentTasksCheck."
     return seconds(conf, prefix + "interval", 15.0) * integer(conf, prefix + "maxFailures", 1)
 
@@ -274,6 +276,7 @@ def _local(where: Local, master: str, app_name: str, conf: Settings) -> Driver:
         log_dir=work_dir.logs,
         python_path=python_path(conf),
         environment=executor_environment(conf),
+        resources=discover(dict(conf.getAll()), "executor"),
         hash_seed=random.SystemRandom().randrange(1, 2**32),
         quota_bytes=parse_memory(conf.get("quiver.local.quota") or "0", "quiver.local.quota") if conf.get("quiver.local.quota") else 0,
         storage_fraction=float(conf.get("quiver.storage.memoryFraction") or 0.5),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from quiver_proto.ids import ExecutorId, NodeId
@@ -21,6 +22,7 @@ class ExecutorLink(Protocol):
     log_dir: str
     machine: str
     """quiver_proto.host.this_machine() where it runs."""
+    resources: Mapping[str, Sequence[str]]
 
     def send(self, message: ToExecutor, /) -> None: ...
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import socket
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from quiver_proto.host import this_machine
@@ -19,12 +19,15 @@ class SupervisorLink:
 
     block_server = ""
 
-    def __init__(self, supervisor: Any, cores: int, memory_bytes: int, log_dir: str, shared: Any) -> None:
+    def __init__(
+        self, supervisor: Any, cores: int, memory_bytes: int, log_dir: str, shared: Any, resources: Mapping[str, Sequence[str]]
+    ) -> None:
         self.executor_id, self.node_id = LOCAL_EXECUTOR, LOCAL_NODE
         self.host = socket.gethostname()
         self.machine = this_machine()
         self.cores, self.memory_bytes, self.log_dir = cores, memory_bytes, log_dir
         self.pid = os.getpid()
+        self.resources = resources
         self._supervisor = supervisor
         self._shared = shared
         self.send: Callable[[ToExecutor], None] = supervisor.handle
@@ -49,6 +52,7 @@ def start_local_executor(
     storage_fraction: float,
     eviction: str,
     environment: Mapping[str, str],
+    resources: Mapping[str, Sequence[str]],
 ) -> SupervisorLink:
     """Launch the slots' template and return at once.
 
@@ -78,7 +82,7 @@ def start_local_executor(
     )
     supervisor = module.Supervisor(config, loop, report)
     supervisor.start()
-    return SupervisorLink(supervisor, cores, memory_bytes, log_dir, shared)
+    return SupervisorLink(supervisor, cores, memory_bytes, log_dir, shared, resources)
 
 
 def shared_memory(application_id: str) -> Any:

@@ -85,23 +85,29 @@ class Origin:
             "token": self._token(),
             **self._tls(),
         }
-        process = subprocess.Popen(
+        try:
+            answer = self._launch(json.dumps(settings).encode() + b"\n")
+        except (OSError, ValueError) as error:
+            answer = {"error": str(error)}
+        if "error" in answer:
+            raise ConnectionFailed(f"the driver can't serve its broadcasts to executors on other machines: {answer['error']}")
+        return f"{told}:{answer['address'].rpartition(':')[2]}"
+
+    def _launch(self, settings: bytes) -> dict[str, str]:
+        process = self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "quiver_executor.origin"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             # Ctrl-C is for the driver.
             start_new_session=True,
         )
-        self._process = process
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps(settings).encode() + b"\n")
+        process.stdin.write(settings)
         process.stdin.flush()
         line = process.stdout.readline()
-        answer = json.loads(line) if line else {"error": f"it ended with code {process.wait()}"}
-        if "error" in answer:
-            raise ConnectionFailed(f"the driver can't serve its broadcasts to executors on other machines: {answer['error']}")
-        return f"{told}:{answer['address'].rpartition(':')[2]}"
+        answer: dict[str, str] = json.loads(line) if line else {"error": f"it ended with code {process.wait()}"}
+        return answer
 
     def _hosts(self) -> tuple[str, str]:
         """What to listen on, and what executors are told."""

@@ -7,19 +7,37 @@ never hold half of what the other wants.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from quiver.scheduler.executors import Executor
 from quiver.scheduler.launching import begin, give
 from quiver.scheduler.locality import ANY, EXECUTOR, NODE
 from quiver.scheduler.model import Launch, Succeeded, TasksAccepted
+from quiver.scheduler.resources import capacity, room
 from quiver.scheduler.stages import StageRun
 from quiver.scheduler.state import State
 from quiver_proto.ids import ExecutorId
 from quiver_proto.messages import TaskDone
 
 
-def slots(state: State, cores: int) -> int:
-    """How many tasks of `cores` each could run at once if nothing else ran."""
-    return sum(executor.cores // cores for executor in state.executors.values() if not executor.draining)
+def slots(state: State, run: StageRun) -> int:
+    """How many tasks of the attempt could run at once if nothing else ran."""
+    return sum(capacity(executor, run) for executor in state.executors.values() if not executor.draining)
+
+
+def free_slots(state: State, run: StageRun) -> int:
+    """How many could start now, on executors that are not kept free for anyone."""
+    if run.needs is None:
+        return state.rooms.slots(run.cores)
+    return sum(room(executor, run) for executor in _with_room(state, run))
+
+
+def _with_room(state: State, run: StageRun) -> Iterable[Executor]:
+    """Those with most room first."""
+    if run.needs is None:
+        return state.rooms.with_room(run.cores)
+    open_to_all = [e for e in state.executors.values() if not e.draining and e.reserved is None and room(e, run)]
+    return sorted(open_to_all, key=lambda e: -room(e, run))
 
 
 def place(state: State, run: StageRun, now: float) -> None:
@@ -27,9 +45,8 @@ def place(state: State, run: StageRun, now: float) -> None:
     if not run.left:
         return
     mine = [executor for executor in state.reserved if executor.reserved is run]
-    room = sum(executor.free // run.cores for executor in mine if executor.free > 0) + state.rooms.slots(run.cores)
-    if room < run.left:
-        if mine and slots(state, run.cores) < run.left:
+    if sum(room(executor, run) for executor in mine) + free_slots(state, run) < run.left:
+        if mine and slots(state, run) < run.left:
             _let_go(state, mine)
         else:
             _reserve(state, run, mine, now)
@@ -53,29 +70,29 @@ def who_reserves(state: State) -> StageRun | None:
 def _choose(state: State, run: StageRun) -> dict[Executor, list[int]]:
     """Which partitions each executor gets: near their data where there is room, the others spread evenly. There is room for all."""
     cores, near = run.cores, run.nearby
-    room: dict[Executor, int] = {}
+    left: dict[Executor, int] = {}
     chosen: dict[Executor, list[int]] = {}
     rest = run.pending[::-1]
     run.pending.clear()
     if near is not None:
         for level in (EXECUTOR, NODE):
             for executor in near.candidates(level, state.executors, state.nodes):
-                free = room.setdefault(executor, executor.room_for(cores, 0))
+                free = left.setdefault(executor, executor.room_for(cores, 0))
                 taken = near.take(executor.id, executor.node_id, level, free)
                 if taken:
-                    room[executor] = free - len(taken)
+                    left[executor] = free - len(taken)
                     chosen.setdefault(executor, []).extend(taken)
         rest = sorted(rest + near.take_all())
     others: list[Executor] = []
-    for executor in state.rooms.with_room(cores):
+    for executor in _with_room(state, run):
         if len(others) == len(rest):
             break
-        if room.setdefault(executor, executor.free // cores):
+        if left.setdefault(executor, room(executor, run)):
             others.append(executor)
     # Those with the least room first: what does not fit there fits into the rest.
     at = 0
-    for index, executor in enumerate(sorted(others, key=room.__getitem__)):
-        share = rest[at : at + min(room[executor], -(-(len(rest) - at) // (len(others) - index)))]
+    for index, executor in enumerate(sorted(others, key=left.__getitem__)):
+        share = rest[at : at + min(left[executor], -(-(len(rest) - at) // (len(others) - index)))]
         at += len(share)
         if share:
             chosen.setdefault(executor, []).extend(share)
@@ -93,17 +110,17 @@ def _reserve(state: State, run: StageRun, mine: list[Executor], now: float) -> N
     if now < due:
         state.wake_by(due)
         return
-    short = run.left - sum(executor.cores // run.cores for executor in mine)
+    short = run.left - sum(capacity(executor, run) for executor in mine)
     if short <= 0:
         return
-    usable = [e for e in state.executors.values() if e.cores >= run.cores and not e.draining and e.reserved is None]
-    if sum(executor.cores // run.cores for executor in usable) < short:
+    usable = [e for e in state.executors.values() if not e.draining and e.reserved is None and capacity(e, run)]
+    if sum(capacity(executor, run) for executor in usable) < short:
         return
     for executor in sorted(usable, key=lambda e: -e.free):
         executor.reserved = run
         state.reserved.append(executor)
         state.rooms.settle(executor)
-        short -= executor.cores // run.cores
+        short -= capacity(executor, run)
         if short <= 0:
             return
 

@@ -101,8 +101,14 @@ class BlockTable:
             self.remove(key, block.executor_id)
             self._refused.setdefault(block.executor_id, set()).add(key)
             return
+        copies = self.partitions.setdefault(block.dataset_id, {}).setdefault(block.partition, {})
+        known = copies.get(block.executor_id)
+        if known is not None and known.block.path == block.path:
+            # Who was told of it before can still find it.
+            copies[block.executor_id] = Copy(block, known.told)
+            return
         self.told += 1
-        self.partitions.setdefault(block.dataset_id, {}).setdefault(block.partition, {})[block.executor_id] = Copy(block, self.told)
+        copies[block.executor_id] = Copy(block, self.told)
         self._by_executor.setdefault(block.executor_id, set()).add(key)
 
     def remove(self, key: Block, executor_id: ExecutorId) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from quiver.scheduler.blocks import Block, StoredDataset
@@ -43,7 +43,7 @@ class Caching:
     """The caches of one stage. `variants(partition)`, in order of preference; the last one is taken when no other can be."""
 
     datasets: tuple[StoredDataset, ...]
-    variants: Callable[[int], Iterable[Variant]]
+    variants: Callable[[int], Iterable[Variant]] = field(repr=False)
 
     def last(self, partition: int) -> tuple[int, Variant]:
         """The variant that needs least to be there, with its index."""
@@ -120,11 +120,19 @@ def preferred(state: State, stage: Stage, partitions: Sequence[int]) -> dict[int
 
 
 def lacks_inputs(state: State, run: StageRun) -> bool:
-    """Whether the attempt was begun without inputs that a waiting partition now turns out to need."""
+    """Whether the attempt was begun without inputs that a waiting partition now turns out to need.
+
+    A block that came since counts only where it is, and a task may go anywhere.
+    """
     if not run.skipped or run.over:
         return False
+    told = run.told if run.begun else state.blocks.told
+
+    def has(block: Block) -> bool:
+        return any(copy.told <= told for copy in state.blocks.copies(block).values())
+
     waiting = [*run.pending, *(entry[0] for entry in run.avoid), *(run.nearby.left if run.nearby is not None else ())]
-    return any(not run.skipped.isdisjoint(choose(state, run.stage, partition)[1].reads) for partition in waiting)
+    return any(not run.skipped.isdisjoint(choose(state, run.stage, partition, has)[1].reads) for partition in waiting)
 
 
 def lost_for_good(state: State, run: StageRun, partition: int) -> CheckpointLost | None:

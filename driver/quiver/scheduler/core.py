@@ -9,6 +9,7 @@
     barriers.py    all tasks of a stage or none       launching.py   the books of a launch
     blocks.py      where cached blocks are            caching.py     what they change for a stage
     holdings.py    reports about them; replicas
+    resources.py   who has which addresses            needy.py       launching what needs resources
 
 What always holds:
 * a (stage attempt, partition) is accepted at most once, a result partition of a job exactly once before JobSucceeded;
@@ -81,8 +82,8 @@ class Scheduler:
                 pass
             case JobSubmitted(job):
                 lifecycle.submit(state, job, now)
-            case ExecutorRegistered(executor_id, node_id, cores):
-                reports.executor_registered(state, executor_id, node_id, cores, now)
+            case ExecutorRegistered():
+                reports.executor_registered(state, event, now)
             case ExecutorDraining(executor_id):
                 reports.executor_draining(state, executor_id, now)
                 self._availability_changed(now)

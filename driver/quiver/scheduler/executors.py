@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from quiver.scheduler.resources import Addresses
 from quiver_proto.ids import ExecutorId, NodeId, TaskId
 
 if TYPE_CHECKING:
@@ -22,9 +23,20 @@ class Executor:
     with its cores, until its end is reported: a killed task may take a while to die.
     """
 
-    __slots__ = ("cores", "draining", "free", "held", "id", "level", "node_id", "reported_at", "reserved", "tasks")
+    __slots__ = (
+        "addresses", "cores", "draining", "free", "held", "id", "level", "memory_bytes", "node_id", "reported_at", "reserved", "tasks",
+    )  # fmt: skip
 
-    def __init__(self, executor_id: ExecutorId, node_id: NodeId, cores: int) -> None:
+    def __init__(
+        self,
+        executor_id: ExecutorId,
+        node_id: NodeId,
+        cores: int,
+        memory_bytes: int = 0,
+        resources: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        self.memory_bytes = memory_bytes
+        self.addresses = Addresses(resources or {})
         self.id = executor_id
         self.node_id = node_id
         self.cores = cores

@@ -17,8 +17,10 @@ from quiver_proto.messages import CachedBlock, FailureKind, TaskDone, TaskFailur
 
 
 def stored(state: State, executor_id: ExecutorId, done: Sequence[TaskDone]) -> None:
-    """What the tasks of a living executor stored, whatever becomes of the tasks themselves."""
-    blocks = [block for report in done if report.extras is not None for block in report.extras.cached]
+    """What the tasks of a living executor stored, whatever becomes of the tasks themselves. To be called while it still holds them:
+    a report that comes again tells nothing new."""
+    tasks = state.executors[executor_id].tasks
+    blocks = [block for report in done if report.extras is not None and report.task_id in tasks for block in report.extras.cached]
     if blocks:
         changed(state, executor_id, blocks)
 
@@ -77,8 +79,8 @@ def executor_added(state: State, executor_id: ExecutorId) -> None:
 def executor_gone(state: State, executor_id: ExecutorId) -> None:
     """To be called when it is no longer among `state.executors`."""
     lost = state.blocks.executor_gone(executor_id)
-    for key in lost:
-        _replicate(state, key)
+    # More executors may go in this step: copies are asked for at its end.
+    state.uncopied.update(dict.fromkeys(lost))
     if lost:
         state.blocks_lost = True
 
@@ -91,8 +93,12 @@ def release(state: State, dataset_id: int) -> None:
 
 
 def settle(state: State, now: float) -> None:
-    """At the end of a step in which blocks were lost: attempts that relied on them and can't go on get their inputs first."""
+    """At the end of a step in which blocks were lost: copies are made of what is left, and attempts that relied on what is not, and
+    can't go on, get their inputs first."""
     state.blocks_lost = False
+    uncopied, state.uncopied = state.uncopied, {}
+    for key in uncopied:
+        _replicate(state, key)
     for run in list(state.active.values()):
         if lacks_inputs(state, run):
             run.stage.distrusts_cache = True

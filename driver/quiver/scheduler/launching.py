@@ -53,6 +53,9 @@ def give(
         launched.partitions += partitions
         launched.attempts += attempts
         launched.variants += variants
+    if run.needs is not None and run.needs.per_task:
+        launched.resources = launched.resources or {}
+        launched.resources.update({task_id: executor.addresses.take(task_id, run.needs) for task_id in task_ids})
 
 
 def _take_back_reasons(state: State, run: StageRun) -> None:

@@ -118,13 +118,15 @@ def _activate(state: State, stage: Stage, now: float) -> None:
         if stage.outputs is not None:
             stage.outputs.lose_all()
         state.check_by(now + state.policy.barrier_slots_limit_s)
-    elif expected is not None and stage.spec.cores_per_task == 1:
+    elif expected is not None and stage.spec.cores_per_task == 1 and stage.spec.needs is None:
         queue = min(queue_depth(expected, state.policy), TRUSTED_QUEUE)
     missing = stage.missing()
     places = None if stage.spec.caching is None else preferred(state, stage, missing)
     run = StageRun(stage, stage.attempt + 1, missing, key, queue, now, places)
     if places is not None:
         run.skipped = frozenset(parent.spec.shuffle_id for parent in stage.absent_parents() if parent.spec.shuffle_id is not None)
+    if stage.spec.needs is not None:
+        state.check_by(now + state.policy.unsuitable_limit_s)
     stage.run = run
     state.active[run.stage_id] = run
     if run.nearby is not None:

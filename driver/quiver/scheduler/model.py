@@ -23,6 +23,16 @@ class Preference(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Needs:
+    """What the tasks of a stage need besides cores: so much of each resource `per_task` (whole numbers, or shares of at most 0.5), and
+    executors that have at least so much of what `executor` names (cores, memory in bytes, or a resource).
+    """
+
+    per_task: tuple[tuple[str, float], ...] = ()
+    executor: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class StageSpec:
     """One stage. The same `stage_id` may appear in several jobs: it is computed once.
 
@@ -43,6 +53,7 @@ class StageSpec:
     """All tasks of an attempt start at once, or none does; when one fails, all run again."""
     caching: Caching | None = None
     """What of it is kept in blocks; None for nothing."""
+    needs: Needs | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +127,13 @@ class TaskKillRequested:
 
 @dataclass(frozen=True, slots=True)
 class ExecutorRegistered:
+    """`resources`: the addresses that it has of each."""
+
     executor_id: ExecutorId
     node_id: NodeId
     cores: int
+    memory_bytes: int = 0
+    resources: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +230,8 @@ class Launch:
     cores_per_task: int
     locality: int = 3
     variants: list[int] = field(default_factory=list)
+    resources: dict[TaskId, Mapping[str, Sequence[str]]] | None = None
+    """The addresses that each task may use, by name; of tasks that need any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,7 +387,7 @@ SchedulerAction = (
 __all__ = [
     "BlocksNoted", "BlocksReported", "Caching", "ClusterWaiting", "DatasetReleased", "DropDataset", "ExecutorDraining",
     "ExecutorGone", "ExecutorRegistered", "FailureKind", "JobCancelRequested", "JobEndedBadly", "JobSpec", "JobSubmitted",
-    "JobSucceeded", "Kill", "Launch", "MapOutput", "NodeLost", "Policy", "Preference", "Replicate", "SchedulerAction",
+    "JobSucceeded", "Kill", "Launch", "MapOutput", "Needs", "NodeLost", "Policy", "Preference", "Replicate", "SchedulerAction",
     "SchedulerEvent", "ShuffleForgotten", "ShuffleReleased", "StageBegan", "StageCancelRequested", "StageFinished", "StageSpec",
     "StageWasSkipped", "Succeeded", "TaskAttemptFailed", "TaskDiscarded", "TaskKillRequested", "TasksAccepted", "TasksReported",
     "Tick", "WaitingBecause",

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import heapq
 
-from quiver.scheduler import barriers
+from quiver.scheduler import barriers, needy
 from quiver.scheduler.executors import Executor
 from quiver.scheduler.launching import give
 from quiver.scheduler.locality import ANY, EXECUTOR, NODE, Nearby
 from quiver.scheduler.model import Launch, Policy
+from quiver.scheduler.resources import room
 from quiver.scheduler.stages import StageRun
 from quiver.scheduler.state import State
 
@@ -56,6 +57,9 @@ def launch(state: State, now: float) -> None:
 def _place(state: State, run: StageRun, now: float) -> None:
     if run.barrier:
         barriers.place(state, run, now)
+        return
+    if run.needs is not None:
+        needy.place(state, run, now)
         return
     if run.avoid:
         _place_elsewhere(state, run, now)
@@ -151,7 +155,7 @@ def _use_reserved(state: State, now: float) -> None:
     for executor in state.reserved[:]:
         run = executor.reserved
         wanted = run is not None and not run.over and run.pending and state.executors.get(executor.id) is executor
-        if run is not None and wanted and (run.barrier or executor.free < run.cores):
+        if run is not None and wanted and (run.barrier or not room(executor, run)):
             continue
         state.reserved.remove(executor)
         executor.reserved = None

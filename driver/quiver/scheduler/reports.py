@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from quiver.scheduler import barriers, holdings, lifecycle
 from quiver.scheduler.executors import Executor
-from quiver.scheduler.model import Succeeded, TaskAttemptFailed, TaskDiscarded, TasksAccepted
+from quiver.scheduler.model import ExecutorRegistered, Succeeded, TaskAttemptFailed, TaskDiscarded, TasksAccepted
 from quiver.scheduler.placement import queue_depth
 from quiver.scheduler.retries import Verdict, barrier_verdict, counts, verdict
 from quiver.scheduler.stages import StageRun
@@ -35,6 +35,8 @@ def reported(state: State, executor_id: ExecutorId, done: Sequence[TaskDone], fa
         run, partition, attempt, held = record
         executor.free += run.cores
         executor.held -= held
+        if run.needs is not None:
+            executor.addresses.give_back(failure.task_id)
         if run.over:
             if failure.kind is FailureKind.FETCH_FAILED:
                 _input_lost(state, run, failure, now)
@@ -61,6 +63,8 @@ def _succeeded(state: State, executor: Executor, done: Sequence[TaskDone], now: 
         run, partition, attempt, held = record
         executor.free += run.cores
         executor.held -= held
+        if run.needs is not None:
+            executor.addresses.give_back(task_id)
         if run.over:
             actions.append(TaskDiscarded(executor.id, report))
             continue
@@ -96,7 +100,7 @@ def _succeeded(state: State, executor: Executor, done: Sequence[TaskDone], now: 
         run.last_active = now
         if not run.remaining:
             lifecycle.finish(state, run, now)
-        elif run.cores == 1 and not run.barrier:
+        elif run.cores == 1 and not run.barrier and run.needs is None:
             queue = queue_depth(run.seconds / run.ended, state.policy)
             if queue > run.queue and run.nearby is not None:
                 run.nearby.scanned = 0
@@ -125,6 +129,9 @@ def _failed(
         what_next = barrier_verdict(alone, stage.failures_in_row, state.policy)
     del run.running[failure.task_id]
     state.recalled.discard(failure.task_id)
+    if run.skipped:
+        # What stood for its inputs may be gone since it was launched: looked at before it is launched again.
+        state.blocks_lost = True
     run.tries[partition] = attempt + 1
     run.last_active = now
     if counts(what_next, failure.kind):
@@ -146,7 +153,7 @@ def _failed(
             stage.failures_in_row += alone is Verdict.ELSEWHERE
             why = f"Stage failed because barrier task {failure.task_id} (partition {partition}) finished unsuccessfully: {failure.message}"
             lifecycle.fail_attempt(state, run, why, now)
-        case Verdict.ELSEWHERE if len(state.executors) - state.draining > 1 and executor.id in state.executors:
+        case Verdict.ELSEWHERE if len(state.executors) - state.draining > 1 and executor.id in state.executors and run.needs is None:
             run.avoid.append((partition, executor.id, now + state.policy.locality_wait_s))
             state.enqueue(run)
         case Verdict.AGAIN if give_way:
@@ -160,6 +167,7 @@ def _put_back(state: State, run: StageRun, partition: int) -> None:
         run.nearby.add(partition, state.executors, state.nodes)
     else:
         run.pending.append(partition)
+        run.scanned = False
     state.enqueue(run)
 
 
@@ -202,11 +210,12 @@ def _late(state: State, executor_id: ExecutorId, done: Sequence[TaskDone]) -> No
             state.actions.append(TaskDiscarded(executor_id, report))
 
 
-def executor_registered(state: State, executor_id: ExecutorId, node_id: NodeId, cores: int, now: float) -> None:
+def executor_registered(state: State, event: ExecutorRegistered, now: float) -> None:
     """An id that is known is not registered twice; one that is gone stays so."""
+    executor_id, node_id, cores = event.executor_id, event.node_id, event.cores
     if executor_id in state.executors or executor_id in state.gone:
         return
-    executor = Executor(executor_id, node_id, cores)
+    executor = Executor(executor_id, node_id, cores, event.memory_bytes, event.resources)
     executor.reported_at = now
     state.registered_at = now
     state.executors[executor_id] = executor

@@ -118,8 +118,8 @@ class StageRun:
 
     __slots__ = (
         "attempt", "avoid", "barrier", "begun", "cores", "cramped_since", "ended", "failures", "kept", "key", "last_active", "nearby",
-        "over", "partitions", "pending", "preferred", "queue", "queued", "remaining", "running", "seconds", "skipped", "stage",
-        "stage_id", "told", "tries",
+        "needs", "over", "partitions", "passed", "pending", "preferred", "queue", "queued", "remaining", "running", "scanned",
+        "seconds", "skipped", "stage", "stage_id", "told", "tries",
     )  # fmt: skip
 
     def __init__(
@@ -151,7 +151,14 @@ class StageRun:
         """Shuffles whose missing outputs cached blocks stand for."""
         self.told = 0
         """The last report about blocks that was known when it began."""
+        self.needs = stage.spec.needs
+        self.passed = -1
+        """Of one with needs: the last launching pass in which it had its turn."""
+        self.scanned = False
+        """Of one with needs: whether no executor had room when they were looked at; only those that changed need another look."""
         preferred = stage.spec.preferred if places is None else {**stage.spec.preferred, **places}
+        if self.needs is not None:
+            preferred = {}
         self.preferred = preferred
         self.nearby: Nearby | None = Nearby(preferred) if preferred else None
         self.pending: list[int] = [p for p in reversed(partitions) if not preferred.get(p)] if preferred else partitions[::-1]

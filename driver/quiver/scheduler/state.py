@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 from collections import OrderedDict
 
-from quiver.scheduler.blocks import BlockTable
+from quiver.scheduler.blocks import Block, BlockTable
 from quiver.scheduler.executors import Executor, Rooms
 from quiver.scheduler.jobs import Job
 from quiver.scheduler.model import Policy, SchedulerAction
@@ -23,7 +23,7 @@ class State:
         "_sequence", "abandoned", "actions", "active", "blocks", "blocks_lost", "check_at", "cluster_final", "cluster_reason",
         "draining", "durations", "executors", "freshened", "gone", "jobs", "located", "lost_at", "next_task", "nodes", "passes",
         "policy", "queue", "recalled", "registered_at", "reserved", "rooms", "shuffles", "stages", "steal_at", "told", "total_cores",
-        "wake_at",
+        "uncopied", "wake_at",
     )  # fmt: skip
 
     def __init__(self, policy: Policy) -> None:
@@ -36,6 +36,8 @@ class State:
         self.blocks = BlockTable()
         self.blocks_lost = False
         """Whether a cached block was lost in this step."""
+        self.uncopied: dict[Block, None] = {}
+        """Blocks of which a copy was lost in this step."""
         self.active: dict[StageId, StageRun] = {}
         self.located: dict[StageRun, None] = {}
         """Active attempts with partitions that prefer a place."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from quiver.scheduler.barriers import slots
+from quiver.scheduler.barriers import free_slots, slots
 from quiver.scheduler.jobs import Job
 from quiver.scheduler.lifecycle import end_badly
 from quiver.scheduler.locality import ANY
 from quiver.scheduler.model import WaitingBecause
+from quiver.scheduler.resources import best, described
 from quiver.scheduler.stages import Stage, StageRun, StageState
 from quiver.scheduler.state import State
-from quiver_proto.errors import BarrierTooWide
+from quiver_proto.errors import BarrierTooWide, QuiverError, ResourcesUnavailable
 from quiver_proto.ids import StageId
 from quiver_proto.units import format_seconds
 
@@ -57,8 +58,10 @@ def check(state: State, now: float) -> None:
         too_small = hopeless and any(not executor.draining for executor in state.executors.values())
         limit = min(policy.unsuitable_limit_s, policy.no_progress_limit_s) if too_small else policy.no_progress_limit_s
         gives_up_at = max(since, state.lost_at) + limit
-        error = _too_wide(state, run)
-        if error is not None:
+        error: QuiverError | None = _too_wide(state, run)
+        if error is None and too_small and run.needs is not None:
+            error = _none_has(state, run)
+        elif error is not None:
             gives_up_at = max(since, state.lost_at, state.registered_at) + min(policy.barrier_slots_limit_s, policy.no_progress_limit_s)
         if hopeless and (state.cluster_final or now >= gives_up_at):
             end_badly(state, job, "stuck", reason, stage=run.stage, error=error)
@@ -77,7 +80,7 @@ def _too_wide(state: State, run: StageRun) -> BarrierTooWide | None:
     """A barrier stage with more tasks than all executors that are there can run at once."""
     if not run.barrier or not state.total_cores:
         return None
-    there = slots(state, run.cores)
+    there = slots(state, run)
     return BarrierTooWide(repr(run.stage), run.left, there) if 0 < there < run.left else None
 
 
@@ -117,8 +120,14 @@ def _attempt_reason(state: State, run: StageRun) -> tuple[str, bool]:
         error = _too_wide(state, run)
         if error is not None:
             return f"{error.message}{cluster}", True
-        free = f"{state.rooms.slots(run.cores)} of {slots(state, run.cores)} are free{_by(state)}"
+        if not slots(state, run) and run.needs is not None:
+            return _nobody_has(state, run)
+        free = f"{free_slots(state, run)} of {slots(state, run)} are free{_by(state)}"
         return f"{run.stage!r} needs {run.left} slots at the same time; {free}", False
+    if run.needs is not None:
+        if not slots(state, run):
+            return _nobody_has(state, run)
+        return f"{run.stage!r} waits for a free slot with {described(run)}: {slots(state, run)} such slots are busy{_by(state)}", False
     top = state.rooms.top
     if 0 < top < run.cores:
         return f"{run.stage!r} needs {run.cores} free cores on one executor; the most free ones are {top}", False
@@ -127,6 +136,20 @@ def _attempt_reason(state: State, run: StageRun) -> tuple[str, bool]:
         what = "another executor than where its task failed" if run.avoid else "an executor near its data"
         return f"{run.stage!r} waits up to {format_seconds(state.policy.locality_wait_s)} for {what}", False
     return f"{run.stage!r} waits for a free slot: all {state.total_cores} cores of {_executors(len(usable))} are busy{_by(state)}", False
+
+
+def _nobody_has(state: State, run: StageRun) -> tuple[str, bool]:
+    return _none_has(state, run).message, True
+
+
+def _none_has(state: State, run: StageRun) -> ResourcesUnavailable:
+    there = [executor for executor in state.executors.values() if not executor.draining]
+    return ResourcesUnavailable(
+        f"{described(run)}, which {run.stage!r} needs,",
+        f"the most that an executor has: {best(there, run)}",
+        "Set spark.executor.resource.NAME.amount, spark.executor.cores or spark.executor.memory for the application: no executors are "
+        "launched for a profile.",
+    )
 
 
 def _executors(count: int) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from quiver.plan.model import PlannedJob, PlannedStage
 from quiver.scheduler.blocks import StoredDataset
 from quiver.scheduler.caching import Caching, Variant
-from quiver.scheduler.model import Preference, StageSpec
+from quiver.scheduler.model import Needs, Preference, StageSpec
 from quiver_proto.ids import ExecutorId, NodeId, ShuffleId
 from quiver_proto.sessions import ExecutePlan, PlanDataset, PlanPreference, PlanPreferences, PlanStage, PlanVariant, PlanVariants
 from quiver_proto.storage import StorageLevel
@@ -15,12 +15,14 @@ from quiver_proto.storage import StorageLevel
 
 def to_message(session_id: str, job: PlannedJob) -> ExecutePlan:
     """The job with its splits made, those that it wants. Raises what making a split raises (a record that does not pickle)."""
-    return ExecutePlan(session_id, job.job_id, tuple(map(_stage_to_message, job.stages)), job.call_site, dict(job.properties))
+    return ExecutePlan(session_id, job.job_id, tuple(map(_stage_to_message, job.stages)), job.call_site, dict(job.properties), job.within_s)
 
 
 def from_message(plan: ExecutePlan) -> PlannedJob:
     """The inverse of `to_message`, as far as executing it goes."""
-    return PlannedJob(plan.job_id, tuple(map(_stage_from_message, plan.stages)), plan.call_site, dict(plan.properties))
+    return PlannedJob(
+        plan.job_id, tuple(map(_stage_from_message, plan.stages)), plan.call_site, dict(plan.properties), within_s=plan.within_s
+    )
 
 
 def _stage_to_message(stage: PlannedStage) -> PlanStage:
@@ -42,6 +44,8 @@ def _stage_to_message(stage: PlannedStage) -> PlanStage:
         operators=stage.operators,
         broadcasts=tuple(stage.broadcasts),
         barrier=spec.barrier,
+        task_resources={} if spec.needs is None else dict(spec.needs.per_task),
+        executor_least={} if spec.needs is None else dict(spec.needs.executor),
         datasets=() if spec.caching is None else tuple(map(_dataset_to_message, spec.caching.datasets)),
         variants=() if spec.caching is None else tuple(
             PlanVariants(tuple(_variants_to_message(stage, spec.caching, partition))) if partition in wanted else PlanVariants()
@@ -89,6 +93,7 @@ def _stage_from_message(stage: PlanStage) -> PlannedStage:
         preferred={partition: tuple(map(_preference, given.places)) for partition, given in stage.preferred.items()},
         barrier=stage.barrier,
         caching=_caching_from_message(stage) if stage.datasets else None,
+        needs=_needs(stage),
     )
     variant = None if spec.caching is None else lambda partition, number: _split_of(stage, partition, number)
     return PlannedStage(
@@ -106,6 +111,12 @@ def _caching_from_message(stage: PlanStage) -> Caching:
 
 def _split_of(stage: PlanStage, partition: int, number: int) -> bytes:
     return stage.variants[partition].ways[number].split or stage.splits[partition]
+
+
+def _needs(stage: PlanStage) -> Needs | None:
+    if not stage.task_resources and not stage.executor_least:
+        return None
+    return Needs(tuple(sorted(stage.task_resources.items())), tuple(sorted(stage.executor_least.items())))
 
 
 def _preference(place: PlanPreference) -> Preference:

@@ -400,6 +400,46 @@ class PlanStage(_message.Message):
         def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
         def WhichOneof(self, oneof_group: _Never) -> None: ...
 
+    @_typing.final
+    class TaskResourcesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.float
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.float = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    @_typing.final
+    class ExecutorLeastEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
     STAGE_ID_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     WIDTH_FIELD_NUMBER: _builtins.int
@@ -417,6 +457,8 @@ class PlanStage(_message.Message):
     BARRIER_FIELD_NUMBER: _builtins.int
     DATASETS_FIELD_NUMBER: _builtins.int
     VARIANTS_FIELD_NUMBER: _builtins.int
+    TASK_RESOURCES_FIELD_NUMBER: _builtins.int
+    EXECUTOR_LEAST_FIELD_NUMBER: _builtins.int
     stage_id: _builtins.int
     name: _builtins.str
     width: _builtins.int
@@ -445,6 +487,10 @@ class PlanStage(_message.Message):
     def datasets(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanDataset]: ...
     @_builtins.property
     def variants(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanVariants]: ...
+    @_builtins.property
+    def task_resources(self) -> _containers.ScalarMap[_builtins.str, _builtins.float]: ...
+    @_builtins.property
+    def executor_least(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]: ...
     def __init__(
         self,
         *,
@@ -465,10 +511,12 @@ class PlanStage(_message.Message):
         barrier: _builtins.bool = ...,
         datasets: _abc.Iterable[Global___PlanDataset] | None = ...,
         variants: _abc.Iterable[Global___PlanVariants] | None = ...,
+        task_resources: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
+        executor_least: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["barrier", b"barrier", "body", b"body", "broadcasts", b"broadcasts", "cores_per_task", b"cores_per_task", "datasets", b"datasets", "name", b"name", "operators", b"operators", "parents", b"parents", "partitions", b"partitions", "preferred", b"preferred", "reads", b"reads", "shuffle_id", b"shuffle_id", "some_partitions", b"some_partitions", "splits", b"splits", "stage_id", b"stage_id", "variants", b"variants", "width", b"width"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["barrier", b"barrier", "body", b"body", "broadcasts", b"broadcasts", "cores_per_task", b"cores_per_task", "datasets", b"datasets", "executor_least", b"executor_least", "name", b"name", "operators", b"operators", "parents", b"parents", "partitions", b"partitions", "preferred", b"preferred", "reads", b"reads", "shuffle_id", b"shuffle_id", "some_partitions", b"some_partitions", "splits", b"splits", "stage_id", b"stage_id", "task_resources", b"task_resources", "variants", b"variants", "width", b"width"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -503,8 +551,10 @@ class ExecutePlan(_message.Message):
     STAGES_FIELD_NUMBER: _builtins.int
     CALL_SITE_FIELD_NUMBER: _builtins.int
     PROPERTIES_FIELD_NUMBER: _builtins.int
+    WITHIN_S_FIELD_NUMBER: _builtins.int
     session_id: _builtins.str
     job_id: _builtins.int
+    within_s: _builtins.float
     @_builtins.property
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___PlanStage]: ...
     @_builtins.property
@@ -519,10 +569,11 @@ class ExecutePlan(_message.Message):
         stages: _abc.Iterable[Global___PlanStage] | None = ...,
         call_site: Global___PlanCallSite | None = ...,
         properties: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
+        within_s: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["call_site", b"call_site"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_site", b"call_site", "job_id", b"job_id", "properties", b"properties", "session_id", b"session_id", "stages", b"stages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["call_site", b"call_site", "job_id", b"job_id", "properties", b"properties", "session_id", b"session_id", "stages", b"stages", "within_s", b"within_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -384,8 +384,90 @@ class TaskExtras(_message.Message):
 Global___TaskExtras: _TypeAlias = TaskExtras  # noqa: Y015
 
 @_typing.final
+class Addresses(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ADDRESSES_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def addresses(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
+    def __init__(
+        self,
+        *,
+        addresses: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["addresses", b"addresses"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Addresses: _TypeAlias = Addresses  # noqa: Y015
+
+@_typing.final
+class Resources(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ByNameEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        @_builtins.property
+        def value(self) -> Global___Addresses: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: Global___Addresses | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    BY_NAME_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def by_name(self) -> _containers.MessageMap[_builtins.str, Global___Addresses]: ...
+    def __init__(
+        self,
+        *,
+        by_name: _abc.Mapping[_builtins.str, Global___Addresses] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_name", b"by_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Resources: _TypeAlias = Resources  # noqa: Y015
+
+@_typing.final
 class LaunchTasks(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class ResourcesEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.int
+        @_builtins.property
+        def value(self) -> Global___Resources: ...
+        def __init__(
+            self,
+            *,
+            key: _builtins.int = ...,
+            value: Global___Resources | None = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _typing.Literal["value", b"value"]  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
 
     STAGE_ID_FIELD_NUMBER: _builtins.int
     STAGE_ATTEMPT_FIELD_NUMBER: _builtins.int
@@ -394,6 +476,7 @@ class LaunchTasks(_message.Message):
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     SPLITS_FIELD_NUMBER: _builtins.int
     CORES_PER_TASK_FIELD_NUMBER: _builtins.int
+    RESOURCES_FIELD_NUMBER: _builtins.int
     stage_id: _builtins.int
     stage_attempt: _builtins.int
     cores_per_task: _builtins.int
@@ -405,6 +488,8 @@ class LaunchTasks(_message.Message):
     def attempts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
     def splits(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bytes]: ...
+    @_builtins.property
+    def resources(self) -> _containers.MessageMap[_builtins.int, Global___Resources]: ...
     def __init__(
         self,
         *,
@@ -415,10 +500,11 @@ class LaunchTasks(_message.Message):
         attempts: _abc.Iterable[_builtins.int] | None = ...,
         splits: _abc.Iterable[_builtins.bytes] | None = ...,
         cores_per_task: _builtins.int = ...,
+        resources: _abc.Mapping[_builtins.int, Global___Resources] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cores_per_task", b"cores_per_task", "partitions", b"partitions", "splits", b"splits", "stage_attempt", b"stage_attempt", "stage_id", b"stage_id", "task_ids", b"task_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["attempts", b"attempts", "cores_per_task", b"cores_per_task", "partitions", b"partitions", "resources", b"resources", "splits", b"splits", "stage_attempt", b"stage_attempt", "stage_id", b"stage_id", "task_ids", b"task_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1027,6 +1113,7 @@ class ExecutorHello(_message.Message):
     VERSIONS_FIELD_NUMBER: _builtins.int
     LOG_DIR_FIELD_NUMBER: _builtins.int
     MACHINE_FIELD_NUMBER: _builtins.int
+    RESOURCES_FIELD_NUMBER: _builtins.int
     executor_id: _builtins.str
     node_id: _builtins.str
     cores: _builtins.int
@@ -1038,6 +1125,8 @@ class ExecutorHello(_message.Message):
     machine: _builtins.str
     @_builtins.property
     def versions(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]: ...
+    @_builtins.property
+    def resources(self) -> Global___Resources: ...
     def __init__(
         self,
         *,
@@ -1051,10 +1140,11 @@ class ExecutorHello(_message.Message):
         versions: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         log_dir: _builtins.str = ...,
         machine: _builtins.str = ...,
+        resources: Global___Resources | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["resources", b"resources"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_server", b"block_server", "cores", b"cores", "executor_id", b"executor_id", "host", b"host", "log_dir", b"log_dir", "machine", b"machine", "memory_bytes", b"memory_bytes", "node_id", b"node_id", "pid", b"pid", "versions", b"versions"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_server", b"block_server", "cores", b"cores", "executor_id", b"executor_id", "host", b"host", "log_dir", b"log_dir", "machine", b"machine", "memory_bytes", b"memory_bytes", "node_id", b"node_id", "pid", b"pid", "resources", b"resources", "versions", b"versions"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
