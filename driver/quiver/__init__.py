@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from quiver_proto.accumulators import Accumulator, AccumulatorParam
     from quiver_proto.broadcast import Broadcast
     from quiver_proto.functions import ResultIterable
+    from quiver_proto.profiling import BasicProfiler, Profiler
     from quiver_proto.sessions import SkewReport
     from quiver_proto.shared_files import Files
     from quiver_proto.shared_files import Files as SparkFiles
@@ -46,6 +47,8 @@ _LAZY = {
     "Broadcast": ("quiver_proto.broadcast", "Broadcast"),
     "AccumulatorParam": ("quiver_proto.accumulators", "AccumulatorParam"),
     "RDD": ("quiver.rdd", "RDD"),
+    "BasicProfiler": ("quiver_proto.profiling", "BasicProfiler"),
+    "Profiler": ("quiver_proto.profiling", "Profiler"),
     "RDDBarrier": ("quiver.rdd_barrier", "RDDBarrier"),
     "ResultIterable": ("quiver_proto.functions", "ResultIterable"),
     "InheritableThread": ("quiver.threads", "InheritableThread"),
@@ -70,6 +73,7 @@ __all__ = [
     "AccumulatorParam",
     "BarrierTaskContext",
     "BarrierTaskInfo",
+    "BasicProfiler",
     "Broadcast",
     "Conf",
     "ConfigurationError",
@@ -81,6 +85,7 @@ __all__ = [
     "InheritableThread",
     "JobCancelled",
     "JobFailed",
+    "Profiler",
     "QuiverError",
     "RDDBarrier",
     "ResultIterable",

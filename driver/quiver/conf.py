@@ -75,6 +75,9 @@ KEYS: tuple[Key, ...] = (
     Key("spark.archives", "text", "", "Archives that tasks get unpacked (Context.addArchive), separated by commas; `#name` renames."),
     Key("spark.files.overwrite", "flag", "false", "May a file be added whose name an added file of other content has?"),
     Key("spark.scheduler.resource.profileMergeConflicts", "flag", "false", "Merge resource profiles that meet in one stage."),
+    Key("spark.python.profile", "flag", "false", "Profile tasks: see Context.show_profiles."),
+    Key("spark.python.profile.memory", "flag", "false", "As in Spark, for user-defined functions of SQL; nothing for RDDs."),
+    Key("spark.python.profile.dump", "text", "", "Folder for the profiles when the program ends, instead of printing them."),
     Key("spark.scheduler.pool", "text", "default", "The pool that jobs go to."),
 )  # fmt: skip
 

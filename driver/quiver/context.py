@@ -15,6 +15,7 @@ from quiver.checkpoint_dir import CheckpointDirectory
 from quiver.closures import seal_records
 from quiver.conf import APP_NAME, MASTER, Conf
 from quiver.context_files import FileSources
+from quiver.context_profiles import TaskProfiles
 from quiver.file_sharing import FileSharing
 from quiver.job_control import JobControl
 from quiver.plan.lineage import Dataset, Parallelized, Span
@@ -27,6 +28,7 @@ from quiver_proto.ops import CallSite
 
 if TYPE_CHECKING:
     from quiver.plan.model import Driver, PlannedJob
+    from quiver.profiler import Profiler
     from quiver.rdd import RDD
     from quiver_proto.accumulators import Accumulator, AccumulatorParam
     from quiver_proto.broadcast import Broadcast
@@ -39,11 +41,12 @@ _BATCH = 1024
 _LEVELS = {"ALL": 1, "TRACE": 5, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "FATAL": 50, "OFF": 100}
 
 
-class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirectory):
+class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirectory, TaskProfiles):
     """One application: a connection to where it runs, and the factory of its datasets. `SparkContext` is another name for it.
 
     `master` names where to run (`local[4]`, `quiver://host:7077`, …; default: `QUIVER_MASTER`, else `local[*]`), `appName` what
-    pages show, `conf` everything else. A process has at most one Context at a time. Use it as a context manager, or call stop().
+    pages show, `conf` everything else, `profiler_cls` how tasks are profiled (see show_profiles; default: BasicProfiler). A process has
+    at most one Context at a time. Use it as a context manager, or call stop().
 
     Raises ValueError when another Context is active (with where it was made), and what connecting raises: BadMasterUrl,
     BadSetting, BadMemoryString, ManagerUnreachable, AuthenticationFailed, IncompatibleVersions, ResourcesUnavailable.
@@ -55,7 +58,13 @@ class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirect
     _active: ClassVar[Context | None] = None
     _lock: ClassVar[threading.RLock] = threading.RLock()
 
-    def __init__(self, master: str | None = None, appName: str | None = None, conf: Conf | None = None) -> None:
+    def __init__(
+        self,
+        master: str | None = None,
+        appName: str | None = None,
+        conf: Conf | None = None,
+        profiler_cls: type[Profiler] | None = None,
+    ) -> None:
         self._stopped = True
         self._call_site = capture()
         self._pid = os.getpid()
@@ -77,6 +86,7 @@ class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirect
             except BaseException:
                 self._driver.stop()
                 raise
+            self._start_profiling(profiler_cls)
             self._stopped = False
             Context._active = self
         atexit.register(self._stop_at_exit)

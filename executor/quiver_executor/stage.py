@@ -54,6 +54,7 @@ class OpenStage:
         self._sites: list[CallSite] = []
         self._traced: list[bool] | None = None
         self._problem: BaseException | None = None
+        self._profiler: ops.Function | None = None
         self._open_s = 0.0
         self._files: StageFiles | None = None
         self._without_files: AddStage | None = None
@@ -73,6 +74,7 @@ class OpenStage:
                 self._files = _files(stage.properties[SHARED_FILES], self._broadcasts, self._env)
                 self._without_files = None
             body: ops.StageBody = pickle.loads(stage.body)
+            self._profiler = body.profiler
             self._functions.source = body.operators[0] if body.operators else _NO_SITE
             self._run = _compile(body, self._functions)
             self._functions.open_all()
@@ -102,7 +104,10 @@ class OpenStage:
                 self._env, self._functions.for_task(), self._sites, self._traced, self._inputs, self._servers, task_id, partition, attempt,
                 self._cached,
             )  # fmt: skip
-            result = self._run(task, pickle.loads(split))
+            if self._profiler is None:
+                result = self._run(task, pickle.loads(split))
+            else:
+                result = _profiled(self._profiler, self._run, task, pickle.loads(split))
             extras = _extras(task, self._sites)
             slot = self._env.slot
             if type(result) is MapOutput:
@@ -174,6 +179,14 @@ def _compile(body: ops.StageBody, functions: Functions) -> _Run:
             return compile_save_frames(sink, build)
         case _:
             assert_never(sink)
+
+
+def _profiled(profiler: ops.Function, run: _Run, task: Task, split: Any) -> bytes | MapOutput:
+    # Unpickled for each task: what it measures goes to an accumulator of the task's own.
+    result: bytes | MapOutput = pickle.loads(profiler.pickled)(run, task, split)
+    if not isinstance(result, bytes | MapOutput):
+        raise TypeError("a profiler's profile(func, *args, **kwargs) must return what func returns")
+    return result
 
 
 def _who_needs_a_frame(functions: Functions) -> list[bool] | None:

@@ -65,6 +65,7 @@
     ├── NoSharedFiles (RuntimeError)
     ├── NotInBarrierStage (RuntimeError)
     ├── CalledBeforeInitialized (RuntimeError)
+    ├── ProfilingOff (RuntimeError)
     ├── CannotChangeStorageLevel (RuntimeError)
     ├── CheckpointDirectoryNotSet (RuntimeError)
     └── ContextStopped (RuntimeError)
@@ -705,6 +706,15 @@ class CheckpointDirectoryNotSet(QuiverError, RuntimeError):
     def __init__(self, rdd: str) -> None:
         super().__init__(
             f"Checkpoint directory has not been set in the SparkContext: call setCheckpointDir(path) before checkpoint() of {rdd}.", rdd
+        )
+
+
+class ProfilingOff(QuiverError, RuntimeError):
+    def __init__(self, where: str = "") -> None:
+        super().__init__(
+            "[INCORRECT_CONF_FOR_PROFILE] `spark.python.profile` or `spark.python.profile.memory` configuration must be set to `true` "
+            "to enable Python profile. Set it before the Context is made.",
+            where,
         )
 
 

@@ -427,8 +427,10 @@ Sink = ShuffleWrite | Collect | Count | Apply | SaveText | SavePickle | SaveFram
 class StageBody:
     """What is shipped once per executor and stage (as a pickle of these dataclasses, never of user code).
 
-    `operators` are the call sites from source to sink, for error messages.
+    `operators` are the call sites from source to sink, for error messages. `profiler`, where tasks are profiled, is called with the
+    function that runs a task and its arguments, and returns what that returns.
     """
 
     sink: Sink
     operators: tuple[CallSite, ...] = field(default=())
+    profiler: Function | None = None

@@ -61,6 +61,8 @@ class Planner:
         self._driver = driver
         self._cores_per_task = cores_per_task
         self._settings = settings
+        self.profiler_of: Callable[[int], ops.Function] | None = None
+        """What profiles the tasks of stages that end with a dataset."""
         self.profiles: Profiles | None = None
         """What tasks of some stages need besides the cores that all have; None while no one has asked for anything."""
         if settings is not None and any(key.startswith("spark.task.resource.") for key, _ in settings.getAll()):
@@ -233,16 +235,17 @@ class Planner:
         """
         node, operators = sealed(dataset)
         is_barrier = dataset.barrier
+        profiler = None if self.profiler_of is None else self.profiler_of(dataset.id)
+        cores, needs = self._what_tasks_need(dataset)
         if is_barrier:
             check_chain(dataset, dataset.width if partitions is None else len(partitions))
         caching = None
         if self._marked:
             dataset, node = arrange(dataset, node)
             caching = caching_of(dataset)
-        body, broadcasts = planned_body(ops.StageBody(sink(node), (*operators, call_site)))
+        body, broadcasts = planned_body(ops.StageBody(sink(node), (*operators, call_site), profiler))
         wanted = None if partitions is None else tuple(partitions)
         inputs = dataset.inputs
-        cores, needs = self._what_tasks_need(dataset)
         spec = StageSpec(
             StageId(next(self._stages)), str(call_site), dataset.width,
             tuple(shuffle.stage_id for shuffle in inputs), tuple(shuffle.id for shuffle in inputs),
@@ -289,14 +292,15 @@ class Planner:
         elif shuffle.parent.barrier:
             check_chain(shuffle.parent, width)
         sink = ops.ShuffleWrite(node, shuffle.id, shuffle.partitioner, shuffle.aggregator, shuffle.call_site)
-        cores, needs = self._what_tasks_need(parent)
+        cores, needs = self._what_tasks_need(shuffle.parent)
+        profiler = None if self.profiler_of is None else self.profiler_of(shuffle.parent.id)
         spec = StageSpec(
             shuffle.stage_id, str(shuffle.call_site), width,
             tuple(below.stage_id for below in inputs), tuple(below.id for below in inputs),
             shuffle.id, None, cores, caching=None if caching is None else caching[0],
             barrier=shuffle.parent.barrier and shuffle.parent.width > 0, needs=needs,
         )  # fmt: skip
-        body, broadcasts = planned_body(ops.StageBody(sink, (*shuffle.operators, shuffle.call_site)))
+        body, broadcasts = planned_body(ops.StageBody(sink, (*shuffle.operators, shuffle.call_site), profiler))
         variant = None if caching is None else partial(_dump_variant, parent, caching[1], False)
         return PlannedStage(spec, body, lambda partition: _dump(split(partition)), shuffle.operators, planned.counted, variant, broadcasts)
 
