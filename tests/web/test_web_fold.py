@@ -25,7 +25,8 @@ def picture(state: State) -> object:
         rest.application(state, 0.0),
         [rest.job(job) for job in state.jobs.values()],
         rest.stages(state, ()),
-        [rest.executor(executor) for executor in state.executors.values()],
+        [rest.executor(executor, state.storage.on(executor.executor_id)) for executor in state.executors.values()],
+        [rest.dataset(dataset, state, True) for dataset in state.storage.datasets.values()],
         [[attempt.tasks.view(row, 0.0) for row in range(len(attempt.tasks))] for _, attempt in state.attempts()],
         state.totals, state.job_counts, state.stage_counts, state.waiting,
     ]  # fmt: skip

@@ -16,7 +16,7 @@ from quiver_web import dag
 from quiver_web.query import TaskQuery, select
 
 GetFrom = Callable[[Iterable[e.Event]], Get]
-PAGES = ("/", "/stages", "/executors", "/environment")
+PAGES = ("/", "/stages", "/storage", "/executors", "/environment")
 
 
 def text_of(page: str) -> str:

@@ -23,7 +23,18 @@ APP = f"/api/v1/applications/{story.APP}"
 def test_every_answer_is_as_in_the_golden_file(get_from: GetFrom) -> None:
     """`UPDATE_GOLDEN=1` writes the file anew; read the difference before committing it."""
     get = get_from([event for event in story.whole() if not isinstance(event, e.ApplicationEnded)])
-    paths = ["/jobs", "/jobs/0", "/stages", "/stages/0", "/stages/0/0", "/stages/0/0/taskSummary", "/stages/0/0/taskList", "/executors"]
+    paths = [
+        "/jobs",
+        "/jobs/0",
+        "/stages",
+        "/stages/0",
+        "/stages/0/0",
+        "/stages/0/0/taskSummary",
+        "/stages/0/0/taskList",
+        "/executors",
+        "/storage/rdd",
+        "/storage/rdd/3",
+    ]
     answers = {path: get(APP + path).json() for path in ["", *paths, "/allexecutors", "/environment"]}
     if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.write_text(json.dumps(answers, indent=1) + "\n")

@@ -25,7 +25,7 @@ WRONG: list[dict[str, str]] = [
     {"Cookie": "quiver=wrong"},
     {"Cookie": f"other={TOKEN}"},
 ]
-VALUES = {"application_id": story.APP, "job_id": "0", "stage_id": "0", "attempt_id": "0"}
+VALUES = {"application_id": story.APP, "job_id": "0", "stage_id": "0", "attempt_id": "0", "dataset_id": "3"}
 
 
 def every_path(guard: Guard) -> list[str]:

@@ -78,6 +78,8 @@ def whole() -> list[e.Event]:
         e.StageEnded(1006, 2, 0, "succeeded"),
         e.JobEnded(1006, 1, "succeeded"),
         e.ExecutorSampled(1006, E0, 1 << 20, 0, 0),
+        e.DatasetPersisted(1006, 3, "points", 2, "Memory Serialized 1x Replicated"),
+        e.BlocksUpdated(1006, E0, [3, 3], [0, 1], [1000, 2000], [0, 0]),
         e.ShuffleRemoved(1006, 0),
         e.ApplicationEnded(1007),
     ]

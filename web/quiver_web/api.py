@@ -121,11 +121,27 @@ def router(current: Callable[[], State], now: Callable[[], float]) -> APIRouter:
 
     @api.get("/applications/{application_id}/executors")
     async def executors(application_id: str) -> JSONResponse:
-        return JSONResponse([rest.executor(executor) for executor in of(application_id).executors.values() if executor.alive])
+        state = of(application_id)
+        alive = [executor for executor in state.executors.values() if executor.alive]
+        return JSONResponse([rest.executor(executor, state.storage.on(executor.executor_id)) for executor in alive])
 
     @api.get("/applications/{application_id}/allexecutors")
     async def all_executors(application_id: str) -> JSONResponse:
-        return JSONResponse([rest.executor(executor) for executor in of(application_id).executors.values()])
+        state = of(application_id)
+        return JSONResponse([rest.executor(executor, state.storage.on(executor.executor_id)) for executor in state.executors.values()])
+
+    @api.get("/applications/{application_id}/storage/rdd")
+    async def datasets(application_id: str) -> JSONResponse:
+        state = of(application_id)
+        return JSONResponse([rest.dataset(dataset, state, False) for dataset in state.storage.datasets.values() if dataset.partitions])
+
+    @api.get("/applications/{application_id}/storage/rdd/{dataset_id}")
+    async def dataset(application_id: str, dataset_id: int) -> JSONResponse:
+        state = of(application_id)
+        found = state.storage.datasets.get(dataset_id)
+        if found is None:
+            raise HTTPException(404, f"no RDD {dataset_id} is persisted")
+        return JSONResponse(rest.dataset(found, state, True))
 
     @api.get("/applications/{application_id}/environment")
     async def environment(application_id: str) -> JSONResponse:

@@ -17,6 +17,7 @@ from quiver_proto.messages import FailureKind
 from quiver_web import metrics
 from quiver_web.metrics import Totals
 from quiver_web.model import Application, Executor, Job, JobStage, JobStatus, Partitions, Stage, StageAttempt, StageStatus, WaitingReason
+from quiver_web.storage import Storage
 from quiver_web.tasks import TaskStatus
 
 
@@ -30,6 +31,8 @@ class Limits:
     job_stages: int = 50_000
     """Stages listed by jobs, each once a job: an iterative program's thousandth job lists a thousand skipped ones."""
     dead_executors: int = 1000
+    blocks: int = 300_000
+    """Cached partitions, each copy once."""
     accumulators: int = 100
     """Of one stage."""
 
@@ -47,6 +50,7 @@ class State:
         self.executors: dict[str, Executor] = {}
         self.waiting: dict[tuple[int | None, int | None], WaitingReason] = {}
         self.totals = Totals()
+        self.storage = Storage(self.limits.blocks)
         self.job_counts: Counter[str] = Counter()
         """Ended jobs by status, dropped ones included."""
         self.stage_counts: Counter[str] = Counter()
@@ -72,6 +76,9 @@ class State:
             e.TasksSucceeded: self._tasks_succeeded,
             e.TaskFailed: self._task_failed,
             e.Waiting: self._waiting,
+            e.DatasetPersisted: self.storage.persisted,
+            e.BlocksUpdated: self._blocks_updated,
+            e.DatasetUnpersisted: lambda event: self.storage.unpersisted(event.dataset_id),
             e.AccumulatorsUpdated: self._accumulators_updated,
             e.SkewDetected: self._skew_detected,
         }
@@ -142,9 +149,15 @@ class State:
         executor = self._executor(event.executor_id)
         executor.removed_at, executor.reason = event.at, event.reason
         executor.running = executor.queued = None
+        self.storage.executor_gone(event.executor_id)
         dead = [executor_id for executor_id, other in self.executors.items() if not other.alive]
         for executor_id in dead[: max(len(dead) - self.limits.dead_executors, 0)]:
             del self.executors[executor_id]
+
+    def _blocks_updated(self, event: e.BlocksUpdated) -> None:
+        executor = self.executors.get(event.executor_id)
+        if executor is None or executor.alive:
+            self.storage.updated(event)
 
     def _executor_sampled(self, event: e.ExecutorSampled) -> None:
         executor = self._executor(event.executor_id)

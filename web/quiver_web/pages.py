@@ -176,6 +176,25 @@ def router(render: Renderer) -> APIRouter:
             dead=Section.of([executor for executor in reversed(everyone) if not executor.alive], request, "dead"),
         )
 
+    @pages.get("/storage")
+    async def storage(request: Request) -> Response:
+        datasets = list(render.state.storage.datasets.values())
+        return render.page(request, "storage.html", 0, datasets=Section.of(datasets, request, "page"))
+
+    @pages.get("/storage/{dataset_id}")
+    async def dataset(request: Request, dataset_id: int) -> Response:
+        found = render.state.storage.datasets.get(dataset_id)
+        if found is None:
+            raise HTTPException(404, f"No RDD {dataset_id} is persisted (any more).")
+        return render.page(
+            request,
+            "dataset.html",
+            1,
+            dataset=found,
+            executors=Section.of(sorted(found.by_executor.items()), request, "executors"),
+            partitions=Section.of(sorted(found.partitions.items()), request, "page"),
+        )
+
     @pages.get("/environment")
     async def environment(request: Request) -> Response:
         app = render.state.application

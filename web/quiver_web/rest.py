@@ -14,6 +14,7 @@ from quiver_web.fold import State
 from quiver_web.metrics import Totals
 from quiver_web.model import Executor, Job, Stage, StageAttempt
 from quiver_web.redact import redacted
+from quiver_web.storage import StoredDataset, Usage
 from quiver_web.summary import Distribution
 from quiver_web.tasks import TaskStatus, TaskView
 
@@ -269,15 +270,53 @@ def task_summary(attempt: StageAttempt, quantiles: Sequence[float]) -> Json:
     }
 
 
-def executor(of: Executor) -> Json:
+def dataset(of: StoredDataset, state: State, details: bool) -> Json:
+    """A persisted RDD; with `details` also where its blocks are."""
+    found: Json = {
+        "id": of.dataset_id,
+        "name": of.name,
+        "numPartitions": of.width,
+        "numCachedPartitions": len(of.partitions),
+        "storageLevel": of.level,
+        "memoryUsed": of.usage.memory_bytes,
+        "diskUsed": of.usage.disk_bytes,
+    }
+    if details:
+        found["dataDistribution"] = [_distribution(executor_id, usage, state) for executor_id, usage in sorted(of.by_executor.items())]
+        found["partitions"] = [
+            {
+                "blockName": f"rdd_{of.dataset_id}_{partition}",
+                "storageLevel": of.level,
+                "memoryUsed": sum(held.memory_bytes for held in copies.values()),
+                "diskUsed": sum(held.disk_bytes for held in copies.values()),
+                "executors": sorted(copies),
+            }
+            for partition, copies in sorted(of.partitions.items())
+        ]
+    return found
+
+
+def _distribution(executor_id: str, usage: Usage, state: State) -> Json:
+    executor = state.executors.get(executor_id)
+    limit = 0 if executor is None else executor.memory_bytes
+    return {
+        "address": executor_id,
+        "memoryUsed": usage.memory_bytes,
+        "memoryRemaining": max(0, limit - state.storage.on(executor_id).memory_bytes),
+        "diskUsed": usage.disk_bytes,
+    }
+
+
+def executor(of: Executor, cached: Usage) -> Json:
+    """`cached` is what it holds of persisted RDDs: in shared memory, which is outside every process's heap."""
     totals = of.tasks
     found: Json = {
         "id": of.executor_id,
         "hostPort": of.host,
         "isActive": of.alive,
-        "rddBlocks": 0,
+        "rddBlocks": cached.blocks,
         "memoryUsed": of.rss_bytes,
-        "diskUsed": 0,
+        "diskUsed": cached.disk_bytes,
         "totalCores": of.cores,
         "maxTasks": of.cores,
         "activeTasks": totals.active,
@@ -293,6 +332,7 @@ def executor(of: Executor) -> Json:
         "maxMemory": of.memory_bytes,
         "addTime": instant(of.added_at),
         "executorLogs": {"directory": of.log_dir} if of.log_dir else {},
+        "memoryMetrics": {"usedOnHeapStorageMemory": 0, "usedOffHeapStorageMemory": cached.memory_bytes},
         "peakMemoryMetrics": {"ProcessTreePythonRSSMemory": of.peak_rss_bytes},
         "nodeId": of.node_id,
         "pid": of.pid,
