@@ -82,8 +82,9 @@ class RddCore(DriverOnly, Generic[T]):
         for depth, shuffled, dataset in ancestors(self._dataset):
             kind = type(dataset).__name__
             name = f"{dataset.name} " if dataset.name else ""
+            kept = f" [{dataset.mark.level}]" if dataset.mark.is_kept else ""
             head = f"({dataset.width}) " if not lines or shuffled else " |  "
-            lines.append(f"{' ' * depth}{'+-' if shuffled else ''}{head}{name}{kind}[{dataset.id}] {dataset.call_site}")
+            lines.append(f"{' ' * depth}{'+-' if shuffled else ''}{head}{name}{kind}[{dataset.id}] {dataset.call_site}{kept}")
         return "\n".join(lines).encode()
 
     def __repr__(self) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from quiver.plan.model import PlannedJob, PlannedStage
 from quiver.runner.failures import JobFailure
+from quiver.scheduler.blocks import StoredSummary
 from quiver.scheduler.model import StageSpec
 from quiver_proto.errors import JobCancelled
 from quiver_proto.events import AccumulatorsUpdated
@@ -29,6 +30,7 @@ class Scripted:
     def __init__(self) -> None:
         self.started: list[JobId] = []
         self.cancelled: list[tuple[JobId, str]] = []
+        self.unpersisted: list[int] = []
         self.released: list[ShuffleId] = []
         self.directory = ""
         self.broadcasts: dict[int, BroadcastTable] = {}
@@ -78,6 +80,12 @@ class Scripted:
 
     def release_shuffle(self, shuffle_id: ShuffleId) -> None:
         self.released.append(shuffle_id)
+
+    def unpersist(self, dataset_id: int, blocking: bool = False) -> None:
+        self.unpersisted.append(dataset_id)
+
+    def stored(self, dataset_id: int) -> StoredSummary:
+        return StoredSummary(2, 3, 4, dataset_id)
 
 
 def job(number: int, *, group: str = "", shuffle: int | None = None) -> PlannedJob:

@@ -238,3 +238,29 @@ def test_clients_on_other_machines_give_their_own_files(served: Served, tmp_path
         )  # fmt: skip
     ends = [process.communicate(timeout=120) for process in running]
     assert [out for out, _ in ends] == ["('ada', False)\n", "('bob', False)\n"], ends
+
+
+def test_cached_and_checkpointed_rdds_of_a_client(served: Served, tmp_path: Path) -> None:
+    calls = tmp_path / "calls"
+    calls.mkdir()
+    result = client(
+        served.master,
+        "import os\nfrom quiver import Context, StorageLevel\n"
+        "def mark(index, part):\n"
+        f"    open({str(calls)!r} + f'/{{index}}-{{os.urandom(5).hex()}}', 'w').close()\n"
+        "    return part\n"
+        "with Context(appName='cached') as sc:\n"
+        "    rdd = sc.parallelize(range(100), 4).mapPartitionsWithIndex(mark).persist(StorageLevel.MEMORY_AND_DISK)\n"
+        "    print(rdd.sum(), rdd.count(), sorted(rdd.map(lambda x: (x % 2, 1)).reduceByKey(int.__add__).collect()))\n"
+        f"    sc.setCheckpointDir({str(tmp_path)!r})\n"
+        "    rdd.checkpoint()\n"
+        "    print(rdd.max(), rdd.isCheckpointed())\n"
+        "    rdd.unpersist(blocking=True)\n"
+        "    print(rdd.min())\n"
+        "    local = rdd.map(str)\n"
+        "    local.localCheckpoint()\n"
+        "    print(local.count(), local.isCheckpointed(), local.count())\n",
+        tmp_path,
+    )
+    assert result.stdout.splitlines() == ["4950 100 [(0, 50), (1, 50)]", "99 True", "0", "100 True 100"], result.stderr
+    assert len(list(calls.iterdir())) == 4

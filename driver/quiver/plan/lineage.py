@@ -503,6 +503,9 @@ def ancestors(dataset: Dataset) -> Iterator[tuple[int, bool, Dataset]]:
             continue
         seen.add(current.id)
         yield depth, shuffled, current
+        if current.mark.saved is not None:
+            # A checkpoint stands for what it was made from.
+            continue
         if isinstance(current, Narrow):
             pending.append((depth, False, current.parent))
         elif isinstance(current, Shuffled):
