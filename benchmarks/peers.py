@@ -43,7 +43,7 @@ def engine(name: str, text: str, size: int) -> dict[str, Workload]:
     if name == "quiver":
         from quiver import Conf, Context
 
-        return spark_like(Context("local[2]", "bench", Conf().set("spark.ui.enabled", "false")), text, size)
+        return spark_like(Context("local[2]", "bench", conf=Conf().set("spark.ui.enabled", "false")), text, size)
     if name == "pyspark":
         from pyspark import SparkConf, SparkContext  # type: ignore[import-not-found]
 

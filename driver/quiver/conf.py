@@ -34,6 +34,7 @@ class Key:
 KEYS: tuple[Key, ...] = (
     Key(MASTER, "text", "local[*]", "Where the application runs: inline, local[N], local-cluster[n,c,m], quiver://host:port, quiver-driver://…"),
     Key(APP_NAME, "text", "", "The name shown on pages and in logs."),
+    Key("spark.home", "text", "", "Where Spark is; it changes nothing here."),
     Key("spark.default.parallelism", "count", "", "Partitions of parallelize and of shuffles where the program names no number."),
     Key("spark.executor.memory", "memory", "", "Memory of one executor; by default its share, by cores, of its node's."),
     Key("spark.executor.cores", "count", "", "Cores of one executor; all of a node's by default."),
@@ -80,6 +81,9 @@ KEYS: tuple[Key, ...] = (
     Key("spark.python.profile.dump", "text", "", "Folder for the profiles when the program ends, instead of printing them."),
     Key("spark.scheduler.pool", "text", "default", "The pool that jobs go to."),
 )  # fmt: skip
+
+SYSTEM_PROPERTIES: dict[str, str] = {}
+"""What Context.setSystemProperty set in this process."""
 
 _BY_NAME = {name: key for key in KEYS for name in (key.name, *key.aliases)}
 _BY_VARIABLE = {"QUIVER_CONF_" + re.sub(r"[^A-Z0-9]", "_", name.upper()): name for name in _BY_NAME}
@@ -159,7 +163,7 @@ class Conf:
 
     Starts with what the environment gives (unless `loadDefaults` is False): `QUIVER_CONF_JSON` (an object of settings, as
     `driver run` passes them), `QUIVER_CONF_<KEY>` with the key in capitals and underscores, `QUIVER_MASTER`, `QUIVER_APP_NAME`;
-    later ones win. Every setter returns the Conf, so calls can be chained.
+    later ones win; then what Context.setSystemProperty set. Every setter returns the Conf, so calls can be chained.
 
     >>> from quiver import Conf
     >>> conf = Conf(loadDefaults=False).setAppName("words").set("spark.executor.memory", "2g")
@@ -192,6 +196,7 @@ class Conf:
         for variable, name in (("QUIVER_MASTER", MASTER), ("QUIVER_APP_NAME", APP_NAME)):
             if environ.get(variable):
                 self.set(name, environ[variable])
+        self.setAll((key, value) for key, value in SYSTEM_PROPERTIES.items() if value and key.startswith(("spark.", "quiver.")))
 
     def set(self, key: str, value: object) -> Conf:
         """Set one key. True and False become `true` and `false`. Raises BadSetting, BadMemoryString."""
@@ -219,6 +224,15 @@ class Conf:
     def setAppName(self, value: str) -> Conf:
         """The name shown on pages."""
         return self.set(APP_NAME, value)
+
+    def setSparkHome(self, value: str) -> Conf:
+        """Sets `spark.home`, where Spark would look for itself; it changes nothing here.
+
+        >>> from quiver import Conf
+        >>> Conf(loadDefaults=False).setSparkHome("/path").get("spark.home")
+        '/path'
+        """
+        return self.set("spark.home", value)
 
     def setExecutorEnv(self, key: str | None = None, value: str | None = None, pairs: Iterable[tuple[str, str]] | None = None) -> Conf:
         """Environment variables of executors: one, or several as pairs."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import atexit
-import logging
 import os
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, cast
 
@@ -14,6 +13,7 @@ from quiver.callsite import capture
 from quiver.checkpoint_dir import CheckpointDirectory
 from quiver.closures import seal_records
 from quiver.conf import APP_NAME, MASTER, Conf
+from quiver.context_facts import ContextFacts
 from quiver.context_files import FileSources
 from quiver.context_profiles import TaskProfiles
 from quiver.file_sharing import FileSharing
@@ -21,8 +21,8 @@ from quiver.job_control import JobControl
 from quiver.plan.lineage import Dataset, Parallelized, Span
 from quiver.plan.stages import Planner
 from quiver.rdd_jvm import JvmSources
-from quiver_proto import __version__, ops
-from quiver_proto.errors import BadSetting, ContextStopped
+from quiver_proto import ops
+from quiver_proto.errors import ContextStopped, NeedsJVM
 from quiver_proto.frames import PROTOCOL
 from quiver_proto.ops import CallSite
 
@@ -38,18 +38,21 @@ T = TypeVar("T")
 U = TypeVar("U")
 
 _BATCH = 1024
-_LEVELS = {"ALL": 1, "TRACE": 5, "DEBUG": 10, "INFO": 20, "WARN": 30, "WARNING": 30, "ERROR": 40, "FATAL": 50, "OFF": 100}
 
 
-class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirectory, TaskProfiles):
+class Context(ContextFacts, FileSources, JvmSources, JobControl, FileSharing, CheckpointDirectory, TaskProfiles):
     """One application: a connection to where it runs, and the factory of its datasets. `SparkContext` is another name for it.
 
     `master` names where to run (`local[4]`, `quiver://host:7077`, …; default: `QUIVER_MASTER`, else `local[*]`), `appName` what
-    pages show, `conf` everything else, `profiler_cls` how tasks are profiled (see show_profiles; default: BasicProfiler). A process has
-    at most one Context at a time. Use it as a context manager, or call stop().
+    pages show, `conf` everything else; `pyFiles` are Python files and archives that tasks can import, `environment` is set for executors,
+    `batchSize` is how many records parallelize deals out at a time (0: at most 1,024), `profiler_cls` how tasks are profiled (see
+    show_profiles; default: BasicProfiler). A process has at most one Context at a time. Use it as a context manager, or call stop().
 
     Raises ValueError when another Context is active (with where it was made), and what connecting raises: BadMasterUrl,
     BadSetting, BadMemoryString, ManagerUnreachable, AuthenticationFailed, IncompatibleVersions, ResourcesUnavailable.
+
+    Differs from PySpark: `master` and `appName` may be left out, `sparkHome` and `serializer` change nothing, `gateway` and `jsc`
+    raise NeedsJVM.
 
     >>> sc.parallelize([1, 2, 3]).map(lambda x: x * x).collect()
     [1, 4, 9]
@@ -62,9 +65,18 @@ class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirect
         self,
         master: str | None = None,
         appName: str | None = None,
+        sparkHome: str | None = None,
+        pyFiles: Sequence[str] | None = None,
+        environment: Mapping[str, str] | None = None,
+        batchSize: int = 0,
+        serializer: object = None,
         conf: Conf | None = None,
+        gateway: object = None,
+        jsc: object = None,
         profiler_cls: type[Profiler] | None = None,
     ) -> None:
+        if gateway is not None or jsc is not None:
+            raise NeedsJVM("SparkContext(gateway=…, jsc=…)", "both are objects of a JVM", "Leave them out.")
         self._stopped = True
         self._call_site = capture()
         self._pid = os.getpid()
@@ -73,6 +85,13 @@ class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirect
             self._conf.setMaster(master)
         if appName:
             self._conf.setAppName(appName)
+        if sparkHome:
+            self._conf.setSparkHome(sparkHome)
+        if pyFiles:
+            self._conf.set("spark.submit.pyFiles", ",".join([*filter(None, [self._conf.get("spark.submit.pyFiles")]), *pyFiles]))
+        for name, value in (environment or {}).items():
+            self._conf.setExecutorEnv(name, value)
+        self._batch = batchSize or _BATCH
         self._conf.setIfMissing(MASTER, "local[*]").setIfMissing(APP_NAME, _program_name())
         self._local = threading.local()
         self._resources: dict[str, ResourceInformation] | None = None
@@ -135,9 +154,6 @@ class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirect
     def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None) -> None:
         self.stop()
 
-    def __repr__(self) -> str:
-        return f"<Context master={self.master} appName={self.appName}{' stopped' if self._stopped else ''}>"
-
     def _check(self, what: str) -> None:
         if self._stopped:
             raise ContextStopped(what)
@@ -146,74 +162,6 @@ class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirect
                 f"{what}: this Context belongs to process {self._pid}, from which this process {os.getpid()} was forked. "
                 "A Context can only be used in the process that made it; make a new one here."
             )
-
-    # ---- facts ----
-
-    @property
-    def master(self) -> str:
-        """The master URL."""
-        return self._conf.get(MASTER, "")
-
-    @property
-    def appName(self) -> str:
-        """The application's name."""
-        return self._conf.get(APP_NAME, "")
-
-    @property
-    def applicationId(self) -> str:
-        """Unique across applications, and sorted by start: `app-20261121-063545-1a2b3c`."""
-        return self._driver.application_id
-
-    @property
-    def uiWebUrl(self) -> str | None:
-        """The UI's address with its token; None where there is no UI."""
-        return self._driver.ui_url
-
-    @property
-    def startTime(self) -> int:
-        """When the application started: milliseconds since 1970."""
-        return int(self._driver.started_at * 1000)
-
-    @property
-    def version(self) -> str:
-        """Quiver's version."""
-        return __version__
-
-    @property
-    def defaultParallelism(self) -> int:
-        """Partitions of parallelize where none are asked for: `spark.default.parallelism`, else the cores there are."""
-        return self._driver.default_parallelism
-
-    @property
-    def defaultMinPartitions(self) -> int:
-        """Partitions of textFile where none are asked for: at most 2, as in Spark; large files have more."""
-        return min(self.defaultParallelism, 2)
-
-    @property
-    def resources(self) -> dict[str, ResourceInformation]:
-        """What this process has besides cores and memory: `spark.driver.resource.<name>.amount` and `.discoveryScript`, by name.
-
-        >>> sc.resources
-        {}
-        """
-        from quiver_proto.discovery import discover
-        from quiver_proto.resource import ResourceInformation
-
-        if self._resources is None:
-            found = discover(dict(self._conf.getAll()), "driver")
-            self._resources = {name: ResourceInformation(name, addresses) for name, addresses in found.items()}
-        return self._resources
-
-    def getConf(self) -> Conf:
-        """A copy of the configuration."""
-        return self._conf.copy()
-
-    def setLogLevel(self, logLevel: str) -> None:
-        """ALL, TRACE, DEBUG, INFO, WARN, ERROR, FATAL or OFF, for Quiver's own loggers in this process. Raises BadSetting."""
-        level = _LEVELS.get(str(logLevel).upper())
-        if level is None:
-            raise BadSetting("log level", str(logLevel), f"must be one of {', '.join(_LEVELS)}")
-        logging.getLogger("quiver").setLevel(level)
 
     # ---- datasets ----
 
@@ -234,7 +182,7 @@ class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirect
             dataset = Span(id=self._planner.dataset_id(), call_site=call_site, values=c, slices=slices)
         else:
             records: Sequence[T] = c if type(c) in (list, tuple) else list(c)  # type: ignore[assignment]
-            bounds = _slice_bounds(len(records), slices)
+            bounds = _slice_bounds(len(records), slices, self._batch)
             frames = [
                 seal_records(list(records[bounds[i] : bounds[i + 1]]), bounds[i], call_site) if bounds[i] < bounds[i + 1] else _NO_RECORDS
                 for i in range(slices)
@@ -263,6 +211,8 @@ class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirect
     def union(self, rdds: Sequence[RDD[T]]) -> RDD[T]:
         """The records of all, one dataset's partitions after another's. Raises ValueError without any, or of another Context.
 
+        Of datasets with equal partitioners, partition i of each goes into partition i.
+
         >>> sc.union([sc.parallelize([1]), sc.parallelize([2, 3])]).collect()
         [1, 2, 3]
         """
@@ -272,7 +222,14 @@ class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirect
             raise ValueError("union of no RDDs: give at least one")
         for rdd in rdds:
             rdd._same_context(self)
-        return rdds[0] if len(rdds) == 1 else self._rdd(self._planner.unioned([rdd._dataset for rdd in rdds], call_site))
+        if len(rdds) == 1:
+            return rdds[0]
+        datasets = [rdd._dataset for rdd in rdds]
+        both = self._planner.unioned(datasets, call_site)
+        alike = datasets[0].partitioning
+        if alike is not None and all(dataset.partitioning == alike for dataset in datasets):
+            return self._rdd(self._planner.coalesced(both, alike.width, call_site, stride=True))
+        return self._rdd(both)
 
     def _rdd(self, dataset: Dataset) -> RDD[Any]:
         from quiver.rdd import RDD
@@ -296,10 +253,23 @@ class Context(FileSources, JvmSources, JobControl, FileSharing, CheckpointDirect
     ) -> list[U]:
         """What `partitionFunc` yields for each of these partitions (default: all), in their order. `allowLocal` has no meaning.
 
+        Raises ValueError for a partition that is not there.
+
         >>> sc.runJob(sc.parallelize(range(6), 3), lambda part: [x * x for x in part], [0, 2])
         [0, 1, 16, 25]
         """
-        return rdd.mapPartitions(partitionFunc)._collect(partitions)
+        results = rdd.mapPartitions(partitionFunc)
+        if partitions is None:
+            return results._collect()
+        wanted = list(partitions)
+        width = rdd.getNumPartitions()
+        for partition in wanted:
+            if not 0 <= partition < width:
+                raise ValueError(f"Attempting to access a non-existent partition: {partition}. Total number of partitions: {width}")
+        if len(set(wanted)) == len(wanted):
+            return results._collect(wanted)
+        found = dict(zip(once := list(dict.fromkeys(wanted)), results.glom()._collect(once), strict=True))
+        return [record for partition in wanted for record in found[partition]]
 
     def _run(
         self,
@@ -393,9 +363,9 @@ def _empty_frame() -> bytes:
 _NO_RECORDS = _empty_frame()
 
 
-def _slice_bounds(size: int, slices: int) -> list[int]:
-    """Where slices begin and end, as PySpark's: it deals out batches of `size // slices` records, at most 1,024, not records."""
-    batch = max(1, min(size // slices, _BATCH))
+def _slice_bounds(size: int, slices: int, most: int) -> list[int]:
+    """Where slices begin and end, as PySpark's: it deals out batches of `size // slices` records, at most `most`, not records."""
+    batch = max(1, min(size // slices, most))
     batches = -(-size // batch)
     return [min(size, i * batches // slices * batch) for i in range(slices + 1)]
 

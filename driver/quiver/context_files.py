@@ -124,7 +124,7 @@ class FileSources:
         return self._rdd(Files(id=self._planner.dataset_id(), call_site=call_site, listing=listing, node=node))
 
     def _least(self, wanted: int | None) -> int:
-        return self.defaultMinPartitions if wanted is None else self._slices(wanted, "minPartitions")
+        return self._slices(wanted, "minPartitions") if wanted else self.defaultMinPartitions
 
 
 def _as_text(paths: Paths) -> str | Sequence[str]:

@@ -43,6 +43,7 @@ def save_pickles(rdd: RddCore[Any], path: str, batch: int, key: bytes, call_site
 def _save(rdd: RddCore[Any], path: str, sink: Callable[[ops.Node, str, str], ops.Sink], call_site: CallSite) -> None:
     from quiver_proto import files
 
+    path = os.fspath(path)
     if "://" not in path:
         # A slot has a working directory of its own.
         path = os.path.abspath(path)

@@ -77,6 +77,8 @@ class Actions(PairOperators[T]):
         >>> sc.parallelize(range(100), 100).filter(lambda x: x > 90).take(3)
         [91, 92, 93]
         """
+        if not hasattr(num, "__index__"):
+            raise TypeError(f"take takes an int, not {num!r}")
         items: list[T] = []
         width = self.getNumPartitions()
         scanned = 0
@@ -264,11 +266,11 @@ class Actions(PairOperators[T]):
         """Count, mean, variance and extremes of numbers, in one pass.
 
         >>> sc.parallelize([1, 2, 3, 4]).stats()
-        (count: 4, mean: 2.5, stdev: 1.118033988749895, max: 4, min: 1)
+        (count: 4, mean: 2.5, stdev: 1.118033988749895, max: 4.0, min: 1.0)
         """
         return functools.reduce(StatCounter.mergeStats, self._apply(functions.statistics_of), StatCounter())
 
-    def mean(self: Actions[Any]) -> float:
+    def mean(self: Actions[Any]) -> Any:
         """The mean of numbers.
 
         >>> sc.parallelize([1, 2, 3]).mean()
@@ -276,7 +278,7 @@ class Actions(PairOperators[T]):
         """
         return self.stats().mean()
 
-    def variance(self: Actions[Any]) -> float:
+    def variance(self: Actions[Any]) -> Any:
         """The variance of the whole population.
 
         >>> sc.parallelize([1, 2, 3, 4]).variance()
@@ -284,7 +286,7 @@ class Actions(PairOperators[T]):
         """
         return self.stats().variance()
 
-    def stdev(self: Actions[Any]) -> float:
+    def stdev(self: Actions[Any]) -> Any:
         """The standard deviation of the whole population.
 
         >>> sc.parallelize([1, 1]).stdev()
@@ -292,7 +294,7 @@ class Actions(PairOperators[T]):
         """
         return self.stats().stdev()
 
-    def sampleVariance(self: Actions[Any]) -> float:
+    def sampleVariance(self: Actions[Any]) -> Any:
         """The variance, corrected for a sample (n - 1).
 
         >>> sc.parallelize([1, 2, 3]).sampleVariance()
@@ -300,7 +302,7 @@ class Actions(PairOperators[T]):
         """
         return self.stats().sampleVariance()
 
-    def sampleStdev(self: Actions[Any]) -> float:
+    def sampleStdev(self: Actions[Any]) -> Any:
         """The standard deviation, corrected for a sample.
 
         >>> sc.parallelize([1, 2, 3]).sampleStdev()

@@ -127,6 +127,7 @@ class RddCore(DriverOnly, Generic[T]):
         context._check(call_site.operator)
         planner = context._planner
         inputs = [rdd._dataset for rdd in (self, *others)]
+        first_two = isinstance(merge, ops.CoGroup)
         if (
             partitioning is not None
             and any(dataset.partitioning == partitioning for dataset in inputs)
@@ -135,14 +136,14 @@ class RddCore(DriverOnly, Generic[T]):
             sides = [
                 dataset if dataset.partitioning == partitioning
                 else planner.shuffled(
-                    (planner.shuffle(dataset, partitioner, None, call_site),), ops.Concatenate(), partitioner.width, call_site
+                    (planner.shuffle(dataset, partitioner, None, call_site, first_two),), ops.Concatenate(), partitioner.width, call_site
                 )
                 for dataset in inputs
             ]  # fmt: skip
             if isinstance(merge, ops.Combine):
                 merge = ops.Combine(merge.aggregator, combined=False)
             return context._rdd(planner.gathered(sides, merge, call_site, partitioning=partitioning))
-        shuffles = tuple(planner.shuffle(rdd._dataset, partitioner, aggregator, call_site) for rdd in (self, *others))
+        shuffles = tuple(planner.shuffle(rdd._dataset, partitioner, aggregator, call_site, first_two) for rdd in (self, *others))
         dataset: Shuffled = planner.shuffled(shuffles, merge, partitioner.width, call_site, partitioning=partitioning)
         return context._rdd(dataset)
 
@@ -154,11 +155,13 @@ class RddCore(DriverOnly, Generic[T]):
         """Partitions after a shuffle: as asked, else `spark.default.parallelism`, else as many as all inputs have together
         (inputs that are partitioned alike: as many as one has), as in PySpark.
 
-        Raises ValueError for fewer than one.
+        Raises ValueError for fewer than one, TypeError for what is no int.
         """
         if wanted is not None:
-            if isinstance(wanted, bool) or int(wanted) < 1:
-                raise ValueError(f"the number of partitions must be at least 1, not {wanted}")
+            if isinstance(wanted, bool) or not hasattr(wanted, "__index__"):
+                raise TypeError(f"the number of partitions must be an int, not {wanted!r}")
+            if wanted < 1:
+                raise ValueError(f"Number of partitions must be positive: it must be at least 1, not {wanted}")
             return int(wanted)
         if self._context._conf.contains("spark.default.parallelism"):
             return self._context.defaultParallelism

@@ -56,7 +56,7 @@ def compile_gather(node: ops.Gather, parents: Sequence[Build], check_end: CheckE
     def run(task: Task, splits: Sequence[Any], cursor: Cursor) -> Flow:
         def batches() -> Iterator[Any]:
             for side, (build, split) in enumerate(zip(parents, splits, strict=True)):
-                for batch in _pairs(build(task, split, cursor if side == 0 else Cursor()), check_end, site):
+                for batch in _pairs(build(task, split, cursor if side == 0 else Cursor()), check_end, site, sided):
                     yield (side, batch) if sided else batch
 
         parts = aggregate(task, lambda: open_groups(task), batches(), lambda groups, batch: groups.absorb(batch))
@@ -65,10 +65,10 @@ def compile_gather(node: ops.Gather, parents: Sequence[Build], check_end: CheckE
     return run
 
 
-def _pairs(flow: Flow, check_end: CheckEnd, site: CallSite) -> Iterator[list[tuple[Any, Any]]]:
+def _pairs(flow: Flow, check_end: CheckEnd, site: CallSite, first_two: bool = False) -> Iterator[list[tuple[Any, Any]]]:
     records, end = flow
     for batch in batches_of(records):
-        yield as_pairs(batch, site)
+        yield as_pairs(batch, site, first_two)
     check_end(end)
 
 

@@ -105,8 +105,11 @@ def _by_range(
             lists[last - bisect_left(bounds, pair[0])].append(pair)
 
 
-def as_pairs(batch: list[Any], site: CallSite) -> list[tuple[Any, Any]]:
-    """`batch` itself when all of it are tuples of two; other sequences of two become tuples. Raises NotAPair for the first that is none."""
+def as_pairs(batch: list[Any], site: CallSite, first_two: bool = False) -> list[tuple[Any, Any]]:
+    """`batch` itself when all of it are tuples of two; other sequences of two become tuples. Raises NotAPair for the first that is none.
+
+    `first_two`: of longer sequences the first two items are taken.
+    """
     if set(map(type, batch)) == {tuple} and set(map(len, batch)) == {2}:
         return batch
     pairs = []
@@ -114,7 +117,10 @@ def as_pairs(batch: list[Any], site: CallSite) -> list[tuple[Any, Any]]:
         try:
             key, value = record
         except (TypeError, ValueError):
-            raise not_a_pair(site, record) from None
+            try:
+                key, value = record[:2] if first_two else record
+            except (TypeError, ValueError):
+                raise not_a_pair(site, record) from None
         pairs.append((key, value))
     return pairs
 

@@ -72,7 +72,7 @@ def compile_shuffle_write(sink: ops.ShuffleWrite, functions: Functions) -> Calla
             records, end = iter(()), End(reached=True)
         else:
             records, end = build(task, split, task.cursor)
-        buckets = Buckets(task, width, site, placement)
+        buckets = Buckets(task, width, site, placement, sink.first_two)
         if placement is None:
             (_deal_by_content if shuffled else _deal)(task, records, buckets)
         elif aggregator is None:
@@ -204,8 +204,9 @@ def _write_combiners(combiners: dict[Any, Any], buckets: Buckets, combining: Com
 class Buckets:
     """Records on their way to reduce partitions: lists of objects or columns, then frames, then (beyond memory) frames on disk."""
 
-    def __init__(self, task: Task, width: int, site: CallSite, placement: Placement | None = None) -> None:
+    def __init__(self, task: Task, width: int, site: CallSite, placement: Placement | None = None, first_two: bool = False) -> None:
         self.site = site
+        self._first_two = first_two
         self.records = 0
         self._placement = placement
         self.columns: ColumnWriter | None = None
@@ -229,7 +230,7 @@ class Buckets:
     def add_pairs(self, batch: list[Any]) -> None:
         """Raises NotAPair, and as add_objects."""
         if self.columns is None or not self.columns.takes(batch):
-            self.add_objects(as_pairs(batch, self.site))
+            self.add_objects(as_pairs(batch, self.site, self._first_two))
 
     def add_frame(self, partition: int, frame: bytes, records: int) -> None:
         """A frame made elsewhere, behind what came before."""

@@ -27,7 +27,7 @@ def text_chunks(paths: str | Sequence[str], min_partitions: int) -> list[list[Ch
     """One list per partition. Plain files are cut into chunks of about total/min_partitions bytes, at most the file system's block size.
 
     `paths`: files, directories (not their subdirectories), globs with {a,b}, or URLs; several as a list or separated by commas.
-    Names that begin with _ or . in directories and matches are not read. A compressed file, or an empty one, is one partition.
+    Names that begin with _ or . in directories and matches are not read. A compressed file is one partition, an empty one is none.
     Raises PathNotFound and PathUnreadable, naming which of the paths.
     """
     found = list(_find(paths))
@@ -35,7 +35,9 @@ def text_chunks(paths: str | Sequence[str], min_partitions: int) -> list[list[Ch
     goal = total // max(1, min_partitions)
     partitions: list[list[Chunk]] = []
     for entry, system in found:
-        if entry.path.endswith(COMPRESSED) or entry.size == 0:
+        if entry.size == 0:
+            continue
+        if entry.path.endswith(COMPRESSED):
             partitions.append([(entry.path, 0, -1)])
             continue
         size = max(1, min(goal, system.block_size))

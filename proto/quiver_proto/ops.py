@@ -319,13 +319,17 @@ Node = (
 
 @dataclass(frozen=True, slots=True)
 class ShuffleWrite:
-    """Records must be (k, v) pairs unless the partitioner is RoundRobin. With an aggregator, combiners are made on the map side."""
+    """Records must be (k, v) pairs unless the partitioner is RoundRobin. With an aggregator, combiners are made on the map side.
+
+    `first_two`: of longer records the first two items are the pair, as for PySpark's joins.
+    """
 
     parent: Node
     shuffle_id: int
     partitioner: Partitioner
     aggregator: Aggregator | None
     call_site: CallSite
+    first_two: bool = False
 
 
 @dataclass(frozen=True, slots=True)

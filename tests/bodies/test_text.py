@@ -219,7 +219,7 @@ def test_chunks_follow_hadoop(tmp_path: Path) -> None:
     assert files.text_chunks([other], 1) == [[(other, 0, 109)]]
     assert [part[0][1:] for part in files.text_chunks([path, other], 2)] == [(0, 579), (579, 471), (0, 109)]
     empty = write(tmp_path / "e", b"")
-    assert files.text_chunks(empty, 4) == [[(empty, 0, -1)]]
+    assert files.text_chunks(empty, 4) == []
 
 
 def test_block_size_bounds_chunks(tmp_path: Path) -> None:

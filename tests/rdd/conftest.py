@@ -21,7 +21,7 @@ def driver(monkeypatch: pytest.MonkeyPatch) -> RecordingDriver:
 
 @pytest.fixture
 def recorder(driver: RecordingDriver) -> Iterator[Context]:
-    with Context("inline", "test", Conf(loadDefaults=False)) as context:
+    with Context("inline", "test", conf=Conf(loadDefaults=False)) as context:
         yield context
 
 

@@ -7,13 +7,14 @@ import os
 import pickle
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 from recording import RecordingDriver
 
 import quiver
 from quiver import Conf, Context, SparkContext
-from quiver.errors import BadSetting, ContextStopped, QuiverError
+from quiver.errors import BadSetting, ContextStopped, NeedsJVM, QuiverError
 
 
 def test_facts(driver: RecordingDriver, recorder: Context) -> None:
@@ -130,3 +131,34 @@ def test_everything_public_can_be_had() -> None:
     assert set(quiver.__all__) <= set(dir(quiver))
     with pytest.raises(AttributeError, match="no attribute 'Sesion'"):
         quiver.Sesion  # noqa: B018
+
+
+def test_the_context_takes_pysparks_arguments(driver: RecordingDriver) -> None:
+    with Context("inline", "old", "/opt/spark", ["a.py", "b.zip"], {"A": "1"}, 2, None, Conf(loadDefaults=False)) as sc:
+        conf = sc.getConf()
+        assert (sc.sparkHome, conf.get("spark.submit.pyFiles"), sc.environment) == ("/opt/spark", "a.py,b.zip", {"A": "1"})
+        assert [len(part) for part in _dealt(sc, 10, 3)] == [2, 4, 4]
+        assert repr(sc) == "<SparkContext master=inline appName=old>"
+        assert "old" in sc._repr_html_()
+    with pytest.raises(NeedsJVM):
+        Context("inline", gateway=object())
+    assert Context._active is None
+
+
+def _dealt(sc: Context, size: int, slices: int) -> list[Any]:
+    import pickle
+
+    return [pickle.loads(frame) for frame in sc.parallelize(list(range(size)), slices)._dataset.frames]  # type: ignore[attr-defined]
+
+
+def test_system_properties_are_settings_of_the_next_context(monkeypatch: pytest.MonkeyPatch, driver: RecordingDriver) -> None:
+    monkeypatch.setattr("quiver.context_facts.SYSTEM_PROPERTIES", properties := {})
+    monkeypatch.setattr("quiver.conf.SYSTEM_PROPERTIES", properties)
+    Context.setSystemProperty("spark.executor.memory", "3g")
+    Context.setSystemProperty("other", "x")
+    with pytest.raises(ValueError, match="512m"):
+        Context.setSystemProperty("spark.executor.memory", "lots")
+    assert (Context.getSystemProperty("other"), Context.getSystemProperty("none")) == ("x", None)
+    with Context("inline", "one") as sc:
+        assert sc.getConf().get("spark.executor.memory") == "3g"
+        assert not sc.getConf().contains("other")

@@ -372,7 +372,7 @@ def test_partition_counts_below_one_are_refused(recorder: Context, count: int) -
     for attempt in (
         lambda: recorder.parallelize([1], count),
         lambda: recorder.range(3, numSlices=count),
-        lambda: recorder.textFile("x", count),
+        lambda: recorder.textFile("x", count or -1),  # 0 is the default, as in PySpark
         lambda: pairs.repartition(count),
         lambda: pairs.coalesce(count),
         lambda: pairs.partitionBy(count),

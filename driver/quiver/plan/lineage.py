@@ -234,6 +234,7 @@ class Shuffle:
     partitioner: ops.Partitioner
     aggregator: ops.Aggregator | None
     call_site: CallSite
+    first_two: bool = False
     planned: Any = None
 
 

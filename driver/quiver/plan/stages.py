@@ -134,8 +134,15 @@ class Planner:
 
     # ---- boundaries: their parents are sealed now ----
 
-    def shuffle(self, parent: Dataset, partitioner: ops.Partitioner, aggregator: ops.Aggregator | None, call_site: CallSite) -> Shuffle:
-        """The exchange that `call_site` asked for, its map side sealed."""
+    def shuffle(
+        self,
+        parent: Dataset,
+        partitioner: ops.Partitioner,
+        aggregator: ops.Aggregator | None,
+        call_site: CallSite,
+        first_two: bool = False,
+    ) -> Shuffle:
+        """The exchange that `call_site` asked for, its map side sealed. `first_two`: see ops.ShuffleWrite."""
         node, operators = sealed(parent)
         shuffle = Shuffle(
             id=ShuffleId(next(self._shuffles)),
@@ -146,6 +153,7 @@ class Planner:
             partitioner=partitioner,
             aggregator=aggregator,
             call_site=call_site,
+            first_two=first_two,
         )
         # Must not keep the planner, and runs in the collector: no locks.
         weakref.finalize(shuffle, _released, weakref.ref(self), shuffle.id).atexit = False
@@ -291,7 +299,7 @@ class Planner:
             node, width, inputs, split = ops.Items(), 1, (), _no_records
         elif shuffle.parent.barrier:
             check_chain(shuffle.parent, width)
-        sink = ops.ShuffleWrite(node, shuffle.id, shuffle.partitioner, shuffle.aggregator, shuffle.call_site)
+        sink = ops.ShuffleWrite(node, shuffle.id, shuffle.partitioner, shuffle.aggregator, shuffle.call_site, shuffle.first_two)
         cores, needs = self._what_tasks_need(shuffle.parent)
         profiler = None if self.profiler_of is None else self.profiler_of(shuffle.parent.id)
         spec = StageSpec(

@@ -163,6 +163,15 @@ def executor_environment(conf: Settings) -> dict[str, str]:
     return {key.removeprefix(prefix): value for key, value in conf.getAll() if key.startswith(prefix)}
 
 
+def hash_seed(conf: Settings) -> int:
+    """PYTHONHASHSEED of all slots: as set for executors, else as this process has it, else a random one.
+
+    With a fixed one, keys of text go to the same partitions in every run.
+    """
+    given = conf.get("spark.executorEnv.PYTHONHASHSEED") or os.environ.get("PYTHONHASHSEED") or "random"
+    return int(given) if given.isdigit() and int(given) < 2**32 else random.SystemRandom().randrange(1, 2**32)
+
+
 def announce(driver: InProcessDriver, conf: Settings) -> None:
     """Open the event log, and take the UI's port where the UI is wanted."""
     driver.events.append(started(driver.application, conf, driver.started_at))
@@ -277,7 +286,7 @@ def _local(where: Local, master: str, app_name: str, conf: Settings) -> Driver:
         python_path=python_path(conf),
         environment=executor_environment(conf),
         resources=discover(dict(conf.getAll()), "executor"),
-        hash_seed=random.SystemRandom().randrange(1, 2**32),
+        hash_seed=hash_seed(conf),
         quota_bytes=parse_memory(conf.get("quiver.local.quota") or "0", "quiver.local.quota") if conf.get("quiver.local.quota") else 0,
         storage_fraction=float(conf.get("quiver.storage.memoryFraction") or 0.5),
         eviction=conf.get("quiver.storage.eviction") or "lru",

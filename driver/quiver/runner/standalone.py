@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import threading
 from typing import TYPE_CHECKING
 
@@ -105,7 +104,7 @@ def start_standalone(where: LocalCluster | Standalone, master: str, app_name: st
             request,
             secret,
             # Keys hash alike in every process of an application.
-            random.SystemRandom().randrange(1, 2**32),
+            launch.hash_seed(conf),
             launch.python_path(conf),
             Callbacks(driver.post, on_executor, on_executor_gone, on_node_lost, on_waiting, on_message, on_broken),
             tls=TlsFiles("", "", ca) if (ca := conf.get("quiver.tls.ca") or os.environ.get("QUIVER_TLS_CA", "")) else None,
