@@ -159,3 +159,19 @@ def test_settings_name_files_too(make_context: MakeContext, tmp_path: Path) -> N
     sc = make_context("local[2]", **settings)
     assert read(sc, "a.txt") == "set"
     assert read(sc, "z", "t") == "packed"
+
+
+def test_urls_are_read_through_their_file_system(make_context: MakeContext) -> None:
+    memory = pytest.importorskip("fsspec").filesystem("memory")
+    memory.pipe("/quiver-test/a.txt", b"remote")
+    memory.pipe("/quiver-test/in/b.txt", b"deeper")
+    try:
+        sc = make_context("local[1]")
+        sc.addFile("memory://quiver-test/a.txt")
+        sc.addFile("memory://quiver-test", recursive=True)
+        assert (read(sc, "a.txt"), read(sc, "quiver-test", "in", "b.txt")) == ("remote", "deeper")
+        assert sc.listFiles == ["memory://quiver-test/a.txt", "memory://quiver-test"]
+        with pytest.raises(PathNotFound):
+            sc.addFile("memory://quiver-test/gone")
+    finally:
+        memory.rm("/quiver-test", recursive=True)
