@@ -264,3 +264,29 @@ def test_cached_and_checkpointed_rdds_of_a_client(served: Served, tmp_path: Path
     )
     assert result.stdout.splitlines() == ["4950 100 [(0, 50), (1, 50)]", "99 True", "0", "100 True 100"], result.stderr
     assert len(list(calls.iterdir())) == 4
+
+
+BARRIER_PROGRAM = """
+import os
+from quiver import BarrierTaskContext, Context, TaskContext
+from quiver.resource import ResourceProfileBuilder, TaskResourceRequests
+from quiver_proto.errors import BarrierTooWide
+
+with Context(appName="gang") as sc:
+    gang = sc.parallelize(range(4), 2).barrier().mapPartitions(lambda part: BarrierTaskContext.get().allGather(str(sum(part))))
+    print(gang.collect())
+    try:
+        sc.parallelize(range(3), 3).barrier().mapPartitions(lambda part: part).collect()
+    except BarrierTooWide as error:
+        print("3 tasks, and there are 2 slots" in str(error))
+    wide = ResourceProfileBuilder().require(TaskResourceRequests().cpus(2)).build
+    sc.setLocalProperty("team", "search")
+    asked = sc.parallelize([1], 1).map(lambda _: (TaskContext.get().cpus(), TaskContext.get().getLocalProperty("team")))
+    print(asked.withResources(wide).collect())
+"""
+
+
+def test_barriers_and_profiles_of_a_client(served: Served, tmp_path: Path) -> None:
+    result = client(served.master, BARRIER_PROGRAM, tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.splitlines() == ["['1', '5', '1', '5']", "True", "[(2, 'search')]"]

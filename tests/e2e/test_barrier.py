@@ -291,3 +291,39 @@ def test_competing_barrier_jobs_and_others_all_end(make_context: MakeContext) ->
     for thread in threads:
         thread.join(90)
     assert sorted(ended) == ["a", "b", "c", "others"]
+
+
+def test_cached_partitions_of_a_barrier_stage(make_context: MakeContext, tmp_path: Path) -> None:
+    context = make_context("local[2]")
+
+    def told(records: Iterator[int]) -> list[str]:
+        task = BarrierTaskContext.get()
+        (tmp_path / f"ran-{task.taskAttemptId()}").touch()
+        return task.allGather(str(sum(records)))
+
+    rdd = context.parallelize(range(4), 2).barrier().mapPartitions(told).cache()
+    assert rdd.collect() == ["1", "5", "1", "5"]
+    assert rdd.collect() == ["1", "5", "1", "5"]
+    assert len(list(tmp_path.glob("ran-*"))) == 2
+    rdd.unpersist()
+    assert rdd.collect() == ["1", "5", "1", "5"]
+
+
+def test_what_an_attempt_that_fails_has_added_never_counts(make_context: MakeContext, tmp_path: Path) -> None:
+    context = make_context("local[2,3]")
+    ended = context.accumulator(0)
+
+    def fails_once(records: Iterator[int]) -> Iterator[int]:
+        ended.add(1)
+        task = BarrierTaskContext.get()
+        if task.partitionId():
+            task.barrier()
+        else:
+            task.barrier()
+            if not (tmp_path / "failed").exists():
+                (tmp_path / "failed").touch()
+                raise ValueError("once")
+        return records
+
+    assert context.parallelize(range(4), 2).barrier().mapPartitions(fails_once).count() == 4
+    assert ended.value == 2
