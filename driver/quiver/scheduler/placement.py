@@ -183,17 +183,29 @@ def _place_near(state: State, run: StageRun, near: Nearby, now: float) -> None:
             near.scanned = max(near.scanned, level)
         else:
             candidates = state.freshened
+        opened: dict[Executor, Launch] = {}
         for executor in candidates:
-            room = executor.room_for(run.cores, run.queue)
-            if room <= 0:
-                continue
-            if level == NODE:
-                room = min(room, max(1, len(near.by_node.get(executor.node_id, ())) // len(state.nodes[executor.node_id])))
-            partitions = near.take(executor.id, executor.node_id, level, room)
-            if partitions:
-                give(state, run, executor, partitions, level, now, {})
-                state.rooms.settle(executor)
-                near.launched(level, now)
+            free = executor.free
+            _place_near_at(state, run, near, executor, level, now, opened)
+            # Once it is full and nobody idles, short tasks may wait there: more of them when about half of its queue is empty.
+            lowest = -(run.queue * (executor.cores - executor.held) // 2)
+            if free > 0 and run.queue and state.rooms.top <= 0 and lowest <= executor.free <= 0:
+                _place_near_at(state, run, near, executor, level, now, opened)
+
+
+def _place_near_at(
+    state: State, run: StageRun, near: Nearby, executor: Executor, level: int, now: float, opened: dict[Executor, Launch]
+) -> None:
+    room = executor.room_for(run.cores, run.queue)
+    if room <= 0:
+        return
+    if level == NODE:
+        room = min(room, max(1, len(near.by_node.get(executor.node_id, ())) // len(state.nodes[executor.node_id])))
+    partitions = near.take(executor.id, executor.node_id, level, room)
+    if partitions:
+        give(state, run, executor, partitions, level, now, opened)
+        state.rooms.settle(executor)
+        near.launched(level, now)
 
 
 def _place_elsewhere(state: State, run: StageRun, now: float) -> None:
