@@ -199,7 +199,13 @@ class Conf:
         self.setAll((key, value) for key, value in SYSTEM_PROPERTIES.items() if value and key.startswith(("spark.", "quiver.")))
 
     def set(self, key: str, value: object) -> Conf:
-        """Set one key. True and False become `true` and `false`. Raises BadSetting, BadMemoryString."""
+        """Set one key. True and False become `true` and `false`. Raises BadSetting, BadMemoryString.
+
+        >>> from quiver import Conf
+        >>> conf = Conf(loadDefaults=False)
+        >>> conf.set("spark.ui.enabled", False).get("spark.ui.enabled")
+        'false'
+        """
         if not isinstance(key, str) or not key:
             raise BadSetting(repr(key), str(value), "a key is a non-empty string")
         text = str(value).lower() if isinstance(value, bool) else str(value)
@@ -208,21 +214,45 @@ class Conf:
         return self
 
     def setIfMissing(self, key: str, value: object) -> Conf:
-        """Set a key unless it is set."""
+        """Set a key unless it is set.
+
+        >>> from quiver import Conf
+        >>> conf = Conf(loadDefaults=False)
+        >>> conf.setIfMissing("spark.ui.port", 1).setIfMissing("spark.ui.port", 2).get("spark.ui.port")
+        '1'
+        """
         return self if self.contains(key) else self.set(key, value)
 
     def setAll(self, pairs: Iterable[tuple[str, object]]) -> Conf:
-        """Set several keys, given as (key, value)."""
+        """Set several keys, given as (key, value).
+
+        >>> from quiver import Conf
+        >>> conf = Conf(loadDefaults=False)
+        >>> conf.setAll([("spark.task.cpus", "1"), ("spark.ui.port", "0")]).get("spark.ui.port")
+        '0'
+        """
         for key, value in pairs:
             self.set(key, value)
         return self
 
     def setMaster(self, value: str) -> Conf:
-        """Where to run, for example `local[4]`."""
+        """Where to run, for example `local[4]`.
+
+        >>> from quiver import Conf
+        >>> conf = Conf(loadDefaults=False)
+        >>> conf.setMaster("local[4]").get("spark.master")
+        'local[4]'
+        """
         return self.set(MASTER, value)
 
     def setAppName(self, value: str) -> Conf:
-        """The name shown on pages."""
+        """The name shown on pages.
+
+        >>> from quiver import Conf
+        >>> conf = Conf(loadDefaults=False)
+        >>> conf.setAppName("words").get("spark.app.name")
+        'words'
+        """
         return self.set(APP_NAME, value)
 
     def setSparkHome(self, value: str) -> Conf:
@@ -235,7 +265,13 @@ class Conf:
         return self.set("spark.home", value)
 
     def setExecutorEnv(self, key: str | None = None, value: str | None = None, pairs: Iterable[tuple[str, str]] | None = None) -> Conf:
-        """Environment variables of executors: one, or several as pairs."""
+        """Environment variables of executors: one, or several as pairs.
+
+        >>> from quiver import Conf
+        >>> conf = Conf(loadDefaults=False)
+        >>> conf.setExecutorEnv("LANG", "C").setExecutorEnv(pairs=[("A", "1")]).getAll()
+        [('spark.executorEnv.LANG', 'C'), ('spark.executorEnv.A', '1')]
+        """
         if (key is None) == (pairs is None):
             raise ValueError("give either key and value, or pairs")
         for name, text in [(key, value)] if pairs is None else pairs:
@@ -249,7 +285,13 @@ class Conf:
     @overload
     def get(self, key: str, defaultValue: None) -> str | None: ...
     def get(self, key: str, defaultValue: str | None = None) -> str | None:
-        """The value set for `key` or for another name of it, else `defaultValue`."""
+        """The value set for `key` or for another name of it, else `defaultValue`.
+
+        >>> from quiver import Conf
+        >>> conf = Conf(loadDefaults=False).setMaster("inline")
+        >>> conf.get("spark.master"), conf.get("spark.app.name"), conf.get("spark.app.name", "words")
+        ('inline', None, 'words')
+        """
         value = self._values.get(key)
         if value is None:
             known = _BY_NAME.get(key)
@@ -258,19 +300,44 @@ class Conf:
         return defaultValue if value is None else value
 
     def contains(self, key: str) -> bool:
-        """Is it set, under this name?"""
+        """Is it set, under this name?
+
+        >>> from quiver import Conf
+        >>> conf = Conf(loadDefaults=False)
+        >>> conf.set("spark.task.cpus", 2).contains("spark.task.cpus"), conf.contains("spark.master")
+        (True, False)
+        """
         return key in self._values
 
     def getAll(self) -> list[tuple[str, str]]:
-        """All that is set, in the order in which it was."""
+        """All that is set, in the order in which it was.
+
+        >>> from quiver import Conf
+        >>> conf = Conf(loadDefaults=False).setMaster("inline").setAppName("words")
+        >>> conf.getAll()
+        [('spark.master', 'inline'), ('spark.app.name', 'words')]
+        """
         return list(self._values.items())
 
     def toDebugString(self) -> str:
-        """`key=value` lines, sorted."""
+        """`key=value` lines, sorted.
+
+        >>> from quiver import Conf
+        >>> conf = Conf(loadDefaults=False).setMaster("inline").setAppName("words")
+        >>> print(conf.toDebugString())
+        spark.app.name=words
+        spark.master=inline
+        """
         return "\n".join(f"{key}={value}" for key, value in sorted(self._values.items()))
 
     def copy(self) -> Conf:
-        """An independent copy."""
+        """An independent copy.
+
+        >>> from quiver import Conf
+        >>> conf = Conf(loadDefaults=False)
+        >>> conf.copy().setMaster("inline").get("spark.master"), conf.contains("spark.master")
+        ('inline', False)
+        """
         same = Conf(loadDefaults=False)
         same._values.update(self._values)
         return same

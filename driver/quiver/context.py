@@ -132,7 +132,10 @@ class Context(ContextFacts, FileSources, JvmSources, JobControl, FileSharing, Ch
             return active
 
     def stop(self) -> None:
-        """End the application: running jobs are cancelled, executors stop, blocks go. A second call does nothing."""
+        """End the application: running jobs are cancelled, executors stop, blocks go. A second call does nothing.
+
+        >>> sc.stop()  # doctest: +SKIP
+        """
         if self._pid != os.getpid():
             return
         with Context._lock:

@@ -23,7 +23,11 @@ class TaskProfiles:
 
     @property
     def profiler_collector(self) -> ProfilerCollector | None:
-        """The profilers of this Context, by RDD; None while no profiles are made."""
+        """The profilers of this Context, by RDD; None while no profiles are made.
+
+        >>> sc.profiler_collector is None
+        True
+        """
         return self._profilers
 
     def show_profiles(self) -> None:

@@ -91,12 +91,20 @@ class FileSharing(DriverOnly):
 
     @property
     def listFiles(self) -> list[str]:
-        """The URLs of what addFile and addPyFile were given."""
+        """The URLs of what addFile and addPyFile were given.
+
+        >>> isinstance(sc.listFiles, list)
+        True
+        """
         return [] if self._shared is None else list(self._shared.added)
 
     @property
     def listArchives(self) -> list[str]:
-        """The URLs of what addArchive was given, with their `#name`."""
+        """The URLs of what addArchive was given, with their `#name`.
+
+        >>> isinstance(sc.listArchives, list)
+        True
+        """
         return [] if self._shared is None else list(self._shared.archives)
 
     def _sharing(self) -> SharedFiles:

@@ -30,7 +30,13 @@ class JobControl(DriverOnly):
     # ---- properties of jobs, per thread ----
 
     def setLocalProperty(self, key: str, value: str | None) -> None:
-        """Set a property of the jobs that this thread starts from now on; None removes it."""
+        """Set a property of the jobs that this thread starts from now on; None removes it.
+
+        >>> sc.setLocalProperty("team", "search")
+        >>> sc.getLocalProperty("team")
+        'search'
+        >>> sc.setLocalProperty("team", None)
+        """
         properties = dict(self._properties())
         if value is None:
             properties.pop(key, None)
@@ -61,7 +67,13 @@ class JobControl(DriverOnly):
         self.setLocalProperty(INTERRUPT, str(bool(interruptOnCancel)).lower())
 
     def setJobDescription(self, value: str | None) -> None:
-        """What pages say about this thread's next jobs."""
+        """What pages say about this thread's next jobs.
+
+        >>> sc.setJobDescription("count words")
+        >>> sc.getLocalProperty("spark.job.description")
+        'count words'
+        >>> sc.setJobDescription(None)
+        """
         self.setLocalProperty(DESCRIPTION, value)
 
     def setInterruptOnCancel(self, interruptOnCancel: bool) -> None:
@@ -92,11 +104,23 @@ class JobControl(DriverOnly):
         self._set_tags(self.getJobTags() - {_tag(tag)})
 
     def getJobTags(self) -> set[str]:
-        """The tags of this thread's next jobs."""
+        """The tags of this thread's next jobs.
+
+        >>> sc.addJobTag("nightly")
+        >>> sc.getJobTags()
+        {'nightly'}
+        >>> sc.clearJobTags()
+        """
         return set(tags_of(self._properties()))
 
     def clearJobTags(self) -> None:
-        """This thread's next jobs have no tags."""
+        """This thread's next jobs have no tags.
+
+        >>> sc.addJobTag("nightly")
+        >>> sc.clearJobTags()
+        >>> sc.getJobTags()
+        set()
+        """
         self._set_tags(set())
 
     def _set_tags(self, tags: set[str]) -> None:
@@ -114,7 +138,10 @@ class JobControl(DriverOnly):
     # ---- jobs that run ----
 
     def cancelJobGroup(self, groupId: str, reason: str | None = None) -> None:
-        """Cancel the group's running jobs; who waits for one gets JobCancelled, with the reason."""
+        """Cancel the group's running jobs; who waits for one gets JobCancelled, with the reason.
+
+        >>> sc.cancelJobGroup("nobody's")
+        """
         self._check("cancelJobGroup")
         self._cancel(JobSelection(group=_group(groupId)), f"job group {groupId} was cancelled", reason)
 
@@ -135,12 +162,18 @@ class JobControl(DriverOnly):
         self._cancel(selection, f"job group {groupId} was cancelled, with all its later jobs", reason)
 
     def cancelJobsWithTag(self, tag: str, reason: str | None = None) -> None:
-        """Cancel the running jobs that have this tag. Raises ValueError as addJobTag."""
+        """Cancel the running jobs that have this tag. Raises ValueError as addJobTag.
+
+        >>> sc.cancelJobsWithTag("nobody's")
+        """
         self._check("cancelJobsWithTag")
         self._cancel(JobSelection(tag=_tag(tag)), f"jobs with tag {tag} were cancelled", reason)
 
     def cancelAllJobs(self) -> None:
-        """Cancel every running job."""
+        """Cancel every running job.
+
+        >>> sc.cancelAllJobs()
+        """
         self._check("cancelAllJobs")
         self._cancel(JobSelection(), "all jobs were cancelled", None)
 

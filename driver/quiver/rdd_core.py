@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from quiver.callsite import capture
 from quiver.closures import DriverOnly, seal
-from quiver.plan.lineage import Dataset, Narrow, Partitioning, Shuffled, ancestors, is_worth_gathering
+from quiver.plan.lineage import Dataset, Narrow, Parallelized, Partitioning, Shuffled, ancestors, is_worth_gathering
 from quiver_proto import frames, functions, ops
 from quiver_proto.ops import CallSite
 
@@ -34,20 +34,38 @@ class RddCore(DriverOnly, Generic[T]):
 
     @property
     def context(self) -> Context:
-        """The Context that it belongs to."""
+        """The Context that it belongs to.
+
+        >>> sc.parallelize([1]).context is sc
+        True
+        """
         return self._context
 
     @property
     def ctx(self) -> Context:
-        """The Context that it belongs to."""
+        """The Context that it belongs to.
+
+        >>> sc.parallelize([1]).ctx is sc
+        True
+        """
         return self._context
 
     def id(self) -> int:
-        """Unique in its application."""
+        """Unique in its application.
+
+        >>> rdd = sc.parallelize([1])
+        >>> rdd.id() == rdd.id() != rdd.map(str).id()
+        True
+        """
         return self._dataset.id
 
     def name(self) -> str | None:
-        """What setName gave, or None."""
+        """What setName gave, or None.
+
+        >>> rdd = sc.parallelize([1])
+        >>> rdd.name() is None, rdd.setName("ones").name()
+        (True, 'ones')
+        """
         return self._dataset.name
 
     def setName(self, name: str) -> RDD[T]:
@@ -69,7 +87,12 @@ class RddCore(DriverOnly, Generic[T]):
 
     @property
     def partitioner(self) -> Partitioning | None:
-        """How its keys map to partitions, where that is known."""
+        """How its keys map to partitions, where that is known.
+
+        >>> pairs = sc.parallelize([(1, 2), (3, 4)])
+        >>> pairs.partitioner is None, pairs.partitionBy(2).partitioner.numPartitions
+        (True, 2)
+        """
         return self._dataset.partitioning
 
     def toDebugString(self) -> bytes:
@@ -87,8 +110,34 @@ class RddCore(DriverOnly, Generic[T]):
             lines.append(f"{' ' * depth}{'+-' if shuffled else ''}{head}{name}{kind}[{dataset.id}] {dataset.call_site}{kept}")
         return "\n".join(lines).encode()
 
+    def cleanShuffleDependencies(self, blocking: bool = False) -> None:
+        """Let go of the shuffle files that it was made from, down to what is cached or checkpointed. Who needs them again makes them again.
+
+        They go by themselves when the last RDD that needs them is collected. `blocking` means nothing: nobody waits for the deletion.
+
+        >>> counts = sc.parallelize([("a", 1), ("a", 2)]).reduceByKey(lambda a, b: a + b)
+        >>> counts.collect()
+        [('a', 3)]
+        >>> counts.cleanShuffleDependencies()
+        >>> counts.collect()
+        [('a', 3)]
+        """
+        self._context._check("cleanShuffleDependencies")
+        pending, seen = [self._dataset], set()
+        while pending:
+            dataset = pending.pop()
+            if dataset.id in seen or (dataset.mark.is_kept and dataset is not self._dataset):
+                continue
+            seen.add(dataset.id)
+            for shuffle in dataset.inputs if not isinstance(dataset, Narrow) else ():
+                self._context._planner.release(shuffle.id)
+                pending.append(shuffle.parent)
+            pending += [dataset.parent] if isinstance(dataset, Narrow) else dataset.parents
+
     def __repr__(self) -> str:
         kind = type(self._dataset).__name__
+        if isinstance(self._dataset, Parallelized) and not self._dataset.frames:
+            return f"EmptyRDD[{self._dataset.id}] {self._dataset.call_site}"
         return f"RDD[{self._dataset.id}] {self._dataset.name or kind} {self._dataset.call_site}"
 
     # ---- for operators ----

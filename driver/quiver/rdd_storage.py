@@ -98,7 +98,12 @@ class StorageOperators(RddCore[T]):
 
     @property
     def is_cached(self) -> bool:
-        """Whether persist() or cache() was called, and unpersist() not since."""
+        """Whether persist() or cache() was called, and unpersist() not since.
+
+        >>> rdd = sc.parallelize([1])
+        >>> rdd.is_cached, rdd.cache().is_cached, rdd.unpersist().is_cached
+        (False, True, False)
+        """
         return self._dataset.mark.is_persisted
 
     def getStorageLevel(self) -> StorageLevel:
@@ -114,7 +119,11 @@ class StorageOperators(RddCore[T]):
 
     @property
     def is_checkpointed(self) -> bool:
-        """Whether checkpoint() was called; isCheckpointed() tells whether it has been done."""
+        """Whether checkpoint() was called; isCheckpointed() tells whether it has been done.
+
+        >>> sc.parallelize([1]).is_checkpointed
+        False
+        """
         return self._dataset.mark.asked == RELIABLE
 
     def checkpoint(self) -> None:
@@ -162,7 +171,11 @@ class StorageOperators(RddCore[T]):
         self._ask(LOCAL)
 
     def isCheckpointed(self) -> bool:
-        """Whether a checkpoint, reliable or local, stands for its lineage by now."""
+        """Whether a checkpoint, reliable or local, stands for its lineage by now.
+
+        >>> sc.parallelize([1]).isCheckpointed()
+        False
+        """
         return self._dataset.mark.saved is not None
 
     def isLocallyCheckpointed(self) -> bool:

@@ -34,7 +34,12 @@ class InheritableThread(threading.Thread):
         super().__init__(None, run, *args, **kwargs)
 
     def start(self) -> None:
-        """Copy the calling thread's properties, then start."""
+        """Copy the calling thread's properties, then start.
+
+        >>> thread = InheritableThread(target=lambda: None)
+        >>> thread.start()
+        >>> thread.join()
+        """
         self._inherited = _current()
         super().start()
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 class ExecutorConfig:
     """What an executor is. `blocks_dir` is the node's directory for this application's blocks (`quota_bytes` bounds it, 0 does not);
     `python_path` is appended to the slots' sys.path; `token` opens other nodes' block servers, `block_server` is this node's own
-    address ("" in local mode); `echo_output` copies what tasks print to this process's own streams too; `environment` is added to
+    address ("" in local mode); `echo_output` copies what tasks print to this process's own stderr too; `environment` is added to
     the slots' own. `memory_dir` is the application's directory in shared memory ("": there is none); cached partitions may take
     `storage_fraction` of the memory, and `eviction` ("lru" or "cost") says which of them go first.
     """

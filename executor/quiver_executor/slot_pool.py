@@ -66,7 +66,8 @@ class SlotPool:
         self._answer_within_s = answer_within_s
         self._stopped_limit_s = stopped_limit_s
         self._logs = (
-            LogFile(config.log_dir, "stdout", "stdout" if config.echo_output else ""),
+            # Not to our stdout: that is for what the user's program itself prints, as in PySpark.
+            LogFile(config.log_dir, "stdout", "stderr" if config.echo_output else ""),
             LogFile(config.log_dir, "stderr", "stderr" if config.echo_output else ""),
         )
         self._scratch_root = os.path.join(config.blocks_dir, ".scratch", config.executor_id.replace("/", "-"))

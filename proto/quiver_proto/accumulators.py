@@ -38,11 +38,27 @@ class AccumulatorParam(Generic[T]):
     """
 
     def zero(self, value: T) -> T:
-        """What adding to changes nothing; as long as `value` where that matters (a vector of zeros)."""
+        """What adding to changes nothing; as long as `value` where that matters (a vector of zeros).
+
+        >>> class Sums(AccumulatorParam):
+        ...     def zero(self, value): return [0] * len(value)
+        ...     def addInPlace(self, value1, value2): return [a + b for a, b in zip(value1, value2)]
+        >>> sc.accumulator([1, 2], Sums()).value
+        [1, 2]
+        """
         raise NotImplementedError(f"{type(self).__name__} must define zero(value)")
 
     def addInPlace(self, value1: T, value2: T) -> T:
-        """The sum of both. It may change `value1` and return it. Adding must be commutative and associative."""
+        """The sum of both. It may change `value1` and return it. Adding must be commutative and associative.
+
+        >>> class Longest(AccumulatorParam):
+        ...     def zero(self, value): return ""
+        ...     def addInPlace(self, value1, value2): return max(value1, value2, key=len)
+        >>> words = sc.accumulator("", Longest())
+        >>> sc.parallelize(["a", "abc", "ab"]).foreach(words.add)
+        >>> words.value
+        'abc'
+        """
         raise NotImplementedError(f"{type(self).__name__} must define addInPlace(value1, value2)")
 
 
@@ -106,7 +122,13 @@ class Accumulator(Generic[T]):
 
     @property
     def value(self) -> T:
-        """The sum so far. On the driver only: in a task it raises ValueNotAccessible (a RuntimeError). It can be set there, too."""
+        """The sum so far. On the driver only: in a task it raises ValueNotAccessible (a RuntimeError). It can be set there, too.
+
+        >>> total = sc.accumulator(1)
+        >>> sc.parallelize([2, 3]).foreach(total.add)
+        >>> total.value
+        6
+        """
         if self._in_task:
             raise ValueNotAccessible("Accumulator.value")
         return self._value

@@ -118,7 +118,16 @@ class Broadcast(Generic[T]):
             return pickle.load(file)  # type: ignore[no-any-return]
 
     def load_from_path(self, path: str) -> T:
-        """`load` from the file of that name."""
+        """`load` from the file of that name.
+
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "value")
+        >>> table = sc.broadcast({"a": 1})
+        >>> with open(path, "wb") as file: table.dump({"a": 2}, file)
+        >>> table.load_from_path(path)
+        {'a': 2}
+        >>> table.destroy()
+        """
         with open(path, "rb", 1 << 20) as file:
             return self.load(file)
 

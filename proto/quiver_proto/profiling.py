@@ -28,19 +28,53 @@ class Profiler:
         """`ctx` is the Context; tasks can't have it, so it must not be kept."""
 
     def profile(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call `func` with the arguments, measure it, and return what it returns. Runs in the task."""
+        """Call `func` with the arguments, measure it, and return what it returns. Runs in the task.
+
+        >>> class Timer(Profiler):
+        ...     def __init__(self, ctx): self.taken = ctx.accumulator(0.0)
+        ...     def profile(self, func, *args, **kwargs):
+        ...         begun = time.perf_counter()
+        ...         try:
+        ...             return func(*args, **kwargs)
+        ...         finally:
+        ...             self.taken.add(time.perf_counter() - begun)
+        >>> import time
+        >>> Timer(sc).profile(lambda: 5)
+        5
+        """
         raise NotImplementedError(f"{type(self).__name__} must define profile(func, *args, **kwargs)")
 
     def stats(self) -> Any:
-        """What was measured, merged; None for nothing."""
+        """What was measured, merged; None for nothing.
+
+        >>> class Timer(Profiler):
+        ...     def __init__(self, ctx): self.taken = ctx.accumulator(0.0)
+        ...     def stats(self): return self.taken.value
+        >>> Timer(sc).stats()
+        0.0
+        """
         raise NotImplementedError(f"{type(self).__name__} must define stats()")
 
     def show(self, id: int) -> None:
-        """Print what was measured of the RDD `id`."""
+        """Print what was measured of the RDD `id`.
+
+        >>> class Timer(Profiler):
+        ...     def __init__(self, ctx): self.taken = ctx.accumulator(0.0)
+        ...     def show(self, id): print(f"RDD {id}: {self.taken.value} s")
+        >>> Timer(sc).show(7)
+        RDD 7: 0.0 s
+        """
         raise NotImplementedError(f"{type(self).__name__} must define show(id)")
 
     def dump(self, id: int, path: str) -> None:
-        """Write what was measured of the RDD `id` into the folder `path`."""
+        """Write what was measured of the RDD `id` into the folder `path`.
+
+        >>> class Timer(Profiler):
+        ...     def __init__(self, ctx): self.taken = ctx.accumulator(0.0)
+        ...     def dump(self, id, path): print(f"into {path}")
+        >>> Timer(sc).dump(7, "profiles")
+        into profiles
+        """
         raise NotImplementedError(f"{type(self).__name__} must define dump(id, path)")
 
 
@@ -68,7 +102,11 @@ class BasicProfiler(Profiler):
         self._accumulator = ctx.accumulator(None, PStatsParam())
 
     def profile(self, func: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Call `func` under cProfile; returns what it returns."""
+        """Call `func` under cProfile; returns what it returns.
+
+        >>> BasicProfiler(sc).profile(lambda: 5)
+        5
+        """
         import cProfile
         import pstats
 
@@ -81,12 +119,19 @@ class BasicProfiler(Profiler):
         return returned
 
     def stats(self) -> pstats.Stats | None:
-        """What was measured so far, merged; None before the first task has ended."""
+        """What was measured so far, merged; None before the first task has ended.
+
+        >>> BasicProfiler(sc).stats() is None
+        True
+        """
         measured: pstats.Stats | None = self._accumulator.value
         return measured
 
     def show(self, id: int) -> None:
-        """Print it to standard output, what took longest first."""
+        """Print it to standard output, what took longest first.
+
+        >>> BasicProfiler(sc).show(7)
+        """
         stats = self.stats()
         if stats:
             line = "=" * 60
@@ -94,7 +139,10 @@ class BasicProfiler(Profiler):
             stats.sort_stats("time", "cumulative").print_stats()
 
     def dump(self, id: int, path: str) -> None:
-        """Write it to `path`/rdd_<id>.pstats, which pstats.Stats can read. The folder is made."""
+        """Write it to `path`/rdd_<id>.pstats, which pstats.Stats can read. The folder is made.
+
+        >>> BasicProfiler(sc).dump(7, "/nowhere")
+        """
         stats = self.stats()
         if stats:
             os.makedirs(path, exist_ok=True)

@@ -132,6 +132,7 @@ def test_prints_go_to_the_executors_log(make_context: MakeContext, tmp_path: Pat
     sc = make_context("local[2]")
     sc.parallelize(range(2), 2).foreach(lambda x: print(f"hello from {x}"))
     eventually(lambda: all(f"hello from {x}" in text for text in [log_text(tmp_path)] for x in range(2)), "prints in the log")
+    assert "hello" not in capfd.readouterr().out
 
 
 def log_text(tmp_path: Path) -> str:

@@ -410,3 +410,18 @@ def test_an_approximate_job_says_how_long_it_may_take(driver: RecordingDriver, r
     assert recorder.parallelize(range(10), 3).countApprox(1000) == 9
     assert recorder.parallelize(range(10), 3).sum() == 9
     assert driver.jobs[-1].within_s == 0
+
+
+def test_cleaning_releases_shuffles_down_to_what_is_kept(driver: RecordingDriver, recorder: Context) -> None:
+    first = recorder.parallelize([(1, 2)], 2).reduceByKey(operator.add)
+    second = first.map(tuple).groupByKey(3)
+    both = [stage.spec.shuffle_id for stage in planned(driver, second).stages[:2]]
+    second.mapValues(list).cleanShuffleDependencies()
+    assert sorted(driver.released) == sorted(both)
+    second.cleanShuffleDependencies(True)
+    assert len(driver.released) == 2
+    planned(driver, second)
+    driver.released.clear()
+    first.persist()
+    second.cleanShuffleDependencies()
+    assert driver.released == both[1:]
