@@ -23,7 +23,9 @@ _PATIENCE = 4
 _COMBINE = 1 << 18
 """Pairs that are combined at a time."""
 _COUNT = 1 << 17
-_WORTHWHILE = 1.5
+RESIDENT = 1 << 17
+"""Keys that are combined at a time in Python: more of them would leave the processor's caches."""
+WORTHWHILE = 1.5
 """Pairs per key from which combining on the map side saves more than it costs."""
 _SKIPPED = 8
 """After it did not, this many times _COMBINE pairs pass uncombined until it is tried again."""
@@ -103,6 +105,9 @@ class ColumnCombiner:
     """Combines pairs on the map side by a kernel, a limited number of keys at a time: the reduce side merges what is written twice.
 
     With `count`, batches are no pairs but the keys themselves, each standing for (key, count).
+
+    The first batch that it declines is the last that it is asked for: the caller takes back what is `left` then, and goes on from there,
+    so that values are merged in the order in which they come. Sums of floats show it; they are all made at once or not at all.
     """
 
     def __init__(self, out: ColumnWriter, how: How, count: int | None, memory_bytes: int) -> None:
@@ -116,57 +121,56 @@ class ColumnCombiner:
         self._keys: list[Column] = []
         self._uncounted = 0
         self._skip = 0
-        self._patience = _PATIENCE
 
     def takes(self, batch: Sequence[Any]) -> bool:
         """Take a batch, or decline it."""
-        if self._patience == 0 or (len(batch) < kernels.FEW and not self._rows) or not kernels.ready(len(batch)):
+        if len(batch) < kernels.FEW and not self._rows and not self._uncounted:
+            return False
+        if not kernels.ready(len(batch)):
             return False
         if self._count is not None:
             keys = column_of(batch)
-            if keys is not None and kernels.can_group(keys):
-                self.count(keys)
-                return True
-        else:
-            columns = kernels.columns_of(batch)
-            if columns is not None and kernels.can_combine(columns.keys, columns.values, self._how):
-                self._add(columns)
-                return True
-        self._patience -= 1
-        return False
+            return keys is not None and self.count(keys)
+        if not kernels.may_combine(batch[0], self._how):
+            return False
+        columns = kernels.columns_of(batch)
+        return columns is not None and kernels.can_combine(columns.keys, columns.values, self._how) and self._add(columns)
 
-    def count(self, keys: Column) -> None:
-        """Take keys, each for (key, count)."""
-        if self._keys and kernels.kind_of(self._keys[0]) != kernels.kind_of(keys):
-            self._count_keys()
+    def count(self, keys: Column) -> bool:
+        """Take keys, each for (key, count), or decline them."""
+        if not kernels.can_group(keys) or (self._keys and kernels.kind_of(self._keys[0]) != kernels.kind_of(keys)):
+            return False
         self._keys.append(keys)
         self._uncounted += len(keys)
         if self._uncounted >= _COUNT:
-            self._count_keys()
+            return self._add(self._counted())
+        return True
 
-    def _count_keys(self) -> None:
-        if self._keys:
-            assert self._count is not None
-            keys = kernels.concatenated(self._keys)
-            self._keys, self._uncounted = [], 0
-            self._add(kernels.counted(keys, self._count), len(keys))
+    def _counted(self) -> Columns:
+        assert self._count is not None
+        keys = kernels.concatenated(self._keys)
+        self._keys, self._uncounted = [], 0
+        return kernels.counted(keys, self._count)
 
-    def _add(self, columns: Columns, records: int | None = None) -> None:
+    def _add(self, columns: Columns) -> bool:
+        if self._parts and not kernels.are_alike(self._parts[-1], columns):
+            return False
+        if kernels.is_inexact(columns) and (self._skip or self._rows + len(columns) > RESIDENT):
+            return False
         if self._skip > 0:
             self._skip -= len(columns)
             self._out.add(columns)
-            return
-        if self._parts and not kernels.are_alike(self._parts[-1], columns):
-            self.flush()
+            return True
         self._parts.append(columns)
         self._rows += len(columns)
-        if self._rows >= self._most_rows:
+        if self._rows >= self._most_rows and not kernels.is_inexact(columns):
             self._combine()
+        return True
 
     def _combine(self) -> None:
         whole = kernels.joined(self._parts)
         columns = kernels.combined(whole, self._how)
-        if columns is None or len(whole) < len(columns) * _WORTHWHILE or columns.nbytes > self._most_bytes:
+        if columns is None or len(whole) < len(columns) * WORTHWHILE or columns.nbytes > self._most_bytes:
             if columns is None or columns.nbytes <= self._most_bytes:
                 self._skip = _SKIPPED * _COMBINE
             self._parts, self._rows, self._most_rows = [], 0, _COMBINE
@@ -175,12 +179,19 @@ class ColumnCombiner:
         self._parts, self._rows = [columns], len(columns)
         self._most_rows = max(_COMBINE, 2 * len(columns))
 
-    def flush(self) -> None:
-        """All combiners go to the writer, which is flushed too."""
-        self._count_keys()
-        if self._parts:
-            whole = kernels.joined(self._parts)
-            columns = kernels.combined(whole, self._how) if len(self._parts) > 1 or self._count is None else whole
-            self._parts, self._rows, self._most_rows = [], 0, _COMBINE
-            self._out.add(whole if columns is None else columns)
-        self._out.flush()
+    def left(self) -> list[Columns]:
+        """Pairs that are held, in order; they are not any more. Mostly combined, but a key may be there more than once."""
+        if self._keys:
+            self._parts.append(self._counted())
+        parts, self._parts, self._rows = self._parts, [], 0
+        return parts
+
+    def finish(self) -> list[Columns]:
+        """All combiners go to the writer, but for what has to be merged in another way: that is returned."""
+        if parts := self.left():
+            alike = all(kernels.are_alike(parts[0], part) for part in parts)
+            columns = kernels.combined(kernels.joined(parts), self._how) if alike else None
+            if columns is None:
+                return parts
+            self._out.add(columns)
+        return []

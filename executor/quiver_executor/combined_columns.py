@@ -14,7 +14,7 @@ _COMBINE = 1 << 18
 
 
 class CombinedColumns(Groups):
-    """key -> combiner: by kernels what they can take, by `plain` the rest."""
+    """key -> combiner: by kernels for as long as they can take what comes, then by `plain`."""
 
     def __init__(self, plain: Groups, how: How) -> None:
         self._plain = plain
@@ -23,16 +23,19 @@ class CombinedColumns(Groups):
         self._rows = 0
         self._most_rows = _COMBINE
         self._bytes = 0
+        self._is_plain = False
 
     def absorb(self, batch: Any) -> None:
-        if isinstance(batch, Columns) and self._can_take(batch):
-            self._parts.append(batch)
-            self._rows += len(batch)
-            self._bytes += batch.nbytes
-            if self._rows >= self._most_rows:
-                self._combine()
-        else:
+        if self._is_plain or not isinstance(batch, Columns) or not self._can_take(batch):
+            # From here on, so that values are merged in the order in which they come.
+            self._give_up()
             self._plain.absorb(batch)
+            return
+        self._parts.append(batch)
+        self._rows += len(batch)
+        self._bytes += batch.nbytes
+        if self._rows >= self._most_rows:
+            self._combine()
 
     def _can_take(self, batch: Columns) -> bool:
         if self._parts and not kernels.are_alike(self._parts[-1], batch):
@@ -50,27 +53,25 @@ class CombinedColumns(Groups):
         self._most_rows = max(_COMBINE, 2 * len(columns))
 
     def _give_up(self) -> None:
+        self._is_plain = True
         parts, self._parts, self._rows, self._bytes = self._parts, [], 0, 0
         for part in parts:
             self._plain.absorb_states(part)
 
     def absorb_states(self, batch: Any) -> None:
+        self._give_up()
         self._plain.absorb_states(batch)
 
     def states(self) -> Iterable[tuple[Any, Any]]:
         return self.finished()
 
     def finished(self) -> Iterable[Any]:
-        if self._plain.keys() == 0:
-            self._combine()
-            if self._parts:
-                return self._parts[0]
-        else:
-            self._give_up()
-        return self._plain.finished()
+        self._combine()
+        return self._parts[0] if self._parts else self._plain.finished()
 
     def clear(self) -> None:
         self._plain.clear()
+        self._is_plain = False
         self._parts, self._rows, self._bytes, self._most_rows = [], 0, 0, _COMBINE
 
     def keys(self) -> int:

@@ -14,7 +14,7 @@ from quiver_executor.functions import is_addition, least_or_most
 from quiver_executor.kernels import How
 from quiver_executor.partitioning import as_pairs, is_pair, not_a_pair, unhashable
 from quiver_executor.task import Task
-from quiver_proto.columns import Columns, last_read, reading
+from quiver_proto.columns import Columns, last_read, reading, to_list
 from quiver_proto.functions import keep_first
 from quiver_proto.ops import CallSite
 
@@ -52,6 +52,10 @@ class Combining:
         self._create = create
         self.merge_values = self._guarded(_loop(create, merge_value))
         self.merge_combiners = self._guarded(_loop(None, merge_combiners))
+
+    def merge_left(self, combiners: Combiners, columns: Columns) -> None:
+        """Merge what a kernel has left: values, or values merged."""
+        self.merge_values(combiners, columns)
 
     def single(self, batch: list[Any]) -> list[tuple[Any, Any]]:
         """The pairs of `batch`, each value a combiner of its own."""
@@ -101,6 +105,14 @@ class Counting:
                     self._task.blame = self._site, (record, self._count)
                     raise error from None
             raise
+
+    def merge_left(self, counts: Combiners, columns: Columns) -> None:
+        """Merge what a kernel has left: keys with multiples of the count."""
+        if self._count == 0:
+            self.merge_values(counts, to_list(columns.keys))
+            return
+        for key, number in columns:
+            counts[key] = counts.get(key, 0) + number // self._count
 
     def single(self, batch: list[Any]) -> list[tuple[Any, Any]]:
         return list(zip(batch, repeat(self._count)))

@@ -1,7 +1,7 @@
 """Arrow's kernels on columns of pairs: partitions of keys, sums by key, orders. Each gives what the Python loop would, or declines.
 
 Integers: Python's do not overflow, so a sum is done here only where no sum of any of the values could leave 64 bits. Floats are
-ordered here (when none is NaN) but never added, as the order of additions shows in the result. Text is compared and grouped by its
+ordered here when none is NaN, and added in the order in which Python would. Text is compared and grouped by its
 UTF-8 bytes, which order as code points do.
 """
 
@@ -58,6 +58,10 @@ def _call(name: str, arguments: list[Any], options: Any = None) -> Any:
     import pyarrow.compute as pc
 
     return pc.call_function(name, arguments, options)
+
+
+def _any(name: str, *arguments: Any) -> bool:
+    return bool(_call("any", [_call(name, list(arguments))]).as_py())
 
 
 def is_integers(column: Column) -> bool:
@@ -197,18 +201,38 @@ def can_group(keys: Column) -> bool:
 
 def can_combine(keys: Column, values: Column, how: How) -> bool:
     """Are these columns that `combined` may take?"""
-    return can_group(keys) and kind_of(values) == ("null" if how == "first" else "integers")
+    kind = kind_of(values)
+    return can_group(keys) and (kind == "null" if how == "first" else kind == "integers" or (kind == "double" and how == "sum"))
+
+
+def may_combine(pair: Any, how: How) -> bool:
+    """A quick look at one pair of a batch, before making columns of all."""
+    if type(pair) is not tuple or len(pair) != 2:
+        return False
+    value = type(pair[1])
+    return value is type(None) if how == "first" else value is int or (value is float and how == "sum")
+
+
+def is_inexact(columns: Columns) -> bool:
+    """Does the order in which values are added show in the sum?"""
+    return kind_of(columns.values) == "double"
 
 
 def combined(columns: Columns, how: How) -> Columns | None:
-    """Each key once, in the order in which they came first. None when a sum might not fit."""
+    """Each key once, in the order in which they came first. None when sums might not be what Python makes of them: integers beyond 64
+    bits, and floats where a zero or NaN is among them. Floats are added in order, but to 0.0, which changes -0.0 and nothing else."""
     import pyarrow as pa
 
     keys, values = columns.keys, widened(columns.values)
+    if len(keys) == 0:
+        return columns
     if how == "first":
         distinct = keys.unique()
         return Columns(distinct, pa.nulls(len(distinct)))
-    if how == "sum" and len(values):
+    if is_inexact(columns):
+        if _any("is_nan", values) or _any("equal", values, pa.scalar(0.0)):
+            return None
+    elif how == "sum":
         least, most = _extremes(values)
         if max(-least, most) * len(values) > _LARGEST:
             return None
@@ -242,7 +266,7 @@ def is_ordered(keys: Column) -> bool:
     """Does `order_of` compare them as Python does?"""
     kind = kind_of(keys)
     if kind == "double":
-        return not _call("any", [_call("is_nan", [keys])]).as_py()
+        return not _any("is_nan", keys)
     return kind in ("integers", "large_string", "large_binary")
 
 

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 from zlib import crc32
 
-from quiver_executor.columnar import ColumnCombiner, ColumnWriter
+from quiver_executor.columnar import RESIDENT, WORTHWHILE, ColumnCombiner, ColumnWriter
 from quiver_executor.combining import Combining, Counting, kernel_of
 from quiver_executor.external import Piece, SpillFile, in_chunks
 from quiver_executor.functions import Functions, is_addition, paired_count, splitting
@@ -36,12 +36,8 @@ _FRAME_RECORDS = 64
 """Unless so many partitions share them that a frame would have fewer records than this."""
 
 
-_RESIDENT = 1 << 17
-"""Keys combined at a time on the map side: more of them would leave the processor's caches."""
-_WORTHWHILE = 1.5
-"""Records per key from which combining on the map side saves more than it costs."""
 _SKIPPED = 8
-"""After it did not, this many times _RESIDENT records pass uncombined until it is tried again."""
+"""After it did not, this many times RESIDENT records pass uncombined until it is tried again."""
 
 
 def compile_shuffle_write(sink: ops.ShuffleWrite, functions: Functions) -> Callable[[Task, Any], MapOutput]:
@@ -151,29 +147,30 @@ def _combine(
     Where hardly any key comes twice, records pass as combiners of one value.
     """
     combiners: dict[Any, Any] = {}
-    merge = combining.merge_values
+    merge, merge_left = combining.merge_values, combining.merge_left
     kernel: ColumnCombiner | None = None
     if how is not None and buckets.columns is not None and (count is None or abs(count) < LARGE_COUNT):
         kernel = ColumnCombiner(buckets.columns, how, count, task.env.memory_bytes)
     watch: MemoryWatch | None = None
     record_bytes = seen = skip = 0
     for number, batch in enumerate(batches):
-        if not isinstance(batch, list):
-            if kernel is not None:
-                kernel.count(batch)
+        if kernel is not None:
+            if kernel.takes(batch) if isinstance(batch, list) else kernel.count(batch):
                 continue
+            for columns in kernel.left():
+                merge_left(combiners, columns)
+            kernel = None
+        if not isinstance(batch, list):
             batch = to_list(batch)
-        if kernel is not None and kernel.takes(batch):
-            continue
         if skip > 0:
             skip -= len(batch)
             buckets.add_pairs(combining.single(batch))
             continue
         merge(combiners, batch)
         seen += len(batch)
-        if len(combiners) > _RESIDENT:
-            if seen < len(combiners) * _WORTHWHILE:
-                skip = _SKIPPED * _RESIDENT
+        if len(combiners) > RESIDENT:
+            if seen < len(combiners) * WORTHWHILE:
+                skip = _SKIPPED * RESIDENT
             _write_combiners(combiners, buckets, combining)
             seen = 0
             continue
@@ -191,7 +188,8 @@ def _combine(
             watch.spilled()
             seen = 0
     if kernel is not None:
-        kernel.flush()
+        for columns in kernel.finish():
+            merge_left(combiners, columns)
     _write_combiners(combiners, buckets, combining)
 
 

@@ -17,7 +17,7 @@ from body_bench import Bench, aggregator, fn, site, table
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from quiver_executor import columnar, combined_columns, kernels, sorting
+from quiver_executor import columnar, combined_columns, kernels, memory, shuffle_write, sorting
 from quiver_executor.functions import least_or_most
 from quiver_proto import columns as codec
 from quiver_proto import frames, ops
@@ -77,6 +77,7 @@ def small_batches(usable: bool) -> Iterator[None]:
 
 _SIZES: list[tuple[Any, str]] = [
     (kernels, "FEW"), (columnar, "_LEAST"), (columnar, "_MOST"), (columnar, "_COMBINE"), (columnar, "_COUNT"),
+    (columnar, "RESIDENT"), (shuffle_write, "RESIDENT"), (memory, "FIRST_BATCH"), (memory, "BATCH"),
     (combined_columns, "_COMBINE"), (sorting, "_OUT"),
 ]  # fmt: skip
 
@@ -219,6 +220,47 @@ def test_words_of_text_are_counted_alike(tmp_path: Path, content: str, cut: int,
     assert counts(True, split[0]) == counts(False, split[0]) == plain
 
 
+@LONG
+@given(
+    partitions=st.lists(
+        st.lists(st.tuples(st.sampled_from("abcdefghijk"), st.one_of(st.floats(-1e6, 1e6), st.floats(), st.integers(-9, 9))), max_size=12),
+        max_size=3,
+    ),
+    mixed=st.booleans(),
+)
+def test_floats_are_added_bit_for_bit(tmp_path: Path, partitions: list[Any], mixed: bool) -> None:
+    if not mixed:
+        partitions = [[(key, float(value)) for key, value in part] for part in partitions]
+    check_sums(tmp_path, partitions)
+
+
+def check_sums(tmp_path: Path, partitions: Any) -> None:
+    aggregate = aggregator(operator.add)
+
+    def run(bench: Bench) -> Any:
+        return sorted(bench.read(bench.write(partitions, aggregate=aggregate), ops.Combine(aggregate, combined=True)), key=repr)
+
+    if partitions:
+        one, other = both(tmp_path, run)
+        assert told(one) == told(other)
+
+
+@pytest.mark.parametrize(
+    "partitions",
+    [
+        [[("a", -0.0), ("b", 1.0)]],
+        [[("a", -0.0)], [("a", -0.0)]],
+        [[("a", 0.1), ("a", 0.2)], [("a", 0.3)], [("a", 0.6), ("a", 0.7)]],
+        [[("a", 2**53), ("a", 1)], [("a", 0.5)], [("a", 1), ("a", 2**53)], [("a", 1), ("a", 1)]],
+        [[("a", math.inf), ("a", -math.inf)], [("a", math.nan)]],
+        [[(key, 0.1 * place) for place in range(1, 9) for key in "abcdefghijk"]],
+        [[("a", 0.1)] * 23 + [("a", 3)] * 16 + [("a", 0.7)] * 16],
+    ],
+)
+def test_sums_in_which_the_order_shows(tmp_path: Path, partitions: Any) -> None:
+    check_sums(tmp_path, partitions)
+
+
 def test_a_sum_that_leaves_64_bits_halfway_is_exact(tmp_path: Path) -> None:
     pairs = [[("a", 2**62)] * 10 + [("b", 1)] * 10, [("a", -(2**63))] * 3 + [("a", 2**63 - 1)] * 10]
     aggregate = aggregator(operator.add)
@@ -266,11 +308,11 @@ def test_min_and_max_are_recognised_only_as_the_builtins() -> None:
 def test_runs_on_disk_merge_into_one_order(tmp_path: Path, reverse: bool, value: Any) -> None:
     pairs = [[((number * 7919 + part) % 5003, (part, number) if value else None) for number in range(9000)] for part in range(3)]
     bounds = ops.RangePartitioner(1, frames.dump_value([]), None, not reverse)
-    for memory in (64 << 10, 1 << 30):
-        bench = Bench(tmp_path / str(memory), memory)
+    for size in (64 << 10, 1 << 30):
+        bench = Bench(tmp_path / str(size), size)
         (merged,) = bench.read(bench.write(pairs, bounds), ops.Sort(None, not reverse))
         spilled = bench.last.metrics.spilled_bytes if bench.last is not None else 0
-        assert (spilled > 0) == (memory < 1 << 20)
+        assert (spilled > 0) == (size < 1 << 20)
         assert merged == sorted(itertools.chain.from_iterable(pairs), key=operator.itemgetter(0), reverse=reverse)
 
 

@@ -410,7 +410,7 @@ def test_a_full_disk_is_named(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("resident", [10, 1 << 17])
 @pytest.mark.parametrize("create", [None, lambda v: v + 1000])
 def test_records_that_pass_uncombined(bench: Bench, monkeypatch: pytest.MonkeyPatch, resident: int, create: Any) -> None:
-    monkeypatch.setattr(shuffle_write, "_RESIDENT", resident)
+    monkeypatch.setattr(shuffle_write, "RESIDENT", resident)
     agg = aggregator(lambda c, v: c + v, create, combine=lambda a, b: a + b - (1000 if create else 0))
     pairs = data(distinct=3000)
     expected: Counter[str] = Counter()
@@ -426,7 +426,7 @@ def test_records_that_pass_uncombined(bench: Bench, monkeypatch: pytest.MonkeyPa
     "pairing", [lambda w: (w, 1), lambda w: (w, 3), lambda w: (w, True), lambda w: (w, 1.5), lambda w: (w, "x"), lambda w: (w, w)]
 )
 def test_counting(bench: Bench, monkeypatch: pytest.MonkeyPatch, resident: int, pairing: Any) -> None:
-    monkeypatch.setattr(shuffle_write, "_RESIDENT", resident)
+    monkeypatch.setattr(shuffle_write, "RESIDENT", resident)
     words, agg = ["be", "to", "be", "or", "not", "be"] * 100, aggregator(add)
     expected: dict[Any, Any] = {}
     for key, value in map(pairing, words):
