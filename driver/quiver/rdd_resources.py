@@ -40,3 +40,12 @@ class ResourceOperators(RddCore[T]):
         """
         profiles = self._context._planner.profiles
         return None if profiles is None else profiles[self._dataset.id]
+
+    @property
+    def has_resource_profile(self) -> bool:
+        """Has withResources given it a profile?
+
+        >>> sc.parallelize([1]).has_resource_profile
+        False
+        """
+        return self.getResourceProfile() is not None
