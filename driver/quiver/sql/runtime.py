@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from quiver.context import Context
 
 
+SMALL = 64 << 20
+"""Bytes of input below which a query is done sooner by one core than spread over executors."""
+
+
 def schema_of(relation: r.Relation) -> StructType:
     """The columns, by the names that users see."""
     return StructType([StructField(c.name, c.type, c.nullable, dict(c.metadata)) for c in relation.output])
@@ -32,8 +36,8 @@ def schema_of(relation: r.Relation) -> StructType:
 class Runtime:
     """One per session: its kernel contexts, and the way from a relation to rows.
 
-    A query is planned for one task with all the cores of an executor; when it reads more than `quiver.sql.oneTask.maxBytes`, it is
-    planned anew to be cut into stages.
+    A query is planned for one task with all the cores of an executor. When it reads more than `quiver.sql.oneTask.maxBytes`, or more than
+    SMALL where one executor has only some of the cores, it is planned anew to be cut into stages.
     """
 
     def __init__(self, context: Context) -> None:
@@ -41,7 +45,7 @@ class Runtime:
         conf = context._conf
         self._one_task_bytes = parse_memory(conf.get("quiver.sql.oneTask.maxBytes", "4g"))
         self._pieces = int(conf.get("quiver.sql.partitions", "") or max(2, context.defaultParallelism))
-        self._kernels: dict[bool, _Kernel] = {}
+        self._kernels: dict[tuple[bool, int], _Kernel] = {}
 
     def collect(self, relation: r.Relation, call_site: CallSite) -> pa.Table:
         """All rows, as an Arrow table whose columns have the users' names (maybe some twice). Raises what the query's tasks raise."""
@@ -50,17 +54,25 @@ class Runtime:
 
     def kernel(self, staged: bool) -> _Kernel:
         """The kernel that plans whole queries, or those that are cut into stages."""
-        if staged not in self._kernels:
-            partitions = self._pieces if staged else self._context._driver.executor_cores()
-            self._kernels[staged] = _Kernel(session(partitions, staged=staged))
-        return self._kernels[staged]
+        # Executors may still come: a session's first query must not settle for how many cores there were then.
+        partitions = self._pieces if staged else self._context._driver.executor_cores()
+        made = self._kernels.get((staged, partitions))
+        if made is None:
+            made = self._kernels[staged, partitions] = _Kernel(session(partitions, staged=staged))
+        return made
+
+    def _is_one_task(self, size: int) -> bool:
+        limit = self._one_task_bytes
+        if self._context._driver.executor_cores() < self._context.defaultParallelism:
+            limit = min(limit, SMALL)
+        return size <= limit
 
     def _run(self, query: Query, call_site: CallSite) -> Any:
         context = self._context
         context._check(call_site.operator)
         planner, driver, properties = context._planner, context._driver, context._properties()
         plan = physical_plan(self.kernel(staged=False).plan(query))
-        if _input_bytes(plan) <= self._one_task_bytes:
+        if self._is_one_task(_input_bytes(plan)):
             job = queries.in_one_task(plan, planner, driver.executor_cores(), call_site, (), properties)
         else:
             plan = physical_plan(self.kernel(staged=True).plan(query))

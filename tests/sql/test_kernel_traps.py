@@ -1,0 +1,95 @@
+"""What the kernel does wrong when its plans are run in pieces, each with the case that showed it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from quiver import Conf, Context
+from quiver.sql import Session
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("traps")
+    for name, keys in (("small", range(40)), ("large", range(20, 6020))):
+        size = len(keys)
+        table = pa.table({"k": list(keys), "v": [key * 7 % 1000 for key in keys], "s": [f"text {key}" for key in keys]})
+        pq.write_table(table, folder / f"{name}.parquet", row_group_size=max(10, size // 8))
+    pq.write_table(pa.table({"k": [1, 2, None]}), folder / "nulls.parquet")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def spark(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    conf = Conf(loadDefaults=False).set("quiver.eventLog.dir", str(tmp_path_factory.mktemp("events"))).set("spark.ui.enabled", "false")
+    conf.set("quiver.sql.partitions", "4").set("quiver.sql.oneTask.maxBytes", "1k")
+    with Session(Context("local[2]", "traps", conf)) as session:
+        for path in folder.glob("*.parquet"):
+            session.read.parquet(str(path)).createOrReplaceTempView(path.stem)
+        yield session
+
+
+def answer(spark: Session, query: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in spark.sql(query).collect()]
+
+
+def test_every_row_is_read_once(spark: Session) -> None:
+    """A scan of one partition alone steals the files of the others."""
+    assert answer(spark, "SELECT count(*), count(DISTINCT k), sum(v) FROM large") == [
+        (6000, 6000, sum(k * 7 % 1000 for k in range(20, 6020)))
+    ]
+
+
+def test_order_holds_over_all_partitions(spark: Session) -> None:
+    rows = answer(spark, "SELECT v, k FROM large ORDER BY v DESC, k")
+    assert rows == sorted(rows, key=lambda row: (-row[0], row[1]))
+    assert len(rows) == 6000
+
+
+@pytest.mark.parametrize(
+    ("join", "count"),
+    [("LEFT", 40), ("RIGHT", 6000), ("FULL", 6020), ("LEFT SEMI", 20), ("LEFT ANTI", 20), ("INNER", 20), ("CROSS", 240_000)],
+)
+def test_outer_rows_come_once(join: str, count: int, spark: Session) -> None:
+    """A small build side that is collected in every task would give its own rows once for each of them."""
+    on = "" if join == "CROSS" else "ON a.k = b.k"
+    assert answer(spark, f"SELECT count(*) FROM (SELECT a.k FROM small a {join} JOIN large b {on}) t") == [(count,)]
+
+
+def test_null_in_a_not_in_decides_for_all(spark: Session) -> None:
+    assert answer(spark, "SELECT count(*) FROM large WHERE k NOT IN (SELECT k FROM nulls)") == [(0,)]
+    assert answer(spark, "SELECT count(*) FROM large WHERE k NOT IN (SELECT k FROM nulls WHERE k IS NOT NULL)") == [(6000,)]
+
+
+def test_theta_join_that_emits_left_rows(spark: Session) -> None:
+    assert answer(spark, "SELECT count(*) FROM small a LEFT JOIN large b ON a.k > b.k") == [(20 + 1 + sum(range(1, 20)),)]
+
+
+def test_a_query_that_ran_runs_again(spark: Session) -> None:
+    """A plan that was executed keeps what its operators learned: a top-k then lost rows."""
+    frame = spark.sql("SELECT k FROM large ORDER BY k DESC LIMIT 3")
+    assert [row.k for row in frame.collect()] == [row.k for row in frame.collect()] == [6019, 6018, 6017]
+
+
+def test_scalar_subqueries_are_seen_by_every_stage(spark: Session) -> None:
+    query = "SELECT count(*) FROM large WHERE v > (SELECT avg(v) FROM large) AND k < (SELECT max(k) FROM small) * 100"
+    values = {k: k * 7 % 1000 for k in range(20, 6020)}
+    mean = sum(values.values()) / len(values)
+    assert answer(spark, query) == [(sum(value > mean and k < 3900 for k, value in values.items()),)]
+
+
+def test_unions_of_unlike_widths(spark: Session) -> None:
+    assert answer(
+        spark, "SELECT count(*), sum(k) FROM (SELECT k FROM small UNION ALL SELECT k FROM large UNION ALL SELECT k FROM small) t"
+    ) == [(6080, 2 * sum(range(40)) + sum(range(20, 6020)))]
+
+
+def test_a_limit_over_partitions(spark: Session) -> None:
+    assert answer(spark, "SELECT count(*) FROM (SELECT k FROM large LIMIT 17) t") == [(17,)]
+    assert len(answer(spark, "SELECT k FROM large LIMIT 17 OFFSET 5990")) == 10
