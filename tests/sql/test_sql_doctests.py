@@ -7,9 +7,17 @@ import importlib
 
 import pytest
 
-from quiver.sql import Session
+from quiver.sql import Session, functions, types
 
 MODULES = (
+    "quiver.sql.dataframe_actions",
+    "quiver.sql.dataframe_columns",
+    "quiver.sql.dataframe_combining",
+    "quiver.sql.dataframe_core",
+    "quiver.sql.dataframe_rows",
+    "quiver.sql.functions.generators",
+    "quiver.sql.nulls",
+    "quiver.sql.statistics",
     "quiver.sql.column",
     "quiver.sql.dataframe",
     "quiver.sql.functions",
@@ -30,6 +38,6 @@ def examples() -> list[doctest.DocTest]:
 @pytest.mark.parametrize("test", examples(), ids=lambda test: test.name)
 def test_example(test: doctest.DocTest, spark: Session) -> None:
     report: list[str] = []
-    test.globs = {**test.globs, "spark": spark}
+    test.globs = {**test.globs, "spark": spark, "F": functions, "t": types}
     result = doctest.DocTestRunner().run(test, out=report.append, clear_globs=False)
     assert result.failed == 0, "".join(report)

@@ -7,7 +7,19 @@ from collections.abc import Iterable
 
 from quiver_proto.errors import QuiverError
 
-__all__ = ["AnalysisException", "IllegalArgumentException", "ParseException", "PySparkException", "PythonException", "column_not_found"]
+__all__ = [
+    "AnalysisException",
+    "IllegalArgumentException",
+    "ParseException",
+    "PySparkAttributeError",
+    "PySparkException",
+    "PySparkIndexError",
+    "PySparkTypeError",
+    "PySparkValueError",
+    "PythonException",
+    "column_not_found",
+    "wrong_argument",
+]
 
 
 class PySparkException(QuiverError):
@@ -36,8 +48,30 @@ class IllegalArgumentException(PySparkException, ValueError):
     """An argument outside what is allowed."""
 
 
+class PySparkTypeError(PySparkException, TypeError):
+    """An argument of a type that is not taken."""
+
+
+class PySparkValueError(PySparkException, ValueError):
+    """An argument whose value is not taken."""
+
+
+class PySparkAttributeError(PySparkException, AttributeError):
+    """No such attribute or column."""
+
+
+class PySparkIndexError(PySparkException, IndexError):
+    """A position that isn't there."""
+
+
 class PythonException(PySparkException):
     """A user's function raised, or returned what its type does not allow."""
+
+
+def wrong_argument(name: str, wanted: str, value: object) -> PySparkTypeError:
+    """`wanted` lists what is taken, as in "Column or str"."""
+    condition = "NOT_" + wanted.upper().replace(", ", "_OR_").replace(" OR ", "_OR_").replace(" ", "_OF_")
+    return PySparkTypeError(f"Argument `{name}` should be a {wanted}, got {type(value).__name__}.", condition)
 
 
 def column_not_found(name: str, candidates: Iterable[str]) -> AnalysisException:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.column import Column, column_of
+from quiver.sql.analysis.analyser import output_name, rebuilt, strip_alias
+from quiver.sql.analysis.pretty import pretty
+from quiver.sql.analysis.typing import function_of
+from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.dataframe_core import listed
+from quiver.sql.errors import AnalysisException, PySparkTypeError, PySparkValueError
 from quiver.sql.tree import expressions as e
 
 if TYPE_CHECKING:
@@ -16,15 +22,25 @@ if TYPE_CHECKING:
 class GroupedData:
     """Rows of equal keys together. `agg` and its short forms (count, sum, avg, min, max) make a DataFrame of one row per group."""
 
-    def __init__(self, df: DataFrame, keys: Sequence[e.Expression], sets: tuple[tuple[int, ...], ...] | None = None) -> None:
+    def __init__(
+        self, df: DataFrame, keys: Sequence[e.Expression], sets: tuple[tuple[int, ...], ...] | None = None,
+        pivot: tuple[e.Expression, tuple[Any, ...]] | None = None,
+    ) -> None:  # fmt: skip
         self._df = df
         self._keys = keys
         self._sets = sets
+        self._pivot = pivot
+        """A column, and its values that become columns."""
 
     def agg(self, *exprs: Any) -> DataFrame:
-        """One column for each aggregate: Columns, or a dict of column name to function name."""
+        """One column for each aggregate: Columns, or a dict of column name to function name.
+
+        >>> df = spark.createDataFrame([("a", 1), ("a", 3)], ["k", "v"])
+        >>> df.groupBy("k").agg(F.max("v").alias("most"), F.count("*")).collect(), df.groupBy("k").agg({"v": "sum"}).collect()
+        ([Row(k='a', most=3, count(1)=2)], [Row(k='a', sum(v)=4)])
+        """
         if not exprs:
-            raise ValueError("exprs should not be empty")
+            raise PySparkValueError("exprs should not be empty", "CANNOT_BE_EMPTY")
         if len(exprs) == 1 and isinstance(exprs[0], dict):
             wanted = [_aggregate(function, column_of(name)) for name, function in exprs[0].items()]
         else:
@@ -32,14 +48,50 @@ class GroupedData:
         session = self._df._session
         analyser, child = session._analyser, self._df._relation
         keys = analyser.expand(self._keys, child.output)
+        if self._pivot is not None:
+            wanted = pivoted(*self._pivot, wanted)
         return self._df._with(analyser.aggregate(child, keys, [*keys, *wanted], self._sets))
 
+    def pivot(self, pivot_col: str | Column, values: Sequence[Any] | None = None) -> GroupedData:
+        """The aggregates once for each of the column's values, each in a column of its own. Unless the values are told, they are looked
+        for at once. Raises AnalysisException when there are more than `spark.sql.pivotMaxValues` (10000).
+
+        >>> df = spark.createDataFrame([(2012, "a", 1), (2012, "b", 2), (2013, "a", 3)], ["year", "k", "v"])
+        >>> df.groupBy("year").pivot("k", ["a", "b"]).sum("v").orderBy("year").collect()
+        [Row(year=2012, a=1, b=2), Row(year=2013, a=3, b=None)]
+        """
+        if self._pivot is not None:
+            raise AnalysisException("Repeated PIVOT operation.", "REPEATED_CLAUSE")
+        column = column_of(pivot_col)
+        if values is None:
+            limit = int(self._df._session._context._conf.get("spark.sql.pivotMaxValues", "10000"))
+            found = self._df.select(Column(column).alias("value")).distinct().orderBy("value").limit(limit + 1).collect()
+            if len(found) > limit:
+                raise AnalysisException(
+                    f"The pivot column {pivot_col} has more than {limit} distinct values, this could indicate an error. "
+                    f"If this was intended, set `spark.sql.pivotMaxValues` to at least the number of distinct values.",
+                    "PIVOT_MAX_VALUES",
+                )
+            values = [row[0] for row in found]
+        return GroupedData(self._df, self._keys, self._sets, (column, tuple(values)))
+
     def count(self) -> DataFrame:
-        """How many rows each group has, as `count`."""
+        """How many rows each group has, as `count`.
+
+        >>> spark.createDataFrame([("a",), ("a",)], ["k"]).groupBy("k").count().collect()
+        [Row(k='a', count=2)]
+        """
         return self.agg(Column(e.Alias(e.Call("count"), "count")))
 
     def _of_numbers(self, function: str, cols: Sequence[str]) -> DataFrame:
-        names = list(cols) or [
+        for name in listed(cols):
+            kind = self._df.select(name)._relation.output[0].type
+            if not isinstance(kind, t.NumericType):
+                raise AnalysisException(
+                    f'"{name}" is not a numeric column. Aggregation function can only be applied on a numeric column.',
+                    "AGGREGATE_NON_NUMERIC",
+                )
+        names = listed(cols) or [
             column.name
             for column in self._df._relation.output
             if isinstance(column.type, t.NumericType) and column not in self._key_columns()
@@ -51,21 +103,37 @@ class GroupedData:
         return [analyser.resolve(key, child.output) for key in analyser.expand(self._keys, child.output)]
 
     def sum(self, *cols: str) -> DataFrame:
-        """Sums of these columns, or of all numbers."""
+        """Sums of these columns, or of all numbers.
+
+        >>> spark.createDataFrame([("a", 1), ("a", 3)], ["k", "v"]).groupBy("k").sum().collect()
+        [Row(k='a', sum(v)=4)]
+        """
         return self._of_numbers("sum", cols)
 
     def avg(self, *cols: str) -> DataFrame:
-        """Means of these columns, or of all numbers."""
+        """Means of these columns, or of all numbers.
+
+        >>> spark.createDataFrame([("a", 1), ("a", 3)], ["k", "v"]).groupBy("k").avg().collect()
+        [Row(k='a', avg(v)=2.0)]
+        """
         return self._of_numbers("avg", cols)
 
     mean = avg
 
     def min(self, *cols: str) -> DataFrame:
-        """Least values of these columns, or of all numbers."""
+        """Least values of these columns, or of all numbers.
+
+        >>> spark.createDataFrame([("a", 1), ("a", 3)], ["k", "v"]).groupBy("k").min().collect()
+        [Row(k='a', min(v)=1)]
+        """
         return self._of_numbers("min", cols)
 
     def max(self, *cols: str) -> DataFrame:
-        """Largest values of these columns, or of all numbers."""
+        """Largest values of these columns, or of all numbers.
+
+        >>> spark.createDataFrame([("a", 1), ("a", 3)], ["k", "v"]).groupBy("k").max().collect()
+        [Row(k='a', max(v)=3)]
+        """
         return self._of_numbers("max", cols)
 
 
@@ -73,5 +141,28 @@ def _aggregate(function: str, column: e.Expression) -> e.Expression:
     return e.Call(function.lower(), () if isinstance(column, e.Star) else (column,))
 
 
+def pivoted(column: e.Expression, values: Sequence[Any], aggregates: Sequence[e.Expression]) -> list[e.Expression]:
+    """Each aggregate once per value, over the rows that have it; null for groups without such rows. Pure."""
+    result: list[e.Expression] = []
+    for value in values:
+        constant = expression_of(value)
+        chosen = e.Call("<=>", (column, constant))
+
+        def only(expression: e.Expression, chosen: e.Expression = chosen) -> e.Expression:
+            if isinstance(expression, e.Call) and function_of(expression).kind == "aggregate":
+                where = chosen if expression.where is None else e.Call("and", (expression.where, chosen))
+                return replace(expression, where=where)
+            return rebuilt(expression, only)
+
+        there = e.Call(">", (e.Call("count", where=chosen), e.Literal(0, t.LongType())))
+        label = "null" if value is None else str(value).lower() if isinstance(value, bool) else pretty(constant)
+        for aggregate in aggregates:
+            name = (
+                label if len(aggregates) == 1 else f"{label}_{aggregate.name if isinstance(aggregate, e.Alias) else output_name(aggregate)}"
+            )
+            result.append(e.Alias(e.Case(((there, only(strip_alias(aggregate))),)), name))
+    return result
+
+
 def _not_column(item: Any) -> e.Expression:
-    raise TypeError(f"[NOT_LIST_OF_COLUMN] agg() takes Columns or one dict, not {type(item).__name__}: {item!r}")
+    raise PySparkTypeError(f"Argument `exprs` should be Columns, got {type(item).__name__}: {item!r}.", "NOT_LIST_OF_COLUMN")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import weakref
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import queries
 from quiver.sql.arrow_types import arrow_schema
-from quiver.sql.kernel import physical_plan, session
+from quiver.sql.cutting import cut
+from quiver.sql.kernel import describe, physical_plan, session
 from quiver.sql.lowering.names import column, quoted
 from quiver.sql.lowering.relations import Query, lower
 from quiver.sql.tree import relations as r
@@ -33,6 +36,15 @@ def schema_of(relation: r.Relation) -> StructType:
     return StructType([StructField(c.name, c.type, c.nullable, dict(c.metadata)) for c in relation.output])
 
 
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """The kernel's plans as it writes them, and where they run: "as one task", "in 3 stages"."""
+
+    logical: str
+    physical: str
+    where: str
+
+
 class Runtime:
     """One per session: its kernel contexts, and the way from a relation to rows.
 
@@ -51,6 +63,17 @@ class Runtime:
         """All rows, as an Arrow table whose columns have the users' names (maybe some twice). Raises what the query's tasks raise."""
         streams = self._run(lower(relation), call_site)
         return queries.table_of(streams, arrow_schema(schema_of(relation)))
+
+    def explain(self, relation: r.Relation) -> Explained:
+        """How the kernel would compute it now. Nothing is computed."""
+        query = lower(relation)
+        frame = self.kernel(staged=False).plan(query)
+        where = "as one task"
+        if _input_bytes(physical_plan(frame)) > self._one_task_bytes:
+            frame = self.kernel(staged=True).plan(query)
+            count = len(cut(physical_plan(frame), describe, itertools.count().__next__, self._pieces).stages) + 1
+            where = f"in {count} stage{'s' if count > 1 else ''}"
+        return Explained(frame.optimized_logical_plan().display_indent(), frame.execution_plan().display_indent(), where)
 
     def kernel(self, staged: bool) -> _Kernel:
         """The kernel that plans whole queries, or those that are cut into stages."""

@@ -73,6 +73,18 @@ def table_text(names: Sequence[str], rows: Sequence[Sequence[Any]], n: int, widt
     return text
 
 
+def table_html(names: Sequence[str], rows: Sequence[Sequence[Any]], n: int, width: int, kinds: Sequence[t.DataType]) -> str:
+    """As table_text, as a table of HTML."""
+    from html import escape
+
+    def line(tag: str, values: Sequence[str]) -> str:
+        return f"<tr>{''.join(f'<{tag}>{escape(value)}</{tag}>' for value in values)}</tr>\n"
+
+    cells = [[_cut(cell(value, kind), width) for value, kind in zip(tuple(row), kinds)] for row in rows[:n]]
+    more = f"only showing top {n} row{'s' if n != 1 else ''}\n" if len(rows) > n else ""
+    return f"<table border='1'>\n{line('th', names)}{''.join(line('td', values) for values in cells)}</table>\n{more}"
+
+
 def _cut(text: str, width: int) -> str:
     text = text.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
     if not width or len(text) <= width:

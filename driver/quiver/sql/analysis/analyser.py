@@ -7,7 +7,9 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from quiver.sql import types as t
+from quiver.sql.analysis.access import NAMES, accessed
 from quiver.sql.analysis.coercion import common_type
+from quiver.sql.analysis.generators import call_of, generated, generator_in, is_generator
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import function_of, type_of
 from quiver.sql.errors import AnalysisException, column_not_found
@@ -22,16 +24,37 @@ class Analyser:
 
     def __init__(self, new_id: Callable[[], int], case_sensitive: bool = False) -> None:
         self._new_id = new_id
-        self._fold: Callable[[str], str] = (lambda name: name) if case_sensitive else str.lower
+        self.fold: Callable[[str], str] = (lambda name: name) if case_sensitive else str.lower
 
     # ---- relations ----
 
     def project(self, child: r.Relation, expressions: Sequence[e.Expression], outer: Columns = ()) -> r.Relation:
         """select(): stars expanded, aggregates without keys become an Aggregate."""
-        resolved = self._named(self.expand(expressions, child.output), child.output, outer)
+        expressions = self.expand(expressions, child.output)
+        position = generator_in(expressions)
+        if position is not None:
+            child, columns = self._generate(child, expressions[position], outer)
+            expressions = [*expressions[:position], *columns, *expressions[position + 1 :]]
+        for expression in expressions:
+            if any(is_generator(node) for node in walk(expression)):
+                raise AnalysisException(
+                    f'The generator is not supported: nested in expressions "{pretty(expression)}".',
+                    "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS",
+                )
+        resolved = self._named(expressions, child.output, outer)
         if any(has_aggregate(expression) for expression in resolved):
             return r.Aggregate(child, (), resolved)
         return r.Project(child, resolved)
+
+    def _generate(self, child: r.Relation, generator: e.Expression, outer: Columns) -> tuple[r.Relation, tuple[e.Attribute, ...]]:
+        call, names = call_of(generator)
+        resolved = self.resolve(call, child.output, outer)
+        assert isinstance(resolved, e.Call)
+        keeps = call.name.endswith("_outer")
+        columns = tuple(
+            e.Attribute(self._new_id(), field.name, field.dataType, field.nullable) for field in generated(resolved, keeps, names)
+        )
+        return r.Generate(child, resolved, keeps, columns), columns
 
     def filter(self, child: r.Relation, condition: e.Expression, outer: Columns = ()) -> r.Relation:
         child, hidden, (resolved,) = self._with_hidden(child, (condition,), outer)
@@ -77,7 +100,7 @@ class Analyser:
 
     def join(
         self, left: r.Relation, right: r.Relation, kind: str, condition: e.Expression | None = None, using: Sequence[str] | None = None,
-        outer: Columns = (),
+        outer: Columns = (), hint: str | None = None,
     ) -> r.Relation:  # fmt: skip
         """A join on a condition, or on columns of the same names, which are there once in the result."""
         fresh_right = self.distinct_from(right, left.output)
@@ -86,10 +109,10 @@ class Analyser:
             resolved = None
             if condition is not None:
                 (resolved,) = self._resolved((self._of_right(condition, right, fresh_right, left),), scope, outer)
-            return r.Join(left, fresh_right, kind, resolved)
+            return r.Join(left, fresh_right, kind, resolved, hint)
         pairs = [(self._one(name, left.output, "left"), self._one(name, fresh_right.output, "right")) for name in using]
         (resolved,) = self._resolved((all_of([e.Call("=", pair) for pair in pairs]),), (*left.output, *fresh_right.output))
-        joined = r.Join(left, fresh_right, kind, resolved)
+        joined = r.Join(left, fresh_right, kind, resolved, hint)
         if kind in ("semi", "anti"):
             return joined
         keys: list[e.Expression] = []
@@ -158,6 +181,8 @@ class Analyser:
         for expression in expressions:
             if isinstance(expression, e.Star):
                 result += self._star(expression, columns)
+            elif isinstance(expression, e.Listed):
+                result += expression.columns
             else:
                 result.append(expression)
         return result
@@ -183,7 +208,7 @@ class Analyser:
         return None
 
     def _matches(self, column: e.Attribute, qualifier: Sequence[str], name: str) -> bool:
-        fold = self._fold
+        fold = self.fold
         if fold(column.name) != fold(name):
             return False
         return not qualifier or [fold(part) for part in column.qualifier[-len(qualifier) :]] == [fold(part) for part in qualifier]
@@ -199,7 +224,10 @@ class Analyser:
                 if found is None:
                     raise column_not_found("`.`".join(expression.parts), (column.name for column in columns))
                 return visit(found) if isinstance(found, e.Call) else found
-            return _coerced(rebuilt(expression, visit))
+            inside = rebuilt(expression, visit)
+            if isinstance(inside, e.Call) and inside.name in NAMES:
+                inside = accessed(inside, self.fold)
+            return _coerced(inside)
 
         return tuple(visit(expression) for expression in expressions)
 
@@ -212,8 +240,21 @@ class Analyser:
             elif isinstance(resolved, e.Alias):
                 result.append(replace(resolved, id=self._new_id()))
             else:
-                result.append(e.Alias(resolved, output_name(expression), self._new_id()))
+                result.append(e.Alias(resolved, output_name(self._shown(expression, columns)), self._new_id()))
         return tuple(result)
+
+    def _shown(self, expression: e.Expression, columns: Columns) -> e.Expression:
+        """As named to the user: what `getitem` reaches into decides how it is written."""
+
+        def visit(node: e.Expression) -> e.Expression:
+            if isinstance(node, e.Call) and node.name in ("getfield", "getitem"):
+                inside = replace(node, args=tuple(map(visit, node.args)))
+                kind = type_of(self.resolve(node.args[0], columns))
+                kind = kind.elementType if isinstance(kind, t.ArrayType) and isinstance(kind.elementType, t.StructType) else kind
+                return replace(inside, name="getfield" if isinstance(kind, t.StructType) else "getitem")
+            return rebuilt(node, visit)
+
+        return visit(expression)
 
     def _with_hidden(
         self, child: r.Relation, expressions: Sequence[e.Expression], outer: Columns
@@ -261,7 +302,7 @@ class Analyser:
         return found
 
     def _all(self, name: str, columns: Columns) -> list[e.Attribute]:
-        found = [column for column in columns if self._fold(column.name) == self._fold(name)]
+        found = [column for column in columns if self.fold(column.name) == self.fold(name)]
         if not found:
             raise column_not_found(name, (column.name for column in columns))
         return found
@@ -285,7 +326,7 @@ class Analyser:
         return visit(condition)
 
     def _by_name(self, branches: Sequence[r.Relation], allow_missing: bool) -> list[r.Relation]:
-        fold = self._fold
+        fold = self.fold
         names: dict[str, e.Attribute] = {}
         for branch in branches if allow_missing else branches[:1]:
             for column in branch.output:

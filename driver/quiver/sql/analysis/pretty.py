@@ -26,10 +26,17 @@ def pretty(expression: e.Expression) -> str:
             return f"{pretty(expression.child)} AS {expression.name}"
         case e.MultiAlias():
             return pretty(expression.child)
+        case e.Listed():
+            return ", ".join(map(pretty, expression.columns))
         case e.Star():
             return ".".join((*expression.qualifier, "*"))
         case e.Call():
             return _call(expression)
+        case e.Member():
+            return f"{pretty(expression.child)}.{expression.name}"
+        case e.StructOf():
+            members = zip(expression.names, expression.values, strict=True)
+            return f"named_struct({', '.join(f'{name}, {pretty(value)}' for name, value in members)})"
         case e.Cast():
             return f"{'TRY_' if expression.lenient else ''}CAST({pretty(expression.child)} AS {expression.type.simpleString().upper()})"
         case e.Case():

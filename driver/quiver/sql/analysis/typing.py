@@ -49,6 +49,11 @@ def type_of(expression: e.Expression) -> t.DataType:
             return common_type(values) or t.NullType()
         case e.In() | e.Exists() | e.InSubquery():
             return t.BooleanType()
+        case e.Member():
+            return member_type(type_of(expression.child), expression.name)
+        case e.StructOf():
+            members = zip(expression.names, expression.values, strict=True)
+            return t.StructType([t.StructField(name, type_of(value), nullable(value)) for name, value in members])
         case e.Windowed():
             return type_of(expression.function)
         case e.ScalarSubquery():
@@ -57,10 +62,18 @@ def type_of(expression: e.Expression) -> t.DataType:
             return type_of(expression.body)
         case e.Variable():
             return expression.type or t.NullType()
-        case e.Name() | e.Star() | e.WindowSpec() | e.Expression():
+        case e.Name() | e.Star() | e.Listed() | e.WindowSpec() | e.Expression():
             raise AssertionError(expression)
         case _:
             assert_never(expression)
+
+
+def member_type(kind: t.DataType, name: str) -> t.DataType:
+    """Of a struct's member of exactly this name; of an array of structs, the array of theirs."""
+    if isinstance(kind, t.ArrayType):
+        return t.ArrayType(member_type(kind.elementType, name))
+    assert isinstance(kind, t.StructType), kind
+    return kind[name].dataType
 
 
 def nullable(expression: e.Expression) -> bool:
@@ -81,6 +94,11 @@ def nullable(expression: e.Expression) -> bool:
             return (
                 expression.otherwise is None or nullable(expression.otherwise) or any(nullable(value) for _, value in expression.branches)
             )
+        case e.Member():
+            kind = type_of(expression.child)
+            return nullable(expression.child) or not isinstance(kind, t.StructType) or kind[expression.name].nullable
+        case e.StructOf():
+            return False
         case e.In():
             return nullable(expression.child) or any(map(nullable, expression.options))
         case e.Exists():

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quiver.sql.column import Column, column_of, expression_of, literal
+from quiver.sql.functions.generators import explode, explode_outer, inline, inline_outer, posexplode, posexplode_outer, stack
 from quiver.sql.tree import expressions as e
 
+if TYPE_CHECKING:
+    from quiver.sql.dataframe import DataFrame
+
 __all__ = [
+    "array",
     "asc",
     "avg",
+    "broadcast",
     "coalesce",
     "col",
     "column",
@@ -18,13 +24,21 @@ __all__ = [
     "countDistinct",
     "count_distinct",
     "desc",
+    "explode",
+    "explode_outer",
     "expr",
+    "inline",
+    "inline_outer",
     "length",
     "lit",
     "lower",
     "max",
     "min",
+    "posexplode",
+    "posexplode_outer",
     "row_number",
+    "stack",
+    "struct",
     "substring",
     "sum",
     "upper",
@@ -135,3 +149,30 @@ def year(col: Any) -> Column:
 
 def row_number() -> Column:
     return _call("row_number")
+
+
+def array(*cols: Any) -> Column:
+    """An array of these columns' values.
+
+    >>> spark.range(1).select(array("id", lit(5)).alias("xs")).collect()
+    [Row(xs=[0, 5])]
+    """
+    return _call("array", *(cols[0] if len(cols) == 1 and isinstance(cols[0], list | tuple | set) else cols))
+
+
+def struct(*cols: Any) -> Column:
+    """A struct of these columns, whose members have their names.
+
+    >>> spark.range(1).select(struct("id", lit("x").alias("letter")).alias("s")).select("s.letter").collect()
+    [Row(letter='x')]
+    """
+    return _call("struct", *(cols[0] if len(cols) == 1 and isinstance(cols[0], list | tuple | set) else cols))
+
+
+def broadcast(df: DataFrame) -> DataFrame:
+    """The same rows, small enough to be given whole to every task of a join.
+
+    >>> spark.range(3).join(broadcast(spark.range(2)), "id").count()
+    2
+    """
+    return df.hint("broadcast")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, assert_never
 
+from quiver.sql import types as t
 from quiver.sql.analysis.typing import function_of, type_of
-from quiver.sql.lowering.names import cast, column, constant, quoted
+from quiver.sql.lowering.names import cast, column, constant, quoted, text
 from quiver.sql.tree import expressions as e
 
 if TYPE_CHECKING:
@@ -28,6 +29,11 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
             return lowered(expression.child, subquery)
         case e.Call():
             return _call(expression, subquery)
+        case e.Member():
+            return _member(lowered(expression.child, subquery), type_of(expression.child), expression.name)
+        case e.StructOf():
+            members = zip(expression.names, expression.values, strict=True)
+            return f"named_struct({', '.join(f'{text(name)}, {lowered(value, subquery)}' for name, value in members)})"
         case e.Cast():
             return cast(lowered(expression.child, subquery), expression.type, expression.lenient)
         case e.Case():
@@ -52,10 +58,16 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
             return f"EXISTS ({subquery(expression.relation)})"
         case e.InSubquery():
             return f"({lowered(expression.child, subquery)} IN ({subquery(expression.relation)}))"
-        case e.Name() | e.Star() | e.MultiAlias() | e.WindowSpec() | e.PythonCall() | e.Expression():
+        case e.Name() | e.Star() | e.Listed() | e.MultiAlias() | e.WindowSpec() | e.PythonCall() | e.Expression():
             raise AssertionError(expression)  # Gone after analysis; Python calls are columns of a PythonMap.
         case _:
             assert_never(expression)
+
+
+def _member(value: str, kind: t.DataType, name: str) -> str:
+    if isinstance(kind, t.ArrayType):
+        return f"array_transform({value}, x -> {_member('x', kind.elementType, name)})"
+    return f"get_field({value}, {text(name)})"
 
 
 def _call(call: e.Call, subquery: Subquery) -> str:
@@ -63,12 +75,12 @@ def _call(call: e.Call, subquery: Subquery) -> str:
     args = [lowered(argument, subquery) for argument in call.args]
     if call.distinct and args:
         args[0] = f"DISTINCT {args[0]}"
-    text = function.lower(args, [type_of(argument) for argument in call.args])
+    result = function.lower(args, [type_of(argument) for argument in call.args])
     if call.ignore_nulls:
-        text += " IGNORE NULLS"
+        result += " IGNORE NULLS"
     if call.where is not None:
-        text += f" FILTER (WHERE {lowered(call.where, subquery)})"
-    return text
+        result += f" FILTER (WHERE {lowered(call.where, subquery)})"
+    return result
 
 
 def _window(window: e.WindowSpec, subquery: Subquery) -> str:

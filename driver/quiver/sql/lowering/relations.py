@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from quiver.sql.lowering.expressions import lowered
+from quiver.sql.lowering.generators import generate, sample
 from quiver.sql.lowering.names import column, quoted
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -24,7 +25,7 @@ _JOINS = {
     "anti": "LEFT ANTI JOIN",
 }
 
-Leaf = r.Files | r.Local | r.PythonMap | r.GroupedMap | r.Sample | r.Repartition
+Leaf = r.Files | r.Local | r.PythonMap | r.GroupedMap
 
 
 @dataclass(slots=True)
@@ -94,16 +95,32 @@ class _Writer:
                 parts = [self._renamed(branch, relation.columns) for branch in relation.branches]
                 return " UNION ALL ".join(f"({text})" for text, _ in parts), max(depth for _, depth in parts) + 1
             case r.SetOperation():
-                left, right = self._renamed(relation.left, relation.output), self._renamed(relation.right, relation.output)
-                word = f"{relation.kind.upper()}{' ALL' if relation.all else ''}"
-                return f"({left[0]}) {word} ({right[0]})", max(left[1], right[1]) + 1
-            case r.Hint():
+                (left, left_depth), (right, right_depth) = (
+                    self._renamed(side, relation.output) for side in (relation.left, relation.right)
+                )
+                depth = max(left_depth, right_depth) + 1
+                if not relation.all:
+                    return f"({left}) {relation.kind.upper()} ({right})", depth
+                # The kernel doesn't count how often a row is there, so equal rows are numbered, which makes each of them different.
+                names = ", ".join(map(column, relation.output))
+                numbered = (f'SELECT *, row_number() OVER (PARTITION BY {names}) AS "#copy" FROM ({side})' for side in (left, right))
+                return f"SELECT {names} FROM ({f' {relation.kind.upper()} '.join(f'({side})' for side in numbered)})", depth + 2
+            case r.Hint() | r.Repartition():  # Where rows are is not what they are.
                 return self.select(relation.child)
+            case r.Generate():
+                source, depth = self._source(relation.child)
+                return generate(relation, source, self._text), depth + 1
+            case r.Sample():
+                source, depth = self._source(relation.child)
+                return sample(relation, source), depth + 3
             case r.Span():
                 (only,) = relation.columns
                 last = relation.end - 1 if relation.step > 0 else relation.end + 1
-                return f"SELECT CAST(value AS BIGINT) AS {column(only)} FROM generate_series({relation.start}, {last}, {relation.step})", 1
-            case r.Files() | r.Local() | r.PythonMap() | r.GroupedMap() | r.Sample() | r.Repartition() | r.Generate():
+                series = f"generate_series({relation.start}, {last}, {relation.step})"
+                # The condition always holds, and needs the column: a decoded series can't be read without any column.
+                always = f"value {'>=' if relation.step > 0 else '<='} {relation.start}"
+                return f"SELECT CAST(value AS BIGINT) AS {column(only)} FROM {series} WHERE {always}", 1
+            case r.Files() | r.Local() | r.PythonMap() | r.GroupedMap():
                 return f"SELECT * FROM {self._leaf(relation)}", 1
             case _:
                 raise AssertionError(type(relation))

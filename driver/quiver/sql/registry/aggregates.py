@@ -66,6 +66,8 @@ for _name, _kernel, *_aliases in (
     ("var_pop", "var_pop"),
 ):
     register(Function(_name, call(_kernel), _double, _doubles, "aggregate", True, (1, 1)), *_aliases)
+for _name in ("corr", "covar_samp", "covar_pop"):
+    register(Function(_name, call(_name), _double, lambda kinds: [t.DoubleType()] * len(kinds), "aggregate", True, (2, 2)))
 register(Function("first", call("first_value"), _first, None, "aggregate", True, (1, 1)), "first_value", "any_value")
 register(Function("last", call("last_value"), _first, None, "aggregate", True, (1, 1)), "last_value")
 register(

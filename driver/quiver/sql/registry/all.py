@@ -1,3 +1,3 @@
 """Imports every family of functions, so that their tables are filled."""
 
-from quiver.sql.registry import aggregates, operators, scalars  # noqa: F401
+from quiver.sql.registry import access, aggregates, generators, operators, scalars  # noqa: F401

@@ -36,3 +36,16 @@ register(
 )
 register(Function("abs", call("abs"), lambda kinds: kinds[0], arity=(1, 1)))
 register(Function("year", template("CAST(date_part('year', {0}) AS INT)"), _integer, lambda kinds: [t.DateType()], arity=(1, 1)))
+for _name, _kernel in (("startswith", "starts_with"), ("endswith", "ends_with"), ("contains", "contains")):
+    register(Function(_name, call(_kernel), lambda kinds: t.BooleanType(), _texts, arity=(2, 2)))
+register(
+    Function(
+        "isnan",
+        template("coalesce(isnan({0}), FALSE)"),
+        lambda kinds: t.BooleanType(),
+        lambda kinds: [kind if isinstance(kind, t.DoubleType | t.FloatType) else t.DoubleType() for kind in kinds],
+        nullable=False,
+        arity=(1, 1),
+    )
+)
+register(Function("power", call("power"), lambda kinds: t.DoubleType(), lambda kinds: [t.DoubleType()] * len(kinds), arity=(2, 2)), "pow")

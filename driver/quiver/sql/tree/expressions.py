@@ -44,6 +44,13 @@ class Star(Expression):
 
 
 @dataclass(frozen=True, slots=True)
+class Listed(Expression):
+    """Several columns in one place, as `colRegex` gives; they are put in its stead."""
+
+    columns: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Attribute(Expression):
     """A column that some relation gives, known by `id` wherever it goes. `qualifier` is the alias or table it can be named by."""
 
@@ -82,6 +89,22 @@ class Call(Expression):
     distinct: bool = False
     where: Expression | None = None
     ignore_nulls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Member(Expression):
+    """The member `name` of a struct, or of each struct of an array. The analyser makes it of `getfield` and `getitem`."""
+
+    child: Expression
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class StructOf(Expression):
+    """A struct of these members. The analyser makes it of `struct` and `named_struct`."""
+
+    names: tuple[str, ...]
+    values: tuple[Expression, ...]
 
 
 @dataclass(frozen=True, slots=True)

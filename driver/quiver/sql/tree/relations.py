@@ -112,7 +112,11 @@ class Aggregate(Unary):
 
     @property
     def output(self) -> tuple[Attribute, ...]:
-        return named_output(self.outputs)
+        from dataclasses import replace
+
+        columns = named_output(self.outputs)
+        # A key is null where a set leaves it out.
+        return columns if self.sets is None else tuple(replace(column, nullable=True) for column in columns)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,0 +1,142 @@
+"""Reaching into structs, arrays and maps, and making structs: what depends on names, which types alone don't tell. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from quiver.sql import types as t
+from quiver.sql.analysis.pretty import pretty
+from quiver.sql.analysis.typing import type_of
+from quiver.sql.errors import AnalysisException
+from quiver.sql.tree import expressions as e
+
+Fold = Callable[[str], str]
+NAMES = frozenset({"getfield", "getitem", "struct", "named_struct", "withfield", "dropfields"})
+"""Calls that `accessed` rewrites."""
+
+
+def accessed(call: e.Call, fold: Fold) -> e.Expression:
+    """What one of NAMES means for resolved operands. Raises AnalysisException."""
+    match call.name:
+        case "getfield" | "getitem":
+            return _extracted(call, fold)
+        case "struct":
+            return e.StructOf(tuple(_member_name(value, i) for i, value in enumerate(call.args)), tuple(map(_bare, call.args)))
+        case "named_struct":
+            names, values = call.args[::2], call.args[1::2]
+            if len(names) != len(values):
+                raise AnalysisException(
+                    f"The `named_struct` requires 2n (n > 0) parameters but the actual number is {len(call.args)}.",
+                    "WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
+                )
+            return e.StructOf(tuple(_constant(name) for name in names), tuple(map(_bare, values)))
+        case "withfield":
+            struct, name, value = call.args
+            return _with_field(struct, _path(_constant(name)), value, fold)
+        case _:
+            result = call.args[0]
+            for name in call.args[1:]:
+                result = _without_field(result, _path(_constant(name)), fold)
+            return result
+
+
+def _extracted(call: e.Call, fold: Fold) -> e.Expression:
+    child, key = call.args
+    kind = type_of(child)
+    struct = kind.elementType if isinstance(kind, t.ArrayType) else kind
+    if isinstance(struct, t.StructType) and isinstance(key, e.Literal) and isinstance(key.value, str):
+        return e.Member(child, _field(struct, key.value, fold).name)
+    if isinstance(kind, t.ArrayType):
+        if not isinstance(type_of(key), t.IntegralType):
+            raise _mismatch(call, f'an array is indexed by "INTEGRAL", not "{type_of(key).simpleString().upper()}"')
+        return e.Call("getitem", (child, key))
+    if isinstance(kind, t.MapType):
+        return e.Call("getitem", (child, key if type_of(key) == kind.keyType else e.Cast(key, kind.keyType)))
+    raise AnalysisException(
+        f'Can\'t extract a value from "{pretty(child)}". Need a complex type [STRUCT, ARRAY, MAP] but got "{kind.simpleString().upper()}".',
+        "INVALID_EXTRACT_BASE_FIELD_TYPE",
+    )
+
+
+def _field(kind: t.StructType, name: str, fold: Fold) -> t.StructField:
+    found = [field for field in kind if fold(field.name) == fold(name)]
+    if len(found) > 1:
+        raise AnalysisException(
+            f"Ambiguous reference to the field `{name}`. It appears {len(found)} times.", "AMBIGUOUS_REFERENCE_TO_FIELDS"
+        )
+    if not found:
+        listed = ", ".join(f"`{field.name}`" for field in kind)
+        raise AnalysisException(f"No such struct field `{name}` in {listed}.", "FIELD_NOT_FOUND")
+    return found[0]
+
+
+def _with_field(struct: e.Expression, path: Sequence[str], value: e.Expression, fold: Fold) -> e.Expression:
+    kind = _struct(struct)
+    first, *rest = path
+    new = _with_field(e.Member(struct, _field(kind, first, fold).name), rest, value, fold) if rest else _bare(value)
+    names, values = [], []
+    found = False
+    for field in kind:
+        hit = fold(field.name) == fold(first)
+        found = found or hit
+        names.append(first if hit and not rest else field.name)
+        values.append(new if hit else e.Member(struct, field.name))
+    if not found:
+        names.append(first)
+        values.append(new)
+    return _unless_null(struct, e.StructOf(tuple(names), tuple(values)))
+
+
+def _without_field(struct: e.Expression, path: Sequence[str], fold: Fold) -> e.Expression:
+    kind = _struct(struct)
+    first, *rest = path
+    if rest:
+        field = _field(kind, first, fold).name
+        return _with_field(struct, (first,), _without_field(e.Member(struct, field), rest, fold), fold)
+    kept = [field.name for field in kind if fold(field.name) != fold(first)]
+    if len(kept) == len(kind):
+        return struct
+    if not kept:
+        raise AnalysisException("Cannot drop all fields in struct.", "DATATYPE_MISMATCH.CANNOT_DROP_ALL_FIELDS")
+    return _unless_null(struct, e.StructOf(tuple(kept), tuple(e.Member(struct, name) for name in kept)))
+
+
+def _unless_null(struct: e.Expression, made: e.Expression) -> e.Expression:
+    return e.Case(((e.Call("isnotnull", (struct,)), made),))
+
+
+def _struct(expression: e.Expression) -> t.StructType:
+    kind = type_of(expression)
+    if not isinstance(kind, t.StructType):
+        raise AnalysisException(
+            f'"{pretty(expression)}" should be a "STRUCT", not "{kind.simpleString().upper()}".', "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE"
+        )
+    return kind
+
+
+def _member_name(value: e.Expression, position: int) -> str:
+    match value:
+        case e.Alias() | e.Attribute() | e.Member():
+            return value.name
+        case _:
+            return f"col{position + 1}"
+
+
+def _bare(value: e.Expression) -> e.Expression:
+    return value.child if isinstance(value, e.Alias) else value
+
+
+def _constant(name: e.Expression) -> str:
+    if not isinstance(name, e.Literal) or name.value is None:
+        raise AnalysisException(f'the name of a field must be a constant, not "{pretty(name)}".', "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT")
+    return str(name.value)
+
+
+def _path(name: str) -> list[str]:
+    return [part.strip("`") for part in name.split(".")]
+
+
+def _mismatch(call: e.Call, why: str) -> AnalysisException:
+    return AnalysisException(
+        f'Cannot resolve "{pretty(call)}" due to data type mismatch: {why}.', "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE"
+    )

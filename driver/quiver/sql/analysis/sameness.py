@@ -1,0 +1,35 @@
+"""A text of what a relation computes, in which columns are numbered by where they first come up: equal for equal computations. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from quiver.sql.tree import expressions as e
+from quiver.sql.tree import relations as r
+
+
+def shape(relation: r.Relation) -> str:
+    """Names that users give don't come into it."""
+    numbers: dict[int, int] = {}
+
+    def text(value: Any) -> str:
+        match value:
+            case e.Attribute():
+                return f"#{numbers.setdefault(value.id, len(numbers))}"
+            case e.Alias():
+                inner = text(value.child)
+                return f"({inner} as #{numbers.setdefault(value.id, len(numbers))})"
+            case tuple():
+                return f"[{', '.join(map(text, value))}]"
+            case r.Local():
+                return f"Local({id(value.table):x}: {text(value.columns)})"
+            case r.Aliased():
+                return f"Aliased({text(value.child)}, {text(value.columns)})"
+            case r.Relation() | e.Expression() | e.Frame() if is_dataclass(value):
+                parts = [text(getattr(value, item.name)) for item in fields(value)]
+                return f"{type(value).__name__}({', '.join(parts)})"
+            case _:
+                return repr(value)
+
+    return text(relation)

@@ -1,0 +1,237 @@
+"""Actions: what computes rows and brings them, prints them or names them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from quiver.callsite import capture
+from quiver.sql.dataframe_core import DataFrameCore
+from quiver.sql.errors import AnalysisException, PySparkTypeError, wrong_argument
+from quiver.sql.row import Row
+from quiver.sql.rows import rows_of
+from quiver.sql.tree import expressions as e
+from quiver.sql.tree import relations as r
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from quiver.sql.dataframe import DataFrame
+
+
+class Actions(DataFrameCore):
+    """collect, show, count, toPandas, …"""
+
+    # ---- rows ----
+
+    def toArrow(self) -> pa.Table:
+        """All rows as an Arrow table.
+
+        >>> spark.range(2).toArrow().to_pydict()
+        {'id': [0, 1]}
+        """
+        return self._session._runtime.collect(self._relation, capture())
+
+    def collect(self) -> list[Row]:
+        """All rows.
+
+        >>> spark.range(2).collect()
+        [Row(id=0), Row(id=1)]
+        """
+        return rows_of(self.toArrow(), self.schema, self._zone())
+
+    def _zone(self) -> str:
+        return self._session._context._conf.get("spark.sql.session.timeZone", "") or ""
+
+    def toLocalIterator(self, prefetchPartitions: bool = False) -> Iterator[Row]:
+        """All rows, one after the other.
+
+        >>> list(spark.range(2).toLocalIterator())
+        [Row(id=0), Row(id=1)]
+        """
+        yield from self.collect()
+
+    def _first(self, num: int) -> DataFrame:
+        return self._with(r.Limit(self._relation, num))
+
+    def take(self, num: int) -> list[Row]:
+        """The first rows.
+
+        >>> spark.range(5).take(2)
+        [Row(id=0), Row(id=1)]
+        """
+        if not isinstance(num, int) or isinstance(num, bool):
+            raise wrong_argument("num", "int", num)
+        return self._first(num).collect()
+
+    def tail(self, num: int) -> list[Row]:
+        """The last rows.
+
+        >>> spark.range(5).tail(2)
+        [Row(id=3), Row(id=4)]
+        """
+        table = self.toArrow()
+        return rows_of(table.slice(max(0, table.num_rows - max(num, 0))), self.schema, self._zone())
+
+    def head(self, n: int | None = None) -> Any:
+        """The first row (None when there is none), or the first `n` as a list.
+
+        >>> spark.range(2).head(), spark.range(2).head(1)
+        (Row(id=0), [Row(id=0)])
+        """
+        return self.first() if n is None else self.take(n)
+
+    def first(self) -> Row | None:
+        """The first row, or None.
+
+        >>> spark.range(2).first()
+        Row(id=0)
+        """
+        rows = self.take(1)
+        return rows[0] if rows else None
+
+    def count(self) -> int:
+        """How many rows.
+
+        >>> spark.range(3).count()
+        3
+        """
+        counted = r.Aggregate(self._relation, (), (e.Alias(e.Call("count"), "count", self._session._new_id()),))
+        return int(self._session._runtime.collect(counted, capture()).column(0)[0].as_py())
+
+    def isEmpty(self) -> bool:
+        """Whether there is no row.
+
+        >>> spark.range(0).isEmpty()
+        True
+        """
+        return not self._first(1).toArrow().num_rows
+
+    def foreach(self, f: Callable[[Row], None]) -> None:
+        """Call a function with each row, where rows are computed.
+
+        >>> seen = spark.context.accumulator(0)
+        >>> spark.range(3).foreach(lambda row: seen.add(row.id))
+        >>> seen.value
+        3
+        """
+        self._rdd().foreach(f)
+
+    def foreachPartition(self, f: Callable[[Iterator[Row]], None]) -> None:
+        """Call a function with the rows of each partition, where rows are computed.
+
+        >>> seen = spark.context.accumulator(0)
+        >>> spark.range(3).foreachPartition(lambda rows: seen.add(sum(row.id for row in rows)))
+        >>> seen.value
+        3
+        """
+        self._rdd().foreachPartition(f)
+
+    def _rdd(self) -> Any:
+        return self._session._context.parallelize(self.collect())
+
+    # ---- other forms ----
+
+    def toPandas(self) -> Any:
+        """All rows as a pandas DataFrame.
+
+        >>> spark.range(2).toPandas()["id"].tolist()
+        [0, 1]
+        """
+        from quiver.sql.rows import pandas_of
+
+        return pandas_of(self.toArrow(), self.schema, self._zone())
+
+    def toPolars(self) -> Any:
+        """All rows as a Polars DataFrame, which has to be installed."""
+        import polars
+
+        return polars.from_arrow(self.toArrow())
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """For whatever reads Arrow streams: `pyarrow.table(df)`, `polars.DataFrame(df)`.
+
+        >>> import pyarrow
+        >>> pyarrow.table(spark.range(2)).num_rows
+        2
+        """
+        return self.toArrow().__arrow_c_stream__(requested_schema)
+
+    # ---- printing ----
+
+    def _table(self, n: int, width: int, vertical: bool) -> str:
+        from quiver.sql.showing import table_text
+
+        kinds = [column.type for column in self._relation.output]
+        return table_text(self.columns, self._first(n + 1).collect(), n, width, vertical, kinds)
+
+    def show(self, n: int = 20, truncate: bool | int = True, vertical: bool = False) -> None:
+        """Print the first rows as a table. `truncate`: to 20 characters a cell, to so many, or not.
+
+        >>> spark.range(2).show()
+        +---+
+        | id|
+        +---+
+        |  0|
+        |  1|
+        +---+
+        <BLANKLINE>
+        """
+        if not isinstance(n, int) or isinstance(n, bool):
+            raise wrong_argument("n", "int", n)
+        if not isinstance(vertical, bool):
+            raise wrong_argument("vertical", "bool", vertical)
+        if isinstance(truncate, bool):
+            width = 20 if truncate else 0
+        else:
+            try:
+                width = int(truncate)
+            except ValueError:
+                raise PySparkTypeError(f"Argument `truncate` should be a bool or int, got {type(truncate).__name__}.", "NOT_BOOL") from None
+        print(self._table(n, width, vertical))
+
+    def _repr_html_(self) -> str | None:
+        """The first rows as a table for notebooks, when `spark.sql.repl.eagerEval.enabled` is set; None otherwise."""
+        conf = self._session._context._conf
+        if conf.get("spark.sql.repl.eagerEval.enabled", "false") != "true":
+            return None
+        from quiver.sql.showing import table_html
+
+        n, width = int(conf.get("spark.sql.repl.eagerEval.maxNumRows", "20")), int(conf.get("spark.sql.repl.eagerEval.truncate", "20"))
+        kinds = [column.type for column in self._relation.output]
+        return table_html(self.columns, self._first(n + 1).collect(), n, width, kinds)
+
+    # ---- views ----
+
+    def createOrReplaceTempView(self, name: str) -> None:
+        """Let SQL of this session call it by that name.
+
+        >>> spark.range(2).createOrReplaceTempView("two")
+        >>> spark.sql("SELECT count(*) AS n FROM two").collect()
+        [Row(n=2)]
+        """
+        self._session._views[_view_name(name)] = self._relation
+
+    def createTempView(self, name: str) -> None:
+        """As createOrReplaceTempView. Raises AnalysisException when the name is taken.
+
+        >>> spark.range(2).createTempView("fresh")
+        >>> spark.table("fresh").count()
+        2
+        """
+        if _view_name(name) in self._session._views:
+            raise AnalysisException(
+                f"Cannot create the temporary view `{name}` because it already exists. Choose a different name, drop or replace the "
+                "existing view.",
+                "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS",
+            )
+        self.createOrReplaceTempView(name)
+
+    registerTempTable = createOrReplaceTempView
+
+
+def _view_name(name: str) -> str:
+    if not re.fullmatch(r"\w+|`[^`]+`", name):
+        raise AnalysisException(f"{name!r} can't be the name of a view.", "INVALID_TEMP_OBJ_REFERENCE")
+    return name.strip("`").lower()

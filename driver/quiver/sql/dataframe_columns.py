@@ -1,0 +1,277 @@
+"""Operators on columns: which there are, and what they are called."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from quiver.sql import types as t
+from quiver.sql.analysis.coercion import common_type
+from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.dataframe_core import DataFrameCore, listed
+from quiver.sql.errors import AnalysisException, PySparkTypeError, PySparkValueError, column_not_found, wrong_argument
+from quiver.sql.tree import expressions as e
+from quiver.sql.tree import relations as r
+
+if TYPE_CHECKING:
+    from quiver.sql.dataframe import DataFrame
+
+
+class ColumnOperators(DataFrameCore):
+    """select, withColumn, drop, …"""
+
+    def select(self, *cols: Any) -> DataFrame:
+        """These columns: names, Columns, `*`.
+
+        >>> df = spark.createDataFrame([(2, "Alice")], ["age", "name"])
+        >>> df.select("name", (df.age + 10).alias("age")).collect()
+        [Row(name='Alice', age=12)]
+        """
+        return self._with(self._session._analyser.project(self._relation, [column_of(item) for item in listed(cols)]))
+
+    def selectExpr(self, *expr: Any) -> DataFrame:
+        """Columns written in SQL.
+
+        >>> spark.createDataFrame([(2, "Alice")], ["age", "name"]).selectExpr("age * 2", "upper(name) AS name").collect()
+        [Row((age * 2)=4, name='ALICE')]
+        """
+        from quiver.sql.functions import expr as parse
+
+        return self.select(*(parse(text) for text in listed(expr)))
+
+    def withColumn(self, colName: str, col: Column) -> DataFrame:
+        """With this column, in place of the one of that name or at the end.
+
+        >>> df = spark.range(2)
+        >>> df.withColumn("next", df.id + 1).collect()
+        [Row(id=0, next=1), Row(id=1, next=2)]
+        """
+        if not isinstance(colName, str):
+            raise wrong_argument("colName", "str", colName)
+        return self.withColumns({colName: col})
+
+    def withColumns(self, *colsMap: dict[str, Column]) -> DataFrame:
+        """With these columns, each in place of the one of that name or at the end. All see the columns as they were.
+
+        >>> df = spark.range(1)
+        >>> df.withColumns({"a": df.id + 1, "b": df.id + 2}).collect()
+        [Row(id=0, a=1, b=2)]
+        """
+        (added,) = colsMap
+        if not isinstance(added, dict):
+            raise wrong_argument("colsMap", "dict", added)
+        for column in added.values():
+            if not isinstance(column, Column):
+                raise wrong_argument("col", "Column", column)
+        fold = self._session._analyser.fold
+        left = {fold(name): (name, column) for name, column in added.items()}
+        items: list[e.Expression] = []
+        taken: set[str] = set()
+        for attribute in self._relation.output:
+            key = fold(attribute.name)
+            if key in left:
+                taken.add(key)
+                items.append(_renamed(expression_of(left[key][1]), left[key][0]))
+            else:
+                items.append(attribute)
+        items += [_renamed(expression_of(column), name) for key, (name, column) in left.items() if key not in taken]
+        return self._with(self._session._analyser.project(self._relation, items))
+
+    def withColumnRenamed(self, existing: str, new: str) -> DataFrame:
+        """With that column under another name; as it is when there is none.
+
+        >>> spark.range(1).withColumnRenamed("id", "n").columns
+        ['n']
+        """
+        return self.withColumnsRenamed({existing: new})
+
+    def withColumnsRenamed(self, colsMap: dict[str, str]) -> DataFrame:
+        """With columns under other names, one after the other; what is not there is passed over.
+
+        >>> spark.createDataFrame([(1, 2)], ["a", "b"]).withColumnsRenamed({"a": "x", "c": "y"}).columns
+        ['x', 'b']
+        """
+        if not isinstance(colsMap, dict):
+            raise wrong_argument("colsMap", "dict", colsMap)
+        fold = self._session._analyser.fold
+        names = self.columns
+        for existing, new in colsMap.items():
+            names = [new if fold(name) == fold(existing) else name for name in names]
+        items = [
+            column if column.name == name else e.Alias(column, name, metadata=column.metadata)
+            for column, name in zip(self._relation.output, names, strict=True)
+        ]
+        return self._with(self._session._analyser.project(self._relation, items))
+
+    def withMetadata(self, columnName: str, metadata: dict[str, Any]) -> DataFrame:
+        """With this metadata kept with a column.
+
+        >>> spark.range(1).withMetadata("id", {"unit": "m"}).schema["id"].metadata
+        {'unit': 'm'}
+        """
+        if not isinstance(metadata, dict):
+            raise wrong_argument("metadata", "dict", metadata)
+        return self.withColumn(columnName, self[columnName].alias(columnName, metadata=metadata))
+
+    def drop(self, *cols: Any) -> DataFrame:
+        """Without these columns; those that aren't there are not missed.
+
+        >>> spark.createDataFrame([(1, 2)], ["a", "b"]).drop("b", "c").columns
+        ['a']
+        """
+        analyser, output = self._session._analyser, self._relation.output
+        gone: set[int] = set()
+        for item in cols:
+            if isinstance(item, str):
+                gone |= {column.id for column in output if analyser.fold(column.name) == analyser.fold(item.strip("`"))}
+            elif isinstance(item, Column):
+                found = item._expression
+                if isinstance(found, e.Name):
+                    meant = analyser.lookup(found.parts, output)
+                    found = meant if meant is not None else found
+                if isinstance(found, e.Attribute):
+                    gone.add(found.id)
+            else:
+                raise wrong_argument("cols", "Column or str", item)
+        kept = tuple(column for column in output if column.id not in gone)
+        return self._self if len(kept) == len(output) else self._with(r.Project(self._relation, kept))
+
+    def toDF(self, *cols: str) -> DataFrame:
+        """The columns under these names, in order.
+
+        >>> spark.createDataFrame([(1, 2)], ["a", "b"]).toDF("x", "y").columns
+        ['x', 'y']
+        """
+        for name in cols:
+            if not isinstance(name, str):
+                raise wrong_argument("cols", "list of str", name)
+        output = self._relation.output
+        if len(cols) != len(output):
+            raise PySparkValueError(
+                f"The number of columns doesn't match. Old column names ({len(output)}): {', '.join(self.columns)}. "
+                f"New column names ({len(cols)}): {', '.join(cols)}.",
+                "ASSIGNMENT_ARITY_MISMATCH",
+            )
+        items = [e.Alias(column, name) for column, name in zip(output, cols, strict=True)]
+        return self._with(self._session._analyser.project(self._relation, items))
+
+    def to(self, schema: t.StructType) -> DataFrame:
+        """The columns that a schema names, in its order and as its types. Raises AnalysisException for one that isn't there, or can be null
+        where the schema has no nulls.
+
+        >>> df = spark.createDataFrame([("a", 1)], ["i", "j"])
+        >>> df.to(t.StructType([t.StructField("j", t.StringType()), t.StructField("i", t.StringType())])).collect()
+        [Row(j='1', i='a')]
+        """
+        items: list[e.Expression] = []
+        analyser, output = self._session._analyser, self._relation.output
+        for field in schema:
+            found = analyser.lookup((field.name,), output)
+            if not isinstance(found, e.Attribute):
+                if not field.nullable:
+                    raise column_not_found(field.name, self.columns)
+                items.append(e.Alias(e.Literal(None, field.dataType), field.name))
+                continue
+            if found.nullable and not field.nullable:
+                raise AnalysisException(
+                    f"Column or field `{field.name}` is nullable while it's required to be non-nullable.", "NULLABLE_COLUMN_OR_FIELD"
+                )
+            items.append(e.Alias(found if found.type == field.dataType else e.Cast(found, field.dataType), field.name))
+        return self._with(analyser.project(self._relation, items))
+
+    def alias(self, alias: str) -> DataFrame:
+        """The same rows, whose columns can be called `alias.name`.
+
+        >>> df = spark.range(3)
+        >>> df.alias("a").join(df.alias("b"), F.col("a.id") == F.col("b.id") + 1).select("b.id").orderBy("id").collect()
+        [Row(id=0), Row(id=1)]
+        """
+        if not isinstance(alias, str):
+            raise wrong_argument("alias", "str", alias)
+        return self._with(self._session._analyser.alias(self._relation, alias))
+
+    def transform(self, func: Callable[..., DataFrame], *args: Any, **kwargs: Any) -> DataFrame:
+        """What a function makes of the DataFrame, so that calls can be chained.
+
+        >>> spark.range(3).transform(lambda df, least: df.where(df.id >= least), 2).collect()
+        [Row(id=2)]
+        """
+        result = func(self._self, *args, **kwargs)
+        if not isinstance(result, DataFrameCore):
+            raise PySparkTypeError(f"Func returned an instance of type [{type(result).__name__}], should have been DataFrame.")
+        return result
+
+    def unpivot(self, ids: Any, values: Any, variableColumnName: str, valueColumnName: str) -> DataFrame:
+        """A row for each of the columns `values` (None: all but `ids`), with its name and its value, beside the columns `ids`.
+
+        Raises AnalysisException when there is nothing to turn, or the types have none in common.
+
+        >>> df = spark.createDataFrame([(1, 11, 12)], ["id", "a", "b"])
+        >>> df.unpivot("id", ["a", "b"], "name", "value").collect()
+        [Row(id=1, name='a', value=11), Row(id=1, name='b', value=12)]
+        """
+        analyser, output = self._session._analyser, self._relation.output
+        kept = analyser.expand([column_of(item) for item in _several(ids)], output) if ids is not None else []
+        if values is None:
+            keys = {column.id for item in kept if isinstance(column := analyser.resolve(item, output), e.Attribute)}
+            turned: list[e.Expression] = [column for column in output if column.id not in keys]
+        else:
+            turned = [analyser.resolve(item, output) for item in analyser.expand([column_of(item) for item in _several(values)], output)]
+        if not turned:
+            raise AnalysisException(
+                "At least one value column needs to be specified for UNPIVOT, all columns specified as ids.",
+                "UNPIVOT_REQUIRES_VALUE_COLUMNS",
+            )
+        from quiver.sql.analysis.analyser import as_type, output_name, strip_alias
+        from quiver.sql.analysis.typing import type_of
+
+        kind = common_type([type_of(item) for item in turned])
+        if kind is None:
+            raise AnalysisException(
+                "Unpivot value columns must share a least common type, some types do not: "
+                f"[{', '.join(f'{type_of(item).simpleString().upper()} ({output_name(item)})' for item in turned)}].",
+                "UNPIVOT_VALUE_DATA_TYPE_MISMATCH",
+            )
+        cells = [cell for item in turned for cell in (e.Literal(output_name(item), t.StringType()), as_type(strip_alias(item), kind))]
+        stack = e.Call("stack", (e.Literal(len(turned), t.IntegerType()), *cells))
+        return self._with(analyser.project(self._relation, [*kept, e.MultiAlias(stack, (variableColumnName, valueColumnName))]))
+
+    melt = unpivot
+
+    def transpose(self, indexColumn: Any = None) -> DataFrame:
+        """Columns as rows: a row for each column but the index (the first, unless told), a column for each value of the index.
+
+        The values of the index are computed at once; null ones are left out. Raises AnalysisException when the other columns' types have
+        none in common.
+
+        >>> spark.createDataFrame([("x", 1, 2), ("y", 3, 4)], ["k", "a", "b"]).transpose().collect()
+        [Row(key='a', x=1, y=3), Row(key='b', x=2, y=4)]
+        """
+        index = self[0] if indexColumn is None else self[indexColumn] if isinstance(indexColumn, str) else indexColumn
+        rows = self.select(
+            index.cast("string").alias("i"),
+            *(column for column in map(Column, self._relation.output) if column._expression != index._expression),
+        )
+        kind = common_type([column.type for column in rows._relation.output[1:]])
+        if kind is None:
+            raise AnalysisException("Transpose requires non-index columns to share a least common type.", "TRANSPOSE_NO_LEAST_COMMON_TYPE")
+        table = [row for row in rows.orderBy("i").collect() if row[0] is not None]
+        limit = int(self._session._context._conf.get("spark.sql.transposeMaxValues", "500"))
+        if len(table) > limit:
+            raise AnalysisException(f"Number of rows exceeds the allowed limit of {limit} for TRANSPOSE.", "TRANSPOSE_EXCEED_ROW_LIMIT")
+        turned = rows.unpivot("i", None, "key", "value")
+        names = sorted({row[0] for row in table})
+        if not names:
+            return turned.select("key").distinct()
+        return turned.groupBy("key").pivot("i", names).agg(Column(e.Call("first", (e.Name(("value",)),)))).orderBy("key")
+
+
+def _several(items: Any) -> Sequence[Any]:
+    return list(items) if isinstance(items, list | tuple) else [items]
+
+
+def _renamed(expression: e.Expression, name: str) -> e.Expression:
+    if isinstance(expression, e.Alias):
+        return replace(expression, name=name)
+    return e.Alias(expression, name)

@@ -1,0 +1,218 @@
+"""What a DataFrame is: an analysed relation of a session, its columns and its plan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from quiver.sql import types as t
+from quiver.sql.column import Column, column_of
+from quiver.sql.errors import PySparkAttributeError, PySparkIndexError, column_not_found, wrong_argument
+from quiver.sql.runtime import schema_of
+from quiver.sql.tree import expressions as e
+from quiver.sql.tree import relations as r
+
+if TYPE_CHECKING:
+    from quiver.sql.dataframe import DataFrame
+    from quiver.sql.session import Session
+
+
+def listed(cols: Sequence[Any]) -> list[Any]:
+    """Arguments given one by one, or as one list."""
+    return list(cols[0]) if len(cols) == 1 and isinstance(cols[0], list | tuple) else list(cols)
+
+
+class DataFrameCore:
+    """Identity, columns and plan."""
+
+    def __init__(self, relation: r.Relation, session: Session) -> None:
+        self._relation = relation
+        self._session = session
+
+    @property
+    def _self(self) -> DataFrame:
+        from quiver.sql.dataframe import DataFrame
+
+        assert isinstance(self, DataFrame)
+        return self
+
+    def _with(self, relation: r.Relation) -> DataFrame:
+        from quiver.sql.dataframe import DataFrame
+
+        return DataFrame(relation, self._session)
+
+    @property
+    def sparkSession(self) -> Session:
+        """The session that made it.
+
+        >>> spark.range(1).sparkSession is spark
+        True
+        """
+        return self._session
+
+    @property
+    def schema(self) -> t.StructType:
+        """Names, types and nullability of the columns.
+
+        >>> spark.range(1).schema
+        StructType([StructField('id', LongType(), False)])
+        """
+        return schema_of(self._relation)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns.
+
+        >>> spark.range(1).columns
+        ['id']
+        """
+        return [column.name for column in self._relation.output]
+
+    @property
+    def dtypes(self) -> list[tuple[str, str]]:
+        """(name, type) of each column.
+
+        >>> spark.range(1).dtypes
+        [('id', 'bigint')]
+        """
+        return [(column.name, column.type.simpleString()) for column in self._relation.output]
+
+    def printSchema(self, level: int | None = None) -> None:
+        """Print the schema as a tree, to a depth of `level` (None: all of it).
+
+        >>> spark.range(1).printSchema()
+        root
+         |-- id: long (nullable = false)
+        <BLANKLINE>
+        """
+        text = self.schema.treeString()
+        if level is not None and level > 0:
+            lines = text.splitlines()
+            text = "".join(f"{line}\n" for line in lines if line == "root" or (line.index("--") - 2) // 5 < level)
+        print(text)
+
+    def __getitem__(self, item: Any) -> Any:
+        if isinstance(item, str):
+            return self._column(item)
+        if isinstance(item, int) and not isinstance(item, bool):
+            try:
+                return Column(self._relation.output[item])
+            except IndexError:
+                raise PySparkIndexError(
+                    f"The column index must be in [0, {len(self.columns)}), got {item}.", "INDEX_OUT_OF_RANGE"
+                ) from None
+        if isinstance(item, Column):
+            return self._self.filter(item)
+        if isinstance(item, list | tuple):
+            return self._self.select(*item)
+        raise wrong_argument("item", "Column, float, int, list, or str", item)
+
+    def __getattr__(self, name: str) -> Column:
+        if name.startswith("__") or name not in self.columns:
+            raise PySparkAttributeError(f"Attribute `{name}` is not supported.", "ATTRIBUTE_NOT_SUPPORTED")
+        return self._column(f"`{name}`")
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *(name for name in self.columns if name.isidentifier())})
+
+    def _column(self, name: str) -> Column:
+        expression = column_of(name)
+        if isinstance(expression, e.Name):
+            found = self._session._analyser.lookup(expression.parts, self._relation.output)
+            if found is None:
+                raise column_not_found(name, self.columns)
+            return Column(found)
+        return Column(expression)
+
+    def colRegex(self, colName: str) -> Column:
+        """The columns whose names fit a regular expression in backticks.
+
+        >>> df = spark.createDataFrame([("a", 1, 2)], ["name", "x1", "x2"])
+        >>> df.select(df.colRegex("`x[0-9]`")).columns
+        ['x1', 'x2']
+        """
+        if not isinstance(colName, str):
+            raise wrong_argument("colName", "str", colName)
+        quoted = re.fullmatch(r"`(.*)`", colName)
+        if quoted is None:
+            return self._column(colName)
+        pattern = re.compile(quoted[1], re.IGNORECASE)
+        return Column(e.Listed(tuple(column for column in self._relation.output if pattern.fullmatch(column.name))))
+
+    @property
+    def isStreaming(self) -> bool:
+        """Whether it is a stream: no.
+
+        >>> spark.range(1).isStreaming
+        False
+        """
+        return False
+
+    def isLocal(self) -> bool:
+        """Whether collect() needs no executor: only rows that the driver has are such.
+
+        >>> spark.createDataFrame([(1,)], ["a"]).isLocal(), spark.range(1).where("id > 0").isLocal()
+        (True, False)
+        """
+        return isinstance(self._relation, r.Local)
+
+    def inputFiles(self) -> list[str]:
+        """Paths that are read, each once.
+
+        >>> spark.range(1).inputFiles()
+        []
+        """
+        found: dict[str, None] = {}
+        pending: list[r.Relation] = [self._relation]
+        while pending:
+            relation = pending.pop()
+            pending.extend(relation.inputs)
+            if isinstance(relation, r.Files):
+                found.update(dict.fromkeys(relation.paths))
+        return list(found)
+
+    def sameSemantics(self, other: DataFrame) -> bool:
+        """Whether both are computed in the same way from the same rows. False may also mean that it can't be told.
+
+        >>> df = spark.range(3)
+        >>> df.withColumn("x", df.id + 1).sameSemantics(df.withColumn("y", df.id + 1))
+        True
+        """
+        from quiver.sql.analysis.sameness import shape
+
+        if not isinstance(other, DataFrameCore):
+            raise wrong_argument("other", "DataFrame", other)
+        return shape(self._relation) == shape(other._relation)
+
+    def semanticHash(self) -> int:
+        """Equal for DataFrames that sameSemantics finds equal.
+
+        >>> df = spark.range(3)
+        >>> df.select(df.id + 1).semanticHash() == df.select((df.id + 1).alias("x")).semanticHash()
+        True
+        """
+        import zlib
+
+        from quiver.sql.analysis.sameness import shape
+
+        return zlib.crc32(shape(self._relation).encode()) - 2**31
+
+    def explain(self, extended: bool | str | None = None, mode: str | None = None) -> None:
+        """Print how it is computed: the kernel's plan; `extended` (or mode="extended"): our tree before it; "formatted": both in short.
+
+        Raises ValueError for another mode.
+
+        >>> spark.range(1).explain()  # doctest: +ELLIPSIS
+        == Physical Plan ==
+        ...
+        """
+        from quiver.sql.explaining import explained
+
+        if extended is not None and mode is not None:
+            raise ValueError("extended and mode should not be set together.")
+        chosen = mode if mode is not None else extended if isinstance(extended, str) else "extended" if extended else "simple"
+        print(explained(self._relation, self._session._runtime, chosen))
+
+    def __repr__(self) -> str:
+        return f"DataFrame[{', '.join(f'{name}: {kind}' for name, kind in self.dtypes)}]"

@@ -1,0 +1,82 @@
+"""What stands for a column: Columns, names with dots and backticks, Python values."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+from collections.abc import Callable
+from typing import Any
+
+from quiver.sql import types as t
+from quiver.sql.errors import PySparkTypeError, wrong_argument
+from quiver.sql.tree import expressions as e
+
+
+def expression_of(value: Any) -> e.Expression:
+    """A Column's expression, or a literal. Raises TypeError for what is neither."""
+    from quiver.sql.column import Column
+
+    return value._expression if isinstance(value, Column) else literal(value)
+
+
+def column_of(value: Any) -> e.Expression:
+    """A Column's expression, or the column of that name (`*`: all)."""
+    from quiver.sql.column import Column
+
+    if isinstance(value, Column):
+        return value._expression
+    if isinstance(value, str):
+        return named(value)
+    raise wrong_argument("col", "Column or str", value)
+
+
+def named(name: str) -> e.Expression:
+    """The column that a dotted name means; backticks keep a dot in a name."""
+    if name == "*":
+        return e.Star()
+    parts: list[str] = []
+    rest = name
+    while rest:
+        if rest.startswith("`"):
+            part, _, rest = rest[1:].partition("`")
+            rest = rest.removeprefix(".")
+        else:
+            part, _, rest = rest.partition(".")
+        parts.append(part)
+    if parts[-1:] == ["*"]:
+        return e.Star(tuple(parts[:-1]))
+    return e.Name(tuple(parts) or ("",))
+
+
+_PYTHON: tuple[tuple[Any, Callable[[Any], t.DataType]], ...] = (
+    (bool, lambda value: t.BooleanType()),
+    (
+        int,
+        lambda value: t.IntegerType() if -(2**31) <= value < 2**31 else t.LongType() if -(2**63) <= value < 2**63 else t.DecimalType(38, 0),
+    ),
+    (float, lambda value: t.DoubleType()),
+    (str, lambda value: t.StringType()),
+    (bytes | bytearray, lambda value: t.BinaryType()),
+    (decimal.Decimal, lambda value: _decimal_type(value)),
+    (datetime.datetime, lambda value: t.TimestampType()),
+    (datetime.date, lambda value: t.DateType()),
+    (datetime.timedelta, lambda value: t.DayTimeIntervalType()),
+)
+
+
+def _decimal_type(value: decimal.Decimal) -> t.DecimalType:
+    _, digits, exponent = value.as_tuple()
+    scale = max(0, -exponent) if isinstance(exponent, int) else 0
+    return t.DecimalType(max(len(digits), scale, 1) if not isinstance(exponent, int) or exponent <= 0 else len(digits) + exponent, scale)
+
+
+def literal(value: Any) -> e.Expression:
+    """A constant of the type that Spark gives such a Python value."""
+    if value is None:
+        return e.Literal(None, t.NullType())
+    for kind, type_of in _PYTHON:
+        if isinstance(value, kind):
+            return e.Literal(value, type_of(value))
+    if isinstance(value, list | tuple):
+        return e.Call("array", tuple(map(expression_of, value)))
+    raise PySparkTypeError(f"a {type(value).__name__} can't be a constant of a query: {value!r}", "UNSUPPORTED_LITERAL")

@@ -1,0 +1,82 @@
+"""Computed rows as Python's values: Rows, and pandas DataFrames, as Spark gives them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+from quiver.sql import types as t
+from quiver.sql.row import Row, row_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Convert = Callable[[Any], Any]
+
+
+def rows_of(table: pa.Table, schema: t.StructType, zone: str = "") -> list[Row]:
+    """An Arrow table as Rows: structs as Rows, maps as dicts, binary as bytearray, instants as naive datetimes in `zone` (empty: the
+    machine's)."""
+    names = schema.names
+    columns: list[Sequence[Any]] = []
+    for position, field in enumerate(schema):
+        values = table.column(position).to_pylist()
+        convert = _conversion(field.dataType, zone)
+        columns.append(values if convert is None else [None if value is None else convert(value) for value in values])
+    if not columns:
+        return [row_of(names, ()) for _ in range(table.num_rows)]
+    return [row_of(names, values) for values in zip(*columns)]
+
+
+def _conversion(kind: t.DataType, zone: str) -> Convert | None:
+    """What makes of Arrow's value Spark's; None: it is the same."""
+    match kind:
+        case t.BinaryType():
+            return bytearray
+        case t.TimestampType():
+            there = ZoneInfo(zone) if zone else None
+            return lambda instant: instant.astimezone(there).replace(tzinfo=None)
+        case t.StructType():
+            names = kind.names
+            parts = [(name, _conversion(field.dataType, zone)) for name, field in zip(names, kind)]
+            return lambda value: row_of(names, [_converted(value[name], convert) for name, convert in parts])
+        case t.ArrayType():
+            inner = _conversion(kind.elementType, zone)
+            return None if inner is None else lambda items: [_converted(item, inner) for item in items]
+        case t.MapType():
+            key, item = _conversion(kind.keyType, zone), _conversion(kind.valueType, zone)
+            return lambda pairs: {_converted(a, key): _converted(b, item) for a, b in pairs}
+        case t.YearMonthIntervalType():
+            return lambda interval: interval.months
+        case _:
+            return None
+
+
+def _converted(value: Any, convert: Convert | None) -> Any:
+    return value if value is None or convert is None else convert(value)
+
+
+def pandas_of(table: pa.Table, schema: t.StructType, zone: str = "") -> Any:
+    """As toPandas gives: dates as datetime.date, instants as naive timestamps in `zone`, maps as dicts, structs as Rows."""
+    import pandas as pd
+
+    series = []
+    for position, field in enumerate(schema):
+        column = table.column(position)
+        if isinstance(field.dataType, t.TimestampType):
+            values = column.to_pandas()
+            series.append(values.dt.tz_convert(zone or _local_zone()).dt.tz_localize(None))
+        elif isinstance(field.dataType, t.StructType | t.ArrayType | t.MapType | t.BinaryType):
+            convert = _conversion(field.dataType, zone)
+            series.append(pd.Series([_converted(value, convert) for value in column.to_pylist()], dtype=object))
+        else:
+            series.append(column.to_pandas(date_as_object=True))
+    frame = pd.concat(series, axis=1) if series else pd.DataFrame(index=range(table.num_rows))
+    frame.columns = pd.Index(schema.names)
+    return frame
+
+
+def _local_zone() -> datetime.tzinfo | None:
+    return datetime.datetime.now().astimezone().tzinfo
