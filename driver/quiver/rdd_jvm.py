@@ -70,14 +70,14 @@ class JvmOnly(Actions[T]):
         raise NeedsJVM("RDD.saveAsSequenceFile", _SEQUENCE, "Use saveAsPickleFile, which keeps types, or saveAsTextFile.")
 
     def toDF(self, schema: Any = None, sampleRatio: float | None = None) -> Any:
-        """Not offered yet: raises NotOffered, as there is no DataFrame so far. PySpark too has it only once a SparkSession exists.
+        """Not offered yet: raises NotOffered, as no DataFrame can be made of an RDD so far. Use `spark.createDataFrame(rdd.collect())`.
 
         >>> sc.parallelize([(1, 2)]).toDF()  # doctest: +ELLIPSIS
         Traceback (most recent call last):
             ...
         quiver_proto.errors.NotOffered: RDD.toDF is not offered: ...
         """
-        raise NotOffered("RDD.toDF", "Quiver has no DataFrame yet", "Stay with the RDD's operators, or collect() into pandas or pyarrow.")
+        raise NotOffered("RDD.toDF", "no DataFrame can be made of an RDD yet", "Use spark.createDataFrame(rdd.collect()) of quiver.sql.")
 
 
 _INPUT = "it reads through a Hadoop InputFormat, a Java class"
