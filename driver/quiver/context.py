@@ -20,6 +20,7 @@ from quiver.file_sharing import FileSharing
 from quiver.job_control import JobControl
 from quiver.plan.lineage import Dataset, Parallelized, Span
 from quiver.plan.stages import Planner
+from quiver.rdd_core import check_other
 from quiver.rdd_jvm import JvmSources
 from quiver_proto import ops
 from quiver_proto.errors import ContextStopped, NeedsJVM
@@ -224,7 +225,7 @@ class Context(ContextFacts, FileSources, JvmSources, JobControl, FileSharing, Ch
         if not rdds:
             raise ValueError("union of no RDDs: give at least one")
         for rdd in rdds:
-            rdd._same_context(self)
+            check_other(rdd, self)
         if len(rdds) == 1:
             return rdds[0]
         datasets = [rdd._dataset for rdd in rdds]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiver.callsite import capture
@@ -128,7 +128,11 @@ class FileSources:
 
 
 def _as_text(paths: Paths) -> str | Sequence[str]:
-    return os.fspath(paths) if isinstance(paths, str | os.PathLike) else [os.fspath(path) for path in paths]
+    if isinstance(paths, str | os.PathLike):
+        return os.fspath(paths)
+    if not isinstance(paths, Iterable):
+        raise TypeError(f"a path, or a list of paths, is needed, not {paths!r}")
+    return [os.fspath(path) for path in paths]
 
 
 # Looking files up imports what `import quiver` must not.

@@ -14,9 +14,11 @@ from quiver.callsite import capture
 from quiver.output import save_pickles, save_text
 from quiver.pickle_key import pickle_key
 from quiver.rdd_pairs import PairOperators
-from quiver_proto import functions, ops
+from quiver_proto import comparing, functions, ops
+from quiver_proto.errors import NotAPair, UnhashableKey
 from quiver_proto.functions import KeyIs
 from quiver_proto.hashing import is_seedless
+from quiver_proto.shorten import shorten
 from quiver_proto.statistics import StatCounter
 
 T = TypeVar("T")
@@ -61,7 +63,13 @@ class Actions(PairOperators[T]):
         >>> sc.parallelize([(1, 2), (3, 4)]).collectAsMap()
         {1: 2, 3: 4}
         """
-        return dict(self._collect())
+        records = self._collect()
+        try:
+            return dict(records)
+        except (TypeError, ValueError):
+            for record in records:
+                _check_pair(record, str(capture()))
+            raise
 
     def count(self) -> int:
         """How many records.
@@ -251,7 +259,10 @@ class Actions(PairOperators[T]):
         parts = self._apply(functions.Best(choose, key))
         if not parts:
             raise ValueError("Can not reduce() empty RDD")
-        return choose(parts, key=key)
+        try:
+            return choose(parts, key=key)
+        except TypeError as error:
+            raise comparing.told(error, str(capture())) from None
 
     def sum(self: Actions[Any]) -> Any:
         """The sum of numbers; 0 of nothing.
@@ -361,7 +372,11 @@ class Actions(PairOperators[T]):
             raise ValueError("top N cannot be negative.")
         if num == 0:
             return []
-        return choose([record for part in self._apply(choose) for record in part])
+        records = [record for part in self._apply(choose) for record in part]
+        try:
+            return choose(records)
+        except TypeError as error:
+            raise comparing.told(error, str(capture())) from None
 
     # ---- effects ----
 
@@ -410,6 +425,18 @@ class Actions(PairOperators[T]):
         ['1', '2', 'rdd', 'spark']
         """
         save_pickles(self, path, batchSize, pickle_key(self._context._conf), capture())
+
+
+def _check_pair(record: Any, operator: str) -> None:
+    """Raises NotAPair, or UnhashableKey, for what can't be put into a dictionary."""
+    try:
+        key, _ = record
+    except (TypeError, ValueError):
+        raise NotAPair(operator, shorten(record), type(record).__qualname__) from None
+    try:
+        hash(key)
+    except TypeError:
+        raise UnhashableKey(operator, type(key).__qualname__, shorten(record)) from None
 
 
 def _added_up(parts: Iterable[dict[Any, int]]) -> dict[Any, int]:

@@ -12,7 +12,9 @@ from quiver.callsite import capture
 from quiver.closures import DriverOnly, seal
 from quiver.plan.lineage import Dataset, Narrow, Parallelized, Partitioning, Shuffled, ancestors, is_worth_gathering
 from quiver_proto import frames, functions, ops
+from quiver_proto.errors import NotAnRDD
 from quiver_proto.ops import CallSite
+from quiver_proto.shorten import shorten
 
 if TYPE_CHECKING:
     from quiver.context import Context
@@ -196,10 +198,6 @@ class RddCore(DriverOnly, Generic[T]):
         dataset: Shuffled = planner.shuffled(shuffles, merge, partitioner.width, call_site, partitioning=partitioning)
         return context._rdd(dataset)
 
-    def _same_context(self, context: Context) -> None:
-        if self._context is not context:
-            raise ValueError(f"{self!r} belongs to another Context: RDDs of two Contexts can't be combined")
-
     def _width(self, wanted: int | None, others: Sequence[RddCore[Any]] = ()) -> int:
         """Partitions after a shuffle: as asked, else `spark.default.parallelism`, else as many as all inputs have together
         (inputs that are partitioned alike: as many as one has), as in PySpark.
@@ -238,6 +236,14 @@ class RddCore(DriverOnly, Generic[T]):
     def _counts(self) -> list[int]:
         """How many records each partition has."""
         return [frames.load(data) for data in self._context._run(self._dataset, ops.Count, capture())]
+
+
+def check_other(other: object, context: Context) -> None:
+    """Raises NotAnRDD, or ValueError for an RDD of another Context than this."""
+    if not isinstance(other, RddCore):
+        raise NotAnRDD(str(capture()), f"{shorten(other)} of type {type(other).__qualname__}")
+    if other._context is not context:
+        raise ValueError(f"{other!r} belongs to another Context: RDDs of two Contexts can't be combined")
 
 
 def load_records(data: bytes) -> list[Any]:

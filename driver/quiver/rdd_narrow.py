@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from quiver.callsite import capture
 from quiver.closures import seal
 from quiver.plan.lineage import Partitioning, Unioned
-from quiver.rdd_core import RddCore
+from quiver.rdd_core import RddCore, check_other
 from quiver_proto import functions, ops
 from quiver_proto.frames import load
 from quiver_proto.functions import PlaceInRange
@@ -146,7 +146,7 @@ class RecordOperators(RddCore[T]):
         call_site = capture()
         context = self._context
         context._check(call_site.operator)
-        other._same_context(context)
+        check_other(other, context)
         left, right, planner = self._dataset, other._dataset, context._planner
         both: Unioned = planner.unioned((left, right), call_site)
         if left.partitioning is not None and left.partitioning == right.partitioning:
@@ -173,7 +173,7 @@ class RecordOperators(RddCore[T]):
         """
         call_site = capture()
         self._context._check(call_site.operator)
-        other._same_context(self._context)
+        check_other(other, self._context)
         return self._context._rdd(self._context._planner.crossed(self._dataset, other._dataset, call_site))
 
     def zip(self, other: RecordOperators[U]) -> RDD[tuple[T, U]]:
@@ -186,7 +186,7 @@ class RecordOperators(RddCore[T]):
         """
         call_site = capture()
         self._context._check(call_site.operator)
-        other._same_context(self._context)
+        check_other(other, self._context)
         if self.getNumPartitions() != other.getNumPartitions():
             raise ValueError(
                 f"Can only zip with RDD which has the same number of partitions: {self.getNumPartitions()} here, "
@@ -200,6 +200,7 @@ class RecordOperators(RddCore[T]):
         >>> sorted(sc.parallelize([1, 10, 2, 3, 4, 5]).intersection(sc.parallelize([1, 6, 2, 3, 7, 8])).collect())
         [1, 2, 3]
         """
+        check_other(other, self._context)
         left, right = self.map(functions.with_none), other.map(functions.with_none)
         return left.cogroup(right).filter(functions.is_in_both).keys()
 
@@ -209,6 +210,7 @@ class RecordOperators(RddCore[T]):
         >>> sorted(sc.parallelize([1, 1, 2, 3]).subtract(sc.parallelize([3, 4])).collect())
         [1, 1, 2]
         """
+        check_other(other, self._context)
         left, right = self.map(functions.with_none), other.map(functions.with_none)
         groups = left._cogroup([right], numPartitions)
         return groups.filter(functions.is_in_left_only)._narrow(ops.FlatMap, functions.repeat_key)

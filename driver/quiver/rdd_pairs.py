@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from quiver.callsite import capture
 from quiver.closures import seal
 from quiver.plan.lineage import Partitioning
+from quiver.rdd_core import check_other
 from quiver.rdd_narrow import RecordOperators
-from quiver_proto import functions, ops
+from quiver_proto import comparing, functions, ops
 from quiver_proto.frames import dump_value
 from quiver_proto.functions import ResultIterable
 from quiver_proto.hashing import portable_hash
@@ -250,7 +251,7 @@ class PairOperators(RecordOperators[T]):
         """(key, (list of values of each))."""
         call_site = capture()
         for other in others:
-            other._same_context(self._context)
+            check_other(other, self._context)
         width = self._width(wanted, others)
         partitioner, partitioning = _partitioning(width, None)
         return self._exchange(partitioner, ops.CoGroup(), partitioning, call_site, None, others)
@@ -312,7 +313,11 @@ class PairOperators(RecordOperators[T]):
         bounds: list[Any] = []
         if width > 1:
             limit = max(_SAMPLES_PER_PARTITION, -(-3 * _SAMPLES_PER_PARTITION * width // max(1, self.getNumPartitions())))
-            bounds = choose_bounds(self._apply(functions.SampleKeys(limit, key), with_index=True), width)
+            samples = self._apply(functions.SampleKeys(limit, key), with_index=True)
+            try:
+                bounds = choose_bounds(samples, width)
+            except TypeError as error:
+                raise comparing.told(error, str(capture())) from None
             if not bounds:
                 return self  # type: ignore[return-value]
         return self._sorted_by_bounds(dump_value(bounds), len(bounds) + 1, key, ascending)

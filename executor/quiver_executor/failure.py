@@ -22,6 +22,7 @@ from quiver_proto.errors import (
     QuiverError,
     QuotaExceeded,
     SharedVariableError,
+    UnorderableKeys,
     UnstableKey,
     to_wire,
 )
@@ -316,6 +317,8 @@ def _frames(error: BaseException) -> Iterator[types.TracebackType]:
 
 def _operator_of(error: BaseException, functions: Functions, task: Task) -> CallSite | None:
     """By the code of the operators' functions in the traceback; where there is none of it, by elimination."""
+    if isinstance(error, UnorderableKeys):
+        return None  # Sorting is no function of an operator: elimination would blame the one that comes after it.
     owners: dict[types.CodeType, CallSite] = {}
     silent: list[CallSite] = []
     for operator, function in zip(functions.operators, functions.sample):
@@ -330,6 +333,9 @@ def _operator_of(error: BaseException, functions: Functions, task: Task) -> Call
             owner = owners.get(trace.tb_frame.f_code)
             if owner is not None:
                 return owner
+    named = _called_wrongly(error, functions)
+    if named is not None:
+        return named
     if task.blame is not None:
         return task.blame[0]
     for trace in traces:
@@ -338,6 +344,19 @@ def _operator_of(error: BaseException, functions: Functions, task: Task) -> Call
             return site
     candidates = set(silent)
     return candidates.pop() if len(candidates) == 1 else None
+
+
+def _called_wrongly(error: BaseException, functions: Functions) -> CallSite | None:
+    """The operator whose function takes another number of arguments. That is raised in the caller, which is ours; it names the function."""
+    if not isinstance(error, TypeError) or "argument" not in message_of(error):
+        return None
+    name = message_of(error).partition("()")[0]
+    sites = {
+        operator.function.call_site
+        for operator, function in zip(functions.operators, functions.sample)
+        if any(code.co_qualname == name for code in codes_of(function))
+    }
+    return sites.pop() if len(sites) == 1 else None
 
 
 def _is_pulling(trace: types.TracebackType) -> bool:

@@ -14,7 +14,7 @@ from quiver_executor.kernels import hash_places, range_places
 from quiver_executor.task import Task
 from quiver_proto import ops
 from quiver_proto.columns import Column, column_of
-from quiver_proto.errors import NotAPair, UnhashableKey
+from quiver_proto.errors import BadPartitionNumber, NotAPair, UnhashableKey
 from quiver_proto.frames import load
 from quiver_proto.hashing import is_plain, portable_hash
 from quiver_proto.ops import CallSite
@@ -81,7 +81,11 @@ def _by_hash(width: int, pairs: Sequence[Any], lists: list[list[Any]]) -> None:
 
 def _by_function(function: Callable[[Any], int], width: int, pairs: Sequence[Any], lists: list[list[Any]]) -> None:
     for pair in pairs:
-        lists[function(pair[0]) % width].append(pair)
+        number = function(pair[0])
+        try:
+            lists[number % width].append(pair)
+        except TypeError:
+            raise BadPartitionNumber(shorten(pair[0]), shorten(number)) from None
 
 
 def _by_range(

@@ -12,6 +12,7 @@ from quiver_executor.external import Piece, SpillFile, in_chunks
 from quiver_executor.memory import MemoryWatch, average_footprint
 from quiver_executor.task import Task
 from quiver_proto import columns as codec
+from quiver_proto import comparing
 from quiver_proto.columns import Columns
 from quiver_proto.frames import dump_records
 
@@ -113,7 +114,10 @@ class _Held:
     def _sorted_records(self) -> list[Any]:
         batches, self._batches = self._batches, []
         records = list(chain.from_iterable(batches))
-        records.sort(key=self._key, reverse=self._reverse)
+        try:
+            records.sort(key=self._key, reverse=self._reverse)
+        except TypeError as error:
+            raise comparing.told(error) from error
         return records
 
 

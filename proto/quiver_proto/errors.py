@@ -18,8 +18,10 @@
     │   ├── PathNotFound (FileNotFoundError)
     │   ├── PathUnreadable (PermissionError)
     │   ├── UndecodableLine (ValueError)
-    │   ├── NotAPair (TypeError)
+    │   ├── NotAPair (TypeError, ValueError)
     │   ├── UnhashableKey (TypeError)
+    │   ├── UnorderableKeys (TypeError)
+    │   ├── BadPartitionNumber (TypeError)
     │   ├── UnpicklableOutput (pickle.PicklingError)
     │   ├── PipeFailed (RuntimeError)
     │   ├── UntrustedPickle (PermissionError)
@@ -34,6 +36,7 @@
     ├── UnpicklableClosure (pickle.PicklingError)
     │   └── DriverObjectInClosure (RuntimeError)
     ├── UnstableKey (TypeError)
+    ├── NotAnRDD (TypeError, AttributeError)
     ├── NegativeFraction (ValueError, AssertionError)
     ├── NeedsJVM (RuntimeError)
     ├── NotOffered (RuntimeError)
@@ -305,8 +308,8 @@ class UndecodableLine(DataError, ValueError):
         )
 
 
-class NotAPair(DataError, TypeError):
-    """An operator on keys met a record that has none."""
+class NotAPair(DataError, TypeError, ValueError):
+    """An operator on keys met a record that has none. (Taking a number apart is a TypeError, taking a triple apart a ValueError.)"""
 
     def __init__(self, operator: str, record: str, kind: str) -> None:
         super().__init__(
@@ -327,6 +330,34 @@ class UnhashableKey(DataError, TypeError):
             kind,
             record,
         )
+
+
+class UnorderableKeys(DataError, TypeError):
+    """`operator` may be "": the failure's note then names it. `problem` is what Python said when it compared two of them."""
+
+    def __init__(self, operator: str, problem: str) -> None:
+        super().__init__(
+            f"{operator + ': ' if operator else ''}not all of these can be compared with one another ({problem}). Give a "
+            "function that makes comparable keys of them, for instance `lambda x: (x is None, str(x))`, or filter first.",
+            operator,
+            problem,
+        )
+
+
+class BadPartitionNumber(DataError, TypeError):
+    """A partitionFunc gave no integer."""
+
+    def __init__(self, key: str, number: str) -> None:
+        super().__init__(
+            f"the partitionFunc gave {number} for the key {key}: it must return an int, of which the remainder is the partition",
+            key,
+            number,
+        )
+
+
+class NotAnRDD(QuiverError, TypeError, AttributeError):
+    def __init__(self, operator: str, what: str) -> None:
+        super().__init__(f"{operator} takes an RDD, not {what}. sc.parallelize(...) makes one of a list.", operator, what)
 
 
 class UnpicklableOutput(DataError, pickle.PicklingError):

@@ -15,6 +15,7 @@ from quiver_proto.errors import (
     BadMasterUrl,
     BadMemoryString,
     BadSetting,
+    ContextStopped,
     ManagerUnreachable,
     OutputExists,
     PathNotFound,
@@ -207,3 +208,19 @@ def test_more_cores_for_a_task_than_any_executor_has_is_told_without_waiting_for
     sc = make_context("local[2]", **{"spark.task.cpus": "8", "quiver.job.noProgressLimit": "1h"})
     with pytest.raises(Exception, match="8 cores per task; the largest executor has 2"):
         sc.parallelize([1], 1).count()
+
+
+@pytest.mark.parametrize("master", ["inline", "local[1]"])
+def test_a_stopped_context_says_so(make_context: MakeContext, master: str) -> None:
+    sc = make_context(master)
+    rdd, other = sc.parallelize([(1, 2)]), sc.parallelize([(1, 3)])
+    shared = sc.broadcast(5)
+    assert rdd.map(lambda pair: shared.value).collect() == [5]
+    sc.stop()
+    sc.stop()
+    for use in (
+        lambda: sc.parallelize([1]), lambda: sc.textFile("x"), lambda: sc.broadcast(1), rdd.collect, rdd.count, lambda: rdd.map(str),
+        lambda: rdd.join(other), lambda: rdd.union(other), rdd.cache, rdd.sortByKey, lambda: rdd.take(1), lambda: rdd.sample(False, 0.5),
+    ):  # fmt: skip
+        with pytest.raises(ContextStopped, match=r"stopped. Create a new Context"):
+            use()

@@ -219,6 +219,7 @@ class InlineDriver:
             while self._released:
                 self.engine.release_shuffle(self._released.popleft())
             self._drop_unwanted()
+            self._obey()
             running = RunningJob(job)
             self.engine.submit(running)
             try:
