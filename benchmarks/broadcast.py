@@ -79,7 +79,7 @@ def run(engine: str, megabytes: int) -> None:
     if engine == "quiver":
         from quiver import Conf, Context
 
-        sc: Any = Context("local[2]", "bench", Conf().set("spark.ui.enabled", "false"))
+        sc: Any = Context("local[2]", "bench", conf=Conf().set("spark.ui.enabled", "false"))
     else:
         from pyspark import SparkConf, SparkContext  # type: ignore[import-not-found]
 

@@ -78,6 +78,8 @@ class Context(ContextFacts, FileSources, JvmSources, JobControl, FileSharing, Ch
     ) -> None:
         if gateway is not None or jsc is not None:
             raise NeedsJVM("SparkContext(gateway=…, jsc=…)", "both are objects of a JVM", "Leave them out.")
+        if isinstance(sparkHome, Conf):
+            raise TypeError("the third argument is sparkHome, as in PySpark: give settings as conf=...")
         self._stopped = True
         self._call_site = capture()
         self._pid = os.getpid()

@@ -85,7 +85,7 @@ class Unfinished(Profiler):
 def make(tmp_path: Path, profiler_cls: type[Profiler]) -> Context:
     conf = Conf(loadDefaults=False).set("spark.python.profile", "true").set("spark.ui.enabled", False)
     conf.set("quiver.local.dir", str(tmp_path)).set("quiver.eventLog.dir", str(tmp_path))
-    return Context("local[1,1]", "test", conf, profiler_cls=profiler_cls)
+    return Context("local[1,1]", "test", conf=conf, profiler_cls=profiler_cls)
 
 
 def test_a_profiler_of_ones_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,5 +25,5 @@ def tpch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module", params=["inline", "local[2]"])
 def spark(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     conf = Conf(loadDefaults=False).set("quiver.eventLog.dir", str(tmp_path_factory.mktemp("events"))).set("spark.ui.enabled", "false")
-    with Session(Context(request.param, "test", conf)) as session:
+    with Session(Context(request.param, "test", conf=conf)) as session:
         yield session

@@ -29,7 +29,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def spark(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
     conf = Conf(loadDefaults=False).set("quiver.eventLog.dir", str(tmp_path_factory.mktemp("events"))).set("spark.ui.enabled", "false")
     conf.set("quiver.sql.partitions", "4").set("quiver.sql.oneTask.maxBytes", "1k")
-    with Session(Context("local[2]", "traps", conf)) as session:
+    with Session(Context("local[2]", "traps", conf=conf)) as session:
         for path in folder.glob("*.parquet"):
             session.read.parquet(str(path)).createOrReplaceTempView(path.stem)
         yield session

@@ -22,7 +22,7 @@ def tables(request: pytest.FixtureRequest, tpch: Path, tmp_path_factory: pytest.
     conf.set("quiver.sql.partitions", "3")
     if request.param == "stages":
         conf.set("quiver.sql.oneTask.maxBytes", "1k")
-    with Session(Context("local[2]", "tpch", conf)) as session:
+    with Session(Context("local[2]", "tpch", conf=conf)) as session:
         for name in TABLES:
             session.read.parquet(f"{tpch}/{name}.parquet").createOrReplaceTempView(name)
         yield session
