@@ -1,6 +1,9 @@
 import pickle
 
+import pytest
+
 from quiver.runner.failures import JobFailure
+from quiver.serve import outcome
 from quiver_proto.errors import PathNotFound, QuiverError, TaskFailed, to_wire
 from quiver_proto.ids import TaskId
 from quiver_proto.messages import FailureKind, TaskFailure
@@ -47,3 +50,12 @@ def test_our_own_errors_keep_their_type() -> None:
 def test_something_pickled_that_is_no_exception_is_not_raised() -> None:
     raised = JobFailure(failure=failure(exception=pickle.dumps("text"))).to_exception()
     assert isinstance(raised, QuiverError)
+
+
+@pytest.mark.parametrize("leaving", [SystemExit(0), KeyboardInterrupt(), GeneratorExit()])
+def test_what_would_end_the_program_is_told_in_words(leaving: BaseException) -> None:
+    failed = JobFailure(failure=failure(exception_type=type(leaving).__name__, message="0", exception=pickle.dumps(leaving)), partition=1)
+    for raised in (failed.to_exception(), outcome.to_exception(outcome.failed(failed))):
+        assert isinstance(raised, TaskFailed)
+        assert f"{type(leaving).__name__}: 0" in str(raised)
+        assert "partition 1" in raised.__notes__[0]

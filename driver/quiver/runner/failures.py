@@ -70,6 +70,7 @@ def _open(failure: TaskFailure) -> BaseException:
             exception = pickle.loads(failure.exception)
         except Exception as error:
             return TaskFailed(failure.exception_type, f"{failure.message} (it could not be unpickled here: {error!r})", failure.traceback)
-        if isinstance(exception, BaseException):
+        # SystemExit and its like would end the program, perhaps with code 0, though its job failed: they are told as text.
+        if isinstance(exception, Exception):
             return exception
     return TaskFailed(failure.exception_type, failure.message, failure.traceback)

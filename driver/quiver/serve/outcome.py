@@ -72,6 +72,7 @@ def _open(failure: PlanFailed) -> BaseException:
         except Exception:
             # Its class can't be had here: the error below tells type, text and traceback.
             exception = None
-        if isinstance(exception, BaseException):
+        # SystemExit and its like would end the program, perhaps with code 0, though its job failed: they are told as text.
+        if isinstance(exception, Exception):
             return exception
     return from_wire(failure.error_code, tuple(json.loads(failure.error_fields or "[]")))
