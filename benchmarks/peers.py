@@ -18,7 +18,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from itertools import accumulate
 from pathlib import Path
 
 from workloads import PARTS, Workload, pool_like, spark_like
@@ -39,35 +41,40 @@ EVERYTHING = [
 ]  # fmt: skip
 
 
-def engine(name: str, text: str, size: int) -> dict[str, Workload]:
+def engine(name: str, text: str, size: int) -> tuple[dict[str, Workload], Callable[[], object]]:
+    """The engine's workloads, and what ends it."""
     if name == "quiver":
         from quiver import Conf, Context
 
-        return spark_like(Context("local[2]", "bench", conf=Conf().set("spark.ui.enabled", "false")), text, size)
+        context = Context("local[2]", "bench", conf=Conf().set("spark.ui.enabled", "false"))
+        return spark_like(context, text, size), context.stop
     if name == "pyspark":
         from pyspark import SparkConf, SparkContext  # type: ignore[import-not-found]
 
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # Its processes import the workloads.
         conf = SparkConf().set("spark.ui.enabled", "false").set("spark.driver.memory", "8g").set("spark.ui.showConsoleProgress", "false")
-        return spark_like(SparkContext("local[2]", "bench", conf=conf), text, size)
+        spark = SparkContext("local[2]", "bench", conf=conf)
+        return spark_like(spark, text, size), spark.stop
     if name == "loky":
         import loky  # type: ignore[import-not-found]
 
-        return pool_like(loky.get_reusable_executor(2), text, size)
-    return pool_like(ProcessPoolExecutor(2), text, size)
+        reused = loky.get_reusable_executor(2)
+        return pool_like(reused, text, size), reused.shutdown
+    pool = ProcessPoolExecutor(2)
+    return pool_like(pool, text, size), pool.shutdown
 
 
 def make_text(directory: str, megabytes: int) -> None:
     """Words of a skewed vocabulary in PARTS files."""
     rng = random.Random(7)
     words = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randrange(3, 10))) for _ in range(100_000)]
-    weights = [1 / (rank + 1) for rank in range(len(words))]
+    weights = list(accumulate(1 / (rank + 1) for rank in range(len(words))))
     for part in range(PARTS):
         with open(f"{directory}/part-{part:02d}.txt", "w") as file:
             written = 0
             while written < megabytes * 1_000_000 // PARTS:
-                line = " ".join(rng.choices(words, weights, k=1000)).replace(" ", "\n", 90)
+                line = " ".join(rng.choices(words, cum_weights=weights, k=1000)).replace(" ", "\n", 90)
                 written += file.write(line + "\n")
 
 
@@ -144,12 +151,13 @@ def main() -> None:
         for name in options.engines:
             if "startup" in options.workloads:
                 measure_startup(name, options.runs)
-            workloads = engine(name, text, options.records)
+            workloads, close = engine(name, text, options.records)
             for workload in options.workloads:
                 if workload == "latency":
                     measure_latency(name, workloads["latency"])
                 elif workload != "startup":
                     measure(name, workload, workloads[workload], options.runs, expected)
+            close()
         sys.stdout.flush()
 
 

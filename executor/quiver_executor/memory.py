@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from sys import getsizeof
@@ -68,15 +70,17 @@ def large_batches_of(records: Iterator[Any]) -> Iterator[list[Any]]:
 
 
 class MemoryWatch:
-    """Says when to spill: what the task says it holds has passed half of the slot's memory, or the process has grown by as much.
+    """Says when to spill: what the task says it holds has passed half of the slot's memory, or the process comes near to all of it.
 
-    After a spill the allocator may keep pages, so growth counts from what the process had then.
+    A process that is large already, from users' objects or from what an allocator keeps, may still grow by an eighth of that half before
+    each spill, so that a task gets on.
     """
 
     def __init__(self, memory_bytes: int) -> None:
         self.limit = max(1, memory_bytes // 2)
+        self._most = memory_bytes - memory_bytes // 8
         self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
-        self._ceiling = self._rss() + max(self.limit, _NOISE)
+        self._ceiling = self._next_ceiling()
 
     def is_over(self, held: int) -> bool:
         """`held`: bytes that the caller estimates to hold."""
@@ -84,7 +88,12 @@ class MemoryWatch:
 
     def spilled(self) -> None:
         """To be called when what was held is on disk."""
-        self._ceiling = max(self._ceiling, self._rss() + max(self.limit // 4, _NOISE))
+        _give_back()
+        self._ceiling = self._next_ceiling()
+
+    def _next_ceiling(self) -> int:
+        resident = self._rss()
+        return resident + max(_NOISE, self.limit // 8, min(self.limit, self._most - resident))
 
     def close(self) -> None:
         if self._statm >= 0:
@@ -95,3 +104,19 @@ class MemoryWatch:
         """Of this process alone: without mapped files, such as cached blocks in shared memory, which are not the task's."""
         _, resident, shared, *_ = os.pread(self._statm, 128, 0).split()
         return (int(resident) - int(shared)) * _PAGE
+
+
+def _give_back() -> None:
+    """Pages that allocators keep go back to the system, if they let them go."""
+    if "pyarrow" in sys.modules:
+        sys.modules["pyarrow"].default_memory_pool().release_unused()
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
+@functools.cache
+def _trim() -> Any:
+    import ctypes
+
+    return getattr(ctypes.CDLL(None), "malloc_trim", None)  # Of glibc only.
