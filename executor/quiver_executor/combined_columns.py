@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from quiver_executor import kernels
-from quiver_executor.external import Groups
+from quiver_executor.external import STATES, Groups, SpillFile, in_chunks
 from quiver_executor.kernels import How
 from quiver_proto.columns import Columns
 
@@ -62,8 +62,11 @@ class CombinedColumns(Groups):
         self._give_up()
         self._plain.absorb_states(batch)
 
-    def states(self) -> Iterable[tuple[Any, Any]]:
-        return self.finished()
+    def states(self) -> Iterator[list[Any]]:
+        return in_chunks(self.finished(), STATES)
+
+    def put_aside(self, spill: SpillFile) -> bool:
+        return False
 
     def finished(self) -> Iterable[Any]:
         self._combine()

@@ -94,7 +94,9 @@ class Groups(Protocol):
         """(key, state) pairs as `states` gave them, to be merged after what is here."""
         ...
 
-    def states(self) -> Iterable[tuple[Any, Any]]: ...
+    def states(self) -> Iterator[list[Any]]:
+        """(key, state) pairs in batches of a size that can be made into a frame; a key may be there more than once."""
+        ...
 
     def finished(self) -> Iterable[Any]:
         """The output records."""
@@ -110,6 +112,10 @@ class Groups(Protocol):
         """Estimated bytes, when a record takes `record_bytes`."""
         ...
 
+    def put_aside(self, spill: SpillFile) -> bool:
+        """Move what a few keys have to disk, where it stays until it is read as output. False when that can't be done."""
+        ...
+
 
 def aggregate(
     task: Task, groups: Callable[[], Groups], batches: Iterable[Any], enter: Callable[[Groups, Any], None], depth: int = 0
@@ -117,27 +123,33 @@ def aggregate(
     """Output records, as iterables of many. `enter(groups, batch)` absorbs a batch.
 
     Beyond the slot's memory, states are divided by their keys' hash into BRANCHES parts on disk, and each part is aggregated by
-    itself, divided again if need be. A few keys (FEW) with all their values must fit into memory.
+    itself, divided again if need be. What a few keys (FEW) have, dividing does not make smaller: it is put aside.
     """
     held = groups()
     watch: MemoryWatch | None = None
     spill: SpillFile | None = None
+    aside: SpillFile | None = None
     parts: list[list[Piece]] = []
     record_bytes = 0
+    movable = True
     for count, batch in enumerate(batches):
         enter(held, batch)
         if watch is None:
             watch = MemoryWatch(task.env.memory_bytes)
             task.closers.append(watch)
-        if depth >= _MAX_DEPTH:
-            continue
         if count % 16 == 0:
             record_bytes = max(record_bytes, _record_bytes(batch))
-        if held.keys() > FEW and watch.is_over(held.held(record_bytes)):
+        divisible = held.keys() > FEW and depth < _MAX_DEPTH
+        if not (divisible or movable) or not watch.is_over(held.held(record_bytes)):
+            continue
+        if divisible:
             if spill is None:
                 spill, parts = SpillFile(task), [[] for _ in range(BRANCHES)]
             _divide(held, spill, parts, depth)
-            watch.spilled()
+        else:
+            aside = aside or SpillFile(task)
+            movable = held.put_aside(aside)
+        watch.spilled()
     if spill is None:
         yield held.finished()
         return
@@ -156,7 +168,7 @@ def _record_bytes(batch: Any) -> int:
 
 def _divide(held: Groups, spill: SpillFile, parts: list[list[Piece]], depth: int) -> None:
     shift = 32 + 4 * (depth % 8)
-    for chunk in in_chunks(held.states(), 4096):
+    for chunk in held.states():
         divided: list[list[Any]] = [[] for _ in range(BRANCHES)]
         for state in chunk:
             divided[((hash(state[0]) * 0x9E3779B97F4A7C15 & _MASK) >> shift) & 15].append(state)
@@ -164,6 +176,52 @@ def _divide(held: Groups, spill: SpillFile, parts: list[list[Piece]], depth: int
             if states:
                 part.append(spill.append(dump_records(states)))
     held.clear()
+
+
+class ValuesOnDisk:
+    """A key's values, more than fit into memory: can be iterated any number of times while the task runs, and have a length.
+
+    Pickles as a list of them all.
+    """
+
+    __slots__ = ("_pieces", "_rest", "_size", "_spill")
+
+    def __init__(self, spill: SpillFile, pieces: list[Piece], size: int, rest: list[Any]) -> None:
+        self._spill = spill
+        self._pieces = pieces
+        self._size = size
+        self._rest = rest
+
+    def __iter__(self) -> Iterator[Any]:
+        return chain(chain.from_iterable(self._spill.batches(self._pieces)), self._rest)
+
+    def __len__(self) -> int:
+        return self._size + len(self._rest)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (list(self),)
+
+
+STATES = 4096
+"""(key, state) pairs, or values of keys, that go into one frame."""
+
+
+def state_batches(groups: Iterable[tuple[Any, list[Any]]]) -> Iterator[list[tuple[Any, list[Any]]]]:
+    """(key, values) in batches of about STATES values; many values of one key in several parts."""
+    batch: list[tuple[Any, list[Any]]] = []
+    size = 0
+    for key, values in groups:
+        if len(values) <= STATES:
+            batch.append((key, values))
+            size += len(values)
+            if size >= STATES:
+                yield batch
+                batch, size = [], 0
+            continue
+        for part in in_chunks(values, STATES):
+            yield [(key, part)]
+    if batch:
+        yield batch
 
 
 # ---- a sequence read more than once ----

@@ -9,14 +9,14 @@ from typing import Any, assert_never
 
 from quiver_executor.combined_columns import CombinedColumns
 from quiver_executor.combining import Combining, explained, kernel_of
-from quiver_executor.external import Groups, aggregate, in_chunks
+from quiver_executor.external import STATES, Groups, Piece, SpillFile, ValuesOnDisk, aggregate, in_chunks, state_batches
 from quiver_executor.fetch import shuffle_batches
 from quiver_executor.functions import Functions, is_identity
 from quiver_executor.sorting import by_key, sort
 from quiver_executor.task import Cursor, Flow, Task, feed
 from quiver_proto import ops
 from quiver_proto.columns import Columns, last_read, reading
-from quiver_proto.frames import load, load_batch
+from quiver_proto.frames import dump_records, load, load_batch
 from quiver_proto.ops import CallSite
 
 _OUT = 1024
@@ -108,8 +108,8 @@ class ByCombiner(Groups):
     def absorb_states(self, batch: list[Any] | Columns) -> None:
         self._merge(self._combiners, batch)
 
-    def states(self) -> Iterable[tuple[Any, Any]]:
-        return self._combiners.items()
+    def states(self) -> Iterator[list[Any]]:
+        return in_chunks(self._combiners.items(), STATES)
 
     def finished(self) -> Iterable[Any]:
         return self._combiners.items()
@@ -123,6 +123,9 @@ class ByCombiner(Groups):
     def held(self, record_bytes: int) -> int:
         return len(self._combiners) * (record_bytes + 40)
 
+    def put_aside(self, spill: SpillFile) -> bool:
+        return False  # Combiners are users' objects, which have to be there as they are.
+
 
 # ---- Group ----
 
@@ -135,6 +138,9 @@ class ByKey(Groups):
         self._site = site
         self._lists: defaultdict[Any, list[Any]] = defaultdict(list)
         self._values = 0
+        self._aside: dict[Any, list[Piece]] = {}
+        self._sizes: dict[Any, int] = {}
+        self._spill: SpillFile | None = None
 
     def absorb(self, batch: list[Any] | Columns) -> None:
         _append(self._task, self._site, self._lists, batch)
@@ -146,18 +152,40 @@ class ByKey(Groups):
             lists[key].extend(values)
             self._values += len(values)
 
-    def states(self) -> Iterable[tuple[Any, Any]]:
-        return self._lists.items()
+    def states(self) -> Iterator[list[Any]]:
+        for key, pieces in self._aside.items():
+            assert self._spill is not None
+            for values in self._spill.batches(pieces):
+                yield [(key, values)]
+        yield from state_batches(self._lists.items())
 
     def finished(self) -> Iterable[Any]:
-        return self._lists.items()
+        return self._with_aside() if self._aside else self._lists.items()
+
+    def _with_aside(self) -> Iterator[tuple[Any, Any]]:
+        spill = self._spill
+        assert spill is not None
+        for key, pieces in self._aside.items():
+            yield key, ValuesOnDisk(spill, pieces, self._sizes[key], self._lists.pop(key, []))
+        yield from self._lists.items()
+
+    def put_aside(self, spill: SpillFile) -> bool:
+        self._spill = spill
+        for key, values in self._lists.items():
+            pieces = self._aside.setdefault(key, [])
+            pieces += (spill.append(dump_records(part)) for part in in_chunks(values, STATES))
+            self._sizes[key] = self._sizes.get(key, 0) + len(values)
+        self._lists = defaultdict(list)
+        self._values = 0
+        return True
 
     def clear(self) -> None:
         self._lists = defaultdict(list)
         self._values = 0
+        self._aside, self._sizes = {}, {}
 
     def keys(self) -> int:
-        return len(self._lists)
+        return len(self._lists.keys() | self._aside.keys()) if self._aside else len(self._lists)
 
     def held(self, record_bytes: int) -> int:
         return self._values * record_bytes + len(self._lists) * 120
@@ -201,8 +229,16 @@ class BySide(Groups):
                     side[key].extend(values)
                     self._values += len(values)
 
-    def states(self) -> Iterable[tuple[Any, Any]]:
-        return self._grouped()
+    def states(self) -> Iterator[list[Any]]:
+        sides = len(self._sides)
+        nothing: list[Any] = []
+        for number, side in enumerate(self._sides):
+            before, after = (nothing,) * number, (nothing,) * (sides - number - 1)
+            for batch in state_batches(side.items()):
+                yield [(key, (*before, values, *after)) for key, values in batch]
+
+    def put_aside(self, spill: SpillFile) -> bool:
+        return False  # Joins need the values of a key at hand.
 
     def finished(self) -> Iterable[Any]:
         return self._grouped()

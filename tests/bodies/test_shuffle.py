@@ -78,6 +78,29 @@ def test_small_and_large_pieces_of_one_file(tmp_path: Path, frames_of: list[list
     assert sorted(rows) == sorted(itertools.chain(*pieces))
 
 
+def twice(records: Any) -> Any:
+    """(key, how many values, their list, the list again) of each group."""
+    return [(key, len(values), list(values), list(values)) for key, values in records]
+
+
+@pytest.mark.parametrize("distinct", [1, 3, 40])
+def test_one_keys_values_need_not_fit_into_memory(small: Bench, distinct: int) -> None:
+    pairs = [[(number * number % distinct, (part, number, "x" * 40)) for number in range(4000)] for part in range(3)]
+    written = small.write(pairs, ops.HashPartitioner(1))
+    node = ops.ShuffleRead((7,), GROUP)
+    read = small.value(ops.Apply(node, fn(twice)), 0, inputs={7: written})
+    assert small.last is not None
+    assert small.last.metrics.spilled_bytes > 20_000
+    expected: dict[int, list[Any]] = defaultdict(list)
+    for key, value in flat(pairs):
+        expected[key].append(value)
+    assert {key: (size, values, again) for key, size, values, again in read} == {
+        key: (len(values), values, values) for key, values in expected.items()
+    }
+    assert len(read) == len(expected)
+    assert dict(small.collect(node, 0, inputs={7: written})) == expected
+
+
 @pytest.mark.parametrize("memory", MEMORY)
 def test_partition_by_keeps_map_order(tmp_path: Path, memory: int) -> None:
     bench, pairs = Bench(tmp_path, memory), data()
