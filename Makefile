@@ -48,9 +48,10 @@ proto: $(DEV_STAMP)  ## Generate the code of proto/quiver_proto/v1 anew.
 proto-check: $(DEV_STAMP)  ## Is the generated code current?
 	@$(PY) proto/generate.py --check
 
-docs: $(RUN_STAMP)  ## Bring what is made from the code up to date: README's table of settings, docs/parity-rdd.md.
+docs: $(RUN_STAMP)  ## Bring what is made from the code up to date: README's table of settings, docs/parity-rdd.md, docs/parity-sql.md.
 	@$(PY) driver/document.py
 	@$(PY) driver/parity.py
+	@$(PY) driver/parity_sql.py
 
 clean:  ## Remove the virtual environment and what tools left behind.
 	rm -rf '$(VENV)' .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -10,6 +10,7 @@ from quiver.sql.analysis.pretty import pretty
 from quiver.sql.errors import PySparkTypeError, PySparkValueError, wrong_argument
 from quiver.sql.literals import column_of, expression_of, literal, named
 from quiver.sql.tree import expressions as e
+from quiver.sql.tree.relations import Relation
 
 if TYPE_CHECKING:
     from quiver.sql.window import WindowSpec
@@ -31,7 +32,8 @@ class Column:
         self._expression = expression
 
     def __repr__(self) -> str:
-        return f"Column<'{pretty(self._expression)}'>"
+        expression = self._expression
+        return f"Column<'{'.'.join(expression.parts) if isinstance(expression, e.Name) else pretty(expression)}'>"
 
     def __bool__(self) -> bool:
         raise PySparkValueError(
@@ -303,12 +305,16 @@ class Column:
         return Column(e.Call("isnan", (self._expression,)))
 
     def isin(self, *cols: Any) -> Column:
-        """Whether it equals one of the values (or of a list of them).
+        """Whether it equals one of the values, of a list of them, or of a DataFrame's only column.
 
         >>> df = spark.createDataFrame([(2, "Alice"), (5, "Bob")], ["age", "name"])
         >>> df.filter(df.name.isin("Bob", "Mike")).collect()
         [Row(age=5, name='Bob')]
+        >>> df.filter(df.age.isin(spark.range(3))).collect()
+        [Row(age=2, name='Alice')]
         """
+        if len(cols) == 1 and isinstance(relation := getattr(cols[0], "_relation", None), Relation):
+            return Column(e.InSubquery(self._expression, relation))
         options = cols[0] if len(cols) == 1 and isinstance(cols[0], list | set | tuple) else cols
         if not options:
             return Column(e.Literal(False, t.BooleanType()))
@@ -432,7 +438,7 @@ class Column:
             )
         if not isinstance(startPos, int | Column):
             raise wrong_argument("startPos", "Column or int", startPos)
-        return Column(e.Call("substring", (self._expression, expression_of(startPos), expression_of(length))))
+        return Column(e.Call("substr", (self._expression, expression_of(startPos), expression_of(length))))
 
     def getField(self, name: Any) -> Column:
         """A member of a struct.

@@ -158,6 +158,17 @@ class Actions(DataFrameCore):
         """
         return self.toArrow().__arrow_c_stream__(requested_schema)
 
+    def toJSON(self, use_unicode: bool = True) -> Any:
+        """Each row as a JSON object without its nulls, as an RDD of texts.
+
+        >>> spark.createDataFrame([(2, "Ann"), (5, None)], ["age", "name"]).toJSON().collect()
+        ['{"age":2,"name":"Ann"}', '{"age":5}']
+        """
+        from quiver.sql.rows import json_of
+
+        kinds = self.schema
+        return self._session._context.parallelize([json_of(row, kinds) for row in self.collect()])
+
     # ---- printing ----
 
     def _table(self, n: int, width: int, vertical: bool) -> str:

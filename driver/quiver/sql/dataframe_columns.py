@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -180,6 +180,38 @@ class ColumnOperators(DataFrameCore):
             items.append(e.Alias(found if found.type == field.dataType else e.Cast(found, field.dataType), field.name))
         return self._with(analyser.project(self._relation, items))
 
+    def zipWithIndex(self, indexColName: str = "index") -> DataFrame:
+        """With the number of each row, from 0, as the last column; rows are in no order but that of the last orderBy.
+
+        >>> spark.range(5, 7).zipWithIndex().collect()
+        [Row(id=5, index=0), Row(id=6, index=1)]
+        """
+        number = e.Windowed(e.Call("row_number"), e.WindowSpec())
+        counted = e.Call("-", (e.Cast(number, t.LongType()), e.Literal(1, t.LongType())))
+        return self._with(self._session._analyser.project(self._relation, [e.Star(), e.Alias(counted, indexColName)]))
+
+    def scalar(self) -> Column:
+        """Its only value, as a Column of another query. More than one row is an error of that query.
+
+        >>> df = spark.range(4)
+        >>> df.where(df.id == df.agg(F.max("id")).scalar()).collect()
+        [Row(id=3)]
+        """
+        if len(self.columns) != 1:
+            raise AnalysisException(
+                f"Scalar subquery must return only one column, but got {len(self.columns)}.",
+                "INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN",
+            )
+        return Column(e.ScalarSubquery(self._relation))
+
+    def exists(self) -> Column:
+        """Whether it has a row, as a Column of another query.
+
+        >>> spark.range(1).where(spark.range(2).where("id > 5").exists()).count()
+        0
+        """
+        return Column(e.Exists(self._relation))
+
     def alias(self, alias: str) -> DataFrame:
         """The same rows, whose columns can be called `alias.name`.
 
@@ -227,7 +259,7 @@ class ColumnOperators(DataFrameCore):
         from quiver.sql.analysis.typing import type_of
 
         kind = common_type([type_of(item) for item in turned])
-        if kind is None:
+        if kind is None or _mixed(turned):
             raise AnalysisException(
                 "Unpivot value columns must share a least common type, some types do not: "
                 f"[{', '.join(f'{type_of(item).simpleString().upper()} ({output_name(item)})' for item in turned)}].",
@@ -242,29 +274,35 @@ class ColumnOperators(DataFrameCore):
     def transpose(self, indexColumn: Any = None) -> DataFrame:
         """Columns as rows: a row for each column but the index (the first, unless told), a column for each value of the index.
 
-        The values of the index are computed at once; null ones are left out. Raises AnalysisException when the other columns' types have
+        Computed at once; rows whose index is null are left out. Raises AnalysisException when the other columns' types have
         none in common.
 
         >>> spark.createDataFrame([("x", 1, 2), ("y", 3, 4)], ["k", "a", "b"]).transpose().collect()
         [Row(key='a', x=1, y=3), Row(key='b', x=2, y=4)]
         """
         index = self[0] if indexColumn is None else self[indexColumn] if isinstance(indexColumn, str) else indexColumn
-        rows = self.select(
-            index.cast("string").alias("i"),
-            *(column for column in map(Column, self._relation.output) if column._expression != index._expression),
-        )
-        kind = common_type([column.type for column in rows._relation.output[1:]])
-        if kind is None:
+        others = [column for column in map(Column, self._relation.output) if column._expression != index._expression]
+        kind = common_type([column._expression.type for column in others if isinstance(column._expression, e.Attribute)])
+        if kind is None or _mixed(column._expression for column in others):
             raise AnalysisException("Transpose requires non-index columns to share a least common type.", "TRANSPOSE_NO_LEAST_COMMON_TYPE")
-        table = [row for row in rows.orderBy("i").collect() if row[0] is not None]
         limit = int(self._session._context._conf.get("spark.sql.transposeMaxValues", "500"))
-        if len(table) > limit:
+        asked = self.select(index.cast("string").alias("key"), *(column.cast(kind) for column in others))
+        rows = [row for row in asked.limit(limit + 1).collect() if row[0] is not None]
+        if len(rows) > limit:
             raise AnalysisException(f"Number of rows exceeds the allowed limit of {limit} for TRANSPOSE.", "TRANSPOSE_EXCEED_ROW_LIMIT")
-        turned = rows.unpivot("i", None, "key", "value")
-        names = sorted({row[0] for row in table})
-        if not names:
-            return turned.select("key").distinct()
-        return turned.groupBy("key").pivot("i", names).agg(Column(e.Call("first", (e.Name(("value",)),)))).orderBy("key")
+        rows.sort(key=lambda row: str(row[0]))
+        names = self.select(*others).columns if others else []
+        schema = t.StructType([t.StructField("key", t.StringType(), False), *(t.StructField(row[0], kind) for row in rows)])
+        turned = sorted(((name, *(row[i] for row in rows)) for i, name in enumerate(names, 1)), key=lambda row: row[0])
+        return self._session.createDataFrame(turned, schema)
+
+
+def _mixed(expressions: Iterable[e.Expression]) -> bool:
+    """Whether there is text beside something else: those have a common type in comparisons, but not as values of one column."""
+    from quiver.sql.analysis.typing import type_of
+
+    kinds = {isinstance(type_of(expression), t.StringType) for expression in expressions}
+    return len(kinds) > 1
 
 
 def _several(items: Any) -> Sequence[Any]:

@@ -140,6 +140,13 @@ class DataFrameCore:
         pattern = re.compile(quoted[1], re.IGNORECASE)
         return Column(e.Listed(tuple(column for column in self._relation.output if pattern.fullmatch(column.name))))
 
+    def metadataColumn(self, colName: str) -> Column:
+        """A column that files have beside their own, such as `_metadata`. Raises AnalysisException: there are none."""
+        raise column_not_found(colName, self.columns)
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.columns
+
     @property
     def isStreaming(self) -> bool:
         """Whether it is a stream: no.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql.column import Column, column_of
 from quiver.sql.dataframe_core import DataFrameCore, listed
-from quiver.sql.errors import PySparkTypeError, PySparkValueError, wrong_argument
+from quiver.sql.errors import IllegalArgumentException, PySparkTypeError, PySparkValueError, wrong_argument
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
@@ -223,7 +223,9 @@ class RowOperators(DataFrameCore):
                 "NOT_BOOL_OR_FLOAT_OR_INT",
             )
         if fraction < 0 or (fraction > 1 and not withReplacement):
-            raise PySparkValueError(f"Sampling fraction ({fraction}) must be on interval [0, 1] without replacement.", "SAMPLING_FRACTION")
+            raise IllegalArgumentException(
+                f"requirement failed: Sampling fraction ({fraction}) must be on interval [0, 1] without replacement"
+            )
         return self._with(r.Sample(self._relation, float(fraction), bool(withReplacement), _seed(seed)))
 
     def randomSplit(self, weights: Sequence[float], seed: int | None = None) -> list[DataFrame]:
@@ -251,7 +253,7 @@ class RowOperators(DataFrameCore):
         if isinstance(numPartitions, int) and not isinstance(numPartitions, bool):
             count = numPartitions
             if count < 1:
-                raise PySparkValueError(f"Number of partitions ({count}) must be positive.", "VALUE_NOT_POSITIVE")
+                raise IllegalArgumentException(f"requirement failed: Number of partitions ({count}) must be positive.")
         elif isinstance(numPartitions, str | Column):
             cols = (numPartitions, *cols)
         elif numPartitions is not None:
@@ -284,7 +286,7 @@ class RowOperators(DataFrameCore):
         10
         """
         if numPartitions < 1:
-            raise PySparkValueError(f"Number of partitions ({numPartitions}) must be positive.", "VALUE_NOT_POSITIVE")
+            raise IllegalArgumentException(f"requirement failed: Number of partitions ({numPartitions}) must be positive.")
         return self._with(r.Repartition(self._relation, numPartitions, (), False, True))
 
     def hint(self, name: str, *parameters: Any) -> DataFrame:

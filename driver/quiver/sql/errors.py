@@ -70,8 +70,7 @@ class PythonException(PySparkException):
 
 def wrong_argument(name: str, wanted: str, value: object) -> PySparkTypeError:
     """`wanted` lists what is taken, as in "Column or str"."""
-    condition = "NOT_" + wanted.upper().replace(", ", "_OR_").replace(" OR ", "_OR_").replace(" ", "_OF_")
-    return PySparkTypeError(f"Argument `{name}` should be a {wanted}, got {type(value).__name__}.", condition)
+    return PySparkTypeError(f"Argument `{name}` should be {wanted}, got {type(value).__name__}.", "NOT_EXPECTED_TYPE")
 
 
 def column_not_found(name: str, candidates: Iterable[str]) -> AnalysisException:

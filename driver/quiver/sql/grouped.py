@@ -12,7 +12,7 @@ from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import function_of
 from quiver.sql.column import Column, column_of, expression_of
 from quiver.sql.dataframe_core import listed
-from quiver.sql.errors import AnalysisException, PySparkTypeError, PySparkValueError
+from quiver.sql.errors import AnalysisException, PySparkTypeError
 from quiver.sql.tree import expressions as e
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ class GroupedData:
         ([Row(k='a', most=3, count(1)=2)], [Row(k='a', sum(v)=4)])
         """
         if not exprs:
-            raise PySparkValueError("exprs should not be empty", "CANNOT_BE_EMPTY")
+            raise AssertionError("exprs should not be empty")
         if len(exprs) == 1 and isinstance(exprs[0], dict):
             wanted = [_aggregate(function, column_of(name)) for name, function in exprs[0].items()]
         else:

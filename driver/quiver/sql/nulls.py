@@ -31,7 +31,9 @@ class DataFrameNaFunctions:
         (1, 2, 2)
         """
         if how not in ("any", "all"):
-            raise PySparkValueError(f"Value for `how` must be 'any' or 'all', got '{how}'.", "CANNOT_SET_TOGETHER")
+            raise PySparkValueError(
+                f"Value for `how` has to be amongst the following values: ['any', 'all'], got '{how}'.", "VALUE_NOT_ALLOWED"
+            )
         columns = self._columns(subset)
         least = thresh if thresh is not None else len(columns) if how == "any" else 1
         count: e.Expression = e.Literal(0, t.IntegerType())

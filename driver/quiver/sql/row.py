@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from quiver.sql.errors import PySparkAttributeError
+
 
 class Row(tuple[Any, ...]):
     """`Row(name="Alice", age=2)`, or a maker of such rows: `Person = Row("name", "age"); Person("Alice", 2)`.
@@ -55,7 +57,7 @@ class Row(tuple[Any, ...]):
         try:
             return super().__getitem__(self.__fields__.index(item))
         except (IndexError, ValueError, AttributeError):
-            raise AttributeError(item) from None
+            raise PySparkAttributeError(f"Attribute `{item}` is not supported.", "ATTRIBUTE_NOT_SUPPORTED") from None
 
     def __setattr__(self, key: str, value: Any) -> None:
         if key != "__fields__":

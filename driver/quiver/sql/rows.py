@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
+import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from quiver.sql import types as t
+from quiver.sql.analysis.pretty import number_text
 from quiver.sql.row import Row, row_of
 
 if TYPE_CHECKING:
@@ -17,7 +20,7 @@ Convert = Callable[[Any], Any]
 
 
 def rows_of(table: pa.Table, schema: t.StructType, zone: str = "") -> list[Row]:
-    """An Arrow table as Rows: structs as Rows, maps as dicts, binary as bytearray, instants as naive datetimes in `zone` (empty: the
+    """An Arrow table as Rows: structs as Rows, maps as dicts, binary as bytes, instants as naive datetimes in `zone` (empty: the
     machine's)."""
     names = schema.names
     columns: list[Sequence[Any]] = []
@@ -33,8 +36,6 @@ def rows_of(table: pa.Table, schema: t.StructType, zone: str = "") -> list[Row]:
 def _conversion(kind: t.DataType, zone: str) -> Convert | None:
     """What makes of Arrow's value Spark's; None: it is the same."""
     match kind:
-        case t.BinaryType():
-            return bytearray
         case t.TimestampType():
             there = ZoneInfo(zone) if zone else None
             return lambda instant: instant.astimezone(there).replace(tzinfo=None)
@@ -56,6 +57,38 @@ def _conversion(kind: t.DataType, zone: str) -> Convert | None:
 
 def _converted(value: Any, convert: Convert | None) -> Any:
     return value if value is None or convert is None else convert(value)
+
+
+def json_of(row: Row, kind: t.StructType) -> str:
+    """A row as a JSON object, as Spark writes it: without nulls, binary in base 64. Instants are written without a zone."""
+    return json.dumps(_jsonable(row, kind), ensure_ascii=False, separators=(",", ":"))
+
+
+def _jsonable(value: Any, kind: t.DataType) -> Any:
+    match kind:
+        case _ if value is None:
+            return None
+        case t.StructType():
+            members = {field.name: _jsonable(member, field.dataType) for member, field in zip(value, kind)}
+            return {name: member for name, member in members.items() if member is not None}
+        case t.ArrayType():
+            return [_jsonable(item, kind.elementType) for item in value]
+        case t.MapType():
+            return {str(key): _jsonable(item, kind.valueType) for key, item in value.items()}
+        case t.BinaryType():
+            return base64.b64encode(value).decode()
+        case t.TimestampType() | t.TimestampNTZType():
+            return value.isoformat(timespec="milliseconds")
+        case t.DateType():
+            return value.isoformat()
+        case t.DecimalType():
+            return float(value)
+        case t.DoubleType() | t.FloatType() if value != value or value in (float("inf"), float("-inf")):
+            return number_text(value)
+        case t.DayTimeIntervalType():
+            return str(value)
+        case _:
+            return value
 
 
 def pandas_of(table: pa.Table, schema: t.StructType, zone: str = "") -> Any:

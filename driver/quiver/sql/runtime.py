@@ -128,7 +128,7 @@ class _Kernel:
     def _register(self, name: str, leaf: r.Relation) -> None:
         match leaf:
             case r.Local():
-                self._context.register_record_batches(name, [_with_lowered_names(leaf).to_batches()])
+                self._context.register_record_batches(name, [_batches(leaf)])
             case r.Files():
                 self._register_files(name, leaf)
             case _:
@@ -142,15 +142,16 @@ class _Kernel:
         self._context.register_view(name, self._context.sql(f"SELECT {items} FROM {raw}"))
 
 
-def _with_lowered_names(leaf: r.Local) -> pa.Table:
+def _batches(leaf: r.Local) -> list[pa.RecordBatch]:
+    """At least one, with the columns' lowered names."""
     import pyarrow as pa
 
     if not leaf.columns:
-        return leaf.table  # One row of nothing: SELECT without FROM.
+        return list(leaf.table.to_batches())  # One row of nothing: SELECT without FROM.
     kinds = arrow_schema(schema_of(leaf))
     fields = [pa.field(f"{c.name}#{c.id}", kind.type, kind.nullable) for c, kind in zip(leaf.columns, kinds, strict=True)]
     table = leaf.table.rename_columns([field.name for field in fields]).cast(pa.schema(fields))
-    return table.combine_chunks() if table.num_rows else pa.Table.from_batches([pa.RecordBatch.from_pylist([], pa.schema(fields))])
+    return table.combine_chunks().to_batches() or [pa.RecordBatch.from_pylist([], pa.schema(fields))]
 
 
 def _input_bytes(plan: Plan) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from quiver.sql import types as t
+from quiver.sql.analysis.pretty import number_text
 
 
 def cell(value: Any, kind: t.DataType) -> str:
@@ -31,27 +32,9 @@ def cell(value: Any, kind: t.DataType) -> str:
         case t.BinaryType():
             return "[" + " ".join(f"{byte:02X}" for byte in value) + "]"
         case t.DoubleType() | t.FloatType():
-            return _number(float(value))
+            return number_text(float(value))
         case _:
             return str(value)
-
-
-def _number(value: float) -> str:
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "Infinity" if value > 0 else "-Infinity"
-    if value == 0 or 1e-3 <= abs(value) < 1e7:
-        return repr(value)
-    mantissa, _, exponent = f"{value!r}".partition("e") if "e" in repr(value) else f"{value:.17e}".partition("e")
-    if "e" not in repr(value):
-        from decimal import Decimal
-
-        sign, digits, power = Decimal(repr(value)).normalize().as_tuple()
-        assert isinstance(power, int)
-        text = "".join(map(str, digits))
-        return f"{'-' if sign else ''}{text[0]}.{text[1:] or '0'}E{power + len(text) - 1}"
-    return f"{mantissa if '.' in mantissa else mantissa + '.0'}E{int(exponent)}"
 
 
 def table_text(names: Sequence[str], rows: Sequence[Sequence[Any]], n: int, width: int, vertical: bool, kinds: Sequence[t.DataType]) -> str:
@@ -69,7 +52,7 @@ def table_text(names: Sequence[str], rows: Sequence[Sequence[Any]], n: int, widt
 
         text = "\n".join([line, aligned(names), line, *map(aligned, cells), line]) + "\n"
     if more:
-        text += f"only showing top {n} row{'s' if n != 1 else ''}\n"
+        text += f"only showing top {n} row{'s' if n != 1 else ''}"
     return text
 
 
@@ -99,4 +82,4 @@ def _vertical(names: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
     for number, row in enumerate(cells):
         lines.append(f"-RECORD {number}".ljust(left + right + 5, "-"))
         lines += [f" {name.ljust(left)} | {value.ljust(right)} " for name, value in zip(names, row)]
-    return "\n".join(lines) + "\n" if lines else "(0 rows)\n"
+    return "\n".join(lines) + "\n" if lines else "(0 rows)"

@@ -32,8 +32,11 @@ class DataFrameStatFunctions:
         (row,) = self.df.select(column).collect()
         return row[0]
 
+    def _number(self, name: str) -> e.Expression:
+        return e.Call("coalesce", (e.Cast(self.df[name]._expression, t.DoubleType()), e.Literal(0.0, t.DoubleType())))
+
     def corr(self, col1: str, col2: str, method: str | None = None) -> float:
-        """Pearson's correlation of two columns.
+        """Pearson's correlation of two columns; nulls count as 0.
 
         >>> df = spark.createDataFrame([(1, 12), (10, 1), (19, 8)], ["a", "b"])
         >>> round(df.stat.corr("a", "b"), 4)
@@ -44,17 +47,17 @@ class DataFrameStatFunctions:
             raise PySparkValueError(
                 "Currently only the calculation of the Pearson Correlation coefficient is supported.", "VALUE_NOT_PEARSON"
             )
-        value = self._one(Column(e.Call("corr", (e.Name((col1,)), e.Name((col2,))))))
+        value = self._one(Column(e.Call("corr", (self._number(col1), self._number(col2)))))
         return math.nan if value is None else float(value)
 
     def cov(self, col1: str, col2: str) -> float:
-        """The sample covariance of two columns.
+        """The sample covariance of two columns; nulls count as 0.
 
         >>> spark.createDataFrame([(1, 12), (10, 1), (19, 8)], ["a", "b"]).stat.cov("a", "b")
         -18.0
         """
         _two_names(col1, col2)
-        value = self._one(Column(e.Call("covar_samp", (e.Name((col1,)), e.Name((col2,))))))
+        value = self._one(Column(e.Call("covar_samp", (self._number(col1), self._number(col2)))))
         return 0.0 if value is None else float(value)
 
     def crosstab(self, col1: str, col2: str) -> DataFrame:

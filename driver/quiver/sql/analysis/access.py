@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from quiver.sql import types as t
 from quiver.sql.analysis.pretty import pretty
-from quiver.sql.analysis.typing import type_of
+from quiver.sql.analysis.typing import nullable, type_of
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
 
@@ -102,7 +102,7 @@ def _without_field(struct: e.Expression, path: Sequence[str], fold: Fold) -> e.E
 
 
 def _unless_null(struct: e.Expression, made: e.Expression) -> e.Expression:
-    return e.Case(((e.Call("isnotnull", (struct,)), made),))
+    return e.Case(((e.Call("isnotnull", (struct,)), made),)) if nullable(struct) else made
 
 
 def _struct(expression: e.Expression) -> t.StructType:

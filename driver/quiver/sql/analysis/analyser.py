@@ -9,7 +9,7 @@ from typing import Any
 from quiver.sql import types as t
 from quiver.sql.analysis.access import NAMES, accessed
 from quiver.sql.analysis.coercion import common_type
-from quiver.sql.analysis.generators import call_of, generated, generator_in, is_generator
+from quiver.sql.analysis.generators import call_of, generated, is_generator
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import function_of, type_of
 from quiver.sql.errors import AnalysisException, column_not_found
@@ -24,6 +24,8 @@ class Analyser:
 
     def __init__(self, new_id: Callable[[], int], case_sensitive: bool = False) -> None:
         self._new_id = new_id
+        self._origins: dict[int, int] = {}
+        """Attributes that stand for others in relations made by alias, union or a join of a relation with itself."""
         self.fold: Callable[[str], str] = (lambda name: name) if case_sensitive else str.lower
 
     # ---- relations ----
@@ -31,10 +33,9 @@ class Analyser:
     def project(self, child: r.Relation, expressions: Sequence[e.Expression], outer: Columns = ()) -> r.Relation:
         """select(): stars expanded, aggregates without keys become an Aggregate."""
         expressions = self.expand(expressions, child.output)
-        position = generator_in(expressions)
-        if position is not None:
+        for position in reversed([i for i, expression in enumerate(expressions) if is_generator(expression)]):
             child, columns = self._generate(child, expressions[position], outer)
-            expressions = [*expressions[:position], *columns, *expressions[position + 1 :]]
+            expressions[position : position + 1] = columns
         for expression in expressions:
             if any(is_generator(node) for node in walk(expression)):
                 raise AnalysisException(
@@ -43,6 +44,8 @@ class Analyser:
                 )
         resolved = self._named(expressions, child.output, outer)
         if any(has_aggregate(expression) for expression in resolved):
+            for expression in resolved:
+                self._check_grouped(expression, None)
             return r.Aggregate(child, (), resolved)
         return r.Project(child, resolved)
 
@@ -58,6 +61,11 @@ class Analyser:
 
     def filter(self, child: r.Relation, condition: e.Expression, outer: Columns = ()) -> r.Relation:
         child, hidden, (resolved,) = self._with_hidden(child, (condition,), outer)
+        if found := [node for node in walk(resolved) if _is_aggregate(node)]:
+            raise AnalysisException(
+                f'The WHERE condition "{pretty(condition)}" contains invalid expressions: {", ".join(map(pretty, found))}.',
+                "INVALID_WHERE_CONDITION",
+            )
         kind = type_of(resolved)
         if isinstance(kind, t.StringType | t.NullType):
             resolved = e.Cast(resolved, t.BooleanType())
@@ -93,8 +101,7 @@ class Analyser:
         if len(names) != len(child.output):
             raise AnalysisException(f"{name} has {len(child.output)} columns, not the {len(names)} that are named")
         fresh = tuple(
-            replace(attribute, id=self._new_id(), name=given, qualifier=(name,))
-            for attribute, given in zip(child.output, names, strict=True)
+            self._standing_for(attribute, name=given, qualifier=(name,)) for attribute, given in zip(child.output, names, strict=True)
         )
         return r.Aliased(child, name, fresh)
 
@@ -151,7 +158,7 @@ class Analyser:
             kinds.append(kind)
         fitted = tuple(self._cast_columns(branch, kinds) for branch in branches)
         columns = tuple(
-            e.Attribute(self._new_id(), column.name, kind, any(branch.output[position].nullable for branch in branches))
+            self._standing_for(column, type=kind, nullable=any(branch.output[position].nullable for branch in branches), qualifier=())
             for position, (column, kind) in enumerate(zip(first, kinds, strict=True))
         )
         return r.Union(fitted, columns)
@@ -171,7 +178,7 @@ class Analyser:
         ids = {column.id for column in columns}
         if not any(column.id in ids for column in relation.output):
             return relation
-        return r.Aliased(relation, "", tuple(replace(column, id=self._new_id()) for column in relation.output))
+        return r.Aliased(relation, "", tuple(map(self._standing_for, relation.output)))
 
     # ---- expressions ----
 
@@ -215,6 +222,8 @@ class Analyser:
 
     def _resolved(self, expressions: Sequence[e.Expression], columns: Columns, outer: Columns = ()) -> tuple[e.Expression, ...]:
         def visit(expression: e.Expression) -> e.Expression:
+            if isinstance(expression, e.Attribute):
+                return self._present(expression, columns, outer)
             if isinstance(expression, e.Name):
                 found = self.lookup(expression.parts, columns)
                 if found is None and outer:
@@ -230,6 +239,36 @@ class Analyser:
             return _coerced(inside)
 
         return tuple(visit(expression) for expression in expressions)
+
+    def _present(self, attribute: e.Attribute, columns: Columns, outer: Columns) -> e.Expression:
+        """The column that an attribute is, or has become."""
+        if any(column.id == attribute.id for column in columns):
+            return attribute
+        if any(column.id == attribute.id for column in outer):
+            return e.OuterReference(attribute)
+        found = [column for column in columns if attribute.id in self._ancestors(column.id)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            options = ", ".join(f"`{'`.`'.join((*column.qualifier, column.name))}`" for column in found)
+            raise AnalysisException(f"Reference `{attribute.name}` is ambiguous, could be: [{options}].", "AMBIGUOUS_REFERENCE")
+        listed = ", ".join(f'"{column.name}"' for column in columns)
+        raise AnalysisException(
+            f'Resolved attribute(s) "{attribute.name}" missing from {listed}. It belongs to another DataFrame, or to this one before '
+            "an operator that dropped or replaced it.",
+            "MISSING_ATTRIBUTES.RESOLVED_ATTRIBUTE_MISSING_FROM_INPUT",
+        )
+
+    def _ancestors(self, number: int) -> Iterator[int]:
+        while number in self._origins:
+            number = self._origins[number]
+            yield number
+
+    def _standing_for(self, attribute: e.Attribute, **changes: Any) -> e.Attribute:
+        """A new attribute that can also be referred to as the old one."""
+        fresh = replace(attribute, id=self._new_id(), **changes)
+        self._origins[fresh.id] = attribute.id
+        return fresh
 
     def _named(self, expressions: Sequence[e.Expression], columns: Columns, outer: Columns = ()) -> tuple[e.Expression, ...]:
         """Resolved, and each an Attribute or an Alias with an id."""
@@ -334,8 +373,11 @@ class Analyser:
         result: list[r.Relation] = []
         for branch in branches:
             mine = {fold(column.name): column for column in branch.output}
-            if not allow_missing and (missing := names.keys() - mine.keys()):
-                raise column_not_found(names[min(missing)].name, (column.name for column in branch.output))
+            if not allow_missing and (missing := [key for key in names if key not in mine]):
+                raise AnalysisException(
+                    f'Cannot resolve column name "{names[missing[0]].name}" among ({", ".join(column.name for column in branch.output)}).',
+                    "UNRESOLVED_COLUMN_AMONG_FIELD_NAMES",
+                )
             items = [mine[key] if key in mine else e.Alias(e.Literal(None, wanted.type), wanted.name) for key, wanted in names.items()]
             result.append(r.Project(branch, self._named(items, branch.output)))
         return result
@@ -349,10 +391,26 @@ class Analyser:
         ]
         return r.Project(relation, tuple(items))
 
-    def _check_grouped(self, output: e.Expression, keys: Sequence[e.Expression]) -> None:
+    def _check_grouped(self, output: e.Expression, keys: Sequence[e.Expression] | None) -> None:
+        """`keys`: None where there is no GROUP BY."""
+
         def check(expression: e.Expression) -> None:
-            if expression in keys or (isinstance(expression, e.Call) and function_of(expression).kind == "aggregate"):
+            if keys and expression in keys:
                 return
+            if _is_aggregate(expression):
+                if any(_is_aggregate(node) for child in children_of(expression) for node in walk(child)):
+                    raise AnalysisException(
+                        f'"{pretty(expression)}": it is not allowed to use an aggregate function in the argument of another aggregate '
+                        "function. Please use the inner aggregate function in a sub-query.",
+                        "NESTED_AGGREGATE_FUNCTION",
+                    )
+                return
+            if isinstance(expression, e.Attribute) and keys is None:
+                raise AnalysisException(
+                    f'The query does not include a GROUP BY clause for "{expression.name}". Add GROUP BY or turn it into the window '
+                    "functions using OVER clauses.",
+                    "MISSING_GROUP_BY",
+                )
             if isinstance(expression, e.Attribute):
                 raise AnalysisException(
                     f'The non-aggregating expression "{expression.name}" is based on columns which are not participating '
@@ -426,6 +484,10 @@ def has_aggregate(expression: e.Expression) -> bool:
     if isinstance(expression, e.Call) and function_of(expression).kind == "aggregate":
         return True
     return any(has_aggregate(child) for child in children_of(expression))
+
+
+def _is_aggregate(expression: e.Expression) -> bool:
+    return isinstance(expression, e.Call) and function_of(expression).kind == "aggregate"
 
 
 def strip_alias(expression: e.Expression) -> e.Expression:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from quiver.sql import types as t
-from quiver.sql.analysis.pretty import pretty
-from quiver.sql.analysis.typing import function_of, type_of
+from quiver.sql.analysis.typing import function_of, nullable, type_of
 from quiver.sql.errors import AnalysisException
 from quiver.sql.registry.generators import stacked
 from quiver.sql.tree import expressions as e
@@ -17,18 +16,6 @@ def is_generator(expression: e.Expression) -> bool:
     if isinstance(expression, e.Alias | e.MultiAlias):
         return is_generator(expression.child)
     return isinstance(expression, e.Call) and function_of(expression).kind == "generator"
-
-
-def generator_in(expressions: Sequence[e.Expression]) -> int | None:
-    """Which of the expressions is a generator. Raises AnalysisException for several."""
-    found = [position for position, expression in enumerate(expressions) if is_generator(expression)]
-    if len(found) > 1:
-        listed = ", ".join(f'"{pretty(expressions[position])}"' for position in found)
-        raise AnalysisException(
-            f"The generator is not supported: only one generator allowed per SELECT clause but found {len(found)}: {listed}.",
-            "UNSUPPORTED_GENERATOR.MULTI_GENERATOR",
-        )
-    return found[0] if found else None
 
 
 def call_of(expression: e.Expression) -> tuple[e.Call, tuple[str, ...]]:
@@ -50,7 +37,12 @@ def generated(call: e.Call, outer: bool, names: Sequence[str]) -> t.StructType:
         count = call.args[0]
         if not isinstance(count, e.Literal | e.Cast) or not isinstance(size := _constant(count), int) or size <= 0:
             raise AnalysisException("the first argument of stack is a positive constant", "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT")
-        columns = stacked(size, [type_of(argument) for argument in call.args[1:]])
+        values = call.args[1:]
+        columns = stacked(size, [type_of(argument) for argument in values])
+        width, whole = len(columns), len(values) % len(columns) == 0
+        columns = t.StructType(
+            [t.StructField(f.name, f.dataType, not whole or any(map(nullable, values[i::width]))) for i, f in enumerate(columns)]
+        )
     else:
         kind = type_of(call)
         assert isinstance(kind, t.StructType)

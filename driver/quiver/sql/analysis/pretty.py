@@ -9,6 +9,8 @@ from quiver.sql import types as t
 from quiver.sql.tree import expressions as e
 
 _INFIX = frozenset({"+", "-", "*", "/", "%", "div", "=", "<=>", "<", "<=", ">", ">=", "<>", "and", "or", "&", "|", "^"})
+_RANKING = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"})
+"""They see the rows before, whatever the order's ties."""
 
 
 def pretty(expression: e.Expression) -> str:
@@ -49,7 +51,8 @@ def pretty(expression: e.Expression) -> str:
             nulls = expression.ascending if expression.nulls_first is None else expression.nulls_first
             return f"{pretty(expression.child)} {'ASC' if expression.ascending else 'DESC'} NULLS {'FIRST' if nulls else 'LAST'}"
         case e.Windowed():
-            return f"{pretty(expression.function)} OVER {_window(expression.window)}"
+            ranking = isinstance(expression.function, e.Call) and expression.function.name in _RANKING
+            return f"{pretty(expression.function)} OVER {_window(expression.window, ranking)}"
         case e.WindowSpec():
             return _window(expression)
         case e.Lambda():
@@ -83,7 +86,7 @@ def _call(call: e.Call) -> str:
         case "isnotnull":
             return f"({args[0]} IS NOT NULL)"
         case "negative":
-            return f"(- {args[0]})"
+            return f"negative({args[0]})"
         case "like" | "ilike" | "rlike":
             return f"{args[0]} {name.upper()} {args[1]}" if name != "rlike" else f"RLIKE({args[0]}, {args[1]})"
         case "getfield":
@@ -99,7 +102,7 @@ def _call(call: e.Call) -> str:
     return f"{call.name}({inner}){where}"
 
 
-def _window(window: e.WindowSpec) -> str:
+def _window(window: e.WindowSpec, ranking: bool = False) -> str:
     parts = []
     if window.partition_by:
         parts.append(f"PARTITION BY {', '.join(map(pretty, window.partition_by))}")
@@ -109,6 +112,8 @@ def _window(window: e.WindowSpec) -> str:
         parts.append(
             f"{window.frame.unit.upper()} BETWEEN {_bound(window.frame.start, 'PRECEDING')} AND {_bound(window.frame.end, 'FOLLOWING')}"
         )
+    elif ranking:
+        parts.append("ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW")
     elif window.order_by:
         parts.append("RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW")
     else:
@@ -121,7 +126,7 @@ def _bound(bound: int | e.Expression | None, side: str) -> str:
         return f"UNBOUNDED {side}"
     if isinstance(bound, e.Expression):
         return f"{pretty(bound)} {side}"
-    return "CURRENT ROW" if bound == 0 else f"{abs(bound)} {'FOLLOWING' if bound > 0 else 'PRECEDING'}"
+    return "CURRENT ROW" if bound == 0 else f"{bound} FOLLOWING"
 
 
 def _literal(literal: e.Literal) -> str:
@@ -138,6 +143,22 @@ def _literal(literal: e.Literal) -> str:
         case bytes():
             return f"X'{value.hex().upper()}'"
         case float() if isinstance(literal.type, t.DoubleType | t.FloatType):
-            return repr(value)
+            return number_text(value)
         case _:
             return str(value)
+
+
+def number_text(value: float) -> str:
+    """A float as Spark writes it: `1.0E7`, `NaN`, `Infinity`."""
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    if value == 0 or 1e-3 <= abs(value) < 1e7:
+        return repr(value)
+    from decimal import Decimal
+
+    sign, digits, power = Decimal(repr(value)).normalize().as_tuple()
+    assert isinstance(power, int)
+    text = "".join(map(str, digits))
+    return f"{'-' if sign else ''}{text[0]}.{text[1:] or '0'}E{power + len(text) - 1}"

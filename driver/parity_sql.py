@@ -1,0 +1,139 @@
+"""Write docs/parity-sql.md: every name of PySpark's classes of DataFrames, and what it is here. `python driver/parity_sql.py`
+(`make docs`).
+
+Names come from pyspark-sql-names.txt. Whether one exists is looked up in the code; what it does differently stands in NOTES. What does
+not exist must be in MISSING: a name that is neither is a fault, and the page is not written.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+PAGE = FOLDER.parent / "docs" / "parity-sql.md"
+NAMES = FOLDER / "pyspark-sql-names.txt"
+SAME, DIFFERS, NOT_HERE = "same", "differs", "missing"
+
+_STREAMS = "there are no streaming queries"
+_CACHE = "rows of DataFrames are not kept on executors; write them to files, or keep `df.toArrow()`"
+_PYTHON = "functions of users over batches of rows are not there"
+_TABLES = "tables that can be changed are not there; write files"
+MISSING = {
+    "DataFrame.asTable": "table functions of users are not there",
+    "DataFrame.cache": _CACHE,
+    "DataFrame.persist": _CACHE,
+    "DataFrame.unpersist": _CACHE,
+    "DataFrame.storageLevel": _CACHE,
+    "DataFrame.checkpoint": _CACHE,
+    "DataFrame.localCheckpoint": _CACHE,
+    "DataFrame.createGlobalTempView": "views belong to one session; use `createTempView`",
+    "DataFrame.createOrReplaceGlobalTempView": "views belong to one session; use `createOrReplaceTempView`",
+    "DataFrame.dropDuplicatesWithinWatermark": _STREAMS,
+    "DataFrame.withWatermark": _STREAMS,
+    "DataFrame.writeStream": _STREAMS,
+    "DataFrame.executionInfo": "it belongs to Spark Connect; the driver's page shows what a query did",
+    "DataFrame.lateralJoin": "a join whose right side sees the left one's rows is not there; explode and window functions serve most uses",
+    "DataFrame.mapInArrow": _PYTHON,
+    "DataFrame.mapInPandas": _PYTHON,
+    "DataFrame.mergeInto": _TABLES,
+    "DataFrame.writeTo": _TABLES,
+    "DataFrame.nearestByJoin": "use a join on a condition and `row_number`",
+    "DataFrame.observe": "use an aggregate beside the query",
+    "DataFrame.pandas_api": "use `toPandas`",
+    "DataFrame.plot": "use `toPandas().plot`",
+    "DataFrame.rdd": "use `spark.context.parallelize(df.collect())`",
+    "DataFrame.repartitionById": "use `repartition`",
+    "DataFrame.write": "use `pyarrow.parquet.write_table(df.toArrow(), path)`",
+    "DataFrame.zip": "use `zipWithIndex` on both, and a join",
+    "Column.outer": "subqueries that see the query around them are there in SQL",
+    "GroupedData.apply": _PYTHON,
+    "GroupedData.applyInArrow": _PYTHON,
+    "GroupedData.applyInPandas": _PYTHON,
+    "GroupedData.applyInPandasWithState": _STREAMS,
+    "GroupedData.cogroup": _PYTHON,
+    "GroupedData.transformWithState": _STREAMS,
+    "GroupedData.transformWithStateInPandas": _STREAMS,
+}
+"""What does not exist: why, and what to use."""
+
+NOTES = {
+    "DataFrame.approxQuantile": "exact, whatever error is allowed",
+    "DataFrame.coalesce": "a query that runs as one task has one partition, whatever was asked for",
+    "DataFrame.crosstab": "computed at once",
+    "DataFrame.describe": "computed at once; the last digit of means and deviations may differ",
+    "DataFrame.explain": "prints Quiver's tree and the kernel's plan, and whether it runs as one task or in stages",
+    "DataFrame.foreach": "rows pass through the driver on their way to the tasks",
+    "DataFrame.foreachPartition": "rows pass through the driver on their way to the tasks; partitions are not those of the query",
+    "DataFrame.freqItems": "exact, and computed at once",
+    "DataFrame.randomSplit": "a seed takes other rows than Spark's",
+    "DataFrame.repartition": "a query that runs as one task has one partition, whatever was asked for",
+    "DataFrame.repartitionByRange": "a query that runs as one task has one partition, whatever was asked for",
+    "DataFrame.sample": "a seed takes other rows than Spark's, and the same ones wherever and however often it runs",
+    "DataFrame.sampleBy": "a seed takes other rows than Spark's",
+    "DataFrame.sameSemantics": "may be False for what Spark's optimiser finds to be the same",
+    "DataFrame.summary": "computed at once; percentiles are exact; the last digit of means and deviations may differ",
+    "DataFrame.toJSON": "rows pass through the driver; instants are written without a zone",
+    "DataFrame.toLocalIterator": "all rows are computed before the first is given",
+    "DataFrame.transpose": "computed at once",
+    "DataFrameStatFunctions.approxQuantile": "exact, whatever error is allowed",
+    "DataFrameStatFunctions.crosstab": "computed at once",
+    "DataFrameStatFunctions.freqItems": "exact, and computed at once",
+    "DataFrameStatFunctions.sampleBy": "a seed takes other rows than Spark's",
+    "Column.getItem": "null for a position that an array hasn't; Spark's ANSI mode raises INVALID_ARRAY_INDEX",
+}
+"""How what exists differs."""
+
+PREFACE = """# Every name of PySpark's DataFrames, and what it is here
+
+Made by `make docs` from the code and from the list of names in `driver/pyspark-sql-names.txt`; don't edit it.
+
+**same**: the same meaning, arguments and results. **differs**: the same name for the same purpose, but for what is said. **missing**: why,
+and what to use instead. Rows without an orderBy come in no order that could be counted on, there as here.
+"""
+
+
+class Unaccounted(Exception):
+    """Names that neither exist nor are in MISSING."""
+
+
+def names() -> list[str]:
+    """PySpark's, `Class.member`."""
+    return [line for line in NAMES.read_text().splitlines() if line and not line.startswith("#")]
+
+
+def judged(name: str) -> tuple[str, str]:
+    """What a name is here, and its note. Raises Unaccounted."""
+    import quiver.sql
+
+    owner, _, member = name.partition(".")
+    if hasattr(getattr(quiver.sql, owner), member):
+        return (DIFFERS, NOTES[name]) if name in NOTES else (SAME, "")
+    if name not in MISSING:
+        raise Unaccounted(f"neither in the code nor in MISSING: {name}")
+    return NOT_HERE, MISSING[name]
+
+
+def page(given: Iterable[str]) -> str:
+    """The page in Markdown. Raises Unaccounted."""
+    found = [(name, *judged(name)) for name in given]
+    counts = {status: sum(entry[1] == status for entry in found) for status in (SAME, DIFFERS, NOT_HERE)}
+    parts = [PREFACE, f"Of {len(found)} names {counts[SAME]} are the same, {counts[DIFFERS]} differ, {counts[NOT_HERE]} are missing."]
+    for owner in dict.fromkeys(name.partition(".")[0] for name, _, _ in found):
+        parts.append(f"\n## {owner}\n\n| name | | |\n|---|---|---|")
+        parts += [f"| `{name.partition('.')[2]}` | {status} | {note} |" for name, status, note in found if name.startswith(f"{owner}.")]
+    return "\n".join(parts) + "\n"
+
+
+def main() -> None:
+    try:
+        text = page(names())
+    except Unaccounted as error:
+        sys.exit(str(error))
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(text)
+
+
+if __name__ == "__main__":
+    main()

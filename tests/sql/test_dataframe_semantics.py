@@ -1,0 +1,169 @@
+"""What DataFrames answer, beside what PySpark 4.3 answers to the same programs (session time zone UTC): names, values, errors."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from contextlib import redirect_stdout
+from typing import Any
+
+import pytest
+
+from quiver.sql import DataFrame, Row, Session, Window
+from quiver.sql import functions as F
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, PySparkException
+
+W = Window.partitionBy("s").orderBy("i")
+
+
+@pytest.fixture(scope="module")
+def df(spark: Session) -> DataFrame:
+    return spark.createDataFrame([(1, "a", 2.5), (2, "b", None), (3, None, -1.0), (4, "a", 7.25)], "i int, s string, d double")
+
+
+@pytest.fixture(scope="module")
+def df2(spark: Session) -> DataFrame:
+    return spark.createDataFrame([(1, "x"), (2, "y"), (9, "z")], "i int, t string")
+
+
+@pytest.fixture(scope="module")
+def arrays(spark: Session) -> DataFrame:
+    return spark.createDataFrame([(1, [1, 2, None]), (2, []), (3, None)], "i int, xs array<int>")
+
+
+def test_columns_are_named_as_sparks(df: DataFrame) -> None:
+    made = df.select(-df.i, df.i != 1, ~(df.i > 1), df.i.cast("string"), (df.i + 1).cast("string"), df.s.like("a%"), df.i.isin(1, 2))
+    assert made.columns == [
+        "negative(i)", "(NOT (i = 1))", "(NOT (i > 1))", "i", "CAST((i + 1) AS STRING)", "s LIKE a%", "(i IN (1, 2))",
+    ]  # fmt: skip
+    assert df.select(F.sum("d").over(W), F.row_number().over(W), F.sum("i").over(W.rowsBetween(-1, 1))).columns == [
+        "sum(d) OVER (PARTITION BY s ORDER BY i ASC NULLS FIRST RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)",
+        "row_number() OVER (PARTITION BY s ORDER BY i ASC NULLS FIRST ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)",
+        "sum(i) OVER (PARTITION BY s ORDER BY i ASC NULLS FIRST ROWS BETWEEN -1 FOLLOWING AND 1 FOLLOWING)",
+    ]
+    assert df.select(F.when(df.i > 1, "x").otherwise(df.s)).columns == ["CASE WHEN (i > 1) THEN x ELSE s END"]
+
+
+def test_missing_values(df: DataFrame) -> None:
+    assert df.na.drop().select("i").orderBy("i").collect() == [Row(i=1), Row(i=4)]
+    assert df.na.drop(thresh=2).count() == 4
+    assert df.na.fill(7.9, ["i", "d"]).orderBy("i").collect()[1] == Row(i=2, s="b", d=7.9)
+    assert df.na.replace({1: 10, 2.5: 9}).where("i = 10").collect() == [Row(i=10, s="a", d=9.0)]
+    assert df.na.replace("a", None).where("s IS NULL").count() == 3
+
+
+def test_generators(arrays: DataFrame) -> None:
+    assert arrays.select("i", F.explode_outer("xs").alias("q")).orderBy("i", "q").collect() == [
+        Row(i=1, q=None), Row(i=1, q=1), Row(i=1, q=2), Row(i=2, q=None), Row(i=3, q=None),
+    ]  # fmt: skip
+    assert arrays.select(F.posexplode("xs").alias("a", "b")).where("b = 2").collect() == [Row(a=1, b=2)]
+    assert arrays.select(F.explode("xs"), F.explode("xs")).count() == 9
+
+
+def test_groups(df: DataFrame) -> None:
+    assert df.groupBy("s").pivot("i", [1, 2]).count().orderBy("s").collect() == [
+        Row(s=None, **{"1": None, "2": None}), Row(s="a", **{"1": 1, "2": None}), Row(s="b", **{"1": None, "2": 1}),
+    ]  # fmt: skip
+    assert df.groupBy("s").pivot("i").sum("d").columns == ["s", "1", "2", "3", "4"]
+    assert df.cube("s").agg(F.sum("i")).orderBy("s", "sum(i)").collect() == [(None, 3), (None, 10), ("a", 5), ("b", 2)]
+    assert sorted(df.rollup("s", "i").count().select("count").collect())[-1] == Row(count=4)
+
+
+def test_equal_rows_are_counted(df: DataFrame) -> None:
+    twice = df.union(df)
+    assert (df.intersectAll(df).count(), twice.exceptAll(df).count(), twice.intersectAll(df).count()) == (4, 4, 4)
+    assert df.subtract(df).isEmpty()
+
+
+def test_columns_of_both_sides_of_a_join(df: DataFrame, df2: DataFrame) -> None:
+    both = df.join(df2, df.i == df2.i)
+    assert both.columns == ["i", "s", "d", "i", "t"]
+    assert sorted(both.select(df.i, df2.t).collect()) == [(1, "x"), (2, "y")]
+    assert both.drop(df2.i).columns == ["i", "s", "d", "t"]
+    assert df.alias("a").join(df2.alias("b"), df.i == df2.i).count() == 2
+    assert df.union(df).where(df.i == 1).count() == 2
+    assert df.select("i").where(df.d > 2).count() == 2
+
+
+def test_samples_are_the_same_each_time(spark: Session) -> None:
+    rows = spark.range(1000)
+    first = rows.sample(0.3, seed=5)
+    assert sorted(first.collect()) == sorted(rows.where("id >= 0").sample(0.3, seed=5).collect())
+    assert 200 < first.count() < 400
+    assert 400 < rows.sample(True, 0.5, 1).count() < 600
+    parts = rows.randomSplit([1, 2, 3], seed=9)
+    assert sorted(row.id for part in parts for row in part.collect()) == list(range(1000))
+    same = spark.range(1).union(spark.range(1)).union(spark.range(1)).crossJoin(spark.range(200).select(F.lit(1).alias("x")))
+    assert 200 < same.sample(0.5, seed=1).count() < 400, "equal rows draw different lots"
+
+
+def test_structs(df: DataFrame) -> None:
+    structs = df.select(F.struct("i", "s").alias("p"))
+    assert structs.where("p.i = 1").collect() == [Row(p=Row(i=1, s="a"))]
+    assert structs.select("p.s", structs.p["i"], F.col("p").getField("i")).columns == ["s", "p.i", "p.i"]
+    assert structs.select(structs.p.withField("z", F.lit(1)).dropFields("s").alias("p")).select("p.*").columns == ["i", "z"]
+
+
+@pytest.mark.parametrize(
+    ("program", "condition"),
+    [
+        (lambda a, b: a.select("nope"), "UNRESOLVED_COLUMN.WITH_SUGGESTION"),
+        (lambda a, b: a.select(b.t), "MISSING_ATTRIBUTES.RESOLVED_ATTRIBUTE_MISSING_FROM_INPUT"),
+        (lambda a, b: a.join(b, a.i == b.i).select("i"), "AMBIGUOUS_REFERENCE"),
+        (lambda a, b: a.join(b, "nope"), "UNRESOLVED_USING_COLUMN_FOR_JOIN"),
+        (lambda a, b: a.join(b, "i", "bogus"), "UNSUPPORTED_JOIN_TYPE"),
+        (lambda a, b: a.filter(a.i), "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN"),
+        (lambda a, b: a.select(F.sum("i"), "s"), "MISSING_GROUP_BY"),
+        (lambda a, b: a.groupBy("s").agg(F.sum("i"), a.d), "MISSING_AGGREGATION"),
+        (lambda a, b: a.agg(F.max(F.sum("i"))), "NESTED_AGGREGATE_FUNCTION"),
+        (lambda a, b: a.where(F.sum("i") > 1), "INVALID_WHERE_CONDITION"),
+        (lambda a, b: a.unionByName(b), "UNRESOLVED_COLUMN_AMONG_FIELD_NAMES"),
+        (lambda a, b: a.union(b), "NUM_COLUMNS_MISMATCH"),
+        (lambda a, b: a.unpivot(["i"], None, "k", "v"), "UNPIVOT_VALUE_DATA_TYPE_MISMATCH"),
+        (lambda a, b: a.select(F.explode(F.array("i")) + 1), "UNSUPPORTED_GENERATOR.NESTED_IN_EXPRESSIONS"),
+        (lambda a, b: a.select(3), "NOT_EXPECTED_TYPE"),
+        (lambda a, b: a.limit(-1), "INVALID_LIMIT_LIKE_EXPRESSION.IS_NEGATIVE"),
+        (lambda a, b: a.dropna("some"), "VALUE_NOT_ALLOWED"),
+        (lambda a, b: a.withColumn("x", F.col("s").getField("y")), "INVALID_EXTRACT_BASE_FIELD_TYPE"),
+        (lambda a, b: bool(a.i), "CANNOT_CONVERT_COLUMN_INTO_BOOL"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_at_once(df: DataFrame, df2: DataFrame, program: Callable[[Any, Any], Any], condition: str) -> None:
+    with pytest.raises(PySparkException) as caught:
+        program(df, df2)
+    assert caught.value.getCondition() == condition
+
+
+def test_types_of_errors(df: DataFrame) -> None:
+    with pytest.raises(AttributeError, match="nope"):
+        df.nope  # noqa: B018
+    with pytest.raises(TypeError, match="Argument `condition` should be Column or str, got int"):
+        df.filter(3)  # type: ignore[arg-type]
+    with pytest.raises(IllegalArgumentException):
+        df.repartition(0)
+    df.createTempView("taken")
+    with pytest.raises(AnalysisException, match="already exists"):
+        df.createTempView("taken")
+
+
+def test_show(df: DataFrame) -> None:
+    out = io.StringIO()
+    with redirect_stdout(out):
+        df.orderBy("i").show(2)
+        df.limit(0).show(vertical=True)
+    assert out.getvalue() == (
+        "+---+---+----+\n|  i|  s|   d|\n+---+---+----+\n|  1|  a| 2.5|\n|  2|  b|NULL|\n+---+---+----+\n"
+        "only showing top 2 rows\n(0 rows)\n"
+    )
+
+
+def test_where_a_query_runs_is_explained(df: DataFrame) -> None:
+    out = io.StringIO()
+    with redirect_stdout(out):
+        df.where("i > 1").groupBy("s").count().explain(True)
+    text = out.getvalue()
+    assert "Filter (i > 1)" in text
+    assert "AggregateExec" in text
+    assert "Runs as one task." in text
+    with pytest.raises(ValueError, match="Unknown explain mode"):
+        df.explain("loud")
