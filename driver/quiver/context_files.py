@@ -43,7 +43,8 @@ class FileSources:
 
         Large plain files are split at line boundaries into at least about `minPartitions` partitions; `.gz`, `.bz2` and `.zst`
         files are read whole. Any URL that pyarrow.fs or fsspec knows will do. With `use_unicode=False` lines are bytes.
-        Paths are looked up when first needed. Raises (then) PathNotFound, PathUnreadable; a job may raise UndecodableLine.
+        Paths are looked up when first needed. Raises (then) PathNotFound, PathUnreadable, ValueError for an empty path; a job may raise
+        UndecodableLine.
 
         >>> import os, tempfile
         >>> path = os.path.join(tempfile.mkdtemp(), "lines.txt")
@@ -52,7 +53,7 @@ class FileSources:
         ['to be', 'or not']
         """
         from_here = functools.partial(_list_text, _as_text(name), self._least(minPartitions))
-        return self._files(from_here, ops.TextLines(bool(use_unicode)))
+        return self._files(from_here, ops.TextLines(bool(use_unicode)), name)
 
     def wholeTextFiles(self, path: Paths, minPartitions: int | None = None, use_unicode: bool = True) -> RDD[tuple[str, str]]:
         """(path, content) of each file. Paths as for textFile; a local path is given as `file:/…`. Contents must fit into memory.
@@ -67,7 +68,7 @@ class FileSources:
         [('1.txt', '1'), ('2.txt', '2')]
         """
         listing = functools.partial(_list_whole, _as_text(path), self._least(minPartitions))
-        return self._files(listing, ops.WholeFiles(bool(use_unicode)))
+        return self._files(listing, ops.WholeFiles(bool(use_unicode)), path)
 
     def binaryFiles(self, path: Paths, minPartitions: int | None = None) -> RDD[tuple[str, bytes]]:
         """(path, content as bytes) of each file, compressed ones as they are. Paths as for textFile; a local path is given as `file:/…`.
@@ -79,7 +80,7 @@ class FileSources:
         [('1.bin', b'binary file I')]
         """
         listing = functools.partial(_list_whole, _as_text(path), self._least(minPartitions))
-        return self._files(listing, ops.WholeFiles(raw=True))
+        return self._files(listing, ops.WholeFiles(raw=True), path)
 
     def binaryRecords(self, path: Paths, recordLength: int) -> RDD[bytes]:
         """The records of files in which every record has `recordLength` bytes. Paths as for textFile.
@@ -118,10 +119,13 @@ class FileSources:
         self._least(minPartitions)
         return self._files(functools.partial(_list_single, _as_text(name)), source)
 
-    def _files(self, listing: Listing, node: ops.FileSource) -> RDD[Any]:
+    def _files(self, listing: Listing, node: ops.FileSource, paths: Paths | None = None) -> RDD[Any]:
+        """`paths` become its name, where PySpark gives it one."""
         call_site = capture()
         self._check(call_site.operator)
-        return self._rdd(Files(id=self._planner.dataset_id(), call_site=call_site, listing=listing, node=node))
+        given = None if paths is None else _as_text(paths)
+        name = given if given is None or isinstance(given, str) else ",".join(given)
+        return self._rdd(Files(id=self._planner.dataset_id(), call_site=call_site, listing=listing, node=node, name=name))
 
     def _least(self, wanted: int | None) -> int:
         return self._slices(wanted, "minPartitions") if wanted else self.defaultMinPartitions

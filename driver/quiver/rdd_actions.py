@@ -177,7 +177,7 @@ class Actions(PairOperators[T]):
         parts = self._apply(functions.Reduce(f))
         if not parts:
             raise ValueError("Can not reduce() empty RDD")
-        result: T = functools.reduce(f, parts)
+        result: T = _merged(f, parts)
         return result
 
     def treeReduce(self, f: Callable[[T, T], T], depth: int = 2) -> T:
@@ -192,7 +192,7 @@ class Actions(PairOperators[T]):
         parts = partial._merged_in_tree(f, depth)._apply(functions.Reduce(f))
         if not parts:
             raise ValueError("Cannot reduce empty RDD.")
-        result: T = functools.reduce(f, parts)
+        result: T = _merged(f, parts)
         return result
 
     def fold(self, zeroValue: T, op: Callable[[T, T], T]) -> T:
@@ -202,7 +202,8 @@ class Actions(PairOperators[T]):
         15
         """
         parts = self._apply(functions.Fold(zeroValue, op))
-        return functools.reduce(op, parts, copy.deepcopy(zeroValue))
+        result: T = _merged(op, [copy.deepcopy(zeroValue), *parts])
+        return result
 
     def aggregate(self, zeroValue: U, seqOp: Callable[[U, T], U], combOp: Callable[[U, U], U]) -> U:
         """`seqOp` merges records into a copy of `zeroValue` in each partition, `combOp` the partitions' results.
@@ -211,7 +212,8 @@ class Actions(PairOperators[T]):
         (10, 4)
         """
         parts = self._apply(functions.Fold(zeroValue, seqOp))
-        return functools.reduce(combOp, parts, copy.deepcopy(zeroValue))
+        result: U = _merged(combOp, [copy.deepcopy(zeroValue), *parts])
+        return result
 
     def treeAggregate(self, zeroValue: U, seqOp: Callable[[U, T], U], combOp: Callable[[U, U], U], depth: int = 2) -> U:
         """aggregate that merges on executors in a tree of `depth` levels. Raises ValueError for depth < 1.
@@ -330,7 +332,7 @@ class Actions(PairOperators[T]):
         parts = self._apply(functions.ReduceByKey(func))
         if not parts:
             raise ValueError("Can not reduce() empty RDD")
-        merged: dict[K, V] = functools.reduce(functions.ReduceByKey(func).merge, parts)
+        merged: dict[K, V] = _merged(functions.ReduceByKey(func).merge, parts)
         return merged
 
     # ---- counts and extremes ----
@@ -445,3 +447,11 @@ def _added_up(parts: Iterable[dict[Any, int]]) -> dict[Any, int]:
         for value, times in part.items():
             counts[value] += times
     return counts
+
+
+def _merged(f: Callable[[Any, Any], Any], parts: Iterable[Any]) -> Any:
+    """functools.reduce with a user's function: a StopIteration of it would end loops of the program that calls us, as in tasks."""
+    try:
+        return functools.reduce(f, parts)
+    except StopIteration as stop:
+        raise RuntimeError("Caught StopIteration thrown from user's code; failing the action") from stop

@@ -151,18 +151,22 @@ def _split_bytes(block: bytes) -> list[bytes]:
 
 
 def _whole_lines(task: Task | None, source: Input, start: int, length: int) -> Iterator[bytes]:
-    """Blocks that end at line ends and hold just the lines that start in [start, start + length); only a file's end may cut one short."""
-    end = None if length < 0 else start + length
+    """Blocks that end at line ends and hold just the chunk's lines; only a file's end may cut one short.
+
+    As in Hadoop a line that starts just where a chunk does is of the chunk before: samples under a seed depend on who has which record.
+    So these are the lines that start in (start, start + length], and in the first chunk that which starts at 0.
+    """
+    end = None if length < 0 else start + length + 1
     position = start
     if start > 0:
-        # A line starts at `start` only if the byte before it ends one.
-        position = source.seek(start - 1)
+        # A line starts at start + 1 only if the byte before it ends one.
+        position = source.seek(start)
     blocks = source.blocks()
     pending: list[bytes] = []
     skipping = start > 0
     for block in blocks:
         if task is not None:
-            task.input_bytes += len(block) if end is None else max(0, min(len(block), end - position))
+            task.input_bytes += len(block) if end is None else max(0, min(len(block), end - 1 - position))
         base, position = position, position + len(block)
         if skipping:
             line_end = block.find(b"\n")

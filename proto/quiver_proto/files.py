@@ -28,7 +28,7 @@ def text_chunks(paths: str | Sequence[str], min_partitions: int) -> list[list[Ch
 
     `paths`: files, directories (not their subdirectories), globs with {a,b}, or URLs; several as a list or separated by commas.
     Names that begin with _ or . in directories and matches are not read. A compressed file is one partition, an empty one is none.
-    Raises PathNotFound and PathUnreadable, naming which of the paths.
+    Raises PathNotFound and PathUnreadable, naming which of the paths; ValueError where one is empty.
     """
     found = list(_find(paths))
     total = sum(entry.size for entry, _ in found)
@@ -91,6 +91,8 @@ def _find(paths: str | Sequence[str]) -> Iterator[tuple[Entry, FileSystem]]:
     for given in [paths] if isinstance(paths, str) else paths:
         for part in _split_commas(given):
             for path in _expand_braces(part):
+                if not path:
+                    raise ValueError(f"Can not create a Path from an empty string: in {paths!r} a path is empty")
                 yield from _expand(path, given)
 
 

@@ -83,7 +83,7 @@ def test_every_line_belongs_to_one_chunk(tmp_path: Path, bench: Bench, lines: li
     assert flat(got) == bench.collect(LINES, [(path, 0, -1)])
     for [(_, start, length)], part in zip(chunks, got):
         starts = [0] if start == 0 and content else []
-        starts += [i + 1 for i in range(start - 1, start + length - 1) if i >= 0 and content[i : i + 1] == b"\n" and i + 1 < len(content)]
+        starts += [i + 1 for i in range(start, start + length) if content[i : i + 1] == b"\n" and i + 1 < len(content)]
         assert len(part) == len(starts)
 
 

@@ -94,3 +94,46 @@ def test_sums_are_added_partition_by_partition(sc: Context) -> None:
     assert sc.parallelize([0.1] * 10, 3).sum() == 0.1 + 0.1 + 0.1 + (0.1 + 0.1 + 0.1) + (0.1 + 0.1 + 0.1 + 0.1)
     assert sc.parallelize([True, False, True]).sum() == 2
     assert sc.parallelize([(1, "b"), (1, "a")], 2).max(key=operator.itemgetter(0)) == (1, "b")
+
+
+def test_chunks_of_a_text_file_have_the_lines_that_hadoop_gives_them(sc: Context, tmp_path: Path) -> None:
+    # A line starts at byte 38, just where the third chunk does.
+    (tmp_path / "lines").write_text("\n".join(map(str, range(30))))
+    assert sc.textFile(str(tmp_path / "lines"), 4).glom().map(len).collect() == [10, 7, 6, 6, 1]
+
+
+def test_datasets_of_files_are_named_for_their_paths(sc: Context, tmp_path: Path) -> None:
+    path = str(tmp_path / "lines")
+    for made in (sc.textFile(path), sc.wholeTextFiles(path), sc.binaryFiles(path)):
+        assert (made.name(), made.cache().name(), made.map(str).name()) == (path, path, None)
+    assert sc.textFile([path, tmp_path / "more"]).name() == f"{path},{tmp_path / 'more'}"
+    assert sc.binaryRecords(path, 2).name() is None
+
+
+@pytest.mark.parametrize("paths", ["", "{},", ["{}", ""]])
+def test_an_empty_path_is_not_the_current_directory(sc: Context, tmp_path: Path, paths: str | list[str]) -> None:
+    (tmp_path / "lines").write_text("x")
+    here = str(tmp_path / "lines")
+    given = paths.format(here) if isinstance(paths, str) else [path.format(here) for path in paths]
+    with pytest.raises(ValueError, match="Can not create a Path from an empty string"):
+        sc.textFile(given).count()
+
+
+def test_a_stop_iteration_of_a_merging_function_ends_no_loop_of_the_program(sc: Context) -> None:
+    numbers = sc.parallelize([1, 2], 2)
+
+    def stop(a: object, b: object) -> object:
+        if a == 1:
+            return next(iter(()))
+        return b
+
+    actions = (
+        lambda: numbers.reduce(stop),
+        lambda: numbers.fold(1, stop),
+        lambda: numbers.aggregate(1, lambda a, b: b, stop),
+        lambda: numbers.map(lambda x: (0, x)).reduceByKeyLocally(stop),
+        lambda: numbers.treeReduce(stop),
+    )
+    for action in actions:
+        with pytest.raises(RuntimeError, match="Caught StopIteration thrown from user's code"):
+            action()
