@@ -11,6 +11,8 @@ from quiver.sql import Session, functions, types
 
 MODULES = (
     "quiver.sql.dataframe_actions",
+    "quiver.sql.inference",
+    "quiver.sql.verifying",
     "quiver.sql.dataframe_columns",
     "quiver.sql.dataframe_combining",
     "quiver.sql.dataframe_core",

@@ -2,34 +2,224 @@
 
 from __future__ import annotations
 
+import datetime
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_schema, spark_schema
+from quiver.sql.errors import PySparkTypeError, PySparkValueError
+from quiver.sql.inference import infer_rows
+from quiver.sql.verifying import checker
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+Convert = Callable[[Any], Any]
 
-def table_of(data: Any, schema: Any) -> tuple[pa.Table, t.StructType]:
-    """The rows and their columns. Raises TypeError, ValueError for what can't be rows."""
+
+def table_of(data: Any, schema: Any = None, verify: bool = True, zone: str = "") -> tuple[pa.Table, t.StructType]:
+    """The rows and their columns. Datetimes without a zone are of `zone` (empty: the machine's).
+
+    `data`: a list or other iterable of tuples, lists, Rows, dicts, objects, or, with one type as the schema, of values; an RDD of
+    such; a pandas DataFrame, a numpy array; whatever gives Arrow streams (pyarrow, Polars). `schema`: a StructType, one type, DDL, or
+    names. Raises PySparkTypeError, PySparkValueError for what does not fit, ParseException.
+    """
+    if isinstance(schema, str):
+        schema = t.DataType.fromDDL(schema)
+    if schema is not None and not isinstance(schema, t.DataType | list | tuple):
+        raise PySparkTypeError(
+            f"Argument `schema` should be a DataType, str, list or tuple of names, got {type(schema).__name__}.",
+            "NOT_LIST_OR_NONE_OR_STRUCT",
+        )
+    columnar = _columnar(data, zone)
+    if columnar is not None:
+        return _fitted(columnar, schema)
+    if isinstance(data, str | bytes) or not (hasattr(data, "__iter__") or hasattr(data, "collect")):
+        raise PySparkTypeError(f"Argument `data` should be rows, got {type(data).__name__}.", "NOT_ITERABLE")
+    return _from_rows(list(data.collect() if hasattr(data, "collect") else data), schema, verify, zone)
+
+
+# ---- columns ----
+
+
+def _columnar(data: Any, zone: str) -> pa.Table | None:
+    """Of what has columns; None for rows."""
     import pyarrow as pa
 
     if isinstance(data, pa.Table):
-        kinds = spark_schema(data.schema)
-        return data.cast(arrow_schema(kinds)), kinds
-    rows = list(data)
-    if isinstance(schema, str):
-        schema = t.DataType.fromDDL(schema)
-    if isinstance(schema, t.StructType):
-        kinds = schema
-        arrow = arrow_schema(kinds)
-        columns = list(zip(*(tuple(row) for row in rows))) if rows else [() for _ in kinds]
-        return pa.Table.from_arrays([pa.array(column, field.type) for column, field in zip(columns, arrow)], schema=arrow), kinds
-    names = list(schema) if schema is not None else list(getattr(rows[0], "__fields__", [])) or (
-        list(rows[0]) if isinstance(rows[0], dict) else [f"_{i + 1}" for i in range(len(rows[0]))]
-    )  # fmt: skip
-    tuples = [tuple(row.values()) if isinstance(row, dict) else tuple(row) for row in rows]
-    arrays = [pa.array(column) for column in zip(*tuples)]
-    table = pa.Table.from_arrays(arrays, names=names)
-    return table, spark_schema(table.schema)
+        return data
+    if isinstance(data, pa.RecordBatch):
+        return pa.Table.from_batches([data])
+    origin = type(data).__module__.partition(".")[0]
+    if origin == "pandas":
+        return _with_instants(pa.Table.from_pandas(data, preserve_index=False), zone)
+    if origin == "numpy" and hasattr(data, "ndim"):
+        if data.ndim not in (1, 2):
+            raise PySparkValueError(f"NumPy array input should be of 1 or 2 dimensions, got {data.ndim}.", "INVALID_NDARRAY_DIMENSION")
+        columns = [data] if data.ndim == 1 else list(data.T)
+        names = ["value"] if data.ndim == 1 else [f"_{position}" for position in range(1, len(columns) + 1)]
+        return pa.Table.from_arrays([pa.array(column.copy()) for column in columns], names=names)
+    if hasattr(data, "__arrow_c_stream__"):
+        return pa.RecordBatchReader.from_stream(data).read_all()
+    if hasattr(data, "__arrow_c_array__"):
+        return pa.Table.from_batches([pa.record_batch(data)])
+    return None
+
+
+def _with_instants(table: pa.Table, zone: str) -> pa.Table:
+    """pandas' naive timestamps are instants of the session's zone."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for position, field in enumerate(table.schema):
+        if pa.types.is_timestamp(field.type) and field.type.tz is None:
+            micros = table.column(position).cast(pa.timestamp("us"), safe=False)
+            if zone:
+                instants = pc.assume_timezone(micros, zone, ambiguous="earliest", nonexistent="latest")
+            else:
+                values = [None if value is None else value.astimezone() for value in micros.to_pylist()]
+                instants = pa.chunked_array([pa.array(values, pa.timestamp("us", "UTC"))])
+            table = table.set_column(position, field.name, instants)
+    return table
+
+
+def _fitted(table: pa.Table, schema: Any) -> tuple[pa.Table, t.StructType]:
+    """The table with Spark's types, and the names or types that were asked for."""
+    import pyarrow as pa
+
+    kinds = spark_schema(table.schema)
+    if isinstance(schema, list | tuple):
+        _check_length(len(schema), table.num_columns)
+        kinds = t.StructType([t.StructField(str(name), field.dataType, field.nullable) for name, field in zip(schema, kinds)])
+    elif schema is not None:
+        kinds = schema if isinstance(schema, t.StructType) else t.StructType([t.StructField("value", schema)])
+        _check_length(len(kinds), table.num_columns)
+    arrow = arrow_schema(kinds)
+    try:
+        return table.rename_columns(kinds.names).cast(arrow), kinds
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
+        raise PySparkTypeError(
+            f"The columns do not fit the schema {kinds.simpleString()}: {error}", "FIELD_DATA_TYPE_UNACCEPTABLE"
+        ) from error
+
+
+def _check_length(expected: int, actual: int) -> None:
+    if expected != actual:
+        raise PySparkValueError(
+            f"Length mismatch: Expected axis has {actual} elements, new values have {expected} elements.", "AXIS_LENGTH_MISMATCH"
+        )
+
+
+# ---- rows ----
+
+
+def _from_rows(rows: list[Any], schema: Any, verify: bool, zone: str) -> tuple[pa.Table, t.StructType]:
+    import pyarrow as pa
+
+    if isinstance(schema, t.DataType):
+        kinds = schema if isinstance(schema, t.StructType) else t.StructType([t.StructField("value", schema)])
+        named = kinds
+        if kinds is not schema:
+            rows = [(value,) for value in rows]
+            if verify:
+                _check_all(schema, rows)
+        elif verify:
+            check = checker(schema, False)
+            for row in rows:
+                check(row)
+    else:
+        names = None if schema is None else [str(name) for name in schema]
+        kinds = infer_rows(rows, names)
+        named = t.StructType(list(kinds.fields))
+        for position, name in enumerate(names or ()):
+            if position < len(kinds):
+                named.fields[position] = t.StructField(name, kinds[position].dataType)
+        if verify:
+            check = checker(kinds, False)
+            for row in rows:
+                check(row)
+    members = [_member(row, kinds) for row in rows]
+    columns = list(zip(*members)) if members else [() for _ in kinds]
+    arrow = arrow_schema(named)
+    arrays = []
+    for field, column, wanted in zip(kinds, columns, arrow):
+        convert = _conversion(field.dataType, zone)
+        values = column if convert is None else [None if value is None else convert(value) for value in column]
+        try:
+            arrays.append(pa.array(values, wanted.type))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, ValueError, TypeError) as error:
+            raise PySparkTypeError(f"field {field.name}: {error}", "FIELD_DATA_TYPE_UNACCEPTABLE_WITH_NAME") from error
+    if not arrays:
+        return pa.Table.from_struct_array(pa.array([{}] * len(rows), pa.struct([]))), named
+    return pa.Table.from_arrays(arrays, schema=arrow), named
+
+
+def _check_all(kind: t.DataType, rows: Sequence[tuple[Any]]) -> None:
+    check = checker(kind, True, "field value")
+    for (value,) in rows:
+        check(value)
+
+
+def _member(row: Any, kinds: t.StructType) -> Sequence[Any]:
+    """A row's values in the columns' order: by name where it is a dict or an object, else by place; None for those that it lacks."""
+    if isinstance(row, tuple | list):
+        return row if len(row) == len(kinds) else [*row[: len(kinds)], *[None] * (len(kinds) - len(row))]
+    members = row if isinstance(row, dict) else vars(row)
+    return [members.get(name) for name in kinds.names]
+
+
+def _conversion(kind: t.DataType, zone: str) -> Convert | None:
+    """What makes of a Python value what Arrow takes; None: nothing has to be made."""
+    match kind:
+        case t.StringType():
+            return _text
+        case t.BinaryType():
+            return bytes
+        case t.TimestampType():
+            there = ZoneInfo(zone) if zone else None
+            return lambda moment: moment if moment.tzinfo else moment.replace(tzinfo=there) if there else moment.astimezone()
+        case t.DateType():
+            return lambda day: day.date() if isinstance(day, datetime.datetime) else day
+        case t.DecimalType():
+            return _rounding(kind)
+        case t.StructType():
+            names, parts = kind.names, [_conversion(field.dataType, zone) for field in kind]
+            return lambda row: dict(zip(names, (_converted(v, part) for v, part in zip(_member(row, kind), parts))))
+        case t.ArrayType():
+            inner = _conversion(kind.elementType, zone)
+            return lambda items: [_converted(item, inner) for item in items]
+        case t.MapType():
+            key, item = _conversion(kind.keyType, zone), _conversion(kind.valueType, zone)
+            return lambda pairs: [(_converted(a, key), _converted(b, item)) for a, b in pairs.items()]
+        case _:
+            return None
+
+
+def _converted(value: Any, convert: Convert | None) -> Any:
+    return value if value is None or convert is None else convert(value)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.decode() if isinstance(value, bytes | bytearray) else str(value)
+
+
+def _rounding(kind: t.DecimalType) -> Convert:
+    """Half up to the type's scale, as Spark's Decimal does; null where there are more digits than its precision."""
+    from decimal import ROUND_HALF_UP, Context, Decimal
+
+    context, unit = Context(prec=76, rounding=ROUND_HALF_UP), Decimal(1).scaleb(-kind.scale)
+    limit = Decimal(10) ** (kind.precision - kind.scale)
+
+    def convert(value: Decimal) -> Decimal | None:
+        if not value.is_finite():
+            return None
+        rounded = value.quantize(unit, context=context)
+        return rounded if abs(rounded) < limit else None
+
+    return convert

@@ -104,10 +104,22 @@ class Session:
         return self._dataframe(r.Span(first, last, step, (Attribute(self._new_id(), "id", t.LongType(), False),), numPartitions))
 
     def createDataFrame(self, data: Any, schema: Any = None, samplingRatio: float | None = None, verifySchema: bool = True) -> DataFrame:
-        """Rows that the program has: lists of tuples, dicts or Rows, an Arrow table, a pandas or Polars DataFrame."""
+        """Rows that the program has: tuples, dicts, Rows, objects, or values of one type; an RDD; pandas, Polars, numpy or Arrow data.
+
+        `schema`: a StructType, one type, their DDL, or a list of names; without types, all rows are looked at to infer them.
+        `verifySchema`: check each value and say which does not fit. Raises PySparkTypeError, PySparkValueError.
+
+        >>> spark.createDataFrame([{"name": "Alice", "age": 1}]).collect()
+        [Row(age=1, name='Alice')]
+        >>> spark.createDataFrame([("Alice", 1)], "name: string, age: int").dtypes
+        [('name', 'string'), ('age', 'int')]
+        >>> spark.createDataFrame([1, 2], "int").collect()
+        [Row(value=1), Row(value=2)]
+        """
         from quiver.sql.creating import table_of
 
-        table, kinds = table_of(data, schema)
+        zone = self._context._conf.get("spark.sql.session.timeZone", "") or ""
+        table, kinds = table_of(data, schema, verifySchema, zone)
         columns = tuple(Attribute(self._new_id(), field.name, field.dataType, field.nullable) for field in kinds)
         return self._dataframe(r.Local(table, columns))
 
