@@ -16,6 +16,7 @@ from quiver_proto import ops
 from quiver_proto.fragments import at_partition, copied, parse, width
 from quiver_proto.ids import ExecutorId, NodeId, TaskId
 from quiver_proto.messages import MapOutput
+from quiver_proto.spark_functions.kernel import enable
 from quiver_proto.v1.kernel_pb2 import Hash, Plan
 
 if TYPE_CHECKING:
@@ -119,7 +120,9 @@ def _session(task: Task, settings: tuple[tuple[str, str], ...]) -> SessionContex
         config = config.set(key, value)
     memory = max(_LEAST_MEMORY, task.env.memory_bytes)
     runtime = RuntimeEnvBuilder().with_disk_manager_specified(task.scratch_directory()).with_fair_spill_pool(memory)
-    return SessionContext(config, runtime)
+    context = SessionContext(config, runtime)
+    enable(context)
+    return context
 
 
 def _decoded(context: SessionContext, fragment: Plan) -> ExecutionPlan:

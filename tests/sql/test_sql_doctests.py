@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import importlib
+import pkgutil
 
 import pytest
 
@@ -17,12 +18,11 @@ MODULES = (
     "quiver.sql.dataframe_combining",
     "quiver.sql.dataframe_core",
     "quiver.sql.dataframe_rows",
-    "quiver.sql.functions.generators",
+    *(f"quiver.sql.functions.{family.name}" for family in pkgutil.iter_modules(functions.__path__)),
     "quiver.sql.nulls",
     "quiver.sql.statistics",
     "quiver.sql.column",
     "quiver.sql.dataframe",
-    "quiver.sql.functions",
     "quiver.sql.grouped",
     "quiver.sql.row",
     "quiver.sql.session",

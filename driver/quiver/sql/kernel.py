@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from quiver.sql.cutting import Described
 from quiver_proto.errors import UnsupportedPlan
 from quiver_proto.fragments import copied, parse, scans
+from quiver_proto.spark_functions.kernel import enable
 from quiver_proto.v1.kernel_pb2 import Plan
 
 if TYPE_CHECKING:
@@ -21,6 +22,10 @@ STAGED: Final = {
     # Their state spans the partitions of a join, which are different tasks.
     "datafusion.optimizer.enable_join_dynamic_filter_pushdown": "false",
 }
+DIALECT: Final = {
+    # Of the dialects that know lambdas, the one where "a" is a column.
+    "datafusion.sql_parser.dialect": "duckdb",
+}
 _LEFT_JOIN = 1
 
 
@@ -29,9 +34,11 @@ def session(partitions: int, *, staged: bool = False) -> SessionContext:
     from datafusion import SessionConfig, SessionContext
 
     config = SessionConfig().with_target_partitions(partitions)
-    for key, value in (STAGED if staged else {}).items():
+    for key, value in (*DIALECT.items(), *(STAGED if staged else {}).items()):
         config = config.set(key, value)
-    return SessionContext(config)
+    context = SessionContext(config)
+    enable(context)
+    return context
 
 
 def physical_plan(frame: DataFrame) -> Plan:

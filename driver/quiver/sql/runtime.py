@@ -13,6 +13,7 @@ from quiver.sql.cutting import cut
 from quiver.sql.kernel import describe, physical_plan, session
 from quiver.sql.lowering.names import column, quoted
 from quiver.sql.lowering.relations import Query, lower
+from quiver.sql.registry.python import prepare
 from quiver.sql.tree import relations as r
 from quiver.sql.types import StructField, StructType
 from quiver_proto.fragments import scans
@@ -120,6 +121,7 @@ class _Kernel:
             if not self._context.table_exist(name):
                 self._register(name, leaf)
                 weakref.finalize(leaf, _forget, weakref.ref(self), name).atexit = False
+        prepare(self._context, query.text)
         return self._context.sql(query.text)
 
     def forget(self, name: str) -> None:

@@ -233,6 +233,8 @@ class Analyser:
                 if found is None:
                     raise column_not_found("`.`".join(expression.parts), (column.name for column in columns))
                 return visit(found) if isinstance(found, e.Call) else found
+            if isinstance(expression, e.Call) and any(isinstance(argument, e.Lambda) for argument in expression.args):
+                expression = _with_lambdas(expression, visit)
             inside = rebuilt(expression, visit)
             if isinstance(inside, e.Call) and inside.name in NAMES:
                 inside = accessed(inside, self.fold)
@@ -507,6 +509,35 @@ def output_name(expression: e.Expression) -> str:
     while isinstance(expression, e.Cast) and isinstance(expression.child, e.Name | e.Attribute | e.Cast):
         expression = expression.child
     return pretty(expression)
+
+
+def _with_lambdas(call: e.Call, visit: Callable[[e.Expression], e.Expression]) -> e.Call:
+    """The call with its other arguments analysed, and the parameters of its lambdas typed by them."""
+    function = function_of(call)
+    if function.parameters is None:
+        raise AnalysisException(f"`{call.name}` takes no functions.", "INVALID_LAMBDA_FUNCTION_CALL.NON_HIGHER_ORDER_FUNCTION")
+    plain = [argument if isinstance(argument, e.Lambda) else visit(argument) for argument in call.args]
+    kinds = [type_of(argument) for argument in plain if not isinstance(argument, e.Lambda)]
+    args: list[e.Expression] = []
+    for argument in plain:
+        if isinstance(argument, e.Lambda):
+            types = function.parameters(kinds, len(argument.parameters))
+            if len(types) != len(argument.parameters):
+                raise AnalysisException(
+                    f"A higher order function expects {len(types)} arguments, but got {len(argument.parameters)}.",
+                    "INVALID_LAMBDA_FUNCTION_CALL.NUM_ARGS_MISMATCH",
+                )
+            argument = replace(argument, body=_typed(argument.body, dict(zip(argument.parameters, types, strict=True))))
+        args.append(argument)
+    return replace(call, args=tuple(args))
+
+
+def _typed(body: e.Expression, types: dict[str, t.DataType]) -> e.Expression:
+    if isinstance(body, e.Variable):
+        return replace(body, type=types.get(body.name, body.type))
+    if isinstance(body, e.Name) and len(body.parts) == 1 and body.parts[0] in types:
+        return e.Variable(body.parts[0], types[body.parts[0]])
+    return rebuilt(body, lambda child: _typed(child, types))
 
 
 def _coerced(expression: e.Expression) -> e.Expression:

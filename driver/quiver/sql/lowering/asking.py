@@ -9,6 +9,7 @@ from quiver.sql.arrow_types import spark_type
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.names import cast
 from quiver.sql.registry.model import Function
+from quiver.sql.registry.python import prepare
 
 
 @functools.lru_cache(maxsize=4096)
@@ -18,6 +19,7 @@ def kernel_type(function: Function, kinds: tuple[t.DataType, ...]) -> t.DataType
 
     columns = ", ".join(f"{cast('NULL', kind)} AS a{i}" for i, kind in enumerate(kinds))
     call = function.lower([f"a{i}" for i in range(len(kinds))], kinds)
+    prepare(bare_session(), call)
     try:
         schema = bare_session().sql(f"SELECT {call} AS result FROM (SELECT {columns or '1'})").schema()
     except Exception as error:

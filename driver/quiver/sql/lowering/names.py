@@ -63,6 +63,9 @@ def kernel_type(kind: t.DataType) -> str:
             return "Null"
         case t.ArrayType():
             return f"List({kernel_type(kind.elementType)})"
+        case t.MapType():
+            entries = f'non-null Struct("key": non-null {kernel_type(kind.keyType)}, "value": {kernel_type(kind.valueType)})'
+            return f'Map("entries": {entries}, unsorted)'
         case t.StructType():
             return f"Struct({', '.join(f'{quoted(field.name)}: {kernel_type(field.dataType)}' for field in kind.fields)})"
         case _:

@@ -1,12 +1,15 @@
-"""Aggregates and window functions."""
+"""Aggregates."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from quiver.sql import types as t
 from quiver.sql.analysis.coercion import bounded
 from quiver.sql.errors import AnalysisException
+from quiver.sql.lowering.names import text
+from quiver.sql.registry.define import define
 from quiver.sql.registry.model import Function, Types, call, register
 
 
@@ -66,21 +69,95 @@ for _name, _kernel, *_aliases in (
     ("var_pop", "var_pop"),
 ):
     register(Function(_name, call(_kernel), _double, _doubles, "aggregate", True, (1, 1)), *_aliases)
-for _name in ("corr", "covar_samp", "covar_pop"):
-    register(Function(_name, call(_name), _double, lambda kinds: [t.DoubleType()] * len(kinds), "aggregate", True, (2, 2)))
-register(Function("first", call("first_value"), _first, None, "aggregate", True, (1, 1)), "first_value", "any_value")
-register(Function("last", call("last_value"), _first, None, "aggregate", True, (1, 1)), "last_value")
-register(
-    Function("collect_list", call("array_agg"), lambda kinds: t.ArrayType(kinds[0], False), None, "aggregate", False, (1, 1)), "array_agg"
+define("first", "*?b", "0", lambda args, kinds: f"first_value({args[0]})", "first_value", "any_value", kind="aggregate", nullable=True)
+define("last", "*?b", "0", lambda args, kinds: f"last_value({args[0]})", "last_value", kind="aggregate", nullable=True)
+
+
+_LIST = lambda kinds: t.ArrayType(kinds[0], False)  # noqa: E731
+define("collect_list", "*", _LIST, "collect_list", "array_agg", kind="aggregate", nullable=False)
+define("collect_set", "*", _LIST, "collect_set", kind="aggregate", nullable=False)
+define("approx_count_distinct", "*?d", "l", "approx_distinct({0})", kind="aggregate", nullable=False)
+define("count_if", "b", "l", "sum(CASE WHEN {0} THEN 1 ELSE 0 END)", kind="aggregate", nullable=False)
+define("bool_and", "b", "b", "bool_and", "every", kind="aggregate", nullable=True)
+define("bool_or", "b", "b", "bool_or", "some", "any", kind="aggregate", nullable=True)
+for _name in ("bit_and", "bit_or", "bit_xor"):
+    define(_name, "*", "0", _name, kind="aggregate", nullable=True)
+define("median", "d", "d", "percentile_cont({0}, 0.5)", kind="aggregate", nullable=True)
+define("corr", "dd", "d", "corr", kind="aggregate", nullable=True)
+define("covar_pop", "dd", "d", "covar_pop", kind="aggregate", nullable=True)
+define("covar_samp", "dd", "d", "covar_samp", kind="aggregate", nullable=True)
+for _name in ("avgx", "avgy", "intercept", "r2", "slope", "sxx", "sxy", "syy"):
+    define(f"regr_{_name}", "dd", "d", f"regr_{_name}", kind="aggregate", nullable=True)
+define("regr_count", "dd", "l", "CAST(regr_count({0}, {1}) AS BIGINT)", kind="aggregate", nullable=False)
+define("max_by", "**", "0", "first_value({0} ORDER BY {1} DESC NULLS LAST)", kind="aggregate", nullable=True)
+define("min_by", "**", "0", "first_value({0} ORDER BY {1} ASC NULLS LAST)", kind="aggregate", nullable=True)
+define("grouping", "*", "y", "arrow_cast(grouping({0}), 'Int8')", kind="aggregate", nullable=False)
+define(
+    "string_agg",
+    "s?s",
+    "s",
+    lambda args, kinds: f"string_agg({args[0]}, {args[1] if len(args) > 1 else text('')})",
+    "listagg",
+    kind="aggregate",
+    nullable=True,
 )
-register(Function("approx_count_distinct", call("approx_distinct"), _long, None, "aggregate", False, (1, 2)))
+register(Function("try_sum", call("try_sum"), _sum_type, _summable, "aggregate", True, (1, 1)))
+define("try_avg", "d", "d", "avg", kind="aggregate", nullable=True)
+# Of moments, in one pass: the differences from a mean that is not known yet are expanded.
+_M2 = "(sum({0} * {0}) / count({0}) - avg({0}) * avg({0}))"
+_M3 = "(sum({0} * {0} * {0}) / count({0}) - 3 * avg({0}) * sum({0} * {0}) / count({0}) + 2 * power(avg({0}), 3))"
+_M4 = (
+    "(sum({0} * {0} * {0} * {0}) / count({0}) - 4 * avg({0}) * sum({0} * {0} * {0}) / count({0})"
+    " + 6 * avg({0}) * avg({0}) * sum({0} * {0}) / count({0}) - 3 * power(avg({0}), 4))"
+)
+define("skewness", "d", "d", f"CASE WHEN {_M2} > 0 THEN {_M3} / power({_M2}, 1.5) END", kind="aggregate", nullable=True)
+define("kurtosis", "d", "d", f"CASE WHEN {_M2} > 0 THEN {_M4} / power({_M2}, 2) - 3 END", kind="aggregate", nullable=True)
 
 
-def _integer(kinds: Types) -> t.DataType:
-    return t.IntegerType()
+def _percentile(args: Sequence[str], kinds: Types) -> str:
+    from quiver.sql.registry.define import mismatch
+
+    if isinstance(kinds[1], t.ArrayType):
+        found = re.fullmatch(r"make_array\((.*)\)", args[1], re.DOTALL)
+        if found is None:
+            raise mismatch("percentile", 2, "a constant", kinds[1])
+        return f"make_array({', '.join(f'percentile_cont({args[0]}, {value})' for value in _items(found[1]))})"
+    return f"percentile_cont({args[0]}, {args[1]})"
 
 
-for _name in ("row_number", "rank", "dense_rank"):
-    register(Function(_name, lambda args, kinds, name=_name: f"{name}()", _integer, kind="window", nullable=False, arity=(0, 0)))  # type: ignore[misc]
-register(Function("lag", call("lag"), _first, None, "window", True, (1, 3)))
-register(Function("lead", call("lead"), _first, None, "window", True, (1, 3)))
+def _items(listed: str) -> list[str]:
+    """Of a list of calls and constants: cut at the commas that are in no parenthesis."""
+    items, depth = [""], 0
+    for character in listed:
+        depth += (character in "([") - (character in ")]")
+        if character == "," and not depth:
+            items.append("")
+        else:
+            items[-1] += character
+    return [item.strip() for item in items]
+
+
+def _percentile_type(kinds: Types) -> t.DataType:
+    return t.ArrayType(t.DoubleType(), False) if isinstance(kinds[1], t.ArrayType) else t.DoubleType()
+
+
+define("percentile", "d*?l", _percentile_type, _percentile, kind="aggregate", nullable=True)
+
+
+def _approximate(args: Sequence[str], kinds: Types) -> str:
+    # A value that is there, as Spark gives: the smallest at or above the rank.
+    def one(rank: str) -> str:
+        ordered = f"array_sort(array_agg({args[0]}) FILTER (WHERE {args[0]} IS NOT NULL))"
+        at = f"greatest(1, CAST(ceil(CAST({rank} AS DOUBLE) * count({args[0]})) AS BIGINT))"
+        return f"array_element({ordered}, {at})"
+
+    if isinstance(kinds[1], t.ArrayType) and (found := re.fullmatch(r"make_array\((.*)\)", args[1], re.DOTALL)):
+        return f"make_array({', '.join(map(one, _items(found[1])))})"
+    return one(args[1])
+
+
+def _approximate_type(kinds: Types) -> t.DataType:
+    return t.ArrayType(kinds[0], False) if isinstance(kinds[1], t.ArrayType) else kinds[0]
+
+
+define("percentile_approx", "n*?l", _approximate_type, _approximate, "approx_percentile", kind="aggregate", nullable=True)

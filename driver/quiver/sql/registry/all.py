@@ -1,3 +1,16 @@
 """Imports every family of functions, so that their tables are filled."""
 
-from quiver.sql.registry import access, aggregates, generators, operators, scalars  # noqa: F401
+from quiver.sql.registry import (  # noqa: F401
+    access,
+    aggregates,
+    collections,
+    conditions,
+    datetime,
+    generators,
+    hashes,
+    lambdas,
+    math,
+    operators,
+    strings,
+    windows,
+)

@@ -18,6 +18,7 @@ class Function:
     `returns` gives the type of the result from those of the coerced arguments; None: the kernel is asked. `lower` writes the call in the
     kernel's SQL, given the arguments' text and types. `kind`: scalar, aggregate, window, generator. `nullable`: may the result be null;
     None: if an argument may.
+    `parameters`, of a function that takes lambdas: the types of a lambda's parameters, by those of the other arguments and how many it has.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Function:
     kind: str = "scalar"
     nullable: bool | None = None
     arity: tuple[int, int | None] = (0, None)
+    parameters: Callable[[Types, int], Sequence[DataType]] | None = None
 
 
 FUNCTIONS: dict[str, Function] = {}

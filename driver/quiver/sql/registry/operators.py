@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 
 from quiver.sql import types as t
 from quiver.sql.analysis.coercion import as_decimal, bounded, expect_common
 from quiver.sql.errors import AnalysisException
-from quiver.sql.lowering.names import cast
+from quiver.sql.lowering.names import cast, text
 from quiver.sql.registry.model import Function, Types, register, template
 
 
@@ -91,28 +92,134 @@ def _minus(kinds: Types) -> Sequence[t.DataType | None]:
     return [None, None] if any(isinstance(kind, _DATES) for kind in kinds) else _numbers("-", kinds)
 
 
-register(Function("+", template("({0} + {1})"), _plus_type, _plus, arity=(2, 2)))
-register(Function("-", template("({0} - {1})"), _minus_type, _minus, arity=(2, 2)))
-register(Function("*", template("({0} * {1})"), _product_type, lambda kinds: _numbers("*", kinds), arity=(2, 2)))
+_WIDE = t.DecimalType(19, 0)
+_NONZERO = re.compile(r"\(*(?:arrow_cast\()*'?-?(\d[\d.]*)'?(?:, '[^']*'\))*\)*")
+
+
+def guarded(condition: str, error: str, value: str, kind: t.DataType, otherwise: str) -> str:
+    """`otherwise`, unless the condition holds of a row: then the job fails with Spark's `error`, raised by a cast that can't succeed.
+
+    `value` must be of a column, or the kernel would see the failure coming while it plans.
+    """
+    raised = cast(f"concat({text(f'[{error}] ')}, {cast(value, t.StringType())})", kind)
+    return f"CASE WHEN {condition} THEN {raised} ELSE {otherwise} END"
+
+
+def _never_zero(value: str) -> bool:
+    found = _NONZERO.fullmatch(value)
+    return found is not None and float(found[1]) != 0
+
+
+def _arithmetic(operator: str, result_type: Callable[[Types], t.DataType]) -> Callable[[Sequence[str], Types], str]:
+    """Integers that leave their type are an error: smaller ones are computed as bigint, those as decimals, and cast back."""
+
+    def lower(args: Sequence[str], kinds: Types) -> str:
+        kind = result_type(kinds)
+        a, b = args
+        if not all(isinstance(operand, t.IntegralType) for operand in kinds):
+            if isinstance(kind, t.DecimalType):
+                return cast(f"({a} {operator} {b})", kind)
+            return f"({a} {operator} {b})"
+        wide = _WIDE if isinstance(kind, t.LongType) else t.LongType()
+        return cast(f"({cast(a, wide)} {operator} {cast(b, wide)})", kind)
+
+    return lower
+
+
+def _try(operator: str, result_type: Callable[[Types], t.DataType]) -> Callable[[Sequence[str], Types], str]:
+    def lower(args: Sequence[str], kinds: Types) -> str:
+        kind = result_type(kinds)
+        if isinstance(kind, t.IntegralType):
+            return cast(f"({cast(args[0], _WIDE)} {operator} {cast(args[1], _WIDE)})", kind, lenient=True)
+        return f"({args[0]} {operator} {args[1]})"
+
+    return lower
+
+
+def _zero_is_null(value: str) -> str:
+    return value if _never_zero(value) else f"nullif({value}, 0)"
+
+
+register(Function("+", _arithmetic("+", _plus_type), _plus_type, _plus, arity=(2, 2)))
+register(Function("-", _arithmetic("-", _minus_type), _minus_type, _minus, arity=(2, 2)))
+register(Function("*", _arithmetic("*", _product_type), _product_type, lambda kinds: _numbers("*", kinds), arity=(2, 2)))
+register(Function("try_add", _try("+", _plus_type), _plus_type, _plus, nullable=True, arity=(2, 2)))
+register(Function("try_subtract", _try("-", _minus_type), _minus_type, _minus, nullable=True, arity=(2, 2)))
+register(Function("try_multiply", _try("*", _product_type), _product_type, lambda kinds: _numbers("*", kinds), nullable=True, arity=(2, 2)))
 
 
 def _remainder(kinds: Types) -> Sequence[t.DataType | None]:
     return [expect_common("%", [kind for kind in _numbers("%", kinds) if kind is not None])] * 2
 
 
+def _divided(operation: str, args: Sequence[str], divisor: t.DataType, kind: t.DataType, error: str = "DIVIDE_BY_ZERO") -> str:
+    if _never_zero(args[1]):
+        return operation
+    return guarded(
+        f"{args[1]} = 0 AND {args[0]} IS NOT NULL",
+        error,
+        f"concat({', '.join(cast(value, t.StringType()) for value in args)})",
+        kind,
+        operation,
+    )
+
+
 def _quotient(args: Sequence[str], kinds: Types) -> str:
     kind = _quotient_type(kinds)
-    text = f"({args[0]} / {args[1]})"
-    return cast(text, kind) if isinstance(kind, t.DecimalType) else text
+    plain = f"({args[0]} / {args[1]})"
+    return _divided(cast(plain, kind) if isinstance(kind, t.DecimalType) else plain, args, kinds[1], kind)
+
+
+def _try_quotient(args: Sequence[str], kinds: Types) -> str:
+    kind = _quotient_type(kinds)
+    plain = f"({args[0]} / {_zero_is_null(args[1])})"
+    return cast(plain, kind) if isinstance(kind, t.DecimalType) else plain
+
+
+def _mod(args: Sequence[str], kinds: Types) -> str:
+    return _divided(f"({args[0]} % {args[1]})", args, kinds[1], kinds[0], "REMAINDER_BY_ZERO")
+
+
+def _pmod(args: Sequence[str], kinds: Types) -> str:
+    a, b = args
+    return _divided(
+        f"CASE WHEN ({a} % {b}) < 0 THEN (({a} % {b}) + {b}) % {b} ELSE {a} % {b} END", args, kinds[1], kinds[0], "REMAINDER_BY_ZERO"
+    )
 
 
 register(Function("/", _quotient, _quotient_type, _division, arity=(2, 2)))
+register(Function("try_divide", _try_quotient, _quotient_type, _division, nullable=True, arity=(2, 2)))
+register(Function("%", _mod, lambda kinds: kinds[0], _remainder, arity=(2, 2)), "mod")
+register(Function("pmod", _pmod, lambda kinds: kinds[0], _remainder, arity=(2, 2)))
 register(
-    Function("%", template("({0} % {1})"), lambda kinds: kinds[0], _remainder, arity=(2, 2)),
-    "mod",
+    Function(
+        "try_mod",
+        lambda args, kinds: f"({args[0]} % {_zero_is_null(args[1])})",
+        lambda kinds: kinds[0],
+        _remainder,
+        nullable=True,
+        arity=(2, 2),
+    )
 )
-register(Function("div", template("CAST({0} / {1} AS BIGINT)"), lambda kinds: t.LongType(), lambda kinds: [t.LongType()] * 2, arity=(2, 2)))
-register(Function("negative", template("(- {0})"), lambda kinds: kinds[0], lambda kinds: _numbers("-", kinds), arity=(1, 1)))
+register(
+    Function(
+        "div",
+        lambda args, kinds: _divided(f"({args[0]} / {args[1]})", args, kinds[1], t.LongType()),
+        lambda kinds: t.LongType(),
+        lambda kinds: [t.LongType()] * 2,
+        arity=(2, 2),
+    )
+)
+
+
+def _negated(args: Sequence[str], kinds: Types) -> str:
+    (kind,) = kinds
+    if isinstance(kind, t.IntegralType) and not re.fullmatch(r"\d+", args[0]):
+        return _arithmetic("-", lambda kinds: kinds[0])(["0", args[0]], [kind, kind])
+    return f"(- {args[0]})"
+
+
+register(Function("negative", _negated, lambda kinds: kinds[0], lambda kinds: _numbers("-", kinds), arity=(1, 1)))
 register(Function("positive", template("{0}"), lambda kinds: kinds[0], lambda kinds: _numbers("+", kinds), arity=(1, 1)))
 
 
@@ -152,12 +259,3 @@ register(Function("or", template("({0} OR {1})"), _boolean, _logic, arity=(2, 2)
 register(Function("not", template("(NOT {0})"), _boolean, _logic, arity=(1, 1)), "!")
 register(Function("isnull", template("({0} IS NULL)"), _boolean, nullable=False, arity=(1, 1)))
 register(Function("isnotnull", template("({0} IS NOT NULL)"), _boolean, nullable=False, arity=(1, 1)))
-
-
-def _texts(kinds: Types) -> Sequence[t.DataType | None]:
-    return [t.StringType()] * len(kinds)
-
-
-register(Function("like", template("({0} LIKE {1})"), _boolean, _texts, arity=(2, 2)))
-register(Function("ilike", template("({0} ILIKE {1})"), _boolean, _texts, arity=(2, 2)))
-register(Function("rlike", template("regexp_like({0}, {1})"), _boolean, _texts, arity=(2, 2)), "regexp", "regexp_like")

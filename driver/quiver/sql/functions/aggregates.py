@@ -1,0 +1,532 @@
+"""Aggregates: over all rows, over groups, or over windows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.functions.arguments import ColumnOrName, call, is_true, optional
+from quiver.sql.tree import expressions as e
+
+__all__ = [
+    "any_value",
+    "approx_count_distinct",
+    "approx_percentile",
+    "array_agg",
+    "avg",
+    "bit_and",
+    "bit_or",
+    "bit_xor",
+    "bool_and",
+    "bool_or",
+    "collect_list",
+    "collect_set",
+    "corr",
+    "count_if",
+    "covar_pop",
+    "covar_samp",
+    "every",
+    "first",
+    "first_value",
+    "kurtosis",
+    "last",
+    "last_value",
+    "listagg",
+    "max",
+    "mean",
+    "median",
+    "min",
+    "percentile",
+    "percentile_approx",
+    "regr_avgx",
+    "regr_avgy",
+    "regr_count",
+    "regr_intercept",
+    "regr_r2",
+    "regr_slope",
+    "regr_sxx",
+    "regr_sxy",
+    "regr_syy",
+    "skewness",
+    "some",
+    "std",
+    "stddev",
+    "stddev_pop",
+    "stddev_samp",
+    "string_agg",
+    "sum",
+    "sum_distinct",
+    "try_avg",
+    "try_sum",
+    "var_pop",
+    "var_samp",
+    "variance",
+]
+
+
+def sum(col: ColumnOrName) -> Column:
+    """The sum.
+
+    >>> spark.createDataFrame([(1,), (2,)], ['a']).select(F.sum("a")).first()[0]
+    3
+    """
+    return call("sum", column_of(col))
+
+
+def avg(col: ColumnOrName) -> Column:
+    """The mean.
+
+    >>> spark.createDataFrame([(1,), (2,)], ['a']).select(F.avg("a")).first()[0]
+    1.5
+    """
+    return call("avg", column_of(col))
+
+
+def mean(col: ColumnOrName) -> Column:
+    """The mean; see avg.
+
+    >>> spark.createDataFrame([(1,), (2,)], ['a']).select(F.mean("a")).first()[0]
+    1.5
+    """
+    return call("mean", column_of(col))
+
+
+def min(col: ColumnOrName) -> Column:
+    """The least.
+
+    >>> spark.createDataFrame([(1,), (2,)], ['a']).select(F.min("a")).first()[0]
+    1
+    """
+    return call("min", column_of(col))
+
+
+def max(col: ColumnOrName) -> Column:
+    """The greatest; NaN is greater than all numbers.
+
+    >>> spark.createDataFrame([(1,), (2,)], ['a']).select(F.max("a")).first()[0]
+    2
+    """
+    return call("max", column_of(col))
+
+
+def first(col: ColumnOrName, ignorenulls: bool = False) -> Column:
+    """The first value met, or the first that is not null.
+
+    >>> spark.createDataFrame([(None,), (2,)], ['a']).select(F.first("a", ignorenulls=True)).first()[0]
+    2
+    """
+    return Column(e.Call("first", (column_of(col),), ignore_nulls=ignorenulls))
+
+
+def last(col: ColumnOrName, ignorenulls: bool = False) -> Column:
+    """The last value met, or the last that is not null.
+
+    >>> spark.createDataFrame([(1,), (None,)], ['a']).select(F.last("a", ignorenulls=True)).first()[0]
+    1
+    """
+    return Column(e.Call("last", (column_of(col),), ignore_nulls=ignorenulls))
+
+
+def any_value(col: ColumnOrName, ignoreNulls: bool | Column | None = None) -> Column:
+    """Some value.
+
+    >>> spark.createDataFrame([(2,), (2,)], ['a']).select(F.any_value("a")).first()[0]
+    2
+    """
+    return Column(e.Call("any_value", (column_of(col),), ignore_nulls=is_true(ignoreNulls)))
+
+
+def first_value(col: ColumnOrName, ignoreNulls: bool | Column | None = None) -> Column:
+    """The first value met, or the first that is not null.
+
+    >>> spark.createDataFrame([(None,), (2,)], ['a']).select(F.first_value("a", True)).first()[0]
+    2
+    """
+    return Column(e.Call("first_value", (column_of(col),), ignore_nulls=is_true(ignoreNulls)))
+
+
+def last_value(col: ColumnOrName, ignoreNulls: bool | Column | None = None) -> Column:
+    """The last value met, or the last that is not null.
+
+    >>> spark.createDataFrame([(1,), (None,)], ['a']).select(F.last_value("a", True)).first()[0]
+    1
+    """
+    return Column(e.Call("last_value", (column_of(col),), ignore_nulls=is_true(ignoreNulls)))
+
+
+def collect_list(col: ColumnOrName) -> Column:
+    """All values that are not null, in no certain order.
+
+    >>> spark.createDataFrame([(1,), (2,), (1,)], ['a']).select(F.sort_array(F.collect_list("a"))).first()[0]
+    [1, 1, 2]
+    """
+    return call("collect_list", column_of(col))
+
+
+def array_agg(col: ColumnOrName) -> Column:
+    """All values that are not null; see collect_list.
+
+    >>> spark.createDataFrame([(1,), (2,), (1,)], ['a']).select(F.sort_array(F.array_agg("a"))).first()[0]
+    [1, 1, 2]
+    """
+    return call("array_agg", column_of(col))
+
+
+def collect_set(col: ColumnOrName) -> Column:
+    """All values that are not null, each once, in no certain order.
+
+    >>> spark.createDataFrame([(1,), (2,), (1,)], ['a']).select(F.sort_array(F.collect_set("a"))).first()[0]
+    [1, 2]
+    """
+    return call("collect_set", column_of(col))
+
+
+def sum_distinct(col: ColumnOrName) -> Column:
+    """The sum of the values, each once.
+
+    >>> spark.createDataFrame([(1,), (2,), (1,)], ['a']).select(F.sum_distinct("a")).first()[0]
+    3
+    """
+    return Column(e.Call("sum", (column_of(col),), distinct=True))
+
+
+def approx_count_distinct(col: ColumnOrName, rsd: float | None = None) -> Column:
+    """About how many different values there are.
+
+    >>> spark.createDataFrame([(1,), (2,), (1,)], ['a']).select(F.approx_count_distinct("a")).first()[0]
+    2
+    """
+    return call("approx_count_distinct", column_of(col), *optional(expression_of, rsd))
+
+
+def count_if(col: ColumnOrName) -> Column:
+    """How often the condition holds.
+
+    >>> spark.createDataFrame([(1,), (2,), (3,)], ['a']).select(F.count_if(F.col("a") > 1)).first()[0]
+    2
+    """
+    return call("count_if", column_of(col))
+
+
+def bool_and(col: ColumnOrName) -> Column:
+    """Whether all hold.
+
+    >>> spark.createDataFrame([(True,), (False,)], ['a']).select(F.bool_and("a")).first()[0]
+    False
+    """
+    return call("bool_and", column_of(col))
+
+
+def every(col: ColumnOrName) -> Column:
+    """Whether all hold; see bool_and.
+
+    >>> spark.createDataFrame([(True,), (True,)], ['a']).select(F.every("a")).first()[0]
+    True
+    """
+    return call("every", column_of(col))
+
+
+def bool_or(col: ColumnOrName) -> Column:
+    """Whether one holds.
+
+    >>> spark.createDataFrame([(True,), (False,)], ['a']).select(F.bool_or("a")).first()[0]
+    True
+    """
+    return call("bool_or", column_of(col))
+
+
+def some(col: ColumnOrName) -> Column:
+    """Whether one holds; see bool_or.
+
+    >>> spark.createDataFrame([(False,), (False,)], ['a']).select(F.some("a")).first()[0]
+    False
+    """
+    return call("some", column_of(col))
+
+
+def bit_and(col: ColumnOrName) -> Column:
+    """The bits that all have.
+
+    >>> spark.createDataFrame([(3,), (6,)], ['a']).select(F.bit_and("a")).first()[0]
+    2
+    """
+    return call("bit_and", column_of(col))
+
+
+def bit_or(col: ColumnOrName) -> Column:
+    """The bits that one has.
+
+    >>> spark.createDataFrame([(3,), (6,)], ['a']).select(F.bit_or("a")).first()[0]
+    7
+    """
+    return call("bit_or", column_of(col))
+
+
+def bit_xor(col: ColumnOrName) -> Column:
+    """The bits that an odd number has.
+
+    >>> spark.createDataFrame([(3,), (6,)], ['a']).select(F.bit_xor("a")).first()[0]
+    5
+    """
+    return call("bit_xor", column_of(col))
+
+
+def stddev(col: ColumnOrName) -> Column:
+    """The standard deviation of a sample.
+
+    >>> spark.createDataFrame([(1,), (2,), (3,)], ['a']).select(F.stddev("a")).first()[0]
+    1.0
+    """
+    return call("stddev", column_of(col))
+
+
+def std(col: ColumnOrName) -> Column:
+    """The standard deviation of a sample.
+
+    >>> spark.createDataFrame([(1,), (2,), (3,)], ['a']).select(F.std("a")).first()[0]
+    1.0
+    """
+    return call("std", column_of(col))
+
+
+def stddev_samp(col: ColumnOrName) -> Column:
+    """The standard deviation of a sample.
+
+    >>> spark.createDataFrame([(1,), (2,), (3,)], ['a']).select(F.stddev_samp("a")).first()[0]
+    1.0
+    """
+    return call("stddev_samp", column_of(col))
+
+
+def stddev_pop(col: ColumnOrName) -> Column:
+    """The standard deviation of a population.
+
+    >>> spark.createDataFrame([(1,), (3,)], ['a']).select(F.stddev_pop("a")).first()[0]
+    1.0
+    """
+    return call("stddev_pop", column_of(col))
+
+
+def variance(col: ColumnOrName) -> Column:
+    """The variance of a sample.
+
+    >>> spark.createDataFrame([(1,), (2,), (3,)], ['a']).select(F.variance("a")).first()[0]
+    1.0
+    """
+    return call("variance", column_of(col))
+
+
+def var_samp(col: ColumnOrName) -> Column:
+    """The variance of a sample.
+
+    >>> spark.createDataFrame([(1,), (2,), (3,)], ['a']).select(F.var_samp("a")).first()[0]
+    1.0
+    """
+    return call("var_samp", column_of(col))
+
+
+def var_pop(col: ColumnOrName) -> Column:
+    """The variance of a population.
+
+    >>> spark.createDataFrame([(1,), (3,)], ['a']).select(F.var_pop("a")).first()[0]
+    1.0
+    """
+    return call("var_pop", column_of(col))
+
+
+def skewness(col: ColumnOrName) -> Column:
+    """How lopsided the values lie.
+
+    >>> spark.createDataFrame([(1,), (1,), (4,)], ['a']).select(F.round(F.skewness("a"), 6)).first()[0]
+    0.707107
+    """
+    return call("skewness", column_of(col))
+
+
+def kurtosis(col: ColumnOrName) -> Column:
+    """How heavy the tails are, less that of a normal distribution.
+
+    >>> spark.createDataFrame([(1,), (1,), (4,)], ['a']).select(F.round(F.kurtosis("a"), 6)).first()[0]
+    -1.5
+    """
+    return call("kurtosis", column_of(col))
+
+
+def corr(col1: ColumnOrName, col2: ColumnOrName) -> Column:
+    """Pearson's correlation.
+
+    >>> spark.createDataFrame([(1, 2), (2, 4), (3, 6)], ['a', 'b']).select(F.round(F.corr("a", "b"), 6)).first()[0]
+    1.0
+    """
+    return call("corr", column_of(col1), column_of(col2))
+
+
+def covar_pop(col1: ColumnOrName, col2: ColumnOrName) -> Column:
+    """The covariance of a population.
+
+    >>> spark.createDataFrame([(1, 2), (3, 4)], ['a', 'b']).select(F.covar_pop("a", "b")).first()[0]
+    1.0
+    """
+    return call("covar_pop", column_of(col1), column_of(col2))
+
+
+def covar_samp(col1: ColumnOrName, col2: ColumnOrName) -> Column:
+    """The covariance of a sample.
+
+    >>> spark.createDataFrame([(1, 2), (3, 4)], ['a', 'b']).select(F.covar_samp("a", "b")).first()[0]
+    2.0
+    """
+    return call("covar_samp", column_of(col1), column_of(col2))
+
+
+def median(col: ColumnOrName) -> Column:
+    """The median.
+
+    >>> spark.createDataFrame([(1,), (2,), (10,)], ['a']).select(F.median("a")).first()[0]
+    2.0
+    """
+    return call("median", column_of(col))
+
+
+def percentile(col: ColumnOrName, percentage: Column | float | Sequence[float], frequency: Column | int = 1) -> Column:
+    """The exact percentile, between values where it must; or several.
+
+    >>> spark.createDataFrame([(0,), (10,)], ['a']).select(F.percentile("a", 0.3)).first()[0]
+    3.0
+    """
+    return call("percentile", column_of(col), expression_of(percentage), expression_of(frequency))
+
+
+def percentile_approx(col: ColumnOrName, percentage: Column | float | Sequence[float], accuracy: Column | int = 10000) -> Column:
+    """The value at that rank: here exact.
+
+    >>> spark.createDataFrame([(1,), (2,), (3,)], ['a']).select(F.percentile_approx("a", 0.5)).first()[0]
+    2
+    """
+    return call("percentile_approx", column_of(col), expression_of(percentage), expression_of(accuracy))
+
+
+def approx_percentile(col: ColumnOrName, percentage: Column | float | Sequence[float], accuracy: Column | int = 10000) -> Column:
+    """The value at that rank; see percentile_approx.
+
+    >>> spark.createDataFrame([(1,), (2,), (3,)], ['a']).select(F.approx_percentile("a", 0.5)).first()[0]
+    2
+    """
+    return call("approx_percentile", column_of(col), expression_of(percentage), expression_of(accuracy))
+
+
+def regr_avgx(y: ColumnOrName, x: ColumnOrName) -> Column:
+    """The mean of x where neither is null.
+
+    >>> spark.createDataFrame([(1, 2), (2, 4)], ['y', 'x']).select(F.regr_avgx("y", "x")).first()[0]
+    3.0
+    """
+    return call("regr_avgx", column_of(y), column_of(x))
+
+
+def regr_avgy(y: ColumnOrName, x: ColumnOrName) -> Column:
+    """The mean of y where neither is null.
+
+    >>> spark.createDataFrame([(1, 2), (2, 4)], ['y', 'x']).select(F.regr_avgy("y", "x")).first()[0]
+    1.5
+    """
+    return call("regr_avgy", column_of(y), column_of(x))
+
+
+def regr_count(y: ColumnOrName, x: ColumnOrName) -> Column:
+    """How often neither is null.
+
+    >>> spark.createDataFrame([(1, 2), (2, 4)], ['y', 'x']).select(F.regr_count("y", "x")).first()[0]
+    2
+    """
+    return call("regr_count", column_of(y), column_of(x))
+
+
+def regr_intercept(y: ColumnOrName, x: ColumnOrName) -> Column:
+    """Where the line through the points meets the axis.
+
+    >>> spark.createDataFrame([(1, 2), (2, 4)], ['y', 'x']).select(F.regr_intercept("y", "x")).first()[0]
+    0.0
+    """
+    return call("regr_intercept", column_of(y), column_of(x))
+
+
+def regr_r2(y: ColumnOrName, x: ColumnOrName) -> Column:
+    """How well a line fits.
+
+    >>> spark.createDataFrame([(1, 2), (2, 4)], ['y', 'x']).select(F.regr_r2("y", "x")).first()[0]
+    1.0
+    """
+    return call("regr_r2", column_of(y), column_of(x))
+
+
+def regr_slope(y: ColumnOrName, x: ColumnOrName) -> Column:
+    """The slope of the line through the points.
+
+    >>> spark.createDataFrame([(1, 2), (2, 4)], ['y', 'x']).select(F.regr_slope("y", "x")).first()[0]
+    0.5
+    """
+    return call("regr_slope", column_of(y), column_of(x))
+
+
+def regr_sxx(y: ColumnOrName, x: ColumnOrName) -> Column:
+    """The sum of squares of x's distances from its mean.
+
+    >>> spark.createDataFrame([(1, 2), (2, 4)], ['y', 'x']).select(F.regr_sxx("y", "x")).first()[0]
+    2.0
+    """
+    return call("regr_sxx", column_of(y), column_of(x))
+
+
+def regr_sxy(y: ColumnOrName, x: ColumnOrName) -> Column:
+    """The sum of products of the distances from the means.
+
+    >>> spark.createDataFrame([(1, 2), (2, 4)], ['y', 'x']).select(F.regr_sxy("y", "x")).first()[0]
+    1.0
+    """
+    return call("regr_sxy", column_of(y), column_of(x))
+
+
+def regr_syy(y: ColumnOrName, x: ColumnOrName) -> Column:
+    """The sum of squares of y's distances from its mean.
+
+    >>> spark.createDataFrame([(1, 2), (2, 4)], ['y', 'x']).select(F.regr_syy("y", "x")).first()[0]
+    0.5
+    """
+    return call("regr_syy", column_of(y), column_of(x))
+
+
+def string_agg(col: ColumnOrName, delimiter: Column | str | bytes | None = None) -> Column:
+    """All values as one string with a delimiter between.
+
+    >>> spark.createDataFrame([("a",), ("a",)], ['s']).select(F.string_agg("s", ",")).first()[0]
+    'a,a'
+    """
+    return call("string_agg", column_of(col), *optional(expression_of, delimiter))
+
+
+def listagg(col: ColumnOrName, delimiter: Column | str | bytes | None = None) -> Column:
+    """All values as one string with a delimiter between.
+
+    >>> spark.createDataFrame([("a",), ("a",)], ['s']).select(F.listagg("s", ",")).first()[0]
+    'a,a'
+    """
+    return call("listagg", column_of(col), *optional(expression_of, delimiter))
+
+
+def try_sum(col: ColumnOrName) -> Column:
+    """The sum; null where it overflows.
+
+    >>> spark.createDataFrame([(1,), (2,)], ['a']).select(F.try_sum("a")).first()[0]
+    3
+    """
+    return call("try_sum", column_of(col))
+
+
+def try_avg(col: ColumnOrName) -> Column:
+    """The mean.
+
+    >>> spark.createDataFrame([(1,), (2,)], ['a']).select(F.try_avg("a")).first()[0]
+    1.5
+    """
+    return call("try_avg", column_of(col))

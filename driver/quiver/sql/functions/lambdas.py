@@ -1,0 +1,112 @@
+"""Functions that take functions of columns: `transform(xs, lambda x: x + 1)`."""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.functions.arguments import ColumnOrName, call
+from quiver.sql.tree import expressions as e
+
+__all__ = ["exists", "filter", "forall", "map_filter", "transform", "transform_keys", "transform_values", "zip_with"]
+
+_nesting = threading.local()
+
+
+def _function(f: Callable[..., Any], least: int, most: int) -> e.Lambda:
+    """The lambda that a Python function builds when called with columns that stand for its parameters. Raises ValueError."""
+    parameters = inspect.signature(f).parameters.values()
+    if any(p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters):
+        raise ValueError(
+            "[UNSUPPORTED_PARAM_TYPE_FOR_HIGHER_ORDER_FUNCTION] Function `f` should use only POSITIONAL or POSITIONAL OR KEYWORD arguments."
+        )
+    if not least <= len(parameters) <= most:
+        wanted = str(least) if least == most else f"{least} or {most}"
+        raise ValueError(
+            f"[WRONG_NUM_ARGS_FOR_HIGHER_ORDER_FUNCTION] Function `f` should take {wanted} arguments, but got {len(parameters)}."
+        )
+    depth = getattr(_nesting, "depth", 0)
+    names = tuple(f"{letter}_{depth}" for letter in "xyz"[: len(parameters)])
+    _nesting.depth = depth + 1
+    try:
+        result = f(*(Column(e.Variable(name)) for name in names))
+    finally:
+        _nesting.depth = depth
+    if not isinstance(result, Column):
+        raise ValueError(f"[HIGHER_ORDER_FUNCTION_SHOULD_RETURN_COLUMN] Function `f` should return Column, got {type(result).__name__}.")
+    return e.Lambda(names, expression_of(result))
+
+
+def transform(col: ColumnOrName, f: Callable[[Column], Column] | Callable[[Column, Column], Column]) -> Column:
+    """The array with `f` of each value, or of each value and its index, counted from 0.
+
+    >>> spark.createDataFrame([([1, 2, 3],)], ["xs"]).select(F.transform("xs", lambda x: x * 2)).first()[0]
+    [2, 4, 6]
+    """
+    return call("transform", column_of(col), _function(f, 1, 2))
+
+
+def filter(col: ColumnOrName, f: Callable[[Column], Column] | Callable[[Column, Column], Column]) -> Column:
+    """The values of which `f` holds; it may take their index too.
+
+    >>> spark.createDataFrame([([1, 2, 3],)], ["xs"]).select(F.filter("xs", lambda x: x > 1)).first()[0]
+    [2, 3]
+    """
+    return call("filter", column_of(col), _function(f, 1, 2))
+
+
+def exists(col: ColumnOrName, f: Callable[[Column], Column]) -> Column:
+    """Whether `f` holds of one value at least.
+
+    >>> spark.createDataFrame([([1, 2, 3],)], ["xs"]).select(F.exists("xs", lambda x: x > 2)).first()[0]
+    True
+    """
+    return call("exists", column_of(col), _function(f, 1, 1))
+
+
+def forall(col: ColumnOrName, f: Callable[[Column], Column]) -> Column:
+    """Whether `f` holds of all values.
+
+    >>> spark.createDataFrame([([1, 2, 3],)], ["xs"]).select(F.forall("xs", lambda x: x > 2)).first()[0]
+    False
+    """
+    return call("forall", column_of(col), _function(f, 1, 1))
+
+
+def zip_with(left: ColumnOrName, right: ColumnOrName, f: Callable[[Column, Column], Column]) -> Column:
+    """`f` of the values at the same places of two arrays; the shorter is filled up with nulls.
+
+    >>> spark.createDataFrame([([1, 2], [10, 20])], ["a", "b"]).select(F.zip_with("a", "b", lambda x, y: x + y)).first()[0]
+    [11, 22]
+    """
+    return call("zip_with", column_of(left), column_of(right), _function(f, 2, 2))
+
+
+def map_filter(col: ColumnOrName, f: Callable[[Column, Column], Column]) -> Column:
+    """The entries of which `f` of key and value holds.
+
+    >>> spark.range(1).select(F.map_filter(F.create_map(F.lit("a"), F.lit(1), F.lit("b"), F.lit(2)), lambda k, v: v > 1)).first()[0]
+    {'b': 2}
+    """
+    return call("map_filter", column_of(col), _function(f, 2, 2))
+
+
+def transform_keys(col: ColumnOrName, f: Callable[[Column, Column], Column]) -> Column:
+    """The map with `f` of key and value for every key.
+
+    >>> spark.range(1).select(F.transform_keys(F.create_map(F.lit("a"), F.lit(1)), lambda k, v: F.upper(k))).first()[0]
+    {'A': 1}
+    """
+    return call("transform_keys", column_of(col), _function(f, 2, 2))
+
+
+def transform_values(col: ColumnOrName, f: Callable[[Column, Column], Column]) -> Column:
+    """The map with `f` of key and value for every value.
+
+    >>> spark.range(1).select(F.transform_values(F.create_map(F.lit("a"), F.lit(1)), lambda k, v: v + 1)).first()[0]
+    {'a': 2}
+    """
+    return call("transform_values", column_of(col), _function(f, 2, 2))

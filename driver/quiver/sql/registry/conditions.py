@@ -1,0 +1,40 @@
+"""Choices, nulls and errors."""
+
+from __future__ import annotations
+
+from quiver.sql import types as t
+from quiver.sql.lowering.names import text
+from quiver.sql.registry.define import define
+from quiver.sql.registry.python import python
+from quiver_proto.spark_functions import checks
+
+define("coalesce", "=+", "0", "coalesce")
+define("nvl", "==", "0", "coalesce", "ifnull")
+define("nvl2", "*==", "1", "CASE WHEN {0} IS NOT NULL THEN {1} ELSE {2} END")
+define("nullif", "==", "0", "nullif", nullable=True)
+define("nullifzero", "n", "0", "CASE WHEN {0} = 0 THEN NULL ELSE {0} END", nullable=True)
+define("zeroifnull", "n", "0", "coalesce({0}, 0)", nullable=False)
+define("if", "b==", "1", "CASE WHEN {0} THEN {1} ELSE {2} END")
+define("greatest", "==+", "0", "greatest")
+define("least", "==+", "0", "least")
+define(
+    "assert_true",
+    "b?s",
+    lambda kinds: t.NullType(),
+    python(checks.assert_true, lambda kinds: t.NullType(), nulls=True, volatile=True),
+    nullable=True,
+)
+define(
+    "raise_error",
+    "s",
+    lambda kinds: t.NullType(),
+    python(checks.raise_error, lambda kinds: t.NullType(), nulls=True, volatile=True),
+    nullable=True,
+)
+define("typeof", "*", "s", lambda args, kinds: text(kinds[0].simpleString()), nullable=False)
+define("monotonically_increasing_id", "", "l", "CAST(row_number() OVER () - 1 AS BIGINT)", nullable=False)
+define("spark_partition_id", "", "i", "arrow_cast(0, 'Int32')", nullable=False)
+define("uuid", "", "s", "uuid()", nullable=False)
+define("version", "", "s", "'4.3.0'", nullable=False)
+define("current_catalog", "", "s", "'spark_catalog'", nullable=False)
+define("current_database", "", "s", "'default'", "current_schema", nullable=False)

@@ -1,0 +1,82 @@
+"""Functions that the kernel runs in Python: how calls of them are written, and which it must be given before it plans a query."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quiver.sql.registry.model import Types
+from quiver.sql.types import DataType
+
+if TYPE_CHECKING:
+    from datafusion import SessionContext
+
+
+@dataclass(frozen=True, slots=True)
+class _Needed:
+    function: Callable[..., Any]
+    takes: tuple[DataType, ...]
+    gives: DataType
+    nulls: bool
+    volatile: bool
+
+
+_NEEDED: dict[str, _Needed] = {}
+_NAME = re.compile(r"\bquiver_[a-z0-9_]+_[0-9a-f]{12}\b")
+_known: weakref.WeakKeyDictionary[SessionContext, set[str]] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def python(
+    function: Callable[..., Any], returns: Callable[[Types], DataType], *, nulls: bool = False, volatile: bool = False
+) -> Callable[[Sequence[str], Types], str]:
+    """Lowered as a call of `function`, which takes and gives single Python values and stands in quiver_proto.spark_functions.
+
+    `nulls`: it is called with nulls too, instead of giving null for them. `volatile`: equal arguments may give different results.
+    """
+
+    def lower(args: Sequence[str], kinds: Types) -> str:
+        gives = returns(kinds)
+        what = f"{function.__module__}.{function.__qualname__}({', '.join(map(repr, kinds))}) {gives!r} {nulls} {volatile}"
+        name = f"quiver_{function.__name__.strip('_').lower()}_{hashlib.sha256(what.encode()).hexdigest()[:12]}"
+        _NEEDED.setdefault(name, _Needed(function, tuple(kinds), gives, nulls, volatile))
+        return f"{name}({', '.join(args)})"
+
+    return lower
+
+
+def prepare(context: SessionContext, text: str) -> None:
+    """Gives the kernel the Python functions that a lowered query calls."""
+    with _lock:
+        known = _known.setdefault(context, set())
+        for name in set(_NAME.findall(text)) - known:
+            context.register_udf(_kernel_function(name, _NEEDED[name]))
+            known.add(name)
+
+
+def _kernel_function(name: str, needed: _Needed) -> Any:
+    import pyarrow as pa
+    from datafusion import udf
+
+    from quiver.sql.arrow_types import arrow_type
+    from quiver_proto.spark_functions.rows import ByRow
+
+    output = _loose(arrow_type(needed.gives))
+    body = ByRow(needed.function, pa.schema([pa.field("r", output)]).serialize().to_pybytes(), needed.nulls, needed.volatile)
+    return udf(body, [_loose(arrow_type(kind)) for kind in needed.takes], output, "volatile" if needed.volatile else "immutable", name)
+
+
+def _loose(kind: Any) -> Any:
+    """The type with nulls allowed everywhere but in keys: the kernel takes no others for it."""
+    import pyarrow as pa
+
+    if pa.types.is_list(kind):
+        return pa.list_(pa.field("item", _loose(kind.value_type)))
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(field.name, _loose(field.type)) for field in kind])
+    return kind

@@ -1,0 +1,266 @@
+"""Of arrays, maps (which come and go as lists of pairs) and structs (dicts)."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from quiver_proto.spark_functions.java import SparkValueError
+
+Pairs = list[tuple[Any, Any]]
+
+
+def _key(value: Any) -> Any:
+    """Equal for values that Spark holds for equal: NaN is NaN; usable in a set."""
+    if isinstance(value, float):
+        return ("nan",) if value != value else value + 0.0
+    if isinstance(value, list | tuple):
+        return tuple(map(_key, value))
+    if isinstance(value, dict):
+        return tuple((name, _key(item)) for name, item in value.items())
+    return value
+
+
+def _order(value: Any) -> Any:
+    """To sort by, within one type: NaN is larger than all numbers; nulls inside are smallest."""
+    if value is None:
+        return (0,)
+    if isinstance(value, float):
+        return (1, math.isnan(value), 0.0 if math.isnan(value) else value)
+    if isinstance(value, list | tuple):
+        return (1, tuple(map(_order, value)))
+    if isinstance(value, dict):
+        return (1, tuple(map(_order, value.values())))
+    return (1, value)
+
+
+def _first_of_each(values: Iterable[Any]) -> list[Any]:
+    seen: dict[Any, Any] = {}
+    for value in values:
+        seen.setdefault(_key(value), value)
+    return list(seen.values())
+
+
+def array_contains(values: list[Any], wanted: Any) -> bool | None:
+    key = _key(wanted)
+    if any(value is not None and _key(value) == key for value in values):
+        return True
+    return None if None in values else False
+
+
+def array_position(values: list[Any], wanted: Any) -> int:
+    key = _key(wanted)
+    return next((at for at, value in enumerate(values, 1) if value is not None and _key(value) == key), 0)
+
+
+def array_remove(values: list[Any], unwanted: Any) -> list[Any]:
+    key = _key(unwanted)
+    return [value for value in values if value is None or _key(value) != key]
+
+
+def array_insert(values: list[Any] | None, position: int | None, value: Any) -> list[Any] | None:
+    if values is None or position is None:
+        return None
+    if position == 0:
+        raise SparkValueError(
+            "INVALID_INDEX_OF_ZERO", "The index 0 is invalid. An index shall be either < 0 or > 0 (the first element has index 1)."
+        )
+    if position > 0:
+        padded = values + [None] * (position - 1 - len(values))
+        return [*padded[: position - 1], value, *padded[position - 1 :]]
+    at = len(values) + position + 1
+    return [*values[:at], value, *values[at:]] if at >= 0 else [value, *[None] * -at, *values]
+
+
+def array_union(a: list[Any], b: list[Any]) -> list[Any]:
+    return _first_of_each([*a, *b])
+
+
+def array_intersect(a: list[Any], b: list[Any]) -> list[Any]:
+    keys = set(map(_key, b))
+    return [value for value in _first_of_each(a) if _key(value) in keys]
+
+
+def array_except(a: list[Any], b: list[Any]) -> list[Any]:
+    keys = set(map(_key, b))
+    return [value for value in _first_of_each(a) if _key(value) not in keys]
+
+
+def arrays_overlap(a: list[Any], b: list[Any]) -> bool | None:
+    if {_key(value) for value in a if value is not None} & {_key(value) for value in b if value is not None}:
+        return True
+    return None if a and b and (None in a or None in b) else False
+
+
+def array_distinct(values: list[Any]) -> list[Any]:
+    return _first_of_each(values)
+
+
+def array_compact(values: list[Any]) -> list[Any]:
+    return [value for value in values if value is not None]
+
+
+def array_join(values: list[Any], delimiter: str, null: str | None = None) -> str:
+    return delimiter.join(
+        str(null) if value is None else "true" if value is True else "false" if value is False else str(value)
+        for value in values
+        if value is not None or null is not None
+    )
+
+
+def array_max(values: list[Any]) -> Any:
+    return max((value for value in values if value is not None), key=_order, default=None)
+
+
+def array_min(values: list[Any]) -> Any:
+    return min((value for value in values if value is not None), key=_order, default=None)
+
+
+def array_repeat(value: Any, count: int | None) -> list[Any] | None:
+    return None if count is None else [value] * count
+
+
+def slice_of(values: list[Any], start: int, length: int) -> list[Any]:
+    if start == 0:
+        raise SparkValueError("INVALID_PARAMETER_VALUE.START", "Expects a positive or a negative value for `start`, but got 0.")
+    if length < 0:
+        raise SparkValueError("INVALID_PARAMETER_VALUE.LENGTH", f"Expects `length` greater than or equal to 0, but got {length}.")
+    at = start - 1 if start > 0 else len(values) + start
+    return values[at : at + length] if at >= 0 else []
+
+
+def sort_array(values: list[Any], ascending: bool = True) -> list[Any]:
+    return sorted(values, key=_order, reverse=not ascending)
+
+
+def array_sort(values: list[Any]) -> list[Any]:
+    present = [value for value in values if value is not None]
+    return sorted(present, key=_order) + [None] * (len(values) - len(present))
+
+
+def shuffle(values: list[Any], seed: int | None = None) -> list[Any]:
+    return random.sample(values, len(values))
+
+
+def flatten(values: list[list[Any] | None]) -> list[Any] | None:
+    return None if None in values else [item for inner in values if inner is not None for item in inner]
+
+
+def get(values: list[Any], index: int) -> Any:
+    return values[index] if 0 <= index < len(values) else None
+
+
+def size(values: list[Any]) -> int:
+    return len(values)
+
+
+def sequence(start: Any, stop: Any, step: Any = None) -> list[Any]:
+    if isinstance(start, int):
+        by = step if step is not None else 1 if start <= stop else -1
+        _check_step(by == 0 or (start < stop and by < 0) or (start > stop and by > 0), start, stop, by)
+        return list(range(start, stop + (1 if by > 0 else -1), by)) if by else [start]
+    months = getattr(step, "months", None)
+    if months is None and isinstance(step, tuple):
+        months, days, nanos = step
+        if not months:
+            step, months = timedelta(days=days, microseconds=nanos // 1000), None
+    if months:
+        return _by_months(start, stop, months)
+    by = step if step is not None else timedelta(days=1 if start <= stop else -1)
+    _check_step((start < stop and by <= timedelta(0)) or (start > stop and by >= timedelta(0)), start, stop, by)
+    if not isinstance(start, datetime):
+        count = (stop - start) // by
+        return [start + by * at for at in range(count + 1)]
+    return [start + by * at for at in range((stop - start) // by + 1)] if by else [start]
+
+
+def _by_months(start: date, stop: date, months: int) -> list[date]:
+    from quiver_proto.spark_functions.times import add_months
+
+    result: list[date] = []
+    at = start
+    while (at <= stop) if months > 0 else (at >= stop):
+        result.append(at)
+        day = add_months(start, months * len(result))
+        at = start.replace(year=day.year, month=day.month, day=day.day)
+    return result
+
+
+def _check_step(wrong: bool, start: Any, stop: Any, step: Any) -> None:
+    if wrong and not (start == stop and not step):
+        raise SparkValueError("ILLEGAL_SEQUENCE_BOUNDARIES", f"Illegal sequence boundaries: {start} to {stop} by {step}.")
+
+
+def arrays_zip(*columns: list[Any]) -> list[dict[str, Any]]:
+    longest = max(map(len, columns), default=0)
+    return [{str(i): column[at] if at < len(column) else None for i, column in enumerate(columns)} for at in range(longest)]
+
+
+# ---- maps ----
+
+
+def _checked(pairs: Iterable[tuple[Any, Any]]) -> Pairs:
+    result: dict[Any, tuple[Any, Any]] = {}
+    for key, value in pairs:
+        if key is None:
+            raise SparkValueError("NULL_MAP_KEY", "Cannot use null as map key.")
+        if _key(key) in result:
+            raise SparkValueError(
+                "DUPLICATED_MAP_KEY",
+                f"Duplicate map key {key} was found, please check the input data: every key of a map stands once.",
+            )
+        result[_key(key)] = (key, value)
+    return list(result.values())
+
+
+def create_map(*values: Any) -> Pairs:
+    return _checked(zip(values[::2], values[1::2], strict=True))
+
+
+def map_entries(pairs: Pairs) -> list[dict[str, Any]]:
+    return [{"key": key, "value": value} for key, value in pairs]
+
+
+def map_from_arrays(keys: list[Any], values: list[Any]) -> Pairs:
+    if len(keys) != len(values):
+        raise SparkValueError("INVALID_PARAMETER_VALUE", "The key array and value array of MapData must have the same length.")
+    return _checked(zip(keys, values, strict=True))
+
+
+def map_from_entries(entries: list[dict[str, Any] | None]) -> Pairs | None:
+    if None in entries:
+        return None
+    return _checked(tuple(entry.values()) for entry in entries if entry is not None)
+
+
+def map_concat(*maps: Pairs) -> Pairs:
+    return _checked(pair for pairs in maps for pair in pairs)
+
+
+def map_contains_key(pairs: Pairs, wanted: Any) -> bool:
+    return any(_key(key) == _key(wanted) for key, _ in pairs)
+
+
+def map_at(pairs: Pairs, key: Any) -> Any:
+    return next((value for known, value in pairs if _key(known) == _key(key)), None)
+
+
+def element_at(values: list[Any], index: int) -> Any:
+    if index and abs(index) > len(values):
+        raise SparkValueError(
+            "INVALID_ARRAY_INDEX_IN_ELEMENT_AT",
+            f"The index {index} is out of bounds. The array has {len(values)} elements. Use `try_element_at` to tolerate accessing element "
+            "at invalid index and return NULL instead.",
+        )
+    return try_element_at(values, index)
+
+
+def try_element_at(values: list[Any], index: int) -> Any:
+    if index == 0:
+        raise SparkValueError(
+            "INVALID_INDEX_OF_ZERO", "The index 0 is invalid. An index shall be either < 0 or > 0 (the first element has index 1)."
+        )
+    return values[index - 1 if index > 0 else index] if abs(index) <= len(values) else None

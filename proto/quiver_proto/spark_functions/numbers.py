@@ -1,0 +1,130 @@
+"""Of numbers."""
+
+from __future__ import annotations
+
+import random
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from typing import Any
+
+from quiver_proto.spark_functions.java import SparkValueError
+
+
+def factorial(n: int) -> int | None:
+    if not 0 <= n <= 20:
+        return None
+    result = 1
+    for factor in range(2, n + 1):
+        result *= factor
+    return result
+
+
+def binary(number: int) -> str:
+    return f"{number & 0xFFFFFFFFFFFFFFFF:b}"
+
+
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+def conv(text: str, source: int, target: int) -> str | None:
+    text = text.strip()
+    if not 2 <= source <= 36 or not 2 <= abs(target) <= 36 or not text:
+        return None
+    negative = text[0] == "-"
+    value = 0
+    for character in text[negative:].upper():
+        digit = _DIGITS.find(character)
+        if not 0 <= digit < source:
+            break
+        value = value * source + digit
+    if value >= 2**64:
+        raise SparkValueError(
+            "ARITHMETIC_OVERFLOW", 'Overflow in function conv(). If necessary set "spark.sql.ansi.enabled" to "false" to bypass this error.'
+        )
+    if negative:
+        value = -value
+    sign = ""
+    if target < 0:
+        value = (value + 2**63) % 2**64 - 2**63
+        sign, value, target = "-" * (value < 0), abs(value), -target
+    else:
+        value %= 2**64
+    digits = ""
+    while value:
+        value, digit = divmod(value, target)
+        digits = _DIGITS[digit] + digits
+    return sign + (digits or "0")
+
+
+def width_bucket(value: float, least: float, most: float, count: int) -> int | None:
+    if count <= 0 or least == most:
+        return None
+    if least < most:
+        return 0 if value < least else count + 1 if value >= most else int(count * (value - least) / (most - least)) + 1
+    return 0 if value > least else count + 1 if value <= most else int(count * (least - value) / (least - most)) + 1
+
+
+def uniform(least: Any, most: Any, *seed: int) -> Any:
+    return (
+        random.uniform(least, most)
+        if isinstance(least, float) or isinstance(most, float)
+        else random.randrange(least, max(least + 1, most))
+    )
+
+
+def _rounded(value: Any, scale: int, mode: str) -> Any:
+    if isinstance(value, float):
+        if value != value or value in (float("inf"), float("-inf")):
+            return value
+        return float(Decimal(repr(value)).quantize(Decimal(1).scaleb(-scale), mode)) if scale < 300 else value
+    unit = Decimal(1).scaleb(-scale)
+    if isinstance(value, int):
+        return value if scale >= 0 else int((Decimal(value) / unit).quantize(Decimal(1), mode) * unit)
+    return value.quantize(unit, mode) if -value.as_tuple().exponent > scale else value
+
+
+def round(value: Any, scale: int = 0) -> Any:  # Spark's name.
+    return _rounded(value, scale, ROUND_HALF_UP)
+
+
+def bround(value: Any, scale: int = 0) -> Any:
+    return _rounded(value, scale, ROUND_HALF_EVEN)
+
+
+def _decimal(value: Any, scale: int, mode: str) -> Decimal:
+    number = Decimal(repr(value) if isinstance(value, float) else value)
+    return number.quantize(Decimal(1).scaleb(-scale), mode) + 0
+
+
+def ceil(value: Any, scale: int) -> Decimal:
+    return _decimal(value, scale, ROUND_CEILING)
+
+
+def floor(value: Any, scale: int) -> Decimal:
+    return _decimal(value, scale, ROUND_FLOOR)
+
+
+def bit_count(value: int | bool) -> int:
+    return (int(value) & 0xFFFFFFFFFFFFFFFF).bit_count()
+
+
+def bit_get(value: int, position: int) -> int:
+    if not 0 <= position < 64:
+        raise SparkValueError("INVALID_PARAMETER_VALUE.BIT_POSITION_RANGE", f"Expects a bit from 0 to 63, but got {position}.")
+    return value >> position & 1
+
+
+def _signed(value: int, width: int) -> int:
+    value &= (1 << width) - 1
+    return value - (1 << width) if value >> (width - 1) else value
+
+
+def shiftleft(value: int, bits: int, width: int) -> int:
+    return _signed(value << bits % width, width)
+
+
+def shiftright(value: int, bits: int, width: int) -> int:
+    return value >> bits % width
+
+
+def shiftrightunsigned(value: int, bits: int, width: int) -> int:
+    return _signed((value & (1 << width) - 1) >> bits % width, width)
