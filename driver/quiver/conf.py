@@ -353,3 +353,6 @@ def documentation() -> str:
         names = ", ".join(f"`{name}`" for name in (key.name, *key.aliases))
         rows.append(f"| {names} | {key.kind} | {key.default or '–'} | {key.meaning} |")
     return "\n".join(rows)
+
+
+SparkConf = Conf

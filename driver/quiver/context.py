@@ -388,3 +388,6 @@ def _program_name() -> str:
     import sys
 
     return os.path.basename(sys.argv[0]) if sys.argv and sys.argv[0] else "quiver"
+
+
+SparkContext = Context

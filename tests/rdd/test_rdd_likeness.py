@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import operator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import quiver
 from quiver import Context, StatCounter
 from quiver.errors import NotAPair
 from quiver_proto.files import text_chunks
@@ -137,3 +139,25 @@ def test_a_stop_iteration_of_a_merging_function_ends_no_loop_of_the_program(sc: 
     for action in actions:
         with pytest.raises(RuntimeError, match="Caught StopIteration thrown from user's code"):
             action()
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        ("accumulators", "Accumulator AccumulatorParam"),
+        ("broadcast", "Broadcast"),
+        ("conf", "SparkConf"),
+        ("context", "SparkContext"),
+        ("files", "SparkFiles"),
+        ("profiler", "BasicProfiler Profiler"),
+        ("rdd", "RDD"),
+        ("resultiterable", "ResultIterable"),
+        ("statcounter", "StatCounter"),
+        ("status", "SparkJobInfo SparkStageInfo StatusTracker"),
+        ("storagelevel", "StorageLevel"),
+        ("taskcontext", "BarrierTaskContext BarrierTaskInfo TaskContext"),
+    ],
+)
+def test_names_are_also_in_the_modules_where_pyspark_has_them(module: str, names: str) -> None:
+    for name in names.split():
+        assert getattr(importlib.import_module(f"quiver.{module}"), name) is getattr(quiver, name)

@@ -1,0 +1,7 @@
+"""Where PySpark has SparkFiles."""
+
+from quiver.shared_files import Files
+
+SparkFiles = Files
+
+__all__ = ["Files", "SparkFiles"]
