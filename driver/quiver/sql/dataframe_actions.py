@@ -145,7 +145,7 @@ class Actions(DataFrameCore):
 
     def toPolars(self) -> Any:
         """All rows as a Polars DataFrame, which has to be installed."""
-        import polars
+        import polars  # pyright: ignore[reportMissingImports]  # the user brings it
 
         return polars.from_arrow(self.toArrow())
 
