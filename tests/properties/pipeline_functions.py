@@ -28,6 +28,10 @@ def is_nothing(value: Any) -> bool:
     return value is None
 
 
+def always(value: Any) -> bool:
+    return True
+
+
 def never(value: Any) -> bool:
     return False
 

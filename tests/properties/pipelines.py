@@ -173,13 +173,14 @@ def steps_on(kind: str, ordered: bool) -> list[st.SearchStrategy[Step]]:
     if ordered and kind in HASHABLE:
         found.append(st.just(Step("zipWithIndex()", lambda d: d.zipWithIndex(), "pairs", needs_order=True)))
         found.append(st.just(Step("zip(map(weight))", lambda d: d.zip(d.map(f.weight)), "pairs", needs_order=True)))
-    # Kept and cut: what is computed stays the same.
+    # Kept and cut: what is computed stays the same. Each on an RDD of its own: one RDD has one level, and after a local checkpoint its
+    # blocks are all there is.
     level = st.sampled_from(LEVELS)
-    found.append(level.map(lambda level: Step(f"persist({level!r})", lambda d: d.persist(level))))
-    found.append(level.map(lambda level: Step(f"persist({level!r}), count()", lambda d: _counted(d.persist(level)))))
-    found.append(st.just(Step("localCheckpoint(), count()", lambda d: _after(d, d.localCheckpoint(), d.count()))))
-    found.append(st.just(Step("checkpoint(), count()", lambda d: _after(d, d.checkpoint(), d.count()))))
-    found.append(st.just(Step("persist(), count(), unpersist()", lambda d: _counted(d.persist()).unpersist())))
+    found.append(level.map(lambda level: Step(f"persist({level!r})", lambda d: _own(d).persist(level))))
+    found.append(level.map(lambda level: Step(f"persist({level!r}), count()", lambda d: _counted(_own(d).persist(level)))))
+    found.append(st.just(Step("persist(), count(), unpersist()", lambda d: _counted(_own(d).persist()).unpersist())))
+    found.append(st.just(Step("localCheckpoint(), count()", lambda d: _checkpointed(_own(d), local=True))))
+    found.append(st.just(Step("checkpoint(), count()", lambda d: _checkpointed(_own(d), local=False))))
     # Two datasets.
     with_other(ANY, "union(other)", lambda d, other: d.union(other))
     with_other(HASHABLE, "cartesian(other)", lambda d, other: d.cartesian(other), "things")
@@ -218,8 +219,16 @@ def steps_on(kind: str, ordered: bool) -> list[st.SearchStrategy[Step]]:
     return found
 
 
-def _after(dataset: Any, *done: Any) -> Any:
-    return dataset
+def _own(dataset: Any) -> Any:
+    return dataset.filter(f.always)
+
+
+def _checkpointed(dataset: Any, local: bool) -> Any:
+    if local:
+        dataset.localCheckpoint()
+    else:
+        dataset.checkpoint()
+    return _counted(dataset)
 
 
 def _counted(dataset: Any) -> Any:
