@@ -113,7 +113,8 @@ def fetch(piece: int, table: BroadcastTable, peers: Iterable[Peer], origin: Peer
             except (BlockCorrupt, ConnectionFailed) as error:
                 peer.problem = error.message
     if origin is None:
-        raise BroadcastUnavailable(table.broadcast_id, f"the driver's file {table.path} is not on this machine, and the driver serves none")
+        problem = f"the driver's file {table.path} is not on this machine (destroyed while its job ran?), and the driver serves none"
+        raise BroadcastUnavailable(table.broadcast_id, problem)
     try:
         return origin.get(piece)
     except (BlockCorrupt, ConnectionFailed) as error:

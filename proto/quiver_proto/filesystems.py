@@ -9,6 +9,7 @@ import errno
 import glob
 import os
 import re
+import stat
 from dataclasses import dataclass
 from typing import IO, Any, Protocol, cast
 from urllib.parse import unquote, urlsplit
@@ -51,7 +52,7 @@ class FileSystem(Protocol):
         ...
 
     def open_input(self, path: str) -> IO[bytes]:
-        """Unbuffered where the system allows; can seek."""
+        """Unbuffered where the system allows; can seek. OSError for a pipe or a device."""
         ...
 
     def open_output(self, path: str) -> IO[bytes]: ...
@@ -107,7 +108,12 @@ class LocalFileSystem:
         return [entry for entry in entries if entry is not None]
 
     def open_input(self, path: str) -> IO[bytes]:
-        return cast(IO[bytes], open(path, "rb", buffering=0))
+        # Without O_NONBLOCK a pipe that nobody writes to would be waited for, for ever; regular files take no notice of it.
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, "it is a pipe or a device, no regular file", path)
+        return cast(IO[bytes], os.fdopen(descriptor, "rb", buffering=0))
 
     def open_output(self, path: str) -> IO[bytes]:
         return open(path, "wb", buffering=1 << 20)

@@ -137,6 +137,13 @@ def test_the_original_is_compared_once_on_a_node(bench: Bench, tmp_path: Path, m
         value_of(table, bench)
 
 
+def test_a_value_that_was_destroyed_under_its_job_is_told_as_that(bench: Bench, tmp_path: Path) -> None:
+    table = written(tmp_path / "driver", NUMBERS)
+    os.unlink(table.path)
+    with pytest.raises(BroadcastUnavailable, match="destroyed while its job ran"):
+        value_of(table, bench)
+
+
 def test_a_file_that_is_another_machines_is_not_read(bench: Bench, tmp_path: Path) -> None:
     table = written(tmp_path / "driver", NUMBERS, host="elsewhere")
     with pytest.raises(BroadcastUnavailable, match="the driver serves none"):

@@ -130,6 +130,11 @@ def test_what_can_not_be_added_is_told_and_leaves_nothing(make_context: MakeCont
         sc.addFile(str(tmp_path))
     with pytest.raises(BadFileName):
         sc.addFile("/", recursive=True)
+    # Nobody writes to it: who waited for its content would do so for ever, and every job with it.
+    os.mkfifo(tmp_path / "pipe")
+    for add in (sc.addFile, sc.addPyFile, sc.addArchive):
+        with pytest.raises(PathUnreadable, match="a pipe or a device"):
+            add(str(tmp_path / "pipe"))
     evil = tmp_path / "evil.zip"
     with zipfile.ZipFile(evil, "w") as archive:
         archive.writestr("../../escaped", "x")
