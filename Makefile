@@ -52,6 +52,7 @@ docs: $(RUN_STAMP)  ## Bring what is made from the code up to date: README's tab
 	@$(PY) driver/document.py
 	@$(PY) driver/parity.py
 	@$(PY) driver/parity_sql.py
+	@$(PY) driver/parity_functions.py
 
 clean:  ## Remove the virtual environment and what tools left behind.
 	rm -rf '$(VENV)' .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -9,7 +9,11 @@ from quiver_proto.errors import QuiverError
 
 __all__ = [
     "AnalysisException",
+    "ArithmeticException",
+    "ArrayIndexOutOfBoundsException",
+    "DateTimeException",
     "IllegalArgumentException",
+    "NumberFormatException",
     "ParseException",
     "PySparkAttributeError",
     "PySparkException",
@@ -17,6 +21,7 @@ __all__ = [
     "PySparkTypeError",
     "PySparkValueError",
     "PythonException",
+    "SparkRuntimeException",
     "column_not_found",
     "wrong_argument",
 ]
@@ -62,6 +67,26 @@ class PySparkAttributeError(PySparkException, AttributeError):
 
 class PySparkIndexError(PySparkException, IndexError):
     """A position that isn't there."""
+
+
+class ArithmeticException(PySparkException, ArithmeticError):
+    """A division by zero, or a number that leaves its type."""
+
+
+class NumberFormatException(IllegalArgumentException):
+    """Text that is no value of the type it is cast to."""
+
+
+class DateTimeException(PySparkException):
+    """Text or parts that are no date or time."""
+
+
+class ArrayIndexOutOfBoundsException(PySparkException, IndexError):
+    """A position outside an array."""
+
+
+class SparkRuntimeException(PySparkException):
+    """A value that a function can't take, or an error that the query raises itself."""
 
 
 class PythonException(PySparkException):

@@ -11,6 +11,7 @@ from quiver.sql import queries
 from quiver.sql.arrow_types import arrow_schema
 from quiver.sql.cutting import cut
 from quiver.sql.kernel import describe, physical_plan, session
+from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.lowering.names import column, quoted
 from quiver.sql.lowering.relations import Query, lower
 from quiver.sql.registry.python import prepare
@@ -62,7 +63,8 @@ class Runtime:
 
     def collect(self, relation: r.Relation, call_site: CallSite) -> pa.Table:
         """All rows, as an Arrow table whose columns have the users' names (maybe some twice). Raises what the query's tasks raise."""
-        streams = self._run(lower(relation), call_site)
+        with spark_errors():
+            streams = self._run(lower(relation), call_site)
         return queries.table_of(streams, arrow_schema(schema_of(relation)))
 
     def explain(self, relation: r.Relation) -> Explained:

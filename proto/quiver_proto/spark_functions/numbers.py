@@ -56,7 +56,7 @@ def conv(text: str, source: int, target: int) -> str | None:
 
 
 def width_bucket(value: float, least: float, most: float, count: int) -> int | None:
-    if count <= 0 or least == most:
+    if count <= 0 or least == most or value != value:
         return None
     if least < most:
         return 0 if value < least else count + 1 if value >= most else int(count * (value - least) / (most - least)) + 1

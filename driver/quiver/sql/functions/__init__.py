@@ -1,5 +1,7 @@
 """PySpark's functions: `from quiver.sql import functions as F`. A module for each family."""
 
+from typing import TYPE_CHECKING
+
 from quiver.sql.functions.aggregates import (
     any_value,
     approx_count_distinct,
@@ -100,6 +102,7 @@ from quiver.sql.functions.collections import (
     array_remove,
     array_repeat,
     array_size,
+    array_sort,
     array_union,
     arrays_overlap,
     arrays_zip,
@@ -407,6 +410,7 @@ __all__ = [
     "array_remove",
     "array_repeat",
     "array_size",
+    "array_sort",
     "array_union",
     "arrays_overlap",
     "arrays_zip",
@@ -742,3 +746,15 @@ __all__ = [
     "zeroifnull",
     "zip_with",
 ]
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> object:
+        # For what is not here: why, and what to use.
+        from quiver.sql.functions.absent import absent
+        from quiver.sql.functions.names import PYSPARK
+
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise absent(name, __all__, PYSPARK)

@@ -24,6 +24,7 @@ __all__ = [
     "array_remove",
     "array_repeat",
     "array_size",
+    "array_sort",
     "array_union",
     "arrays_overlap",
     "arrays_zip",
@@ -389,3 +390,12 @@ def map_contains_key(col: ColumnOrName, value: Any) -> Column:
     True
     """
     return call("map_contains_key", column_of(col), expression_of(value))
+
+
+def array_sort(col: ColumnOrName) -> Column:
+    """Sorted, nulls last.
+
+    >>> spark.range(1).select(F.array_sort(F.array(F.lit(2), F.lit(None), F.lit(1)))).first()[0]
+    [1, 2, None]
+    """
+    return call("array_sort", column_of(col))

@@ -30,11 +30,11 @@ for _name in (
     "rint",
     "sin",
     "sinh",
-    "sqrt",
     "tan",
     "tanh",
 ):
     define(_name, "d", "d", _name)
+define("sqrt", "d", "d", "CASE WHEN {0} < 0 THEN CAST('NaN' AS DOUBLE) ELSE sqrt({0}) END")
 define("atanh", "d", "d", "atanh")
 define("cot", "d", "d", "(1.0 / tan({0}))")
 define("csc", "d", "d", "(1.0 / sin({0}))")
@@ -138,7 +138,7 @@ def _whole(name: str) -> None:
             return cast(args[0], t.LongType())
         if isinstance(kind, t.DecimalType):
             return cast(f"{name}({args[0]})", _whole_type(kinds))
-        return f"CAST({name}({args[0]}) AS BIGINT)"
+        return f"CASE WHEN isnan({args[0]}) THEN 0 ELSE CAST({name}({args[0]}) AS BIGINT) END"
 
     define(name, "n?i", _whole_type, lower, *({"ceil": ("ceiling",)}.get(name, ())))
 

@@ -1,0 +1,54 @@
+"""Write docs/parity-sql-functions.md: every function of PySpark, and what it is here. `python driver/parity_functions.py` (`make docs`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from quiver.sql import functions
+from quiver.sql.functions.absent import reason
+from quiver.sql.functions.names import PYSPARK
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "parity-sql-functions.md"
+NOTES = {
+    "monotonically_increasing_id": "numbers without gaps, for which all rows are brought together",
+    "percentile_approx": "exact",
+    "approx_percentile": "exact",
+    "approx_count_distinct": "another sketch than Spark's; the wanted error is not heeded",
+    "rand": "a seed is taken, but rows differ from run to run",
+    "randn": "a seed is taken, but rows differ from run to run",
+    "uniform": "a seed is taken, but rows differ from run to run",
+    "shuffle": "a seed is taken, but rows differ from run to run",
+    "spark_partition_id": "always 0",
+    "max_by": "one value; no `k`",
+    "min_by": "one value; no `k`",
+    "hash": "not of maps and structs",
+    "extract": "seconds with their fraction are `extract_seconds` in SQL",
+    "date_part": "as `extract`",
+    "datepart": "as `extract`",
+    "date_format": "patterns with names of zones write UTC",
+    "sentences": "sentences are cut at `.`, `!` and `?`",
+    "regexp_extract": "Python's engine of regular expressions: no possessive quantifiers before 3.11, classes of Unicode in part",
+}
+"""How what exists differs."""
+
+PREFACE = """# Every function of PySpark, and what it is here
+
+Made by `make docs` from the code; don't edit it. **same**: the same meaning, arguments and results. **differs**: but for what is said.
+**not offered**: why, and what to use; asking for it raises an error that says so.
+"""
+
+
+def page() -> str:
+    """The page in Markdown."""
+    rows, counts = [], {"same": 0, "differs": 0, "not offered": 0}
+    for name in sorted(PYSPARK):
+        offered = name in functions.__all__
+        status = ("differs" if name in NOTES else "same") if offered else "not offered"
+        counts[status] += 1
+        rows.append(f"| `{name}` | {status} | {NOTES.get(name, '') if offered else reason(name)} |")
+    total = f"Of {len(rows)} functions {counts['same']} are the same, {counts['differs']} differ, {counts['not offered']} are not offered."
+    return "\n".join([PREFACE, total, "\n| name | | |\n|---|---|---|", *rows]) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
