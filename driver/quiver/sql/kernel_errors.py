@@ -15,8 +15,8 @@ _NUMBER = re.compile(
     r"(\S+) is too (?:large|small) to store in a (\w+)"
 )
 _KINDS = {
-    "Int8": "TINYINT", "Int16": "SMALLINT", "Int32": "INT", "Int64": "BIGINT", "Float32": "FLOAT", "Float64": "DOUBLE", "Boolean": "BOOLEAN",
-    "Date32": "DATE", "Timestamp": "TIMESTAMP", "Decimal128": "DECIMAL", "Utf8": "STRING",
+    "Int8": "TINYINT", "Int16": "SMALLINT", "Int32": "INT", "Int64": "BIGINT", "Float32": "FLOAT", "Float64": "DOUBLE",
+    "Boolean": "BOOLEAN", "Date32": "DATE", "Timestamp": "TIMESTAMP", "Decimal128": "DECIMAL", "Utf8": "STRING",
 }  # fmt: skip
 _CLASSES: tuple[tuple[str, type[errors.PySparkException]], ...] = (
     ("DIVIDE_BY_ZERO", errors.ArithmeticException),
