@@ -12,7 +12,9 @@ from quiver.sql import Session, functions, types
 
 MODULES = (
     "quiver.sql.dataframe_actions",
+    "quiver.sql.discovery",
     "quiver.sql.inference",
+    "quiver.sql.reader",
     "quiver.sql.verifying",
     "quiver.sql.dataframe_columns",
     "quiver.sql.dataframe_combining",

@@ -7,12 +7,11 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quiver.sql import queries
+from quiver.sql import queries, scanning
 from quiver.sql.arrow_types import arrow_schema
 from quiver.sql.cutting import cut
 from quiver.sql.kernel import describe, physical_plan, session
 from quiver.sql.kernel_errors import spark_errors
-from quiver.sql.lowering.names import column, quoted
 from quiver.sql.lowering.relations import Query, lower
 from quiver.sql.registry.python import prepare
 from quiver.sql.tree import relations as r
@@ -134,16 +133,9 @@ class _Kernel:
             case r.Local():
                 self._context.register_record_batches(name, [_batches(leaf)])
             case r.Files():
-                self._register_files(name, leaf)
+                scanning.register(self._context, name, leaf)
             case _:
                 raise AssertionError(type(leaf))
-
-    def _register_files(self, name: str, leaf: r.Files) -> None:
-        raw = f"{name}_files"
-        (path,) = leaf.paths
-        self._context.register_parquet(raw, path)
-        items = ", ".join(f"{quoted(c.name)} AS {column(c)}" for c in leaf.columns)
-        self._context.register_view(name, self._context.sql(f"SELECT {items} FROM {raw}"))
 
 
 def _batches(leaf: r.Local) -> list[pa.RecordBatch]:
