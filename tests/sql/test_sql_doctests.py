@@ -12,7 +12,9 @@ from quiver.sql import Session, functions, types
 
 MODULES = (
     "quiver.sql.dataframe_actions",
+    "quiver.sql.catalog",
     "quiver.sql.discovery",
+    "quiver.sql.session_conf",
     "quiver.sql.inference",
     "quiver.sql.reader",
     "quiver.sql.verifying",

@@ -42,7 +42,7 @@ class Actions(DataFrameCore):
         return rows_of(self.toArrow(), self.schema, self._zone())
 
     def _zone(self) -> str:
-        return self._session._context._conf.get("spark.sql.session.timeZone", "") or ""
+        return str(self._session.conf.get("spark.sql.session.timeZone", ""))
 
     def toLocalIterator(self, prefetchPartitions: bool = False) -> Iterator[Row]:
         """All rows, one after the other.

@@ -14,10 +14,12 @@ from quiver.sql.analysis.analyser import Analyser
 from quiver.sql.dataframe import DataFrame
 from quiver.sql.errors import AnalysisException
 from quiver.sql.runtime import Runtime
+from quiver.sql.session_conf import RuntimeConfig
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
 
 if TYPE_CHECKING:
+    from quiver.sql.catalog import Catalog
     from quiver.sql.reader import DataFrameReader
 
 _ids = itertools.count(1)
@@ -76,6 +78,7 @@ class Session:
         self._runtime = Runtime(context)
         self._analyser = Analyser(self._new_id)
         self._views: dict[str, r.Relation] = {}
+        self._settings = RuntimeConfig(context._conf)
 
     @staticmethod
     def _new_id() -> int:
@@ -87,6 +90,39 @@ class Session:
         return self._context
 
     sparkContext = context
+
+    @property
+    def conf(self) -> RuntimeConfig:
+        """Settings that may change: `spark.conf.set("spark.sql.session.timeZone", "UTC")`."""
+        return self._settings
+
+    @property
+    def catalog(self) -> Catalog:
+        """The session's temporary views."""
+        from quiver.sql.catalog import Catalog
+
+        return Catalog(self)
+
+    @property
+    def version(self) -> str:
+        """Quiver's version."""
+        return self._context.version
+
+    @classmethod
+    def getActiveSession(cls) -> Session | None:
+        """The session that `builder.getOrCreate()` would give, when there is one."""
+        with cls._lock:
+            active = cls._active
+            return None if active is None or active._context._stopped else active
+
+    def newSession(self) -> Session:
+        """A session of the same application, with settings and views of its own.
+
+        >>> other = spark.newSession()
+        >>> other.context is spark.context, other.catalog.listTables()
+        (True, [])
+        """
+        return Session(self._context)
 
     @property
     def read(self) -> DataFrameReader:
@@ -118,7 +154,7 @@ class Session:
         """
         from quiver.sql.creating import table_of
 
-        zone = self._context._conf.get("spark.sql.session.timeZone", "") or ""
+        zone = self._settings.get("spark.sql.session.timeZone", "")
         table, kinds = table_of(data, schema, verifySchema, zone)
         columns = tuple(Attribute(self._new_id(), field.name, field.dataType, field.nullable) for field in kinds)
         return self._dataframe(r.Local(table, columns))

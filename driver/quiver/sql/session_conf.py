@@ -1,0 +1,81 @@
+"""Settings of one session, which may change while it runs."""
+
+from __future__ import annotations
+
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from quiver.conf import Conf, check
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, PySparkException, PySparkTypeError
+
+_DEFAULTS = {"spark.sql.repl.eagerEval.enabled": "false"}
+_MISSING = object()
+
+
+class RuntimeConfig:
+    """`spark.conf`: what was set here, over the settings of the application.
+
+    >>> spark.conf.set("my.key", True)
+    >>> spark.conf.get("my.key"), spark.conf.get("no.key", "none")
+    ('true', 'none')
+    >>> spark.conf.unset("my.key")
+    >>> spark.conf.get("my.key", None) is None
+    True
+    """
+
+    def __init__(self, conf: Conf) -> None:
+        self._application = conf
+        self._values: dict[str, str] = {}
+
+    def set(self, key: str, value: str | int | bool) -> None:
+        """From now on. Raises AnalysisException CANNOT_MODIFY_CONFIG for settings of the application, such as its master,
+        IllegalArgumentException for an unknown time zone, BadSetting for an unknown `quiver.*` key."""
+        if not isinstance(value, str | int | bool):
+            raise PySparkTypeError(f"Argument `value` should be a bool, int or str, got {type(value).__name__}.", "NOT_BOOL_OR_INT_OR_STR")
+        text = str(value).lower() if isinstance(value, bool) else str(value)
+        if not self.isModifiable(key):
+            raise AnalysisException(
+                f"Cannot modify the value of the Spark config: {key!r}. Set it before the application starts.", "CANNOT_MODIFY_CONFIG"
+            )
+        if key == "spark.sql.session.timeZone":
+            _check_zone(text)
+        elif not key.startswith("spark.sql."):
+            check(key, text)
+        self._values[key] = text
+
+    def get(self, key: str, default: Any = _MISSING) -> Any:
+        """The value as text, or `default`. Raises PySparkException SQL_CONF_NOT_FOUND when there is neither."""
+        known = self._values.get(key)
+        if known is None:
+            known = self._application.get(key) or _DEFAULTS.get(key)
+        if known is not None:
+            return known
+        if default is _MISSING:
+            raise PySparkException(f"The SQL config {key!r} cannot be found. Please verify that the config exists.", "SQL_CONF_NOT_FOUND")
+        return default
+
+    def unset(self, key: str) -> None:
+        """As if it had not been set here."""
+        self._values.pop(key, None)
+
+    @property
+    def getAll(self) -> dict[str, str]:
+        """All that were set, here and for the application."""
+        return {**dict(self._application.getAll()), **self._values}
+
+    def isModifiable(self, key: str) -> bool:
+        """Whether `set` has an effect: not for settings of the application.
+
+        >>> spark.conf.isModifiable("spark.sql.session.timeZone"), spark.conf.isModifiable("spark.master")
+        (True, False)
+        """
+        return key.startswith("spark.sql.") or not key.startswith(("spark.", "quiver."))
+
+
+def _check_zone(name: str) -> None:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise IllegalArgumentException(
+            f"Cannot resolve the given timezone {name!r}. Use a region such as Europe/Berlin, or UTC.", "INVALID_CONF_VALUE.TIME_ZONE"
+        ) from None

@@ -1,0 +1,42 @@
+"""A session's settings and names."""
+
+from __future__ import annotations
+
+import datetime
+
+import pytest
+
+from quiver.sql import Session
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, PySparkException
+
+
+def test_settings_are_of_one_session(spark: Session) -> None:
+    other = spark.newSession()
+    other.conf.set("spark.sql.session.timeZone", "Asia/Tokyo")
+    moment = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    assert other.createDataFrame([(moment,)]).collect() == [(datetime.datetime(2026, 1, 1, 9),)]
+    assert spark.conf.get("spark.sql.session.timeZone", "none") == "none"
+    other.conf.unset("spark.sql.session.timeZone")
+    assert other.conf.get("spark.sql.session.timeZone", "none") == "none"
+
+
+def test_settings_that_cant_be(spark: Session) -> None:
+    with pytest.raises(IllegalArgumentException, match="Nowhere"):
+        spark.conf.set("spark.sql.session.timeZone", "Nowhere/City")
+    with pytest.raises(AnalysisException, match="CANNOT_MODIFY_CONFIG"):
+        spark.conf.set("spark.master", "local")
+    with pytest.raises(PySparkException, match="SQL_CONF_NOT_FOUND"):
+        spark.conf.get("spark.sql.no.such")
+
+
+def test_views_are_of_one_session(spark: Session) -> None:
+    spark.range(3).createOrReplaceTempView("mine")
+    assert not spark.newSession().catalog.tableExists("mine")
+    assert [table.name for table in spark.catalog.listTables(pattern="mi*|x")] == ["mine"]
+    assert spark.catalog.getTable("mine").isTemporary
+    assert spark.catalog.dropTempView("mine")
+    assert not spark.catalog.dropTempView("mine")
+    with pytest.raises(AnalysisException, match="SCHEMA_NOT_FOUND"):
+        spark.catalog.listTables("elsewhere")
+    with pytest.raises(AnalysisException, match="TABLE_OR_VIEW_NOT_FOUND"):
+        spark.catalog.listColumns("mine")
