@@ -1,16 +1,20 @@
-"""The reduce side of a combine whose pairs come in columns."""
+"""The reduce side of a combine or a grouping whose pairs come in columns."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from itertools import accumulate
 from typing import Any
 
 from quiver_executor import kernels
-from quiver_executor.external import STATES, Groups, SpillFile, in_chunks
+from quiver_executor.external import STATES, Groups, SpillFile, in_chunks, state_batches
 from quiver_executor.kernels import How
-from quiver_proto.columns import Columns
+from quiver_proto.columns import Columns, to_list
 
 _COMBINE = 1 << 18
+_OBJECTS = 1 << 16
+"""Values that are made into objects at a time."""
 
 
 class CombinedColumns(Groups):
@@ -83,3 +87,86 @@ class CombinedColumns(Groups):
     def held(self, record_bytes: int) -> int:
         # Combining makes a table of the keys beside the columns.
         return self._plain.held(record_bytes) + 4 * self._bytes
+
+
+class GroupedColumns(Groups):
+    """key -> list of values: by kernels for as long as they can take what comes, then by `plain`."""
+
+    def __init__(self, plain: Groups) -> None:
+        self._plain = plain
+        self._parts: list[Columns] = []
+        self._rows = 0
+        self._bytes = 0
+        self._is_plain = False
+
+    def absorb(self, batch: Any) -> None:
+        if self._is_plain or not isinstance(batch, Columns) or not self._can_take(batch):
+            self._give_up()
+            self._plain.absorb(batch)
+            return
+        self._parts.append(batch)
+        self._rows += len(batch)
+        self._bytes += batch.nbytes
+
+    def _can_take(self, batch: Columns) -> bool:
+        return kernels.can_group(batch.keys) and (not self._parts or kernels.are_alike(self._parts[-1], batch))
+
+    def _give_up(self) -> None:
+        self._is_plain = True
+        parts, self._parts, self._rows, self._bytes = self._parts, [], 0, 0
+        for part in parts:
+            self._plain.absorb(part)
+
+    def absorb_states(self, batch: Any) -> None:
+        self._give_up()
+        self._plain.absorb_states(batch)
+
+    def states(self) -> Iterator[list[Any]]:
+        if not self._can_group():
+            self._give_up()
+        return state_batches(self._grouped()) if self._parts else self._plain.states()
+
+    def put_aside(self, spill: SpillFile) -> bool:
+        self._give_up()
+        return self._plain.put_aside(spill)
+
+    def finished(self) -> Iterable[Any]:
+        if not self._can_group():
+            self._give_up()
+        return self._grouped() if self._parts else self._plain.finished()
+
+    def _can_group(self) -> bool:
+        return kernels.ready(self._rows)
+
+    def _grouped(self) -> Iterator[tuple[Any, list[Any]]]:
+        whole = kernels.joined(self._parts)
+        self._parts, self._rows, self._bytes = [], 0, 0
+        keys, counts, values = kernels.grouped(whole)
+        del whole
+        ends = list(accumulate(counts))
+        start = first = 0
+        while first < len(ends):
+            # As objects, a part of the values at a time; whole groups.
+            last = bisect_left(ends, start + _OBJECTS, first)
+            last = min(last, len(ends) - 1)
+            part = to_list(values[start : ends[last]])
+            at = 0
+            for key, count in zip(to_list(keys[first : last + 1]), counts[first : last + 1]):
+                yield key, part[at : at + count]
+                at += count
+            start, first = ends[last], last + 1
+
+    def clear(self) -> None:
+        self._plain.clear()
+        self._is_plain = False
+        self._parts, self._rows, self._bytes = [], 0, 0
+
+    def keys(self) -> int:
+        return self._plain.keys() + self._rows
+
+    def held(self, record_bytes: int) -> int:
+        # Grouping holds the columns twice, and the order; objects are there once.
+        return self._plain.held(record_bytes) + 3 * self._bytes + (record_bytes * self._rows if self._has_objects() else 0)
+
+    def _has_objects(self) -> bool:
+        return bool(self._parts) and isinstance(self._parts[0].values, list)

@@ -259,6 +259,18 @@ def _whole(column: Any) -> Column:
     return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks)
 
 
+def grouped(columns: Columns) -> tuple[Column, list[int], Column]:
+    """Each key once, in the order in which they came first; how many values each has; and all values, those of one key together and in
+    order. For keys that `can_group`."""
+    numbered = widened(columns.keys).dictionary_encode()
+    numbers = numbered.indices
+    if len(numbered.dictionary) <= 1 << 16:
+        numbers = numbers.cast("uint16")  # Which is sorted by counting.
+    order = _call("array_sort_indices", [numbers])
+    counts = numbers.value_counts().field(1)
+    return numbered.dictionary, to_list(counts), taken(columns.values, order)
+
+
 # ---- order ----
 
 
@@ -279,11 +291,14 @@ def order_of(keys: Column, reverse: bool) -> Any:
 
 def columns_of(pairs: Sequence[Any]) -> Columns | None:
     """Tuples of two as columns, values as a list where they have no type in common; None for anything else."""
-    if list(map(type, pairs)).count(tuple) != len(pairs) or list(map(len, pairs)).count(2) != len(pairs):
+    if list(map(type, pairs)).count(tuple) != len(pairs):
         return None
-    keys = column_of([key for key, _ in pairs])
-    if keys is None:
+    try:
+        keys, values = zip(*pairs, strict=True)
+    except ValueError:
         return None
-    values = [value for _, value in pairs]
-    column = column_of(values)
-    return Columns(keys, values if column is None else column)
+    column = column_of(keys)
+    if column is None:
+        return None
+    value_column = column_of(values)
+    return Columns(column, list(values) if value_column is None else value_column)

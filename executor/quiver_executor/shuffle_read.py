@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Any, assert_never
 
-from quiver_executor.combined_columns import CombinedColumns
+from quiver_executor.combined_columns import CombinedColumns, GroupedColumns
 from quiver_executor.combining import Combining, explained, kernel_of
 from quiver_executor.external import STATES, Groups, Piece, SpillFile, ValuesOnDisk, aggregate, in_chunks, state_batches
 from quiver_executor.fetch import shuffle_batches
@@ -35,7 +35,12 @@ def compile_read(node: ops.ShuffleRead, functions: Functions) -> Callable[[Task,
         case ops.Group():
             return lambda task, split, cursor: _merged(
                 cursor,
-                aggregate(task, lambda: ByKey(task, site), _all_batches(task, ids, split), lambda groups, batch: groups.absorb(batch)),
+                aggregate(
+                    task,
+                    lambda: GroupedColumns(ByKey(task, site)),
+                    _all_batches(task, ids, split),
+                    lambda groups, batch: groups.absorb(batch),
+                ),
             )
         case ops.CoGroup():
             return lambda task, split, cursor: _merged(

@@ -80,11 +80,11 @@ def column_of(values: Sequence[Any]) -> Column | None:
     """As a pyarrow.Array; None when they are not all of one of the types that a column may have."""
     import pyarrow as pa
 
-    kinds = set(map(type, values))
-    if len(kinds) != 1:
+    if not values:
         return None
-    wanted = _types().get(kinds.pop())
-    if wanted is None:
+    kind = type(values[0])
+    wanted = _types().get(kind)
+    if wanted is None or list(map(type, values)).count(kind) != len(values):
         return None
     try:
         column = pa.array(values, wanted)

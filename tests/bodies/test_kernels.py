@@ -329,3 +329,13 @@ def test_nan_keys_are_left_to_python(tmp_path: Path) -> None:
     partitioner = ops.RangePartitioner(2, frames.dump_value([0.5]), None, True)
     one, other = both(tmp_path, lambda bench: bench.read(bench.write(pairs, partitioner), ops.Sort(None, True)))
     assert told(one) == told(other)
+
+
+def test_a_value_that_does_not_pickle_is_named(tmp_path: Path) -> None:
+    node = ops.Map(ops.IntRange(), fn(lambda number: (number, iter(()) if number != 20 else (_ for _ in ()))))
+    for usable in (True, False):
+        with small_batches(usable):
+            bench = Bench(Path(tempfile.mkdtemp(dir=tmp_path)))
+            failure = bench.failed(ops.ShuffleWrite(node, 7, ops.HashPartitioner(2), None, site("partitionBy")), (0, 40, 1))
+        assert failure.exception_type.endswith("UnpicklableOutput")
+        assert "(20, <generator" in failure.message
