@@ -58,7 +58,10 @@ class SharedFiles:
         self._driver = driver
         self.near = near
         self._overwrite = overwrite
+        self._adding = threading.RLock()
+        """One addition at a time; held while files are read, copied and sent, which may take minutes."""
         self._lock = threading.RLock()
+        """Of what is published. Jobs take it too: never held for long, and never while waiting for `_adding`."""
         self._directory = ""
         self._stored = 0
         self._files: dict[str, SharedFile] = {}
@@ -80,7 +83,7 @@ class SharedFiles:
             raise PathUnreadable(path, "it is a directory; add it with recursive=True")
         name = check_name(_base_name(inner))
         url = _url(system, inner, path, entry.is_directory)
-        with self._lock:
+        with self._adding:
             if url in self.added:
                 log.warning("%s was added before; a path is added once, and later calls change nothing", url)
             else:
@@ -110,7 +113,7 @@ class SharedFiles:
         name = check_name(alias or base)
         url = _url(system, inner, given, False) + (f"#{quote(alias)}" if alias else "")
         suffix = next((suffix for suffix in SUFFIXES if base.lower().endswith(suffix)), "")
-        with self._lock:
+        with self._adding:
             if url in self.archives:
                 log.warning("%s was added before; a path is added once, and later calls change nothing", url)
                 return
@@ -171,30 +174,29 @@ class SharedFiles:
                 raise SharedFileDiffers(name, entry.path)
             if kind != FILE:
                 unpack(blob, os.path.join(store, name))
-            file = SharedFile(name, kind, digest, size, suffix, self._broadcast(blob, size, call_site))
+            sent = None if self.near else self._broadcast(blob, size, call_site)
+            file = SharedFile(name, kind, digest, size, suffix, NO_BROADCAST if sent is None else sent.id)
             if kind != FILE:
                 os.unlink(blob)
             staged = os.path.join(store, ".link")
             os.symlink(os.path.join("..", "store", str(self._stored), name), staged)
-            os.replace(staged, os.path.join(root, name))
+            with self._lock:
+                os.replace(staged, os.path.join(root, name))
+                self._files[name] = file
+                if sent is not None:
+                    self._broadcasts[sent.id] = sent
+                self._see_imports()
         except BaseException:
             shutil.rmtree(store, ignore_errors=True)
             raise
-        self._files[name] = file
-        self._manifest = ""
-        self._see_imports()
 
-    def _broadcast(self, path: str, size: int, call_site: CallSite) -> int:
-        if self.near:
-            return NO_BROADCAST
+    def _broadcast(self, path: str, size: int, call_site: CallSite) -> Any:
         from quiver.broadcast import broadcast
 
         with open(path, "rb") as file:
             # Mapped, so that a large file is not in memory as a whole.
             content: Any = pickle.PickleBuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)) if size else b""
-            made = broadcast(content, self._driver, call_site)
-        self._broadcasts[made.id] = made
-        return made.id
+            return broadcast(content, self._driver, call_site)
 
     def _see_imports(self) -> None:
         """The driver imports what its tasks do."""

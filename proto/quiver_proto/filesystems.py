@@ -110,8 +110,11 @@ class LocalFileSystem:
     def open_input(self, path: str) -> IO[bytes]:
         # Without O_NONBLOCK a pipe that nobody writes to would be waited for, for ever; regular files take no notice of it.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        mode = os.fstat(descriptor).st_mode
+        if not stat.S_ISREG(mode):
             os.close(descriptor)
+            if stat.S_ISDIR(mode):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
             raise OSError(errno.EINVAL, "it is a pipe or a device, no regular file", path)
         return cast(IO[bytes], os.fdopen(descriptor, "rb", buffering=0))
 

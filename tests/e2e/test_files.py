@@ -7,15 +7,18 @@ import logging
 import os
 import sys
 import tarfile
+import threading
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
 from harness import MakeContext
 
 from quiver import Context, Files, SparkFiles
 from quiver_proto.errors import BadFileName, NoSharedFiles, PathNotFound, PathUnreadable, SharedFileDiffers, UnsafeArchive
+from quiver_proto.filesystems import LOCAL
 
 Elsewhere = Callable[[], None]
 
@@ -180,3 +183,32 @@ def test_urls_are_read_through_their_file_system(make_context: MakeContext) -> N
             sc.addFile("memory://quiver-test/gone")
     finally:
         memory.rm("/quiver-test", recursive=True)
+
+
+def test_jobs_go_on_while_a_file_is_being_read(make_context: MakeContext, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job's submission looks at the files there are; it must not wait for one that a slow store is still giving."""
+    sc = make_context("inline")
+    (tmp_path / "slow.txt").write_text("at last")
+    reading, go_on = threading.Event(), threading.Event()
+    open_input = LOCAL.open_input
+
+    def slowly(path: str) -> IO[bytes]:
+        reading.set()
+        assert go_on.wait(60)
+        return open_input(path)
+
+    monkeypatch.setattr(LOCAL, "open_input", slowly)
+    adding = threading.Thread(target=sc.addFile, args=(str(tmp_path / "slow.txt"),))
+    adding.start()
+    counts: list[int] = []
+    counting = threading.Thread(target=lambda: counts.append(sc.parallelize([1, 2]).count()))
+    try:
+        assert reading.wait(60)
+        counting.start()
+        counting.join(30)
+        assert counts == [2]
+    finally:
+        go_on.set()
+        adding.join()
+        counting.join()
+    assert read(sc, "slow.txt") == "at last"
