@@ -53,7 +53,7 @@ def dump_records_apart(records: Sequence[Any]) -> tuple[bytes, list[pickle.Pickl
         apart.append(buffer)
         return False
 
-    fast = False
+    fast, data = False, b""
     if len(records) > _SAMPLE:
         try:
             sample = records[:_SAMPLE]

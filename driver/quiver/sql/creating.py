@@ -77,7 +77,8 @@ def _with_instants(table: pa.Table, zone: str) -> pa.Table:
         if pa.types.is_timestamp(field.type) and field.type.tz is None:
             micros = table.column(position).cast(pa.timestamp("us"), safe=False)
             if zone:
-                instants = pc.assume_timezone(micros, zone, ambiguous="earliest", nonexistent="latest")
+                options = pc.AssumeTimezoneOptions(zone, ambiguous="earliest", nonexistent="latest")
+                instants = pc.call_function("assume_timezone", [micros], options)
             else:
                 values = [None if value is None else value.astimezone() for value in micros.to_pylist()]
                 instants = pa.chunked_array([pa.array(values, pa.timestamp("us", "UTC"))])

@@ -105,7 +105,8 @@ def _formatted(value: Any, flags: str, precision: str | None, letter: str) -> st
         case "g":
             text = f"{value:{sign}.{precision or 6}g}"
         case "x":
-            text = f"{value & 0xFFFFFFFF if -(2**31) <= value < 0 else value & 0xFFFFFFFFFFFFFFFF:x}"
+            number = int(value or 0)
+            text = f"{number & 0xFFFFFFFF if -(2**31) <= number < 0 else number & 0xFFFFFFFFFFFFFFFF:x}"
             text = ("0x" if "#" in flags else "") + text
         case "o":
             text = f"{value:o}"

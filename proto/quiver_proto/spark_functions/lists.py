@@ -169,12 +169,12 @@ def sequence(start: Any, stop: Any, step: Any = None) -> list[Any]:
             step, months = timedelta(days=days, microseconds=nanos // 1000), None
     if months:
         return _by_months(start, stop, months)
-    by = step if step is not None else timedelta(days=1 if start <= stop else -1)
-    _check_step((start < stop and by <= timedelta(0)) or (start > stop and by >= timedelta(0)), start, stop, by)
+    stride: timedelta = step if isinstance(step, timedelta) else timedelta(days=1 if start <= stop else -1)
+    _check_step((start < stop and stride <= timedelta(0)) or (start > stop and stride >= timedelta(0)), start, stop, stride)
     if not isinstance(start, datetime):
-        count = (stop - start) // by
-        return [start + by * at for at in range(count + 1)]
-    return [start + by * at for at in range((stop - start) // by + 1)] if by else [start]
+        count = (stop - start) // stride
+        return [start + stride * at for at in range(count + 1)]
+    return [start + stride * at for at in range((stop - start) // stride + 1)] if stride else [start]
 
 
 def _by_months(start: date, stop: date, months: int) -> list[date]:
