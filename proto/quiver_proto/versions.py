@@ -24,19 +24,20 @@ _MUST_AGREE: dict[str, Callable[[str], str]] = {
     "python": _minor,
     "pyarrow": _major,
     "cloudpickle": _major,
-    "datafusion": _major,
+    # Its plans travel in a form that is no contract between its versions.
+    "datafusion": str,
 }
 """What of each version must be equal on both sides. A component that one side does not have decides nothing."""
 
 
 def local_versions() -> dict[str, str]:
-    """This process's versions, by component. Imports none of them; datafusion only where it is in use."""
+    """This process's versions, by component. Imports none of them."""
     found = {
         "quiver": quiver_proto.__version__,
         "protocol": str(quiver_proto.PROTOCOL_VERSION),
         "python": ".".join(map(str, sys.version_info[:3])),
     }
-    for package in ("pyarrow", "cloudpickle", *(("datafusion",) if "datafusion" in sys.modules else ())):
+    for package in ("pyarrow", "cloudpickle", "datafusion"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
