@@ -54,13 +54,6 @@ def test_local_versions_are_compatible_with_themselves_and_import_nothing():
     mine = local_versions()
     check("myself", mine, mine)
     assert {"quiver", "protocol", "python", "pyarrow", "cloudpickle", "datafusion"} == mine.keys()
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "import sys; from quiver_proto.versions import local_versions; local_versions(); print('datafusion' in sys.modules)",
-        ],
-        capture_output=True,
-        text=True,
-    )
+    code = "import sys; from quiver_proto.versions import local_versions; local_versions(); print('datafusion' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False\n"
