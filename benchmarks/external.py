@@ -122,7 +122,7 @@ def main() -> None:
     for workload in options.workloads:
         for memory in options.memory:
             master = f"local-cluster[2,1,{memory}]"
-            with Context(master, "external", Conf().set("spark.ui.enabled", "false")) as sc:
+            with Context(master, "external", conf=Conf().set("spark.ui.enabled", "false")) as sc:
                 own, _ = cpu_seconds()
                 begun = time.perf_counter()
                 with PeakMemory() as peak:
