@@ -257,6 +257,9 @@ def read_piece(path: str, partition: int) -> tuple[IndexEntry, Any] | None:
 
     Raises OSError when it can't be read, BlockCorrupt when it is not what was written or no regular file.
     """
+    known = _indexes.get(path)
+    if known is not None and known.is_empty(partition):
+        return None
     descriptor = open_regular(path)
     try:
         entry = blocks.unpack_entry(index_of(path, descriptor).raw_entry(descriptor, partition), path)

@@ -34,6 +34,8 @@ ENTRY = struct.Struct("<QQQII")
 _TAIL = 4096
 _KEPT = 1024
 """A longer index is read entry by entry."""
+_LISTED = 4096
+"""Of a longer index it is not kept which entries are empty."""
 _CONTINUATION = b"\xff\xff\xff\xff"
 """How every Arrow message begins, and no frame."""
 _ARROW_END = struct.Struct("<I6s")
@@ -81,9 +83,9 @@ def unpack_entry(data: bytes, path: str) -> IndexEntry:
 
 
 class Index:
-    """Where a map output's entries are; a short index is kept."""
+    """Where a map output's entries are. A short index is kept; of a longer one, from its second use on, which entries are empty."""
 
-    __slots__ = ("_held", "_path", "_start", "width")
+    __slots__ = ("_filled", "_held", "_path", "_start", "_uses", "width")
 
     def __init__(self, descriptor: int, path: str) -> None:
         """Raises OSError, or BlockCorrupt when there is no index in the file."""
@@ -104,6 +106,17 @@ class Index:
         length = self.width * ENTRY.size
         self._start = size - len(tail) + place - length
         self._held = tail[place - length : place] if length <= min(place, _KEPT) else b""
+        self._filled = b""
+        self._uses = 0
+
+    def is_empty(self, partition: int) -> bool:
+        """Is the partition known to have nothing here? Raises BlockCorrupt."""
+        if not 0 <= partition < self.width:
+            return False
+        if self._filled:
+            return not self._filled[partition]
+        place = partition * ENTRY.size
+        return bool(self._held) and unpack_entry(self._held[place : place + ENTRY.size], self._path).length == 0
 
     def raw_entry(self, descriptor: int, partition: int) -> bytes:
         """The bytes of one reduce partition's entry. Raises BlockCorrupt when there is none."""
@@ -112,6 +125,11 @@ class Index:
         place = partition * ENTRY.size
         if self._held:
             return self._held[place : place + ENTRY.size]
+        self._uses += 1
+        if self._uses == 2 and self.width <= _LISTED:
+            whole = os.pread(descriptor, self.width * ENTRY.size, max(0, self._start))
+            starts = range(0, self.width * ENTRY.size, ENTRY.size)
+            self._filled = bytes(unpack_entry(whole[start : start + ENTRY.size], self._path).length > 0 for start in starts)
         return os.pread(descriptor, ENTRY.size, max(0, self._start + place))
 
 

@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 
 from quiver_executor import shuffle_files, shuffle_write
 from quiver_proto import frames, ops
-from quiver_proto.errors import UnstableKey
+from quiver_proto.errors import BlockCorrupt, UnstableKey
 from quiver_proto.hashing import portable_hash
 from quiver_proto.messages import MapOutputTable, TaskDone
 
@@ -76,6 +76,19 @@ def test_small_and_large_pieces_of_one_file(tmp_path: Path, frames_of: list[list
     with pa.OSFile(path) as file:
         rows = pa.ipc.open_file(file).read_all().column(0).to_pylist()
     assert sorted(rows) == sorted(itertools.chain(*pieces))
+
+
+@pytest.mark.parametrize("width", [4, 300, 5000])
+def test_empty_pieces_stay_empty_however_often_they_are_read(bench: Bench, width: int) -> None:
+    written = bench.write([[(key, key) for key in range(0, width, 7)]], ops.HashPartitioner(width))
+    (path,) = written.paths
+    for _ in range(3):
+        for partition in [*range(0, width, max(1, width // 60)), width - 1]:
+            found = shuffle_files.read_piece(path, partition)
+            assert (found is not None) == (partition % 7 == 0)
+            assert found is None or list(shuffle_files.batches_in(found[1], frames.load)) == [[(partition, partition)]]
+    with pytest.raises(BlockCorrupt):
+        shuffle_files.read_piece(path, width)
 
 
 def twice(records: Any) -> Any:
