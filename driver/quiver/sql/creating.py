@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_schema, spark_schema
 from quiver.sql.errors import PySparkTypeError, PySparkValueError
 from quiver.sql.inference import infer_rows
+from quiver.sql.local_zone import local_zone
 from quiver.sql.verifying import checker
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ Convert = Callable[[Any], Any]
 
 
 def table_of(data: Any, schema: Any = None, verify: bool = True, zone: str = "") -> tuple[pa.Table, t.StructType]:
-    """The rows and their columns. Datetimes without a zone are of `zone` (empty: the machine's).
+    """The rows and their columns. Datetimes without a zone are of the machine's, as PySpark has them; those of pandas are of `zone`.
 
     `data`: a list or other iterable of tuples, lists, Rows, dicts, objects, or, with one type as the schema, of values; an RDD of
     such; a pandas DataFrame, a numpy array; whatever gives Arrow streams (pyarrow, Polars). `schema`: a StructType, one type, DDL, or
@@ -38,7 +38,7 @@ def table_of(data: Any, schema: Any = None, verify: bool = True, zone: str = "")
         return _fitted(columnar, schema)
     if isinstance(data, str | bytes) or not (hasattr(data, "__iter__") or hasattr(data, "collect")):
         raise PySparkTypeError(f"Argument `data` should be rows, got {type(data).__name__}.", "NOT_ITERABLE")
-    return _from_rows(list(data.collect() if hasattr(data, "collect") else data), schema, verify, zone)
+    return _from_rows(list(data.collect() if hasattr(data, "collect") else data), schema, verify)
 
 
 # ---- columns ----
@@ -76,12 +76,8 @@ def _with_instants(table: pa.Table, zone: str) -> pa.Table:
     for position, field in enumerate(table.schema):
         if pa.types.is_timestamp(field.type) and field.type.tz is None:
             micros = table.column(position).cast(pa.timestamp("us"), safe=False)
-            if zone:
-                options = pc.AssumeTimezoneOptions(zone, ambiguous="earliest", nonexistent="latest")
-                instants = pc.call_function("assume_timezone", [micros], options)
-            else:
-                values = [None if value is None else value.astimezone() for value in micros.to_pylist()]
-                instants = pa.chunked_array([pa.array(values, pa.timestamp("us", "UTC"))])
+            options = pc.AssumeTimezoneOptions(zone or local_zone(), ambiguous="earliest", nonexistent="latest")
+            instants = pc.call_function("assume_timezone", [micros], options)
             table = table.set_column(position, field.name, instants)
     return table
 
@@ -116,7 +112,7 @@ def _check_length(expected: int, actual: int) -> None:
 # ---- rows ----
 
 
-def _from_rows(rows: list[Any], schema: Any, verify: bool, zone: str) -> tuple[pa.Table, t.StructType]:
+def _from_rows(rows: list[Any], schema: Any, verify: bool) -> tuple[pa.Table, t.StructType]:
     import pyarrow as pa
 
     if isinstance(schema, t.DataType):
@@ -146,7 +142,7 @@ def _from_rows(rows: list[Any], schema: Any, verify: bool, zone: str) -> tuple[p
     arrow = arrow_schema(named)
     arrays = []
     for field, column, wanted in zip(kinds, columns, arrow):
-        convert = _conversion(field.dataType, zone)
+        convert = _conversion(field.dataType)
         values = column if convert is None else [None if value is None else convert(value) for value in column]
         try:
             arrays.append(pa.array(values, wanted.type))
@@ -171,7 +167,7 @@ def _member(row: Any, kinds: t.StructType) -> Sequence[Any]:
     return [members.get(name) for name in kinds.names]
 
 
-def _conversion(kind: t.DataType, zone: str) -> Convert | None:
+def _conversion(kind: t.DataType) -> Convert | None:
     """What makes of a Python value what Arrow takes; None: nothing has to be made."""
     match kind:
         case t.StringType():
@@ -179,20 +175,19 @@ def _conversion(kind: t.DataType, zone: str) -> Convert | None:
         case t.BinaryType():
             return bytes
         case t.TimestampType():
-            there = ZoneInfo(zone) if zone else None
-            return lambda moment: moment if moment.tzinfo else moment.replace(tzinfo=there) if there else moment.astimezone()
+            return lambda moment: moment if moment.tzinfo else moment.astimezone()
         case t.DateType():
             return lambda day: day.date() if isinstance(day, datetime.datetime) else day
         case t.DecimalType():
             return _rounding(kind)
         case t.StructType():
-            names, parts = kind.names, [_conversion(field.dataType, zone) for field in kind]
+            names, parts = kind.names, [_conversion(field.dataType) for field in kind]
             return lambda row: dict(zip(names, (_converted(v, part) for v, part in zip(_member(row, kind), parts))))
         case t.ArrayType():
-            inner = _conversion(kind.elementType, zone)
+            inner = _conversion(kind.elementType)
             return lambda items: [_converted(item, inner) for item in items]
         case t.MapType():
-            key, item = _conversion(kind.keyType, zone), _conversion(kind.valueType, zone)
+            key, item = _conversion(kind.keyType), _conversion(kind.valueType)
             return lambda pairs: [(_converted(a, key), _converted(b, item)) for a, b in pairs.items()]
         case _:
             return None

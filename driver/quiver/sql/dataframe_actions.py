@@ -39,10 +39,7 @@ class Actions(DataFrameCore):
         >>> spark.range(2).collect()
         [Row(id=0), Row(id=1)]
         """
-        return rows_of(self.toArrow(), self.schema, self._zone())
-
-    def _zone(self) -> str:
-        return str(self._session.conf.get("spark.sql.session.timeZone", ""))
+        return rows_of(self.toArrow(), self.schema)
 
     def toLocalIterator(self, prefetchPartitions: bool = False) -> Iterator[Row]:
         """All rows, one after the other.
@@ -72,7 +69,7 @@ class Actions(DataFrameCore):
         [Row(id=3), Row(id=4)]
         """
         table = self.toArrow()
-        return rows_of(table.slice(max(0, table.num_rows - max(num, 0))), self.schema, self._zone())
+        return rows_of(table.slice(max(0, table.num_rows - max(num, 0))), self.schema)
 
     def head(self, n: int | None = None) -> Any:
         """The first row (None when there is none), or the first `n` as a list.
@@ -141,7 +138,7 @@ class Actions(DataFrameCore):
         """
         from quiver.sql.rows import pandas_of
 
-        return pandas_of(self.toArrow(), self.schema, self._zone())
+        return pandas_of(self.toArrow(), self.schema, self._session.conf.zone())
 
     def toPolars(self) -> Any:
         """All rows as a Polars DataFrame, which has to be installed."""
@@ -175,7 +172,11 @@ class Actions(DataFrameCore):
         from quiver.sql.showing import table_text
 
         kinds = [column.type for column in self._relation.output]
-        return table_text(self.columns, self._first(n + 1).collect(), n, width, vertical, kinds)
+        return table_text(self.columns, self._shown(n), n, width, vertical, kinds)
+
+    def _shown(self, n: int) -> list[Row]:
+        """One row more than `n`, if there is one, with instants as clocks of the session's zone show them."""
+        return rows_of(self._first(n + 1).toArrow(), self.schema, self._session.conf.zone())
 
     def show(self, n: int = 20, truncate: bool | int = True, vertical: bool = False) -> None:
         """Print the first rows as a table. `truncate`: to 20 characters a cell, to so many, or not.
@@ -211,7 +212,7 @@ class Actions(DataFrameCore):
 
         n, width = int(conf.get("spark.sql.repl.eagerEval.maxNumRows", "20")), int(conf.get("spark.sql.repl.eagerEval.truncate", "20"))
         kinds = [column.type for column in self._relation.output]
-        return table_html(self.columns, self._first(n + 1).collect(), n, width, kinds)
+        return table_html(self.columns, self._shown(n), n, width, kinds)
 
     # ---- views ----
 

@@ -74,6 +74,8 @@ def literal(value: Any) -> e.Expression:
     """A constant of the type that Spark gives such a Python value."""
     if value is None:
         return e.Literal(None, t.NullType())
+    if isinstance(value, datetime.datetime) and value.tzinfo is None:
+        value = value.astimezone()  # Python's naive datetimes are of the machine's zone, whatever the session's is.
     for kind, type_of in _PYTHON:
         if isinstance(value, kind):
             return e.Literal(value, type_of(value))

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import datetime
 import json
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
-from zoneinfo import ZoneInfo
 
 from quiver.sql import types as t
 from quiver.sql.analysis.pretty import number_text
+from quiver.sql.local_zone import clock, local_zone
 from quiver.sql.row import Row, row_of
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def _conversion(kind: t.DataType, zone: str) -> Convert | None:
     """What makes of Arrow's value Spark's; None: it is the same."""
     match kind:
         case t.TimestampType():
-            there = ZoneInfo(zone) if zone else None
+            there = clock(zone)
             return lambda instant: instant.astimezone(there).replace(tzinfo=None)
         case t.StructType():
             names = kind.names
@@ -100,7 +99,7 @@ def pandas_of(table: pa.Table, schema: t.StructType, zone: str = "") -> Any:
         column = table.column(position)
         if isinstance(field.dataType, t.TimestampType):
             values = column.to_pandas()
-            series.append(values.dt.tz_convert(zone or _local_zone()).dt.tz_localize(None))
+            series.append(values.dt.tz_convert(clock(zone or local_zone())).dt.tz_localize(None))
         elif isinstance(field.dataType, t.StructType | t.ArrayType | t.MapType | t.BinaryType):
             convert = _conversion(field.dataType, zone)
             series.append(pd.Series([_converted(value, convert) for value in column.to_pylist()], dtype=object))
@@ -109,7 +108,3 @@ def pandas_of(table: pa.Table, schema: t.StructType, zone: str = "") -> Any:
     frame = pd.concat(series, axis=1) if series else pd.DataFrame(index=range(table.num_rows))
     frame.columns = pd.Index(schema.names)
     return frame
-
-
-def _local_zone() -> datetime.tzinfo | None:
-    return datetime.datetime.now().astimezone().tzinfo

@@ -76,9 +76,9 @@ class Session:
     def __init__(self, context: Context) -> None:
         self._context = context
         self._runtime = Runtime(context)
-        self._analyser = Analyser(self._new_id)
         self._views: dict[str, r.Relation] = {}
         self._settings = RuntimeConfig(context._conf)
+        self._analyser = Analyser(self._new_id, zone=self._settings.zone)
 
     @staticmethod
     def _new_id() -> int:
@@ -154,8 +154,7 @@ class Session:
         """
         from quiver.sql.creating import table_of
 
-        zone = self._settings.get("spark.sql.session.timeZone", "")
-        table, kinds = table_of(data, schema, verifySchema, zone)
+        table, kinds = table_of(data, schema, verifySchema, self._settings.zone())
         columns = tuple(Attribute(self._new_id(), field.name, field.dataType, field.nullable) for field in kinds)
         return self._dataframe(r.Local(table, columns))
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from quiver.conf import Conf, check
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, PySparkException, PySparkTypeError
+from quiver.sql.local_zone import kernel_zone, local_zone
 
 _DEFAULTS = {"spark.sql.repl.eagerEval.enabled": "false"}
 _MISSING = object()
+ZONE = "spark.sql.session.timeZone"
 
 
 class RuntimeConfig:
@@ -37,7 +38,7 @@ class RuntimeConfig:
             raise AnalysisException(
                 f"Cannot modify the value of the Spark config: {key!r}. Set it before the application starts.", "CANNOT_MODIFY_CONFIG"
             )
-        if key == "spark.sql.session.timeZone":
+        if key == ZONE:
             _check_zone(text)
         elif not key.startswith("spark.sql."):
             check(key, text)
@@ -47,7 +48,7 @@ class RuntimeConfig:
         """The value as text, or `default`. Raises PySparkException SQL_CONF_NOT_FOUND when there is neither."""
         known = self._values.get(key)
         if known is None:
-            known = self._application.get(key) or _DEFAULTS.get(key)
+            known = self._application.get(key) or (local_zone() if key == ZONE else _DEFAULTS.get(key))
         if known is not None:
             return known
         if default is _MISSING:
@@ -57,6 +58,11 @@ class RuntimeConfig:
     def unset(self, key: str) -> None:
         """As if it had not been set here."""
         self._values.pop(key, None)
+
+    def zone(self) -> str:
+        """The session's time zone, as the kernel and zoneinfo name it."""
+        name = self._values.get(ZONE) or self._application.get(ZONE)
+        return kernel_zone(name) if name else local_zone()
 
     @property
     def getAll(self) -> dict[str, str]:
@@ -74,8 +80,9 @@ class RuntimeConfig:
 
 def _check_zone(name: str) -> None:
     try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
+        kernel_zone(name)
+    except ValueError:
         raise IllegalArgumentException(
-            f"Cannot resolve the given timezone {name!r}. Use a region such as Europe/Berlin, or UTC.", "INVALID_CONF_VALUE.TIME_ZONE"
+            f"Cannot resolve the given timezone {name!r}. Use a region such as Europe/Berlin, UTC, or an offset such as +01:00.",
+            "INVALID_CONF_VALUE.TIME_ZONE",
         ) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -33,8 +34,44 @@ def cell(value: Any, kind: t.DataType) -> str:
             return "[" + " ".join(f"{byte:02X}" for byte in value) + "]"
         case t.DoubleType() | t.FloatType():
             return number_text(float(value))
+        case t.DecimalType():
+            return format(value, "f")
+        case t.TimestampType() | t.TimestampNTZType():
+            fraction = f".{value.microsecond:06d}".rstrip("0") if value.microsecond else ""
+            return f"{value:%H:%M:%S}".join((f"{value.date().isoformat()} ", fraction))
+        case t.DayTimeIntervalType() | t.YearMonthIntervalType():
+            return interval_text(value, kind)
         case _:
             return str(value)
+
+
+def interval_text(value: Any, kind: t.DayTimeIntervalType | t.YearMonthIntervalType) -> str:
+    """As SQL writes a timedelta or a number of months: INTERVAL '1 02:03:04.5' DAY TO SECOND.
+
+    >>> import datetime
+    >>> interval_text(datetime.timedelta(hours=-26), t.DayTimeIntervalType(0, 1)), interval_text(14, t.YearMonthIntervalType())
+    ("INTERVAL '-1 02' DAY TO HOUR", "INTERVAL '1-2' YEAR TO MONTH")
+    """
+    if isinstance(kind, t.YearMonthIntervalType):
+        years, months = divmod(abs(value), 12)
+        parts, sign = [str(years), str(months)], "-" if value < 0 else ""
+        first, last = kind.startField, kind.endField
+        text = "-".join(parts) if first < last else str(abs(value)) if first == kind.MONTH else parts[0]
+    else:
+        micros = (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
+        sign = "-" if micros < 0 else ""
+        seconds, fraction = divmod(abs(micros), 1_000_000)
+        first, last = kind.startField, kind.endField
+        units = (86_400, 3_600, 60, 1)
+        text = ""
+        for position in range(first, last + 1):
+            count, seconds = divmod(seconds, units[position])
+            text += str(count) if position == first and position == 0 else f"{count:02d}"
+            if position < last:
+                text += " " if position == 0 else ":"
+        if last == kind.SECOND and fraction:
+            text += f".{fraction:06d}".rstrip("0")
+    return f"INTERVAL '{sign}{text}' {kind.simpleString().removeprefix('interval ').upper()}"
 
 
 def table_text(names: Sequence[str], rows: Sequence[Sequence[Any]], n: int, width: int, vertical: bool, kinds: Sequence[t.DataType]) -> str:
@@ -44,11 +81,11 @@ def table_text(names: Sequence[str], rows: Sequence[Sequence[Any]], n: int, widt
     if vertical:
         text = _vertical(names, cells)
     else:
-        widths = [max([3, len(name), *(len(row[i]) for row in cells)]) for i, name in enumerate(names)]
+        widths = [max([3, half_widths(name), *(half_widths(row[i]) for row in cells)]) for i, name in enumerate(names)]
         line = f"+{'+'.join('-' * size for size in widths)}+"
 
         def aligned(values: Sequence[str]) -> str:
-            return f"|{'|'.join(value.rjust(size) if width else value.ljust(size) for value, size in zip(values, widths))}|"
+            return f"|{'|'.join(_padded(value, size, bool(width)) for value, size in zip(values, widths))}|"
 
         text = "\n".join([line, aligned(names), line, *map(aligned, cells), line]) + "\n"
     if more:
@@ -68,6 +105,20 @@ def table_html(names: Sequence[str], rows: Sequence[Sequence[Any]], n: int, widt
     return f"<table border='1'>\n{line('th', names)}{''.join(line('td', values) for values in cells)}</table>\n{more}"
 
 
+_WIDE = re.compile("[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]")
+"""Characters that take two places in a terminal."""
+
+
+def half_widths(text: str) -> int:
+    """How many places a text takes in a terminal."""
+    return len(text) if text.isascii() else len(text) + len(_WIDE.findall(text))
+
+
+def _padded(text: str, size: int, right: bool) -> str:
+    blanks = " " * (size - half_widths(text))
+    return blanks + text if right else text + blanks
+
+
 def _cut(text: str, width: int) -> str:
     text = text.replace("\n", "\\n").replace("\r", "\\r").replace("\t", "\\t")
     if not width or len(text) <= width:
@@ -76,10 +127,10 @@ def _cut(text: str, width: int) -> str:
 
 
 def _vertical(names: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
-    left = max([3, *map(len, names)])
-    right = max([3, *(len(value) for row in cells for value in row)])
+    left = max([3, *map(half_widths, names)])
+    right = max([3, *(half_widths(value) for row in cells for value in row)])
     lines: list[str] = []
     for number, row in enumerate(cells):
         lines.append(f"-RECORD {number}".ljust(left + right + 5, "-"))
-        lines += [f" {name.ljust(left)} | {value.ljust(right)} " for name, value in zip(names, row)]
+        lines += [f" {_padded(name, left, False)} | {_padded(value, right, False)} " for name, value in zip(names, row)]
     return "\n".join(lines) + "\n" if lines else "(0 rows)"

@@ -13,6 +13,7 @@ from quiver.sql.analysis.generators import call_of, generated, is_generator
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import function_of, type_of
 from quiver.sql.errors import AnalysisException, column_not_found
+from quiver.sql.lowering.zones import reads_clock
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
@@ -22,8 +23,9 @@ Columns = Sequence[e.Attribute]
 class Analyser:
     """`new_id` numbers attributes. `outer`: the columns of the queries around, for correlated subqueries."""
 
-    def __init__(self, new_id: Callable[[], int], case_sensitive: bool = False) -> None:
+    def __init__(self, new_id: Callable[[], int], case_sensitive: bool = False, zone: Callable[[], str] = lambda: "") -> None:
         self._new_id = new_id
+        self._zone = zone
         self._origins: dict[int, int] = {}
         """Attributes that stand for others in relations made by alias, union or a join of a relation with itself."""
         self.fold: Callable[[str], str] = (lambda name: name) if case_sensitive else str.lower
@@ -238,7 +240,7 @@ class Analyser:
             inside = rebuilt(expression, visit)
             if isinstance(inside, e.Call) and inside.name in NAMES:
                 inside = accessed(inside, self.fold)
-            return _coerced(inside)
+            return in_zone(_coerced(inside), self._zone)
 
         return tuple(visit(expression) for expression in expressions)
 
@@ -388,7 +390,7 @@ class Analyser:
         if all(column.type == kind for column, kind in zip(relation.output, kinds, strict=True)):
             return relation
         items = [
-            column if column.type == kind else e.Alias(e.Cast(column, kind), column.name, self._new_id())
+            column if column.type == kind else e.Alias(in_zone(e.Cast(column, kind), self._zone), column.name, self._new_id())
             for column, kind in zip(relation.output, kinds, strict=True)
         ]
         return r.Project(relation, tuple(items))
@@ -574,6 +576,20 @@ def _coerced(expression: e.Expression) -> e.Expression:
             return e.In(as_type(expression.child, kind), tuple(as_type(option, kind) for option in expression.options))
         case _:
             return expression
+
+
+def in_zone(expression: e.Expression, zone: Callable[[], str]) -> e.Expression:
+    """With the zone written into it, and into casts that are its direct operands, where they depend on it and have none."""
+    if isinstance(expression, e.Cast):
+        if not expression.zone and reads_clock(type_of(expression.child), expression.type):
+            return replace(expression, zone=zone())
+        return expression
+    inside = rebuilt(expression, lambda child: in_zone(child, zone) if isinstance(child, e.Cast) else child)
+    if isinstance(inside, e.Call) and not inside.zone:
+        function = function_of(inside)
+        if function.zoned or function.wall:
+            return replace(inside, zone=zone())
+    return inside
 
 
 def as_type(expression: e.Expression, kind: t.DataType) -> e.Expression:

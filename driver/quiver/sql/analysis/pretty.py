@@ -137,7 +137,7 @@ def _literal(literal: e.Literal) -> str:
         case bool():
             return str(value).lower()
         case datetime.datetime():
-            return f"TIMESTAMP '{value.isoformat(' ')}'"
+            return f"TIMESTAMP '{value.replace(tzinfo=None).isoformat(' ')}'"
         case datetime.date():
             return f"DATE '{value.isoformat()}'"
         case bytes():

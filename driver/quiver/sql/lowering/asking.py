@@ -18,7 +18,8 @@ def kernel_type(function: Function, kinds: tuple[t.DataType, ...]) -> t.DataType
     from quiver.sql.kernel import bare_session
 
     columns = ", ".join(f"{cast('NULL', kind)} AS a{i}" for i, kind in enumerate(kinds))
-    call = function.lower([f"a{i}" for i in range(len(kinds))], kinds)
+    args = [f"a{i}" for i in range(len(kinds))]
+    call = function.lower([*args, "'UTC'"], [*kinds, t.StringType()]) if function.zoned else function.lower(args, kinds)
     prepare(bare_session(), call)
     try:
         schema = bare_session().sql(f"SELECT {call} AS result FROM (SELECT {columns or '1'})").schema()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, assert_never
 from quiver.sql import types as t
 from quiver.sql.analysis.typing import function_of, type_of
 from quiver.sql.lowering.names import cast, column, constant, quoted, text
+from quiver.sql.lowering.zones import cast_in_zone, instant
 from quiver.sql.tree import expressions as e
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
             members = zip(expression.names, expression.values, strict=True)
             return f"named_struct({', '.join(f'{text(name)}, {lowered(value, subquery)}' for name, value in members)})"
         case e.Cast():
-            return cast(lowered(expression.child, subquery), expression.type, expression.lenient)
+            return _cast(expression, subquery)
         case e.Case():
             branches = " ".join(f"WHEN {lowered(when, subquery)} THEN {lowered(then, subquery)}" for when, then in expression.branches)
             otherwise = "" if expression.otherwise is None else f" ELSE {lowered(expression.otherwise, subquery)}"
@@ -64,6 +65,12 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
             assert_never(expression)
 
 
+def _cast(expression: e.Cast, subquery: Subquery) -> str:
+    value = lowered(expression.child, subquery)
+    of_clocks = cast_in_zone(value, type_of(expression.child), expression.type, expression.lenient, expression.zone)
+    return of_clocks or cast(value, expression.type, expression.lenient)
+
+
 def _member(value: str, kind: t.DataType, name: str) -> str:
     if isinstance(kind, t.ArrayType):
         return f"array_transform({value}, x -> {_member('x', kind.elementType, name)})"
@@ -75,7 +82,13 @@ def _call(call: e.Call, subquery: Subquery) -> str:
     args = [lowered(argument, subquery) for argument in call.args]
     if call.distinct and args:
         args[0] = f"DISTINCT {args[0]}"
-    result = function.lower(args, [type_of(argument) for argument in call.args])
+    kinds = [type_of(argument) for argument in call.args]
+    if function.zoned:
+        args.append(text(call.zone))
+        kinds.append(t.StringType())
+    result = function.lower(args, kinds)
+    if function.wall:
+        result = instant(result, call.zone)
     if call.ignore_nulls:
         result += " IGNORE NULLS"
     if call.where is not None:

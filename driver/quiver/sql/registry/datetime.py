@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.names import cast
+from quiver.sql.lowering.zones import wall_clock
 from quiver.sql.registry.define import Lower, define, result
 from quiver.sql.registry.model import Types
 from quiver.sql.registry.python import python
@@ -26,13 +27,18 @@ for _name, _part in (
 define("dayofweek", "D", "i", "CAST(date_part('dow', {0}) + 1 AS INT)")
 define("weekday", "D", "i", "CAST((date_part('dow', {0}) + 6) % 7 AS INT)")
 for _name in ("hour", "minute", "second"):
-    define(_name, "T", "i", f"CAST(date_part('{_name}', {{0}}) AS INT)")
+    define(_name, "N", "i", f"CAST(date_part('{_name}', {{0}}) AS INT)")
 define("monthname", "D", "s", python(times.monthname, S))
 define("dayname", "D", "s", python(times.dayname, S))
-define("current_date", "", "D", "current_date()", "curdate", nullable=False)
+define("current_date", "", "D", lambda args, kinds: cast(_now(args[0]), t.DateType()), "curdate", nullable=False, zoned=True)
 define("current_timestamp", "", "T", lambda args, kinds: cast("now()", t.TimestampType()), "now", nullable=False)
-define("localtimestamp", "", "N", lambda args, kinds: cast("now()", t.TimestampNTZType()), nullable=False)
-define("current_timezone", "", "s", "'Etc/UTC'", nullable=False)
+define("localtimestamp", "", "N", lambda args, kinds: _now(args[0]), nullable=False, zoned=True)
+define("current_timezone", "", "s", "{0}", nullable=False, zoned=True)
+
+
+def _now(zone: str) -> str:
+    return wall_clock(cast("now()", t.TimestampType()), zone.strip("'"))
+
 
 # ---- arithmetic ----
 

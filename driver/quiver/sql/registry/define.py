@@ -3,7 +3,9 @@
 `s` string · `b` boolean · `i` int · `l` bigint · `d` double · `x` binary · `D` date · `T` timestamp · `N` timestamp without zone ·
 `n` a number, as it is (strings become double) · `*` anything, as it is · `a` array · `m` map · `=` the type that all `=` have in common.
 A `?` behind a letter begins the optional arguments; a `+` at the end: the last may come any number of times.
-Results: a letter of those, a digit (the type of that argument), `e0`: the elements of argument 0, or None: the kernel tells.
+For `N` an instant is read from the clocks of the session's zone.
+Results: `W`, a wall-clock time of the session's zone, which becomes an instant; a letter of those, a digit (the type of that argument),
+`e0`: the elements of argument 0, or None: the kernel tells.
 """
 
 from __future__ import annotations
@@ -32,8 +34,12 @@ def define(
     *aliases: str,
     kind: str = "scalar",
     nullable: bool | None = None,
+    zoned: bool = False,
 ) -> None:
-    """Add a function. `lower` is a template of the kernel's SQL, or the name of a function of the kernel, called with all arguments."""
+    """Add a function. `lower` is a template of the kernel's SQL, or the name of a function of the kernel, called with all arguments.
+
+    `zoned`: `lower` has the session's time zone as one more argument, the last, also where the one before was left out.
+    """
     letters, least, most = _letters(takes)
     if isinstance(lower, str):
         text = lower if "{" in lower or "(" in lower else lower + "({all})"
@@ -42,8 +48,12 @@ def define(
     else:
         lowered = lower
     register(
-        Function(name, lowered, None if gives is None else result(gives), _coercion(name, letters), kind, nullable, (least, most)), *aliases
-    )
+        Function(
+            name, lowered, None if gives is None else result("T" if gives == "W" else gives), _coercion(name, letters), kind, nullable,
+            (least, most), zoned=zoned, wall=gives == "W",
+        ),
+        *aliases,
+    )  # fmt: skip
 
 
 def result(gives: str | Gives) -> Gives:

@@ -18,6 +18,9 @@ class Function:
     `returns` gives the type of the result from those of the coerced arguments; None: the kernel is asked. `lower` writes the call in the
     kernel's SQL, given the arguments' text and types. `kind`: scalar, aggregate, window, generator. `nullable`: may the result be null;
     None: if an argument may.
+    `zoned`: `lower` is given the session's time zone as one more argument, the last, a string constant. `wall`: `lower` writes a
+    wall-clock time (timestamp_ntz) of the session's time zone, of which the result is the instant; `returns` gives a timestamp.
+    An argument that is wanted as a timestamp_ntz is an instant's wall-clock time in the session's zone.
     `parameters`, of a function that takes lambdas: the types of a lambda's parameters, by those of the other arguments and how many it has.
     """
 
@@ -29,6 +32,8 @@ class Function:
     nullable: bool | None = None
     arity: tuple[int, int | None] = (0, None)
     parameters: Callable[[Types, int], Sequence[DataType]] | None = None
+    zoned: bool = False
+    wall: bool = False
 
 
 FUNCTIONS: dict[str, Function] = {}

@@ -82,13 +82,17 @@ class MultiAlias(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Call(Expression):
-    """An operator, function or aggregate by Spark's name. `distinct`, `where` (FILTER) and `ignore_nulls` are for aggregates."""
+    """An operator, function or aggregate by Spark's name. `distinct`, `where` (FILTER) and `ignore_nulls` are for aggregates.
+
+    `zone`: the session's time zone, which the analyser writes into calls of functions that need it.
+    """
 
     name: str
     args: tuple[Expression, ...] = ()
     distinct: bool = False
     where: Expression | None = None
     ignore_nulls: bool = False
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +113,12 @@ class StructOf(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Cast(Expression):
-    """`child` as another type. `lenient`: null where it can't be (try_cast)."""
+    """`child` as another type. `lenient`: null where it can't be (try_cast). `zone`: that of clocks, where instants are cast."""
 
     child: Expression
     type: DataType
     lenient: bool = False
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
