@@ -77,7 +77,8 @@ class Pieces:
                 for piece in range(self._width):
                     for batch in _coalesced(self._batches(piece)):
                         writer.write_batch(batch)
-                    stop = sink.tell()
+                    # Before the first batch the writer has written nothing, not even the schema.
+                    stop = max(start, sink.tell())
                     ranges.append((start, stop))
                     start = stop
                 index_at = sink.tell()
