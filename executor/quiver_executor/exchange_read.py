@@ -34,8 +34,12 @@ def resolve(task: Task, fragment: Plan, schemas: Sequence[tuple[int, bytes]]) ->
 def _fill(task: Task, group: FileGroup, exchange: Exchange, head: bytes) -> None:
     del group.files[:]
     table = task.inputs[exchange.shuffle_id]
-    piece = 0 if exchange.by_map else exchange.number
-    rows = [row for row, index in enumerate(table.map_indexes) if not exchange.by_map or index == exchange.number]
+    pieces = range(1) if exchange.by_map else range(exchange.number, exchange.number + exchange.many)
+    if exchange.by_map:
+        maps = range(exchange.number, exchange.number + exchange.many)
+    else:
+        maps = range(1 << 62) if exchange.maps is None else range(exchange.maps[0], sum(exchange.maps))
+    rows = [row for row, index in enumerate(table.map_indexes) if index in maps]
     here = task.env.node_id
     wanted = MapOutputTable(
         table.shuffle_id,
@@ -45,35 +49,40 @@ def _fill(task: Task, group: FileGroup, exchange: Exchange, head: bytes) -> None
         [table.node_ids[row] for row in rows],
         [table.paths[row] for row in rows],
     )
-    streams = open_streams(task, wanted, piece, head)
+    streams = open_streams(task, wanted, pieces, head)
     for row, (node, path) in enumerate(zip(wanted.node_ids, wanted.paths, strict=True)):
         try:
-            file = _local(task, path, piece) if node == here else _fetched(task, streams[node], path, head)
+            if node == here:
+                group.files.extend(_local(task, path, pieces))
+            else:
+                group.files.extend(file for _ in pieces if (file := _fetched(task, streams[node], path, head)) is not None)
         except (OSError, BlockCorrupt, ConnectionFailed) as error:
             if isinstance(error, AuthenticationFailed):
                 raise
             raise failed_row(wanted, row, str(error)) from None
-        if file is not None:
-            group.files.append(file)
 
 
-def _local(task: Task, path: str, piece: int) -> PartitionedFile | None:
+def _local(task: Task, path: str, pieces: range) -> list[PartitionedFile]:
+    """The file with the range of these pieces, which follow one another; nothing where all are empty."""
     descriptor = open_regular(path)
     try:
-        entry = blocks.unpack_entry(index_of(path, descriptor).raw_entry(descriptor, piece), path)
-        if entry.length == 0:
-            return None
+        index = index_of(path, descriptor)
+        entries = [entry for piece in pieces if (entry := blocks.unpack_entry(index.raw_entry(descriptor, piece), path)).length]
+        if not entries:
+            return []
         size = os.fstat(descriptor).st_size
-        if size < entry.offset + entry.length:
-            raise BlockCorrupt(path, "it is truncated")
-        if checksum(descriptor, entry.offset, entry.offset + entry.length) != entry.crc:
-            raise BlockCorrupt(path, "wrong checksum")
+        for entry in entries:
+            if size < entry.offset + entry.length:
+                raise BlockCorrupt(path, "it is truncated")
+            if checksum(descriptor, entry.offset, entry.offset + entry.length) != entry.crc:
+                raise BlockCorrupt(path, "wrong checksum")
+            task.read_records += entry.records
+            task.read_local += entry.length
     finally:
         os.close(descriptor)
-    task.read_records += entry.records
-    task.read_local += entry.length
     # The kernel reads the batches that begin in the range.
-    return PartitionedFile(path=path.lstrip("/"), size=size, range=FileRange(start=entry.offset, end=entry.offset + entry.length))
+    read = FileRange(start=entries[0].offset, end=entries[-1].offset + entries[-1].length)
+    return [PartitionedFile(path=path.lstrip("/"), size=size, range=read)]
 
 
 def _fetched(task: Task, stream: NodeStream, path: str, head: bytes) -> PartitionedFile | None:

@@ -27,7 +27,7 @@ def shuffle_batches(task: Task, shuffle_id: int, partition: int, load: Callable[
     """Batches of one reduce partition, as `load` opens them: lists of records or Columns. Raises FetchFailed, AuthenticationFailed."""
     table = task.inputs[shuffle_id]
     here = task.env.node_id
-    streams = open_streams(task, table, partition)
+    streams = open_streams(task, table, range(partition, partition + 1))
     for row, node in enumerate(table.node_ids):
         path = table.paths[row]
         try:
@@ -57,29 +57,31 @@ def failed_row(table: MapOutputTable, row: int, problem: str) -> FetchFailed:
     return FetchFailed(table.shuffle_id, table.map_indexes[row], table.task_ids[row], table.node_ids[row], problem)
 
 
-def open_streams(task: Task, table: MapOutputTable, partition: int, head: bytes | None = None) -> dict[str, NodeStream]:
-    """A stream of pieces for each other node that has some. `head`: the schema message to put before them (default: that of frames)."""
-    paths: dict[str, list[str]] = {}
+def open_streams(task: Task, table: MapOutputTable, partitions: range, head: bytes | None = None) -> dict[str, NodeStream]:
+    """A stream of pieces for each other node that has some: of each output these `partitions`, one after the other.
+
+    `head`: the schema message to put before them (default: that of frames).
+    """
+    pieces: dict[str, list[Piece]] = {}
     for node, path in zip(table.node_ids, table.paths):
         if node != task.env.node_id:
-            paths.setdefault(node, []).append(path)
+            pieces.setdefault(node, []).extend(Piece(path, partition) for partition in partitions)
     streams = {}
-    for node, wanted in paths.items():
-        streams[node] = stream = NodeStream(task, task.servers.get(node, ""), wanted, partition, head)
+    for node, wanted in pieces.items():
+        streams[node] = stream = NodeStream(task, task.servers.get(node, ""), wanted, head)
         task.closers.append(stream)
     return streams
 
 
 class NodeStream:
-    """The pieces of one reduce partition that another node has, in the order of `paths`."""
+    """The pieces that another node has, in the order asked for."""
 
-    def __init__(self, task: Task, address: str, paths: list[str], partition: int, head: bytes | None = None) -> None:
+    def __init__(self, task: Task, address: str, pieces: list[Piece], head: bytes | None = None) -> None:
         self._task = task
         self._head = blocks.schema_message() if head is None else head
         self._rows: Iterator[Row] | None = None
         if address:
-            client = client_for(address, task.env.token, task.env.tls_ca)
-            self._rows = client.read([Piece(path, partition) for path in paths])
+            self._rows = client_for(address, task.env.token, task.env.tls_ca).read(pieces)
 
     def next_piece(self, path: str) -> tuple[IndexEntry, Any] | None:
         """As shuffle_files.read_piece. Raises BlockCorrupt, ConnectionFailed, AuthenticationFailed, QuotaExceeded, DiskFull."""

@@ -6,6 +6,8 @@ of the fragment, hold one placeholder path each:
     exchange/<shuffle id>/partition/<n>   piece n of every map output
     exchange/<shuffle id>/map/<n>         the only piece of map output n: sorted runs, one group each, for a sort-preserving merge
 
+`<n>+<count>` stands for so many of them from n on, and `/maps/<a>+<count>` after it for the outputs of these map tasks only.
+
 The kernel's wire format is no contract between its versions: the version is pinned and part of the handshake, and the descriptors
 (v1/kernel.proto) hold only what is touched here; everything else passes through as unknown fields.
 """
@@ -36,15 +38,23 @@ _PREFIX = "exchange/"
 
 
 class Exchange(NamedTuple):
-    """What one partition of a fragment reads of a shuffle: piece `number` of all map outputs, or (`by_map`) all of map output `number`."""
+    """What one partition of a fragment reads of a shuffle: `many` pieces from `number` on of all map outputs, or (`by_map`) all of
+    `many` map outputs from `number` on.
+
+    `maps`: (first, count) of the map outputs whose pieces are meant; None for all.
+    """
 
     shuffle_id: int
     by_map: bool
     number: int
+    many: int = 1
+    maps: tuple[int, int] | None = None
 
     @property
     def path(self) -> str:
-        return f"{_PREFIX}{self.shuffle_id}/{'map' if self.by_map else 'partition'}/{self.number}"
+        some = "" if self.maps is None else f"/maps/{self.maps[0]}+{self.maps[1]}"
+        rest = "" if self.many == 1 else f"+{self.many}"
+        return f"{_PREFIX}{self.shuffle_id}/{'map' if self.by_map else 'partition'}/{self.number}{rest}{some}"
 
 
 def parse(data: bytes) -> Plan:
@@ -127,8 +137,14 @@ def exchange_of(group: FileGroup) -> Exchange | None:
     """What a file group stands for; None when it holds files."""
     if len(group.files) != 1 or not group.files[0].path.startswith(_PREFIX):
         return None
-    _, shuffle_id, how, number = group.files[0].path.split("/")
-    return Exchange(int(shuffle_id), how == "map", int(number))
+    _, shuffle_id, how, which, *maps = group.files[0].path.split("/")
+    number, count = _range(which)
+    return Exchange(int(shuffle_id), how == "map", number, count, _range(maps[1]) if maps else None)
+
+
+def _range(text: str) -> tuple[int, int]:
+    first, _, count = text.partition("+")
+    return int(first), int(count or 1)
 
 
 def at_partition(plan: Plan, partition: int) -> Plan:

@@ -112,6 +112,7 @@ class DriverService:
         "DriverService", "GetJobsStatus", sessions.AskStatus, sessions.StatusReport
     )
     UNPERSIST = Unary[sessions.Unpersist, cluster.Ack]("DriverService", "Unpersist", sessions.Unpersist, cluster.Ack)
+    ASK_SIZES = Unary[sessions.AskSizes, sessions.MapSizes]("DriverService", "AskSizes", sessions.AskSizes, sessions.MapSizes)
     ASK_STORED = Unary[sessions.AskStored, sessions.Stored]("DriverService", "AskStored", sessions.AskStored, sessions.Stored)
 
 

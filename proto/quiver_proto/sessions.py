@@ -349,6 +349,19 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class AskSizes:
+    session_id: str
+    shuffle_id: ShuffleId
+
+
+@dataclass(frozen=True, slots=True)
+class MapSizes:
+    """Of each map output of a shuffle, in map order, the bytes of its pieces (array('Q')). Empty unless all outputs are there."""
+
+    maps: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SendBroadcast:
     """One piece (of broadcast_file.PIECE_BYTES, the last may be shorter) of a broadcast's file; `checksums` as in BroadcastTable.
 

@@ -87,6 +87,9 @@ class Scripted:
     def stored(self, dataset_id: int) -> StoredSummary:
         return StoredSummary(2, 3, 4, dataset_id)
 
+    def map_sizes(self, shuffle_id: ShuffleId) -> Sequence[bytes]:
+        return [b"12345678"]
+
 
 def job(number: int, *, group: str = "", shuffle: int | None = None) -> PlannedJob:
     stages = []

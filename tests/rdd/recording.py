@@ -81,6 +81,9 @@ class RecordingDriver:
     def stored(self, dataset_id: int) -> StoredSummary:
         return self.kept
 
+    def map_sizes(self, shuffle_id: ShuffleId) -> Sequence[bytes]:
+        return ()
+
     def stop(self) -> None:
         self.stops += 1
         if self._directory is not None:

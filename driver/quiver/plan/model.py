@@ -133,6 +133,10 @@ class Driver(Protocol):
         """How much of a persisted dataset is in blocks now."""
         ...
 
+    def map_sizes(self, shuffle_id: ShuffleId) -> Sequence[bytes]:
+        """Of each map output, in map order, the bytes of its pieces (array('Q')); nothing unless all outputs are there."""
+        ...
+
     def stop(self) -> None:
         """End the application: executors stop, blocks go, the event log is closed. Twice does nothing."""
         ...

@@ -156,6 +156,10 @@ class Engine:
         """How much of a persisted dataset is in blocks."""
         return self._scheduler.stored(dataset_id)
 
+    def map_sizes(self, shuffle_id: ShuffleId) -> Sequence[bytes]:
+        """The sizes of a shuffle's pieces, map output by map output; nothing unless it is complete."""
+        return self._scheduler.map_sizes(shuffle_id)
+
     def remove_broadcast(self, broadcast_id: int, destroy: bool, done: Callable[[], None]) -> None:
         self.broadcasts.remove(broadcast_id, destroy, self._links, done)
 

@@ -308,6 +308,10 @@ class InlineDriver:
             self._drop_unwanted()
             return self.engine.stored(dataset_id)
 
+    def map_sizes(self, shuffle_id: ShuffleId) -> Sequence[bytes]:
+        with self._lock:
+            return self.engine.map_sizes(shuffle_id)
+
     def _drop_unwanted(self) -> None:
         while self._unwanted:
             self.engine.unpersist(self._unwanted.popleft())

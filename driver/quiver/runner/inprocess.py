@@ -154,6 +154,9 @@ class InProcessDriver:
     def stored(self, dataset_id: int) -> StoredSummary:
         return self._ask(lambda: self.engine.stored(dataset_id), StoredSummary())
 
+    def map_sizes(self, shuffle_id: ShuffleId) -> Sequence[bytes]:
+        return self._ask(lambda: self.engine.map_sizes(shuffle_id), ())
+
     def stop(self) -> None:
         if self._stopped:
             return

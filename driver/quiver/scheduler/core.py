@@ -136,6 +136,13 @@ class Scheduler:
         stage = self._state.shuffles.get(shuffle_id)
         return [] if stage is None or stage.outputs is None else stage.outputs.current()
 
+    def map_sizes(self, shuffle_id: ShuffleId) -> list[bytes]:
+        """Of each output, in map order, the bytes of its pieces (array('Q')); [] unless all outputs are there."""
+        stage = self._state.shuffles.get(shuffle_id)
+        if stage is None or stage.outputs is None or not stage.outputs.complete:
+            return []
+        return [output.sizes for output in stage.outputs.current()]
+
     def cache_table(self, dataset_id: int, partitions: Sequence[int] | None = None) -> CacheTable:
         """Where the blocks of these partitions (None: all) are believed to be."""
         return self._state.blocks.table(dataset_id, partitions)

@@ -34,6 +34,7 @@ from quiver_proto.rpc import Client
 from quiver_proto.services import DriverService, Unary
 from quiver_proto.sessions import (
     ANY_JOB,
+    AskSizes,
     AskStatus,
     AskStored,
     CancelJobs,
@@ -203,6 +204,9 @@ class RemoteDriver:
     def stored(self, dataset_id: int) -> StoredSummary:
         told = self._client.call(DriverService.ASK_STORED, AskStored(self._session_id, dataset_id))
         return StoredSummary(told.partitions, told.copies, told.memory_bytes, told.disk_bytes)
+
+    def map_sizes(self, shuffle_id: ShuffleId) -> Sequence[bytes]:
+        return self._client.call(DriverService.ASK_SIZES, AskSizes(self._session_id, shuffle_id)).maps
 
     def stop(self) -> None:
         if self._stopped.is_set():

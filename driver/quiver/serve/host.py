@@ -22,11 +22,13 @@ from quiver_proto.ids import ApplicationId, JobId, ShuffleId
 from quiver_proto.messages import BroadcastTable
 from quiver_proto.sessions import (
     ANY_JOB,
+    AskSizes,
     AskStatus,
     AskStored,
     CancelJobs,
     CloseSession,
     ExecutePlan,
+    MapSizes,
     OpenSession,
     PlanEvent,
     PlanFailed,
@@ -79,6 +81,8 @@ class HostedDriver(Protocol):
     def unpersist(self, dataset_id: int, blocking: bool = False) -> None: ...
 
     def stored(self, dataset_id: int) -> StoredSummary: ...
+
+    def map_sizes(self, shuffle_id: ShuffleId) -> Sequence[bytes]: ...
 
     def broadcast_dir(self) -> str: ...
 
@@ -255,6 +259,13 @@ class SessionHost:
             if request.dataset_id not in session.datasets:
                 return Stored()
         return Stored(*self._driver.stored(request.dataset_id))
+
+    def map_sizes(self, request: AskSizes) -> MapSizes:
+        with self._lock:
+            session = self._sessions.get(request.session_id, self.address)
+            if request.shuffle_id not in session.shuffles:
+                return MapSizes()
+        return MapSizes(tuple(self._driver.map_sizes(request.shuffle_id)))
 
     def execute(self, plan: ExecutePlan) -> Iterator[PlanEvent]:
         """The job's progress, then its outcome. Asked for again, the job goes on and this caller sees its outcome too."""

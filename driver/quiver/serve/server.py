@@ -25,11 +25,13 @@ from quiver_proto.ids import StageId
 from quiver_proto.services import DriverService
 from quiver_proto.serving import serve
 from quiver_proto.sessions import (
+    AskSizes,
     AskStatus,
     AskStored,
     CancelJobs,
     CloseSession,
     ExecutePlan,
+    MapSizes,
     OpenSession,
     PlanEvent,
     PlanProgress,
@@ -141,6 +143,9 @@ class Service:
 
     def ask_stored(self, request: AskStored, context: grpc.ServicerContext) -> Stored:
         return self._host.stored(request)
+
+    def ask_sizes(self, request: AskSizes, context: grpc.ServicerContext) -> MapSizes:
+        return self._host.map_sizes(request)
 
 
 def _look_into(driver: InProcessDriver) -> Look:

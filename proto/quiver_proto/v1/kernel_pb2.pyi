@@ -109,7 +109,7 @@ class Plan(_message.Message):
     @_builtins.property
     def generate_series(self) -> Global___Leaf: ...
     @_builtins.property
-    def sort_merge_join(self) -> Global___Join: ...
+    def sort_merge_join(self) -> Global___SortMergeJoin: ...
     @_builtins.property
     def memory_scan(self) -> Global___MemoryScan: ...
     @_builtins.property
@@ -149,7 +149,7 @@ class Plan(_message.Message):
         json_scan: Global___FileScan | None = ...,
         cooperative: Global___Unary | None = ...,
         generate_series: Global___Leaf | None = ...,
-        sort_merge_join: Global___Join | None = ...,
+        sort_merge_join: Global___SortMergeJoin | None = ...,
         memory_scan: Global___MemoryScan | None = ...,
         async_func: Global___Unary | None = ...,
         buffer: Global___Unary | None = ...,
@@ -240,17 +240,20 @@ Global___Unary: _TypeAlias = Unary  # noqa: Y015
 class Aggregate(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    MODE_FIELD_NUMBER: _builtins.int
     INPUT_FIELD_NUMBER: _builtins.int
+    mode: _builtins.int
     @_builtins.property
     def input(self) -> Global___Plan: ...
     def __init__(
         self,
         *,
+        mode: _builtins.int = ...,
         input: Global___Plan | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "mode", b"mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -637,6 +640,33 @@ class Join(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Join: _TypeAlias = Join  # noqa: Y015
+
+@_typing.final
+class SortMergeJoin(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEFT_FIELD_NUMBER: _builtins.int
+    RIGHT_FIELD_NUMBER: _builtins.int
+    JOIN_TYPE_FIELD_NUMBER: _builtins.int
+    join_type: _builtins.int
+    @_builtins.property
+    def left(self) -> Global___Plan: ...
+    @_builtins.property
+    def right(self) -> Global___Plan: ...
+    def __init__(
+        self,
+        *,
+        left: Global___Plan | None = ...,
+        right: Global___Plan | None = ...,
+        join_type: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["left", b"left", "right", b"right"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["join_type", b"join_type", "left", b"left", "right", b"right"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SortMergeJoin: _TypeAlias = SortMergeJoin  # noqa: Y015
 
 @_typing.final
 class NestedLoopJoin(_message.Message):

@@ -1,0 +1,32 @@
+"""Map outputs with typed columns: every piece can be read by itself, from this node and from others."""
+
+from __future__ import annotations
+
+from array import array
+
+import pyarrow as pa
+from body_bench import Bench
+
+from quiver_executor.fragment_files import Pieces
+from quiver_executor.shuffle_files import index_of, open_regular
+from quiver_executor.task import Task
+from quiver_proto import blocks
+
+SCHEMA = pa.schema([("k", pa.int64()), ("s", pa.string_view())])
+
+
+def test_a_piece_after_empty_ones_has_none_of_the_files_head(bench: Bench) -> None:
+    """Arrow's writer begins the file with the first batch: the piece that has it must not claim what stands before."""
+    pieces = Pieces(Task(bench.env, (), (), None, {}, {}, 1, 0, 0), SCHEMA, 4)
+    for piece in (1, 3):
+        pieces.add(piece, pa.record_batch({"k": [piece] * 3, "s": ["a", None, "long enough to lie outside of the view"]}, SCHEMA))
+    path, sizes, _ = pieces.commit(7)
+    lengths = array("Q", sizes)
+    assert [length > 0 for length in lengths] == [False, True, False, True]
+    with open(path, "rb") as file:
+        data = file.read()
+    index = index_of(path, descriptor := open_regular(path))
+    for piece in (1, 3):
+        entry = blocks.unpack_entry(index.raw_entry(descriptor, piece), path)
+        stream = SCHEMA.serialize().to_pybytes() + data[entry.offset : entry.offset + entry.length]
+        assert pa.ipc.open_stream(stream).read_all().column("k").to_pylist() == [piece] * 3
