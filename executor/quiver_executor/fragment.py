@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from quiver_executor.exchange_read import resolve
 from quiver_executor.fragment_files import Pieces
 from quiver_executor.task import Task
+from quiver_executor.views import compacted, without_views
 from quiver_proto import ops
 from quiver_proto.fragments import at_partition, copied, parse, width
 from quiver_proto.ids import ExecutorId, NodeId, TaskId
@@ -53,7 +54,7 @@ def _collect(sink: ops.FragmentCollect, plan: Plan, task: Task, split: int | Non
         async for batch in context.execute(execution, number):
             arrow = batch.to_pyarrow()
             if arrow.num_rows or not held:
-                held.append(arrow)
+                held.append(without_views(arrow))
 
     _run_together(pull, execution.partition_count)
     begun = time.perf_counter()
@@ -86,7 +87,7 @@ def _write(sink: ops.FragmentWrite, plan: Plan, hashing: Hash | None, task: Task
 
     async def pull(number: int) -> None:
         async for batch in context.execute(execution, number):
-            pieces.add(number, batch.to_pyarrow())
+            pieces.add(number, compacted(batch.to_pyarrow()))
 
     _run_together(pull, execution.partition_count)
     begun = time.perf_counter()

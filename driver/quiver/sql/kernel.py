@@ -15,9 +15,11 @@ from quiver_proto.v1.kernel_pb2 import Plan
 if TYPE_CHECKING:
     from datafusion import DataFrame, SessionContext
 
+ORDERED: Final = {"datafusion.optimizer.enable_round_robin_repartition": "false"}
+"""Rows of one partition stay in it: else what follows a merge of sorted runs is spread over several, and their order is lost."""
 STAGED: Final = {
     # A cut needs partitions that mean something: rows dealt round robin would only be another exchange.
-    "datafusion.optimizer.enable_round_robin_repartition": "false",
+    **ORDERED,
     "datafusion.optimizer.prefer_existing_union": "true",
     # Their state spans the partitions of a join, which are different tasks.
     "datafusion.optimizer.enable_join_dynamic_filter_pushdown": "false",
@@ -25,16 +27,18 @@ STAGED: Final = {
 DIALECT: Final = {
     # Of the dialects that know lambdas, the one where "a" is a column.
     "datafusion.sql_parser.dialect": "duckdb",
+    # A relation keeps the order of the one below it, as users expect; the optimiser still drops sorts that nothing shows.
+    "datafusion.sql_parser.enable_subquery_sort_elimination": "false",
 }
 _LEFT_JOIN = 1
 
 
-def session(partitions: int, *, staged: bool = False) -> SessionContext:
-    """A kernel session that plans for `partitions`; `staged`: plans that can be cut."""
+def session(partitions: int, *, staged: bool = False, ordered: bool = False) -> SessionContext:
+    """A kernel session that plans for `partitions`; `staged`: plans that can be cut; `ordered`: that keep the order of sorted rows."""
     from datafusion import SessionConfig, SessionContext
 
     config = SessionConfig().with_target_partitions(partitions)
-    for key, value in (*DIALECT.items(), *(STAGED if staged else {}).items()):
+    for key, value in {**DIALECT, **(ORDERED if ordered else {}), **(STAGED if staged else {})}.items():
         config = config.set(key, value)
     context = SessionContext(config)
     enable(context)

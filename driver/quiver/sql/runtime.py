@@ -58,7 +58,7 @@ class Runtime:
         conf = context._conf
         self._one_task_bytes = parse_memory(conf.get("quiver.sql.oneTask.maxBytes", "4g"))
         self._pieces = int(conf.get("quiver.sql.partitions", "") or max(2, context.defaultParallelism))
-        self._kernels: dict[tuple[bool, int], _Kernel] = {}
+        self._kernels: dict[tuple[bool, bool, int], _Kernel] = {}
 
     def collect(self, relation: r.Relation, call_site: CallSite) -> pa.Table:
         """All rows, as an Arrow table whose columns have the users' names (maybe some twice). Raises what the query's tasks raise."""
@@ -69,7 +69,7 @@ class Runtime:
     def explain(self, relation: r.Relation) -> Explained:
         """How the kernel would compute it now. Nothing is computed."""
         query = lower(relation)
-        frame = self.kernel(staged=False).plan(query)
+        frame = self.kernel(staged=False, ordered=query.ordered).plan(query)
         where = "as one task"
         if _input_bytes(physical_plan(frame)) > self._one_task_bytes:
             frame = self.kernel(staged=True).plan(query)
@@ -77,13 +77,13 @@ class Runtime:
             where = f"in {count} stage{'s' if count > 1 else ''}"
         return Explained(frame.optimized_logical_plan().display_indent(), frame.execution_plan().display_indent(), where)
 
-    def kernel(self, staged: bool) -> _Kernel:
-        """The kernel that plans whole queries, or those that are cut into stages."""
+    def kernel(self, staged: bool, ordered: bool = False) -> _Kernel:
+        """The kernel that plans whole queries, those of them that work on rows in their order, or those that are cut into stages."""
         # Executors may still come: a session's first query must not settle for how many cores there were then.
         partitions = self._pieces if staged else self._context._driver.executor_cores()
-        made = self._kernels.get((staged, partitions))
+        made = self._kernels.get((staged, ordered, partitions))
         if made is None:
-            made = self._kernels[staged, partitions] = _Kernel(session(partitions, staged=staged))
+            made = self._kernels[staged, ordered, partitions] = _Kernel(session(partitions, staged=staged, ordered=ordered))
         return made
 
     def _is_one_task(self, size: int) -> bool:
@@ -96,7 +96,7 @@ class Runtime:
         context = self._context
         context._check(call_site.operator)
         planner, driver, properties = context._planner, context._driver, context._properties()
-        plan = physical_plan(self.kernel(staged=False).plan(query))
+        plan = physical_plan(self.kernel(staged=False, ordered=query.ordered).plan(query))
         if self._is_one_task(_input_bytes(plan)):
             job = queries.in_one_task(plan, planner, driver.executor_cores(), call_site, (), properties)
         else:

@@ -30,10 +30,14 @@ Leaf = r.Files | r.Local | r.PythonMap | r.GroupedMap
 
 @dataclass(slots=True)
 class Query:
-    """`text` is the SELECT; `leaves` are the tables that it names, which the kernel must be given, with their columns called `name#id`."""
+    """`text` is the SELECT; `leaves` are the tables that it names, which the kernel must be given, with their columns called `name#id`.
+
+    `ordered`: rows that were sorted are worked on further, in their order.
+    """
 
     text: str
     leaves: dict[str, r.Relation] = field(default_factory=dict)
+    ordered: bool = False
 
 
 def lower(relation: r.Relation) -> Query:
@@ -43,7 +47,19 @@ def lower(relation: r.Relation) -> Query:
     if writer.named:
         listed = ", ".join(f"{name} AS ({query})" for name, query in writer.named)
         text = f"WITH {listed} {text}"
-    return Query(text, writer.leaves)
+    return Query(text, writer.leaves, _sorted_below(relation))
+
+
+def _sorted_below(relation: r.Relation) -> bool:
+    """Is there a sort below operators that keep its order and do more than to choose columns?"""
+    more = False
+    while not isinstance(relation, r.Sort):
+        if not isinstance(relation, r.Project | r.Filter | r.Limit | r.Aliased | r.Hint | r.Generate | r.Sample):
+            return False
+        columns_only = isinstance(relation, r.Project) and all(isinstance(item, e.Attribute) for item in relation.expressions)
+        more = more or not (columns_only or isinstance(relation, r.Aliased | r.Hint))
+        relation = relation.child
+    return more
 
 
 def leaf_name(relation: r.Relation) -> str:
@@ -90,7 +106,8 @@ class _Writer:
             case r.Aliased():
                 return self._renamed(relation.child, relation.columns)
             case r.Join():
-                return self._join(relation)
+                source, depth = self._joined(relation)
+                return f"SELECT * FROM {source}", depth
             case r.Union():
                 parts = [self._renamed(branch, relation.columns) for branch in relation.branches]
                 return " UNION ALL ".join(f"({text})" for text, _ in parts), max(depth for _, depth in parts) + 1
@@ -132,8 +149,14 @@ class _Writer:
 
     def _source(self, relation: r.Relation) -> tuple[str, int]:
         """(what may follow FROM, how deeply the whole nests)."""
-        if isinstance(relation, r.Files | r.Local):
-            return self._leaf(relation), 1
+        match relation:
+            case r.Files() | r.Local():
+                return self._leaf(relation), 1
+            case r.Join():
+                return self._joined(relation)
+        return self._nested(relation)
+
+    def _nested(self, relation: r.Relation) -> tuple[str, int]:
         text, depth = self.select(relation)
         if depth < _DEEP or self._inside_subquery:
             return f"({text})", depth + 1
@@ -162,13 +185,15 @@ class _Writer:
             return f" GROUP BY GROUPING SETS ({sets})"
         return f" GROUP BY {', '.join(map(self._text, relation.keys))}" if relation.keys else ""
 
-    def _join(self, relation: r.Join) -> tuple[str, int]:
-        (left, left_depth), (right, right_depth) = self._source(relation.left), self._source(relation.right)
+    def _joined(self, relation: r.Join) -> tuple[str, int]:
+        """A chain of joins as one list after FROM: the kernel finds the best order of those that it sees together."""
+        left, left_depth = self._source(relation.left)
+        right, right_depth = self._source(relation.right) if not isinstance(relation.right, r.Join) else self._nested(relation.right)
         depth = max(left_depth, right_depth)
         if relation.kind == "cross" or (relation.kind == "inner" and relation.condition is None):
-            return f"SELECT * FROM {left} AS l CROSS JOIN {right} AS r", depth
+            return f"{left} CROSS JOIN {right}", depth
         condition = "TRUE" if relation.condition is None else self._text(relation.condition)
-        return f"SELECT * FROM {left} AS l {_JOINS[relation.kind]} {right} AS r ON {condition}", depth
+        return f"{left} {_JOINS[relation.kind]} {right} ON {condition}", depth
 
     def _text(self, expression: e.Expression) -> str:
         return lowered(expression, self._subquery)

@@ -1,0 +1,66 @@
+"""What is above a sort keeps its order, in one task and in stages; a chain of joins is planned as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from quiver import Conf, Context
+from quiver.sql import DataFrame, Session
+from quiver.sql import functions as F
+
+ROWS = 30_000
+
+ABOVE: dict[str, Callable[[DataFrame], DataFrame]] = {
+    "filter": lambda df: df.filter("v % 2 = 0"),
+    "select": lambda df: df.select("k"),
+    "expression": lambda df: df.withColumn("w", F.col("v") + 1),
+    "drop": lambda df: df.drop("v"),
+    "alias": lambda df: df.alias("a").select("a.k", "s"),
+    "limit": lambda df: df.limit(20_000).filter("v % 3 = 0"),
+    "renamed": lambda df: df.withColumnRenamed("v", "w").filter("w % 2 = 0").select("k", "w"),
+}
+
+
+@pytest.fixture(scope="module", params=["1g", "1k"], ids=["one task", "stages"])
+def spark(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    conf = Conf(loadDefaults=False).set("quiver.eventLog.dir", str(tmp_path_factory.mktemp("events"))).set("spark.ui.enabled", "false")
+    with Session(Context("local[2]", "test", conf=conf.set("quiver.sql.oneTask.maxBytes", request.param))) as session:
+        yield session
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path: Path = tmp_path_factory.mktemp("order") / "rows.parquet"
+    numbers = [i * 7919 % ROWS for i in range(ROWS)]
+    pq.write_table(pa.table({"k": numbers, "v": range(ROWS), "s": [f"text number {i} of some length" for i in numbers]}), path, 5_000)
+    return str(path)
+
+
+@pytest.mark.parametrize("operator", ABOVE)
+def test_order_is_kept(spark: Session, table: str, operator: str) -> None:
+    kept = ABOVE[operator](spark.read.parquet(table).orderBy("k")).toArrow()["k"].to_pylist()
+    assert len(kept) > 5_000
+    assert kept == sorted(kept)
+
+
+def test_order_by_what_is_not_shown(spark: Session, table: str) -> None:
+    spark.read.parquet(table).createOrReplaceTempView("rows")
+    assert [row.v for row in spark.sql("SELECT v FROM rows ORDER BY k DESC").take(2)] == [
+        row.v for row in spark.sql("SELECT v, k FROM rows WHERE k > 29997 ORDER BY k DESC").collect()
+    ]
+    assert spark.sql("SELECT v FROM rows ORDER BY k").toArrow()["v"].to_pylist()[:3] == [
+        next(v for v in range(ROWS) if v * 7919 % ROWS == k) for k in range(3)
+    ]
+
+
+def test_relations_listed_in_any_order_are_joined_by_their_keys(spark: Session, table: str) -> None:
+    spark.read.parquet(table).createOrReplaceTempView("rows")
+    query = """SELECT count(*) FROM (SELECT k AS a FROM rows) x, (SELECT k AS b FROM rows) y, (SELECT k AS c, v AS d FROM rows) z
+               WHERE a = c AND b = d"""
+    assert "CrossJoinExec" not in spark._runtime.explain(spark.sql(query)._relation).physical
+    assert spark.sql(query).collect() == [(ROWS,)]
