@@ -44,6 +44,8 @@ def translated(error: BaseException) -> errors.PySparkException | None:
         return _made(found[1], _MEANT.get(found[1]) or found[2].strip().replace("\\'", "'"))
     if "Divide by zero" in text:
         return _made("DIVIDE_BY_ZERO", _MEANT["DIVIDE_BY_ZERO"])
+    if found := re.search(r"Overflow happened on: ([^\n]*)|(\w+ overflow on [^\n]*)", text):
+        return _made("ARITHMETIC_OVERFLOW", f"{found[1] or found[2]}. Use `try_` functions to tolerate overflow and return NULL instead.")
     found = _TEXT.search(text)
     if found:
         kind = _KINDS.get(found[2], found[2].upper())

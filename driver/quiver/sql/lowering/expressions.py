@@ -6,9 +6,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, assert_never
 
 from quiver.sql import types as t
+from quiver.sql.analysis.ranges import stays
 from quiver.sql.analysis.typing import function_of, type_of
 from quiver.sql.lowering.names import cast, column, constant, quoted, text
 from quiver.sql.lowering.zones import cast_in_zone, instant
+from quiver.sql.registry.model import AFTER
 from quiver.sql.tree import expressions as e
 
 if TYPE_CHECKING:
@@ -48,7 +50,10 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
             direction = "ASC" if expression.ascending else "DESC"
             return f"{lowered(expression.child, subquery)} {direction} NULLS {'FIRST' if first else 'LAST'}"
         case e.Windowed():
-            return f"{lowered(expression.function, subquery)} OVER ({_window(expression.window, subquery)})"
+            over = f" OVER ({_window(expression.window, subquery)})"
+            if isinstance(expression.function, e.Call):
+                return _call(expression.function, subquery, over)
+            return lowered(expression.function, subquery) + over
         case e.Lambda():
             return f"({', '.join(map(quoted, expression.parameters))}) -> {lowered(expression.body, subquery)}"
         case e.Variable():
@@ -77,7 +82,7 @@ def _member(value: str, kind: t.DataType, name: str) -> str:
     return f"get_field({value}, {text(name)})"
 
 
-def _call(call: e.Call, subquery: Subquery) -> str:
+def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
     function = function_of(call)
     args = [lowered(argument, subquery) for argument in call.args]
     if call.distinct and args:
@@ -86,14 +91,15 @@ def _call(call: e.Call, subquery: Subquery) -> str:
     if function.zoned:
         args.append(text(call.zone))
         kinds.append(t.StringType())
-    result = function.lower(args, kinds)
+    lower = function.unchecked if function.unchecked is not None and stays(call) else function.lower
+    result = lower(args, kinds)
     if function.wall:
         result = instant(result, call.zone)
-    if call.ignore_nulls:
-        result += " IGNORE NULLS"
+    after = " IGNORE NULLS" if call.ignore_nulls else ""
     if call.where is not None:
-        result += f" FILTER (WHERE {lowered(call.where, subquery)})"
-    return result
+        after += f" FILTER (WHERE {lowered(call.where, subquery)})"
+    after += over
+    return result.replace(AFTER, after) if AFTER in result else result + after
 
 
 def _window(window: e.WindowSpec, subquery: Subquery) -> str:

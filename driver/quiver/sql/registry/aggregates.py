@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from quiver.sql import types as t
 from quiver.sql.analysis.coercion import bounded
 from quiver.sql.errors import AnalysisException
-from quiver.sql.lowering.names import text
+from quiver.sql.lowering.names import cast, text
 from quiver.sql.registry.define import define
-from quiver.sql.registry.model import Function, Types, call, register
+from quiver.sql.registry.model import AFTER, Function, Types, call, register
 
 
 def _summable(kinds: Types) -> Sequence[t.DataType | None]:
@@ -58,7 +58,19 @@ def _long(kinds: Types) -> t.DataType:
 
 
 register(Function("count", lambda args, kinds: f"count({', '.join(args) or '*'})", _long, kind="aggregate", nullable=False))
-register(Function("sum", call("sum"), _sum_type, _summable, "aggregate", True, (1, 1)))
+
+
+def _sum(args: Sequence[str], kinds: Types) -> str:
+    """The kernel's sum of bigints wraps around: then that of doubles is far from it."""
+    (value,), (kind,) = args, kinds
+    if not isinstance(kind, t.LongType):
+        return f"sum({value})"
+    about = f"sum({cast(value, t.DoubleType())}){AFTER}"
+    total = f"sum({value}){AFTER}"
+    return f"(CASE WHEN abs({about} - {cast(total, t.DoubleType())}) > 9.2e18 THEN {cast(about, kind)} ELSE {total} END)"
+
+
+register(Function("sum", _sum, _sum_type, _summable, "aggregate", True, (1, 1), unchecked=call("sum")))
 register(Function("avg", call("avg"), _mean_type, _mean_input, "aggregate", True, (1, 1)), "mean")
 register(Function("min", call("min"), _first, None, "aggregate", True, (1, 1)))
 register(Function("max", call("max"), _first, None, "aggregate", True, (1, 1)))

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from quiver.sql import types as t
 from quiver.sql.analysis.coercion import expect_common
 from quiver.sql.errors import AnalysisException
-from quiver.sql.registry.model import Function, Types, register
+from quiver.sql.registry.model import AFTER, Function, Types, register
 
 Lower = Callable[[Sequence[str], Types], str]
 Gives = Callable[[Types], t.DataType]
@@ -44,7 +44,7 @@ def define(
     if isinstance(lower, str):
         text = lower if "{" in lower or "(" in lower else lower + "({all})"
         # Braces that are not of the template do not occur in it.
-        lowered: Lower = lambda args, kinds: text.format(*args, all=", ".join(args))  # noqa: E731
+        lowered: Lower = lambda args, kinds: text.format(*args, all=", ".join(args), over=AFTER)  # noqa: E731
     else:
         lowered = lower
     register(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from quiver.sql.types import DataType
 
@@ -22,6 +23,7 @@ class Function:
     wall-clock time (timestamp_ntz) of the session's time zone, of which the result is the instant; `returns` gives a timestamp.
     An argument that is wanted as a timestamp_ntz is an instant's wall-clock time in the session's zone.
     `parameters`, of a function that takes lambdas: the types of a lambda's parameters, by those of the other arguments and how many it has.
+    `unchecked`: a cheaper way to write a call whose integers can't leave their type (quiver.sql.analysis.ranges).
     """
 
     name: str
@@ -34,8 +36,11 @@ class Function:
     parameters: Callable[[Types, int], Sequence[DataType]] | None = None
     zoned: bool = False
     wall: bool = False
+    unchecked: Callable[[Sequence[str], Types], str] | None = None
 
 
+AFTER: Final = "\x00"
+"""In what an aggregate is lowered to: behind each aggregate of the kernel's, where FILTER and OVER go. Without it they go to the end."""
 FUNCTIONS: dict[str, Function] = {}
 """By name, lower case. Filled when the modules of the families are imported (quiver.sql.registry.all)."""
 

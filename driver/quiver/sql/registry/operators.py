@@ -6,9 +6,10 @@ import re
 from collections.abc import Callable, Sequence
 
 from quiver.sql import types as t
+from quiver.sql.analysis.ranges import LIMITS
 from quiver.sql.analysis.coercion import as_decimal, bounded, expect_common
 from quiver.sql.errors import AnalysisException
-from quiver.sql.lowering.names import cast, text
+from quiver.sql.lowering.names import cast, constant, text
 from quiver.sql.registry.model import Function, Types, register, template
 
 
@@ -93,6 +94,7 @@ def _minus(kinds: Types) -> Sequence[t.DataType | None]:
 
 
 _WIDE = t.DecimalType(19, 0)
+_POSITIVE = re.compile(r"\d+")
 _NONZERO = re.compile(r"\(*(?:arrow_cast\()*'?-?(\d[\d.]*)'?(?:, '[^']*'\))*\)*")
 
 
@@ -110,8 +112,15 @@ def _never_zero(value: str) -> bool:
     return found is not None and float(found[1]) != 0
 
 
+_SHORT = 400
+"""Operands whose text is longer are not written twice: chains of sums would double with every link."""
+_LONGEST = "9.2233720368547e18"
+"""A product of doubles below it is, whatever was rounded, of bigints whose product is one."""
+
+
 def _arithmetic(operator: str, result_type: Callable[[Types], t.DataType]) -> Callable[[Sequence[str], Types], str]:
-    """Integers that leave their type are an error: smaller ones are computed as bigint, those as decimals, and cast back."""
+    """Integers that leave their type are an error: smaller ones are computed as bigint and cast back; bigints, which wrap around in the
+    kernel, are looked at afterwards."""
 
     def lower(args: Sequence[str], kinds: Types) -> str:
         kind = result_type(kinds)
@@ -120,10 +129,28 @@ def _arithmetic(operator: str, result_type: Callable[[Types], t.DataType]) -> Ca
             if isinstance(kind, t.DecimalType):
                 return cast(f"({a} {operator} {b})", kind)
             return f"({a} {operator} {b})"
-        wide = _WIDE if isinstance(kind, t.LongType) else t.LongType()
-        return cast(f"({cast(a, wide)} {operator} {cast(b, wide)})", kind)
+        if not isinstance(kind, t.LongType):
+            return cast(f"({cast(a, t.LongType())} {operator} {cast(b, t.LongType())})", kind)
+        wide = cast(f"({cast(a, _WIDE)} {operator} {cast(b, _WIDE)})", kind)
+        if len(a) + len(b) > _SHORT:
+            return wide
+        if operator == "*":
+            product = f"abs({cast(a, t.DoubleType())} * {cast(b, t.DoubleType())})"
+            return f"(CASE WHEN {product} >= {_LONGEST} THEN {wide} ELSE {a} * {b} END)"
+        moved = f"{a} {operator} {b} {'<' if operator == '+' else '>'} {a}"
+        if _POSITIVE.fullmatch(b):
+            wrapped = moved
+        elif operator == "+" and _POSITIVE.fullmatch(a):
+            wrapped = f"{a} + {b} < {b}"
+        else:
+            wrapped = f"({moved}) <> ({b} < 0)"
+        return f"(CASE WHEN {wrapped} THEN {wide} ELSE {a} {operator} {b} END)"
 
     return lower
+
+
+def _plain(operator: str) -> Callable[[Sequence[str], Types], str]:
+    return template(f"({{0}} {operator} {{1}})")
 
 
 def _try(operator: str, result_type: Callable[[Types], t.DataType]) -> Callable[[Sequence[str], Types], str]:
@@ -140,9 +167,11 @@ def _zero_is_null(value: str) -> str:
     return value if _never_zero(value) else f"nullif({value}, 0)"
 
 
-register(Function("+", _arithmetic("+", _plus_type), _plus_type, _plus, arity=(2, 2)))
-register(Function("-", _arithmetic("-", _minus_type), _minus_type, _minus, arity=(2, 2)))
-register(Function("*", _arithmetic("*", _product_type), _product_type, lambda kinds: _numbers("*", kinds), arity=(2, 2)))
+register(Function("+", _arithmetic("+", _plus_type), _plus_type, _plus, arity=(2, 2), unchecked=_plain("+")))
+register(Function("-", _arithmetic("-", _minus_type), _minus_type, _minus, arity=(2, 2), unchecked=_plain("-")))
+register(
+    Function("*", _arithmetic("*", _product_type), _product_type, lambda kinds: _numbers("*", kinds), arity=(2, 2), unchecked=_plain("*"))
+)
 register(Function("try_add", _try("+", _plus_type), _plus_type, _plus, nullable=True, arity=(2, 2)))
 register(Function("try_subtract", _try("-", _minus_type), _minus_type, _minus, nullable=True, arity=(2, 2)))
 register(Function("try_multiply", _try("*", _product_type), _product_type, lambda kinds: _numbers("*", kinds), nullable=True, arity=(2, 2)))
@@ -164,16 +193,34 @@ def _divided(operation: str, args: Sequence[str], divisor: t.DataType, kind: t.D
     )
 
 
+def decimal_quotient(a: str, b: str, kinds: Types, kind: t.DecimalType) -> str:
+    """Rounded half up to the scale of `kind`. The kernel gives four digits more than the dividend's, and cuts the others off.
+
+    Zero as a divisor is the kernel's own error.
+    """
+    dividend, divisor = kinds
+    assert isinstance(dividend, t.DecimalType)
+    assert isinstance(divisor, t.DecimalType)
+    scale = max(kind.scale - 3, dividend.scale)  # Four more: one more than is wanted, to round by.
+    precision = dividend.precision - dividend.scale + scale
+    # What the kernel divides is the dividend, shifted until the quotient has its scale.
+    if max(precision, divisor.precision, precision + 4 + divisor.scale) <= 37:
+        return cast(f"({cast(a, t.DecimalType(precision, scale))} / {b})", kind)
+    wide = f"arrow_cast({a}, 'Decimal256(76, {min(scale, 70 - divisor.scale)})')"
+    return cast(f"({wide} / arrow_cast({b}, 'Decimal256({divisor.precision}, {divisor.scale})'))", kind)
+
+
 def _quotient(args: Sequence[str], kinds: Types) -> str:
     kind = _quotient_type(kinds)
-    plain = f"({args[0]} / {args[1]})"
-    return _divided(cast(plain, kind) if isinstance(kind, t.DecimalType) else plain, args, kinds[1], kind)
+    if isinstance(kind, t.DecimalType):
+        return decimal_quotient(*args, kinds, kind)
+    return _divided(f"({args[0]} / {args[1]})", args, kinds[1], kind)
 
 
 def _try_quotient(args: Sequence[str], kinds: Types) -> str:
     kind = _quotient_type(kinds)
-    plain = f"({args[0]} / {_zero_is_null(args[1])})"
-    return cast(plain, kind) if isinstance(kind, t.DecimalType) else plain
+    divisor = _zero_is_null(args[1])
+    return decimal_quotient(args[0], divisor, kinds, kind) if isinstance(kind, t.DecimalType) else f"({args[0]} / {divisor})"
 
 
 def _mod(args: Sequence[str], kinds: Types) -> str:
@@ -204,7 +251,7 @@ register(
 register(
     Function(
         "div",
-        lambda args, kinds: _divided(f"({args[0]} / {args[1]})", args, kinds[1], t.LongType()),
+        template("({0} / {1})"),
         lambda kinds: t.LongType(),
         lambda kinds: [t.LongType()] * 2,
         arity=(2, 2),
@@ -214,12 +261,23 @@ register(
 
 def _negated(args: Sequence[str], kinds: Types) -> str:
     (kind,) = kinds
-    if isinstance(kind, t.IntegralType) and not re.fullmatch(r"\d+", args[0]):
-        return _arithmetic("-", lambda kinds: kinds[0])(["0", args[0]], [kind, kind])
+    if isinstance(kind, t.IntegralType):
+        # The kernel's own is checked; its error does not say that it is one of arithmetic.
+        least = constant(LIMITS[type(kind)][0], kind)
+        return f"({guarded(f'{args[0]} = {least}', 'ARITHMETIC_OVERFLOW', args[0], kind, f'- {args[0]}')})"
     return f"(- {args[0]})"
 
 
-register(Function("negative", _negated, lambda kinds: kinds[0], lambda kinds: _numbers("-", kinds), arity=(1, 1)))
+register(
+    Function(
+        "negative",
+        _negated,
+        lambda kinds: kinds[0],
+        lambda kinds: _numbers("-", kinds),
+        arity=(1, 1),
+        unchecked=template("(- {0})"),
+    )
+)
 register(Function("positive", template("{0}"), lambda kinds: kinds[0], lambda kinds: _numbers("+", kinds), arity=(1, 1)))
 
 
