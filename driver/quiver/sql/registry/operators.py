@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from quiver.sql import types as t
-from quiver.sql.analysis.ranges import LIMITS
 from quiver.sql.analysis.coercion import as_decimal, bounded, expect_common
+from quiver.sql.analysis.ranges import LIMITS
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.names import cast, constant, text
 from quiver.sql.registry.model import Function, Types, register, template
