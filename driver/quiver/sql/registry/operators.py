@@ -213,7 +213,7 @@ def decimal_quotient(a: str, b: str, kinds: Types, kind: t.DecimalType) -> str:
 def _quotient(args: Sequence[str], kinds: Types) -> str:
     kind = _quotient_type(kinds)
     if isinstance(kind, t.DecimalType):
-        return decimal_quotient(*args, kinds, kind)
+        return decimal_quotient(args[0], args[1], kinds, kind)
     return _divided(f"({args[0]} / {args[1]})", args, kinds[1], kind)
 
 
