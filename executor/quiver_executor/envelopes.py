@@ -30,7 +30,17 @@ import marshal
 import pickle
 from typing import Any, Final
 
-from quiver_proto.messages import CachedBlock, HeavyKey, MapOutput, ResultBlock, TaskDone, TaskExtras, TaskFailure, TaskMetrics
+from quiver_proto.messages import (
+    CachedBlock,
+    HeavyKey,
+    MapOutput,
+    OperatorMetrics,
+    ResultBlock,
+    TaskDone,
+    TaskExtras,
+    TaskFailure,
+    TaskMetrics,
+)
 
 ADD_STAGE: Final = 0
 RUN: Final = 1
@@ -146,7 +156,7 @@ def done_row(done: TaskDone) -> tuple[Any, ...]:
         result,
         None if block is None else tuple(block),
         None if output is None else tuple(output),
-        None if extras is None else (tuple(map(tuple, extras.cached)), extras.updates, tuple(map(tuple, extras.heavy))),
+        None if extras is None else _extras_row(extras),
     )
 
 
@@ -175,16 +185,23 @@ _BLOCK: Final = (str, str, int)
 _OUTPUT: Final = (int, int, str, str, str, bytes, int)
 _CACHED: Final = (int, int, str, str, int, str, int, int, int)
 _HEAVY: Final = (str, int, int)
+_OPERATOR: Final = (int, str, str, int, int, float, int, int, int)
+
+
+def _extras_row(extras: TaskExtras) -> tuple[Any, ...]:
+    cached, updates, heavy, operators = extras
+    return tuple(map(tuple, cached)), updates, tuple(map(tuple, heavy)), tuple(map(tuple, operators))
 
 
 def _extras_from_row(row: tuple[Any, ...]) -> TaskExtras:
-    cached, updates, heavy = row
+    cached, updates, heavy, operators = row
     if type(updates) is not bytes:
         raise TypeError("members of other types")
     return TaskExtras(
         tuple(CachedBlock._make(_typed(block, _CACHED)) for block in cached),
         updates,
         tuple(HeavyKey._make(_typed(key, _HEAVY)) for key in heavy),
+        tuple(OperatorMetrics._make(_typed(operator, _OPERATOR)) for operator in operators),
     )
 
 

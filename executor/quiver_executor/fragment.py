@@ -6,11 +6,12 @@ import asyncio
 import functools
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from quiver_executor.exchange_read import resolve
 from quiver_executor.fragment_files import Pieces
+from quiver_executor.operator_metrics import Operators, locations, sources
 from quiver_executor.task import Task
 from quiver_executor.views import compacted, without_views
 from quiver_proto import ops
@@ -35,18 +36,20 @@ def compile_fragment(sink: ops.FragmentWrite | ops.FragmentCollect) -> Callable[
     """The function that runs one task of the stage."""
     plan = parse(sink.plan)
     if isinstance(sink, ops.FragmentCollect):
-        return functools.partial(_collect, sink, plan)
+        return functools.partial(_collect, sink, plan, locations(plan))
     hashing = Hash.FromString(sink.hash) if sink.hash else None
-    return functools.partial(_write, sink, plan, hashing)
+    return functools.partial(_write, sink, plan, locations(plan), hashing)
 
 
-def _collect(sink: ops.FragmentCollect, plan: Plan, task: Task, split: int | None) -> bytes:
+def _collect(sink: ops.FragmentCollect, plan: Plan, shown: Mapping[str, str], task: Task, split: int | None) -> bytes:
     import pyarrow as pa
 
     fragment = copied(plan) if split is None else _one_partition(plan, split)
+    read = sources(fragment, shown)
     resolve(task, fragment, sink.inputs)
     context = _session(task, sink.settings)
     execution = _decoded(context, fragment)
+    operators = Operators(execution, read)
     batches: list[list[Any]] = [[] for _ in range(execution.partition_count)]
 
     async def pull(number: int) -> None:
@@ -57,6 +60,7 @@ def _collect(sink: ops.FragmentCollect, plan: Plan, task: Task, split: int | Non
                 held.append(without_views(arrow))
 
     _run_together(pull, execution.partition_count)
+    task.operators = operators.metrics()
     begun = time.perf_counter()
     out = pa.BufferOutputStream()
     writer = None
@@ -70,18 +74,21 @@ def _collect(sink: ops.FragmentCollect, plan: Plan, task: Task, split: int | Non
     return out.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
-def _write(sink: ops.FragmentWrite, plan: Plan, hashing: Hash | None, task: Task, split: int) -> MapOutput:
+def _write(sink: ops.FragmentWrite, plan: Plan, shown: Mapping[str, str], hashing: Hash | None, task: Task, split: int) -> MapOutput:
     import pyarrow as pa
 
     fragment = _one_partition(plan, split)
+    read = sources(fragment, shown)
     resolve(task, fragment, sink.inputs)
     if hashing is not None and sink.width > 1:
         dealt = Plan()
         dealt.repartition.input.CopyFrom(fragment)
         dealt.repartition.partitioning.hash.CopyFrom(hashing)
         fragment = dealt
+        read = [(-1, ""), *read]
     context = _session(task, sink.settings)
     execution = _decoded(context, fragment)
+    operators = Operators(execution, read, deals=hashing is not None and sink.width > 1)
     schema = pa.ipc.read_schema(pa.py_buffer(sink.schema))
     pieces = Pieces(task, schema, sink.width)
 
@@ -90,6 +97,7 @@ def _write(sink: ops.FragmentWrite, plan: Plan, hashing: Hash | None, task: Task
             pieces.add(number, compacted(batch.to_pyarrow()))
 
     _run_together(pull, execution.partition_count)
+    task.operators = operators.metrics()
     begun = time.perf_counter()
     path, sizes, written = pieces.commit(sink.shuffle_id)
     task.write_s += time.perf_counter() - begun

@@ -198,7 +198,9 @@ def _who_needs_a_frame(functions: Functions) -> list[bool] | None:
 def _extras(task: Task, sites: list[CallSite]) -> TaskExtras | None:
     """What the task tells beside its result; None for most."""
     updates = pickled_updates(sites) if accumulators else b""
-    return TaskExtras(tuple(task.cached), updates, task.heavy) if task.cached or updates or task.heavy else None
+    if task.cached or updates or task.heavy or task.operators:
+        return TaskExtras(tuple(task.cached), updates, task.heavy, task.operators)
+    return None
 
 
 def _metrics(task: Task, begun: float, cpu: float, open_s: float, collected: float, result_bytes: int) -> TaskMetrics:

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Protocol
 
 from quiver_executor.environment import SlotEnvironment
-from quiver_proto.messages import CachedBlock, CacheTable, HeavyKey, MapOutputTable
+from quiver_proto.messages import CachedBlock, CacheTable, HeavyKey, MapOutputTable, OperatorMetrics
 from quiver_proto.ops import CallSite
 
 _NO_TABLES: Mapping[int, CacheTable] = MappingProxyType({})
@@ -81,6 +81,7 @@ class Task:
         "heavy",
         "input_bytes",
         "inputs",
+        "operators",
         "output_bytes",
         "output_records",
         "partition",
@@ -128,6 +129,8 @@ class Task:
         self.closers: list[Closes] = []
         self.heavy: Sequence[HeavyKey] = ()
         """Of a shuffle's map task: keys that it met often."""
+        self.operators: Sequence[OperatorMetrics] = ()
+        """Of a native fragment."""
         self.input_bytes = self.output_bytes = self.output_records = 0
         self.read_local = self.read_remote = self.read_records = 0
         self.written = self.written_records = self.spilled = 0

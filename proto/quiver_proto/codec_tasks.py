@@ -34,6 +34,7 @@ from quiver_proto.messages import (
     LaunchTasks,
     MapOutput,
     MapOutputTable,
+    OperatorMetrics,
     RemoveBroadcast,
     RemoveDataset,
     RemoveShuffle,
@@ -331,12 +332,16 @@ def _extras_to_pb(extras: TaskExtras) -> pb.TaskExtras:
         cached=[pb.CachedBlock(**block._asdict()) for block in extras.cached],
         updates=extras.updates,
         heavy=[pb.HeavyKey(**key._asdict()) for key in extras.heavy],
+        operators=[pb.OperatorMetrics(**operator._asdict()) for operator in extras.operators],
     )
 
 
 def _extras_from_pb(extras: pb.TaskExtras) -> TaskExtras:
     return TaskExtras(
-        tuple(map(_block_from_pb, extras.cached)), extras.updates, tuple(HeavyKey(k.key, k.partition, k.records) for k in extras.heavy)
+        tuple(map(_block_from_pb, extras.cached)),
+        extras.updates,
+        tuple(HeavyKey(k.key, k.partition, k.records) for k in extras.heavy),
+        tuple(OperatorMetrics(*(getattr(operator, name) for name in OperatorMetrics._fields)) for operator in extras.operators),
     )
 
 

@@ -86,6 +86,8 @@ class JobStarted:
     group: str = ""
     description: str = ""
     tags: Sequence[str] = ()
+    query_id: int = -1
+    """The query of DataFrames or SQL that it belongs to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,11 +252,77 @@ class SkewDetected:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class QueryStarted:
+    """An action of DataFrames or SQL began. `name` is the action, `sql` the texts given to sql() that it computes, outermost first."""
+
+    at: float
+    query_id: int
+    name: str
+    call_site: str
+    sql: Sequence[str] = ()
+    group: str = ""
+    description: str = ""
+    tags: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class QueryPlanned:
+    """How it is computed, as text for people: our tree, the kernel's logical and physical plan, and where it runs.
+
+    A later one replaces it.
+    """
+
+    at: float
+    query_id: int
+    analysed: str
+    logical: str
+    physical: str
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryEnded:
+    """`status` is succeeded, failed or cancelled; `rows` how many came out, -1 where nobody counted."""
+
+    at: float
+    query_id: int
+    status: str
+    rows: int = -1
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorsMeasured:
+    """What the operators of a stage's native fragments have done so far, in columns: see quiver_proto.operators.OperatorTotals.
+
+    A later one of the same stage replaces it.
+    """
+
+    at: float
+    stage_id: int
+    trees: Sequence[int]
+    depths: Sequence[int]
+    names: Sequence[str]
+    details: Sequence[str]
+    shuffle_ids: Sequence[int]
+    tasks: Sequence[int]
+    rows: Sequence[int]
+    compute_s: Sequence[float]
+    longest_s: Sequence[float]
+    spills: Sequence[int]
+    spilled_bytes: Sequence[int]
+    scanned_bytes: Sequence[int]
+
+
+QueryEvent = QueryStarted | QueryPlanned | QueryEnded
+
 Event = (
     ApplicationStarted | ApplicationEnded | ExecutorAdded | ExecutorRemoved | ExecutorSampled
     | JobStarted | JobEnded | StageSkipped | StageStarted | StageEnded
     | TasksLaunched | TasksSucceeded | TaskFailed | Waiting | ShuffleRemoved | AccumulatorsUpdated
     | DatasetPersisted | BlocksUpdated | DatasetUnpersisted | SkewDetected
+    | QueryStarted | QueryPlanned | QueryEnded | OperatorsMeasured
 )  # fmt: skip
 
 _TYPES: dict[str, type[Any]] = {
@@ -265,6 +333,7 @@ _TYPES: dict[str, type[Any]] = {
         TasksLaunched, TasksSucceeded, TaskFailed, Waiting, ShuffleRemoved,
         AccumulatorsUpdated,
         DatasetPersisted, BlocksUpdated, DatasetUnpersisted, SkewDetected,
+        QueryStarted, QueryPlanned, QueryEnded, OperatorsMeasured,
     )
 }  # fmt: skip
 _FIELDS = {kind: tuple(f.name for f in fields(kind)) for kind in _TYPES.values()}

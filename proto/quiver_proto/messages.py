@@ -68,16 +68,35 @@ class HeavyKey(NamedTuple):
     records: int
 
 
+class OperatorMetrics(NamedTuple):
+    """What one operator of a native fragment did in one task.
+
+    `depth` is how far below the fragment's result it is. `detail` says the same in every task of the stage. `shuffle_id` is the shuffle
+    that it reads, -1 for none. `compute_s` is CPU time of its own, without that of its inputs. `scanned_bytes` came from the user's files.
+    """
+
+    depth: int
+    name: str
+    detail: str
+    shuffle_id: int
+    rows: int
+    compute_s: float
+    spills: int
+    spilled_bytes: int
+    scanned_bytes: int
+
+
 class TaskExtras(NamedTuple):
     """What some tasks tell beside their result.
 
     `cached`: blocks that the task stored. `updates`: a pickle of {accumulator id: what the task added}, b"" for none. `heavy`: of a
-    shuffle's map task, the heaviest keys, heaviest first.
+    shuffle's map task, the heaviest keys, heaviest first. `operators`: of a native fragment, each before its inputs, the first input first.
     """
 
     cached: Sequence[CachedBlock] = ()
     updates: bytes = b""
     heavy: Sequence[HeavyKey] = ()
+    operators: Sequence[OperatorMetrics] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ class DriverService:
     REPORT_ACCUMULATORS = Unary[sessions.ReportAccumulators, cluster.Ack](
         "DriverService", "ReportAccumulators", sessions.ReportAccumulators, cluster.Ack
     )
+    REPORT_QUERY = Unary[sessions.ReportQuery, cluster.Ack]("DriverService", "ReportQuery", sessions.ReportQuery, cluster.Ack)
     RELEASE_SHUFFLE = Unary[sessions.ReleaseShuffle, cluster.Ack]("DriverService", "ReleaseShuffle", sessions.ReleaseShuffle, cluster.Ack)
     GET_JOBS_STATUS = Unary[sessions.AskStatus, sessions.StatusReport](
         "DriverService", "GetJobsStatus", sessions.AskStatus, sessions.StatusReport

@@ -232,7 +232,7 @@ class ReleaseShuffle:
 
 @dataclass(frozen=True, slots=True)
 class AskStatus:
-    """`what` is jobs, stages, executors or skew; `ids` those asked for (of jobs and stages), () all that are known. Only this session's."""
+    """`what` is jobs, stages, executors, skew or operators; `ids` those asked for (not of executors), () all known. Only this session's."""
 
     session_id: str
     what: str
@@ -303,6 +303,25 @@ class SkewReport:
 
 
 @dataclass(frozen=True, slots=True)
+class OperatorStatus:
+    """What one operator of a stage's native fragments has done: see quiver_proto.operators.OperatorTotals. A tree's rows come in order."""
+
+    stage_id: int
+    tree: int
+    depth: int
+    name: str
+    detail: str
+    shuffle_id: int
+    tasks: int
+    rows: int
+    compute_s: float
+    longest_s: float
+    spills: int
+    spilled_bytes: int
+    scanned_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class StatusReport:
     """The answer to AskStatus: rows of the kind that was asked for."""
 
@@ -310,6 +329,7 @@ class StatusReport:
     stages: tuple[StageStatus, ...] = ()
     executors: tuple[ExecutorStatus, ...] = ()
     skew: tuple[SkewReport, ...] = ()
+    operators: tuple[OperatorStatus, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +342,14 @@ class ReportAccumulators:
     ids: tuple[int, ...]
     types: tuple[str, ...]
     values: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportQuery:
+    """For pages: an event about a query of this session, one of quiver_proto.events.QueryEvent as a line of the log."""
+
+    session_id: str
+    event: str
 
 
 @dataclass(frozen=True, slots=True)

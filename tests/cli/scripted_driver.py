@@ -10,7 +10,7 @@ from quiver.runner.failures import JobFailure
 from quiver.scheduler.blocks import StoredSummary
 from quiver.scheduler.model import StageSpec
 from quiver_proto.errors import JobCancelled
-from quiver_proto.events import AccumulatorsUpdated
+from quiver_proto.events import AccumulatorsUpdated, QueryEvent
 from quiver_proto.ids import JobId, ShuffleId, StageId
 from quiver_proto.messages import BroadcastTable
 from quiver_proto.ops import CallSite
@@ -74,6 +74,9 @@ class Scripted:
 
     def accumulated(self, event: AccumulatorsUpdated) -> None:
         self.events.append(event)
+
+    def record(self, event: Callable[[], QueryEvent]) -> None:
+        self.events.append(event())
 
     def executor_cores(self) -> int:
         return 2

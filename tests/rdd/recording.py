@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from quiver.plan.model import PlannedJob
 from quiver.plan.selection import JobSelection
 from quiver.scheduler.blocks import StoredSummary
-from quiver_proto.events import AccumulatorsUpdated
+from quiver_proto.events import AccumulatorsUpdated, QueryEvent
 from quiver_proto.frames import dump_value
 from quiver_proto.ids import JobId, ShuffleId
 from quiver_proto.messages import BroadcastTable
@@ -74,6 +74,9 @@ class RecordingDriver:
 
     def accumulated(self, event: AccumulatorsUpdated) -> None:
         self.events.append(event)
+
+    def record(self, event: Callable[[], QueryEvent]) -> None:
+        self.events.append(event())
 
     def unpersist(self, dataset_id: int, blocking: bool = False) -> None:
         self.unpersisted.append((dataset_id, blocking))

@@ -91,7 +91,13 @@ outcomes = st.one_of(
     st.tuples(st.none(), st.none(), st.builds(m.MapOutput, integers, integers, texts, texts, texts, blobs, integers)),
 )
 extras = st.none() | st.builds(
-    m.TaskExtras, st.lists(strategy(m.CachedBlock), max_size=2).map(tuple), blobs, st.lists(strategy(m.HeavyKey), max_size=2).map(tuple)
+    m.TaskExtras,
+    st.lists(strategy(m.CachedBlock), max_size=2).map(tuple),
+    blobs,
+    st.lists(strategy(m.HeavyKey), max_size=2).map(tuple),
+    st.lists(st.builds(m.OperatorMetrics, st.integers(0, 100), texts, texts, integers, integers, floats, *[integers] * 3), max_size=2).map(
+        tuple
+    ),
 )
 done = st.builds(
     lambda i, s, at, cost, out, more: m.TaskDone(i, s, at, cost, *out, more), integers, integers, floats, metrics, outcomes, extras

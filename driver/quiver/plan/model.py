@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 from quiver.plan.selection import JobSelection
 from quiver.scheduler.blocks import StoredSummary
 from quiver.scheduler.model import StageSpec
-from quiver_proto.events import AccumulatorsUpdated
+from quiver_proto.events import AccumulatorsUpdated, QueryEvent
 from quiver_proto.ids import JobId, ShuffleId, StageId
 from quiver_proto.messages import BroadcastTable
 from quiver_proto.ops import CallSite
@@ -120,6 +120,10 @@ class Driver(Protocol):
 
     def accumulated(self, event: AccumulatorsUpdated) -> None:
         """Tell pages the values that accumulators have now that a stage's updates were added. Does not block."""
+        ...
+
+    def record(self, event: Callable[[], QueryEvent]) -> None:
+        """Tell pages about a query. The event is made later, in another thread, and must not raise. Does not block."""
         ...
 
     def unpersist(self, dataset_id: int, blocking: bool = False) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 GROUP = "spark.jobGroup.id"
 DESCRIPTION = "spark.job.description"
 TAGS = "spark.job.tags"
+QUERY = "spark.sql.execution.id"
 INTERRUPT = "spark.job.interruptOnCancel"
 
 MOST_REFUSED = 1000
@@ -18,6 +19,12 @@ def tags_of(properties: Mapping[str, str]) -> tuple[str, ...]:
     """A job's tags, sorted."""
     text = properties.get(TAGS, "")
     return tuple(sorted(text.split(","))) if text else ()
+
+
+def query_of(properties: Mapping[str, str]) -> int:
+    """The id of the query that a job belongs to, -1 for none."""
+    text = properties.get(QUERY, "")
+    return int(text) if text.isdecimal() else -1
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,6 +68,7 @@ class Planner:
         if settings is not None and any(key.startswith("spark.task.resource.") for key, _ in settings.getAll()):
             self._make_profiles()
         self._jobs, self._stages = count(driver.id_base), count(driver.id_base)
+        self._queries = count(driver.id_base)
         self._shuffles, self._datasets = count(driver.id_base), count(driver.id_base)
         self._submitted: set[ShuffleId] = set()
         self._marked: set[int] = set()
@@ -125,6 +126,9 @@ class Planner:
 
     def job_id(self) -> JobId:
         return JobId(next(self._jobs))
+
+    def query_id(self) -> int:
+        return next(self._queries)
 
     def stage_id(self) -> StageId:
         return StageId(next(self._stages))

@@ -9,13 +9,14 @@ from typing import Any, Protocol, assert_never
 
 from quiver.eventlog import EventLog
 from quiver.plan.model import PlannedJob, PlannedStage
-from quiver.plan.selection import DESCRIPTION, GROUP, JobSelection, RefusedGroups, tags_of
+from quiver.plan.selection import DESCRIPTION, GROUP, JobSelection, RefusedGroups, query_of, tags_of
 from quiver.progress import StageProgress
 from quiver.runner.blocklog import BlockLog
 from quiver.runner.broadcasts import Broadcasts
 from quiver.runner.failures import JobFailure
 from quiver.runner.jobs import RunningJob, keep_updates
 from quiver.runner.links import ExecutorLink
+from quiver.runner.operatorlog import OperatorLog
 from quiver.runner.status_book import StatusBook
 from quiver.scheduler import model as m
 from quiver.scheduler.blocks import StoredSummary
@@ -80,6 +81,7 @@ class Engine:
         self._scheduler = Scheduler(policy)
         self._events = events
         self._block_log = BlockLog(events, wall_clock)
+        self._operator_log = OperatorLog(events, wall_clock)
         self._clock = clock
         self._wall_clock = wall_clock
         self._notice = notice
@@ -97,7 +99,7 @@ class Engine:
         self._sampled: dict[ExecutorId, float] = {}
         self._map_stages: dict[ShuffleId, StageId] = {}
         self._skew = SkewWatch(skew or SkewPolicy())
-        self.book = StatusBook(self._scheduler.tasks_on, self._skew)
+        self.book = StatusBook(self._scheduler.tasks_on, self._skew, self._operator_log.tables)
         self._refused = RefusedGroups()
         self._meetings = Meetings(policy.barrier_sync_timeout_s)
         self.broadcasts = Broadcasts()
@@ -458,10 +460,15 @@ class Engine:
             progress.running -= len(tasks)
             progress.done += len(tasks)
         for task in tasks:
-            if task.done.extras is not None and task.done.extras.updates:
+            extras = task.done.extras
+            if extras is None:
+                continue
+            if extras.updates:
                 keep_updates(self._jobs.values(), action.stage_id, task)
-            if task.done.extras is not None and task.done.extras.heavy and (shuffle := self._shuffle_of(action.stage_id)) is not None:
-                self._skew.heard(shuffle, task.partition, task.done.extras.heavy)
+            if extras.heavy and (shuffle := self._shuffle_of(action.stage_id)) is not None:
+                self._skew.heard(shuffle, task.partition, extras.heavy)
+            if extras.operators:
+                self._operator_log.add(action.stage_id, extras.operators)
         if action.job_id is not None and (running := self._jobs.get(action.job_id)) is not None:
             running.store(tasks)
             if (failure := running.check_size(self._max_result_bytes)) is not None:
@@ -506,6 +513,7 @@ class Engine:
         self.book.stage_ended(action.stage_id, action.status)
         if self._meetings:
             self._meetings.over(*key)
+        self._operator_log.tell(action.stage_id)
         self._events.append(e.StageEnded(self._wall_clock(), action.stage_id, action.stage_attempt, action.status, action.error))
         for executor_id in self._holders.pop(key, ()):
             if (link := self._links.get(executor_id)) is not None:
@@ -616,4 +624,5 @@ def _job_started(job: PlannedJob, at: float) -> e.JobStarted:
         job.properties.get(GROUP, ""),
         job.properties.get(DESCRIPTION, ""),
         tags_of(job.properties),
+        query_of(job.properties),
     )

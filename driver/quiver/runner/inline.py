@@ -27,7 +27,7 @@ from quiver_proto import task_context
 from quiver_proto.accumulators import task_in_driver
 from quiver_proto.discovery import discover
 from quiver_proto.errors import BarrierFailed
-from quiver_proto.events import AccumulatorsUpdated
+from quiver_proto.events import AccumulatorsUpdated, QueryEvent
 from quiver_proto.host import this_machine
 from quiver_proto.ids import LOCAL_EXECUTOR, LOCAL_NODE, JobId, ShuffleId, TaskId
 from quiver_proto.messages import (
@@ -295,6 +295,9 @@ class InlineDriver:
             self._ask(lambda: None)
 
     def accumulated(self, event: AccumulatorsUpdated) -> None:
+        self._ask(lambda: self.events.append(event))
+
+    def record(self, event: Callable[[], QueryEvent]) -> None:
         self._ask(lambda: self.events.append(event))
 
     def unpersist(self, dataset_id: int, blocking: bool = False) -> None:

@@ -22,7 +22,7 @@ from quiver.scheduler.blocks import StoredSummary
 from quiver.scheduler.model import Policy
 from quiver.skew import SkewPolicy
 from quiver_proto.errors import ContextStopped
-from quiver_proto.events import AccumulatorsUpdated
+from quiver_proto.events import AccumulatorsUpdated, QueryEvent
 from quiver_proto.ids import JobId, ShuffleId, StageId
 from quiver_proto.loop import Loop, Timer
 from quiver_proto.messages import BroadcastTable, ResultBlock
@@ -142,6 +142,10 @@ class InProcessDriver:
             pass
 
     def accumulated(self, event: AccumulatorsUpdated) -> None:
+        if not self._stopped:
+            self.loop.call_soon(lambda: self.events.append(event))
+
+    def record(self, event: Callable[[], QueryEvent]) -> None:
         if not self._stopped:
             self.loop.call_soon(lambda: self.events.append(event))
 

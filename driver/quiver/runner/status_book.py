@@ -7,7 +7,7 @@ data. The web UI has its own fold over the event log; this one answers at once, 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,9 +17,10 @@ from quiver.progress import StageProgress
 from quiver.runner.links import ExecutorLink
 from quiver.skew import SkewWatch
 from quiver_proto.ids import ExecutorId, JobId, StageId
+from quiver_proto.operators import OperatorTable
 
 if TYPE_CHECKING:
-    from quiver_proto.sessions import ExecutorStatus, JobStatus, StageStatus, StatusReport
+    from quiver_proto.sessions import ExecutorStatus, JobStatus, OperatorStatus, StageStatus, StatusReport
 
 RETAINED = 1000
 
@@ -43,9 +44,12 @@ class _JobRow(NamedTuple):
 class StatusBook:
     """`tasks_on` is asked for how many tasks an executor holds. Thread-safe."""
 
-    def __init__(self, tasks_on: Callable[[ExecutorId], Collection[object]], skew: SkewWatch) -> None:
+    def __init__(
+        self, tasks_on: Callable[[ExecutorId], Collection[object]], skew: SkewWatch, operators: Mapping[StageId, OperatorTable]
+    ) -> None:
         self._tasks_on = tasks_on
         self._skew = skew
+        self._operators = operators
         self._lock = threading.Lock()
         self._running: dict[JobId, PlannedJob] = {}
         self._ended: dict[JobId, _JobRow] = {}
@@ -93,7 +97,7 @@ class StatusBook:
     # ---- any thread ----
 
     def report(self, what: str, ids: Sequence[int] = ()) -> StatusReport:
-        """Rows of `what` (jobs, stages, executors, skew), oldest first: of these ids as far as they are known, or () for all."""
+        """Rows of `what` (jobs, stages, executors, skew, operators), oldest first: of these ids as far as they are known, or () for all."""
         # Only those who ask pay for these classes: they take as long to make as all else here.
         from quiver_proto.sessions import StatusReport
 
@@ -106,8 +110,19 @@ class StatusBook:
                 return StatusReport(executors=self._executors())
             case "skew":
                 return StatusReport(skew=self._skew.reports)
+            case "operators":
+                return StatusReport(operators=self._operator_rows(ids))
             case _:
                 return StatusReport()
+
+    def _operator_rows(self, ids: Sequence[int]) -> tuple[OperatorStatus, ...]:
+        from dataclasses import astuple
+
+        from quiver_proto.sessions import OperatorStatus
+
+        # The engine may add a stage meanwhile.
+        tables = [(stage_id, table) for stage_id, table in list(self._operators.items()) if not ids or stage_id in ids]
+        return tuple(OperatorStatus(stage_id, *astuple(row)) for stage_id, table in tables for row in table.rows())
 
     def _jobs(self, ids: Sequence[int]) -> tuple[JobStatus, ...]:
         from quiver_proto.sessions import JobStatus

@@ -27,7 +27,7 @@ from quiver_proto.auth import TlsFiles, find_secret
 from quiver_proto.broadcast_file import file_path, pieces_of
 from quiver_proto.cluster import Ack, Hello
 from quiver_proto.errors import ContextStopped, DriverUnreachable, QuiverError
-from quiver_proto.events import AccumulatorsUpdated
+from quiver_proto.events import AccumulatorsUpdated, QueryEvent, encode
 from quiver_proto.ids import JobId, ShuffleId, StageId, new_application_id
 from quiver_proto.messages import BroadcastTable
 from quiver_proto.rpc import Client
@@ -52,6 +52,7 @@ from quiver_proto.sessions import (
     ReleaseBroadcast,
     ReleaseShuffle,
     ReportAccumulators,
+    ReportQuery,
     SendBroadcast,
     SessionHeartbeat,
     StatusReport,
@@ -194,6 +195,9 @@ class RemoteDriver:
         )
         self._to_tell.put((DriverService.REPORT_ACCUMULATORS, report))
 
+    def record(self, event: Callable[[], QueryEvent]) -> None:
+        self._to_tell.put((DriverService.REPORT_QUERY, lambda: ReportQuery(self._session_id, encode(event()))))
+
     def unpersist(self, dataset_id: int, blocking: bool = False) -> None:
         request = Unpersist(self._session_id, dataset_id)
         if not blocking:
@@ -303,9 +307,10 @@ class RemoteDriver:
 
     def _tell(self) -> None:
         while (call := self._to_tell.get()) is not None:
+            method, request = call
             # What can't be told now goes with the session.
             with contextlib.suppress(QuiverError, ValueError):
-                self._client.call(*call)
+                self._client.call(method, request() if callable(request) else request)
 
 
 def _aside(call: Callable[[], T]) -> T:

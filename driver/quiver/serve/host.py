@@ -17,7 +17,7 @@ from quiver.serve.plans import from_message
 from quiver.serve.sessions import Session, SessionTable
 from quiver_proto.cluster import Ack, HeartbeatReply
 from quiver_proto.errors import JobCancelled, QuiverError, ResourcesUnavailable
-from quiver_proto.events import AccumulatorsUpdated
+from quiver_proto.events import AccumulatorsUpdated, QueryEvent, decode
 from quiver_proto.ids import ApplicationId, JobId, ShuffleId
 from quiver_proto.messages import BroadcastTable
 from quiver_proto.sessions import (
@@ -38,6 +38,7 @@ from quiver_proto.sessions import (
     ReleaseBroadcast,
     ReleaseShuffle,
     ReportAccumulators,
+    ReportQuery,
     SendBroadcast,
     SessionHeartbeat,
     SessionOpened,
@@ -77,6 +78,8 @@ class HostedDriver(Protocol):
 
     def status(self, what: str, ids: Sequence[int] = ()) -> StatusReport: ...
     def accumulated(self, event: AccumulatorsUpdated) -> None: ...
+
+    def record(self, event: Callable[[], QueryEvent]) -> None: ...
 
     def unpersist(self, dataset_id: int, blocking: bool = False) -> None: ...
 
@@ -204,6 +207,7 @@ class SessionHost:
             tuple(stage for stage in report.stages if mine(stage.stage_id)),
             report.executors,
             tuple(found for found in report.skew if mine(found.stage_id)),
+            tuple(row for row in report.operators if mine(row.stage_id)),
         )
 
     def release(self, request: ReleaseShuffle) -> Ack:
@@ -242,6 +246,18 @@ class SessionHost:
             if not self._sessions.owns(session, request.stage_id):
                 return Ack(False, "no stage of this session")
         self._driver.accumulated(AccumulatorsUpdated(request.at, request.stage_id, request.ids, request.types, request.values))
+        return Ack()
+
+    def report_query(self, request: ReportQuery) -> Ack:
+        try:
+            event = decode(request.event)
+        except (ValueError, TypeError):
+            return Ack(False, "no event")
+        with self._lock:
+            session = self._sessions.get(request.session_id, self.address)
+            if not isinstance(event, QueryEvent) or not self._sessions.owns(session, event.query_id):
+                return Ack(False, "no query of this session")
+        self._driver.record(lambda: event)
         return Ack()
 
     def unpersist(self, request: Unpersist) -> Ack:

@@ -38,6 +38,7 @@ from quiver_proto.sessions import (
     ReleaseBroadcast,
     ReleaseShuffle,
     ReportAccumulators,
+    ReportQuery,
     SendBroadcast,
     SessionHeartbeat,
     SessionOpened,
@@ -131,6 +132,9 @@ class Service:
 
     def report_accumulators(self, request: ReportAccumulators, context: grpc.ServicerContext) -> Ack:
         return self._host.report_accumulators(request)
+
+    def report_query(self, request: ReportQuery, context: grpc.ServicerContext) -> Ack:
+        return self._host.report_query(request)
 
     def release_shuffle(self, request: ReleaseShuffle, context: grpc.ServicerContext) -> Ack:
         return self._host.release(request)

@@ -14,6 +14,7 @@ from quiver_proto.v1.kernel_pb2 import Plan
 
 if TYPE_CHECKING:
     from datafusion import DataFrame, SessionContext
+    from datafusion.plan import ExecutionPlan
 
 ORDERED: Final = {"datafusion.optimizer.enable_round_robin_repartition": "false"}
 """Rows of one partition stay in it: else what follows a merge of sorted runs is spread over several, and their order is lost."""
@@ -47,8 +48,13 @@ def session(partitions: int, *, staged: bool = False, ordered: bool = False) -> 
 
 def physical_plan(frame: DataFrame) -> Plan:
     """The optimised physical plan, never executed: an executed one holds what its operators have learned. Raises UnsupportedPlan."""
+    return encoded(frame.execution_plan())
+
+
+def encoded(execution: ExecutionPlan) -> Plan:
+    """A physical plan of the kernel's as a message. Raises UnsupportedPlan."""
     try:
-        data = frame.execution_plan().to_bytes()
+        data = execution.to_bytes()
     except Exception as error:
         raise UnsupportedPlan(f"an operator that has no serialised form ({error})") from error
     return parse(data)

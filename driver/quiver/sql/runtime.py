@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql import queries, scanning
 from quiver.sql.arrow_types import arrow_schema
 from quiver.sql.cutting import cut
-from quiver.sql.kernel import describe, physical_plan, session
+from quiver.sql.executions import Execution, Executions
+from quiver.sql.kernel import describe, encoded, physical_plan, session
 from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.lowering.relations import Query, lower
 from quiver.sql.registry.python import prepare
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from quiver.context import Context
+    from quiver.plan.model import PlannedJob
 
 
 SMALL = 64 << 20
@@ -59,12 +61,15 @@ class Runtime:
         self._one_task_bytes = parse_memory(conf.get("quiver.sql.oneTask.maxBytes", "4g"))
         self._pieces = int(conf.get("quiver.sql.partitions", "") or max(2, context.defaultParallelism))
         self._kernels: dict[tuple[bool, bool, int], _Kernel] = {}
+        self.executions = Executions(context)
 
     def collect(self, relation: r.Relation, call_site: CallSite) -> pa.Table:
         """All rows, as an Arrow table whose columns have the users' names (maybe some twice). Raises what the query's tasks raise."""
-        with spark_errors():
-            streams = self._run(lower(relation), call_site)
-        return queries.table_of(streams, arrow_schema(schema_of(relation)))
+        with self.executions.begin(relation, call_site) as execution, spark_errors():
+            streams = self._run(relation, call_site, execution)
+            table = queries.table_of(streams, arrow_schema(schema_of(relation)))
+            execution.rows = table.num_rows
+        return table
 
     def explain(self, relation: r.Relation) -> Explained:
         """How the kernel would compute it now. Nothing is computed."""
@@ -92,22 +97,42 @@ class Runtime:
             limit = min(limit, SMALL)
         return size <= limit
 
-    def _run(self, query: Query, call_site: CallSite) -> Any:
+    def _run(self, relation: r.Relation, call_site: CallSite, execution: Execution) -> Any:
         context = self._context
         context._check(call_site.operator)
-        planner, driver, properties = context._planner, context._driver, context._properties()
-        plan = physical_plan(self.kernel(staged=False, ordered=query.ordered).plan(query))
+        query = lower(relation)
+        planner, driver, properties = context._planner, context._driver, execution.properties
+        frame = self.kernel(staged=False, ordered=query.ordered).plan(query)
+        physical = frame.execution_plan()
+        plan = encoded(physical)
         if self._is_one_task(_input_bytes(plan)):
             job = queries.in_one_task(plan, planner, driver.executor_cores(), call_site, (), properties)
         else:
-            plan = physical_plan(self.kernel(staged=True).plan(query))
-            job = queries.planned(plan, planner, self._pieces, call_site, (), properties)
+            frame = self.kernel(staged=True).plan(query)
+            physical = frame.execution_plan()
+            job = queries.planned(encoded(physical), planner, self._pieces, call_site, (), properties)
+        execution.planned(lambda: _tree(relation), lambda: frame.logical_plan().display_indent(), physical.display_indent, _where(job))
+        execution.runs(job)
         try:
             return driver.run(job)
         finally:
             for stage in job.stages:
                 if stage.spec.shuffle_id is not None:
                     driver.release_shuffle(stage.spec.shuffle_id)
+
+
+def _tree(relation: r.Relation) -> str:
+    from quiver.sql.explaining import tree
+
+    return tree(relation)
+
+
+def _where(job: PlannedJob) -> str:
+    count = len(job.stages)
+    if count > 1:
+        return f"in {count} stages"
+    tasks = job.stages[0].spec.width
+    return "as one task" if tasks == 1 else f"in one stage of {tasks} tasks"
 
 
 class _Kernel:

@@ -13,6 +13,7 @@ from quiver.sql import types as t
 from quiver.sql.analysis.analyser import Analyser
 from quiver.sql.dataframe import DataFrame
 from quiver.sql.errors import AnalysisException
+from quiver.sql.executions import note_sql
 from quiver.sql.runtime import Runtime
 from quiver.sql.session_conf import RuntimeConfig
 from quiver.sql.tree import relations as r
@@ -176,7 +177,9 @@ class Session:
         """The rows of a query. `args` are the values of `:name` markers (a dict) or of `?` (a list)."""
         from quiver.sql.frontend.statements import relation_of
 
-        return self._dataframe(relation_of(sqlQuery, self._analyser, self._table))
+        relation = relation_of(sqlQuery, self._analyser, self._table)
+        note_sql(relation, sqlQuery)
+        return self._dataframe(relation)
 
     def stop(self) -> None:
         """End the application."""

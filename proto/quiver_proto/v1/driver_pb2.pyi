@@ -1038,6 +1038,61 @@ class SkewReport(_message.Message):
 Global___SkewReport: _TypeAlias = SkewReport  # noqa: Y015
 
 @_typing.final
+class OperatorStatus(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    STAGE_ID_FIELD_NUMBER: _builtins.int
+    TREE_FIELD_NUMBER: _builtins.int
+    DEPTH_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    SHUFFLE_ID_FIELD_NUMBER: _builtins.int
+    TASKS_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    COMPUTE_S_FIELD_NUMBER: _builtins.int
+    LONGEST_S_FIELD_NUMBER: _builtins.int
+    SPILLS_FIELD_NUMBER: _builtins.int
+    SPILLED_BYTES_FIELD_NUMBER: _builtins.int
+    SCANNED_BYTES_FIELD_NUMBER: _builtins.int
+    stage_id: _builtins.int
+    tree: _builtins.int
+    depth: _builtins.int
+    name: _builtins.str
+    detail: _builtins.str
+    shuffle_id: _builtins.int
+    tasks: _builtins.int
+    rows: _builtins.int
+    compute_s: _builtins.float
+    longest_s: _builtins.float
+    spills: _builtins.int
+    spilled_bytes: _builtins.int
+    scanned_bytes: _builtins.int
+    def __init__(
+        self,
+        *,
+        stage_id: _builtins.int = ...,
+        tree: _builtins.int = ...,
+        depth: _builtins.int = ...,
+        name: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        shuffle_id: _builtins.int = ...,
+        tasks: _builtins.int = ...,
+        rows: _builtins.int = ...,
+        compute_s: _builtins.float = ...,
+        longest_s: _builtins.float = ...,
+        spills: _builtins.int = ...,
+        spilled_bytes: _builtins.int = ...,
+        scanned_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compute_s", b"compute_s", "depth", b"depth", "detail", b"detail", "longest_s", b"longest_s", "name", b"name", "rows", b"rows", "scanned_bytes", b"scanned_bytes", "shuffle_id", b"shuffle_id", "spilled_bytes", b"spilled_bytes", "spills", b"spills", "stage_id", b"stage_id", "tasks", b"tasks", "tree", b"tree"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperatorStatus: _TypeAlias = OperatorStatus  # noqa: Y015
+
+@_typing.final
 class StatusReport(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1045,6 +1100,7 @@ class StatusReport(_message.Message):
     STAGES_FIELD_NUMBER: _builtins.int
     EXECUTORS_FIELD_NUMBER: _builtins.int
     SKEW_FIELD_NUMBER: _builtins.int
+    OPERATORS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def jobs(self) -> _containers.RepeatedCompositeFieldContainer[Global___JobStatus]: ...
     @_builtins.property
@@ -1053,6 +1109,8 @@ class StatusReport(_message.Message):
     def executors(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExecutorStatus]: ...
     @_builtins.property
     def skew(self) -> _containers.RepeatedCompositeFieldContainer[Global___SkewReport]: ...
+    @_builtins.property
+    def operators(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperatorStatus]: ...
     def __init__(
         self,
         *,
@@ -1060,10 +1118,11 @@ class StatusReport(_message.Message):
         stages: _abc.Iterable[Global___StageStatus] | None = ...,
         executors: _abc.Iterable[Global___ExecutorStatus] | None = ...,
         skew: _abc.Iterable[Global___SkewReport] | None = ...,
+        operators: _abc.Iterable[Global___OperatorStatus] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["executors", b"executors", "jobs", b"jobs", "skew", b"skew", "stages", b"stages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["executors", b"executors", "jobs", b"jobs", "operators", b"operators", "skew", b"skew", "stages", b"stages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1105,6 +1164,28 @@ class ReportAccumulators(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ReportAccumulators: _TypeAlias = ReportAccumulators  # noqa: Y015
+
+@_typing.final
+class ReportQuery(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SESSION_ID_FIELD_NUMBER: _builtins.int
+    EVENT_FIELD_NUMBER: _builtins.int
+    session_id: _builtins.str
+    event: _builtins.str
+    def __init__(
+        self,
+        *,
+        session_id: _builtins.str = ...,
+        event: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["event", b"event", "session_id", b"session_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ReportQuery: _TypeAlias = ReportQuery  # noqa: Y015
 
 @_typing.final
 class Unpersist(_message.Message):

@@ -357,27 +357,74 @@ class HeavyKey(_message.Message):
 Global___HeavyKey: _TypeAlias = HeavyKey  # noqa: Y015
 
 @_typing.final
+class OperatorMetrics(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DEPTH_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    DETAIL_FIELD_NUMBER: _builtins.int
+    SHUFFLE_ID_FIELD_NUMBER: _builtins.int
+    ROWS_FIELD_NUMBER: _builtins.int
+    COMPUTE_S_FIELD_NUMBER: _builtins.int
+    SPILLS_FIELD_NUMBER: _builtins.int
+    SPILLED_BYTES_FIELD_NUMBER: _builtins.int
+    SCANNED_BYTES_FIELD_NUMBER: _builtins.int
+    depth: _builtins.int
+    name: _builtins.str
+    detail: _builtins.str
+    shuffle_id: _builtins.int
+    rows: _builtins.int
+    compute_s: _builtins.float
+    spills: _builtins.int
+    spilled_bytes: _builtins.int
+    scanned_bytes: _builtins.int
+    def __init__(
+        self,
+        *,
+        depth: _builtins.int = ...,
+        name: _builtins.str = ...,
+        detail: _builtins.str = ...,
+        shuffle_id: _builtins.int = ...,
+        rows: _builtins.int = ...,
+        compute_s: _builtins.float = ...,
+        spills: _builtins.int = ...,
+        spilled_bytes: _builtins.int = ...,
+        scanned_bytes: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compute_s", b"compute_s", "depth", b"depth", "detail", b"detail", "name", b"name", "rows", b"rows", "scanned_bytes", b"scanned_bytes", "shuffle_id", b"shuffle_id", "spilled_bytes", b"spilled_bytes", "spills", b"spills"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OperatorMetrics: _TypeAlias = OperatorMetrics  # noqa: Y015
+
+@_typing.final
 class TaskExtras(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CACHED_FIELD_NUMBER: _builtins.int
     UPDATES_FIELD_NUMBER: _builtins.int
     HEAVY_FIELD_NUMBER: _builtins.int
+    OPERATORS_FIELD_NUMBER: _builtins.int
     updates: _builtins.bytes
     @_builtins.property
     def cached(self) -> _containers.RepeatedCompositeFieldContainer[Global___CachedBlock]: ...
     @_builtins.property
     def heavy(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeavyKey]: ...
+    @_builtins.property
+    def operators(self) -> _containers.RepeatedCompositeFieldContainer[Global___OperatorMetrics]: ...
     def __init__(
         self,
         *,
         cached: _abc.Iterable[Global___CachedBlock] | None = ...,
         updates: _builtins.bytes = ...,
         heavy: _abc.Iterable[Global___HeavyKey] | None = ...,
+        operators: _abc.Iterable[Global___OperatorMetrics] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached", b"cached", "heavy", b"heavy", "updates", b"updates"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cached", b"cached", "heavy", b"heavy", "operators", b"operators", "updates", b"updates"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

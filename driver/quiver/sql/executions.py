@@ -1,0 +1,146 @@
+"""Queries as pages and programs see them: one for each action, with the jobs that it runs."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+import weakref
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from quiver.plan.selection import DESCRIPTION, GROUP, QUERY, tags_of
+from quiver.sql.tree import relations as r
+from quiver_proto.errors import JobCancelled
+from quiver_proto.events import QueryEnded, QueryPlanned, QueryStarted
+from quiver_proto.ids import StageId
+from quiver_proto.ops import CallSite
+
+if TYPE_CHECKING:
+    from quiver.context import Context
+    from quiver.plan.model import PlannedJob
+    from quiver_proto.sessions import OperatorStatus
+
+MOST_SQL = 5
+"""Texts given to sql() that are told of one query."""
+MOST_TEXT = 64 << 10
+"""Characters of a plan or of a text that are told."""
+RETAINED = 100
+"""Relations whose last execution is known."""
+
+_sql: weakref.WeakKeyDictionary[r.Relation, str] = weakref.WeakKeyDictionary()
+
+
+def note_sql(relation: r.Relation, text: str) -> None:
+    """Remember that sql(text) gave this relation, for as long as it lives."""
+    _sql[relation] = text
+
+
+def sql_of(relation: r.Relation) -> list[str]:
+    """The texts given to sql() that are computed with it, outermost first."""
+    if not _sql:
+        return []
+    found: dict[str, None] = {}
+    pending = [relation]
+    while pending and len(found) < MOST_SQL:
+        top = pending.pop()
+        text = _sql.get(top)
+        if text is None:
+            pending += reversed(top.inputs)
+        else:
+            found[_cut(text.strip())] = None
+    return list(found)
+
+
+class Execution:
+    """One query that runs, or ran. `properties` are to be those of its jobs; `jobs` are told of with `runs`."""
+
+    def __init__(self, query_id: int, properties: Mapping[str, str], record: Callable[[Callable[[], QueryPlanned]], None]) -> None:
+        self.query_id = query_id
+        self.properties = properties
+        self.rows = -1
+        """How many came out, as far as known."""
+        self.stages: dict[StageId, int | None] = {}
+        """Its stages, inputs first: the shuffle that each leaves, None for a result."""
+        self._record = record
+
+    def runs(self, job: PlannedJob) -> None:
+        """The query begins this job."""
+        self.stages.update((stage.spec.stage_id, stage.spec.shuffle_id) for stage in job.stages)
+
+    def planned(self, analysed: Callable[[], str], logical: Callable[[], str], physical: Callable[[], str], where: str) -> None:
+        """Tell pages how it is computed. The texts are made later, in another thread. A later call replaces what was told."""
+        at = time.time()
+        self._record(
+            lambda: QueryPlanned(at, self.query_id, _made(analysed), _made(logical), _made(physical), where),
+        )
+
+
+class Executions:
+    """Of one application."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._lock = threading.Lock()
+        self._last: OrderedDict[r.Relation, Execution] = OrderedDict()
+
+    @contextlib.contextmanager
+    def begin(self, relation: r.Relation, call_site: CallSite, of: r.Relation | None = None) -> Iterator[Execution]:
+        """One query, from here to the end of the block. `of` is the DataFrame's own relation where the action computes another from it."""
+        context = self._context
+        record = context._driver.record
+        properties = context._properties()
+        query_id = context._planner.query_id()
+        execution = Execution(query_id, {**properties, QUERY: str(query_id)}, record)
+        at = time.time()
+        record(
+            lambda: QueryStarted(
+                at, query_id, call_site.operator, str(call_site), sql_of(relation),
+                properties.get(GROUP, ""), properties.get(DESCRIPTION, ""), tags_of(properties),
+            )
+        )  # fmt: skip
+        self._remember(relation if of is None else of, execution)
+        status, error = "succeeded", ""
+        try:
+            yield execution
+        except (JobCancelled, KeyboardInterrupt) as problem:
+            status, error = "cancelled", _told(problem)
+            raise
+        except BaseException as problem:
+            status, error = "failed", _told(problem)
+            raise
+        finally:
+            ended, rows = time.time(), execution.rows
+            record(lambda: QueryEnded(ended, query_id, status, rows, error))
+
+    def last_of(self, relation: r.Relation) -> Execution | None:
+        """The last execution of this relation, for the last RETAINED relations."""
+        with self._lock:
+            return self._last.get(relation)
+
+    def operators(self, execution: Execution) -> list[OperatorStatus]:
+        """What the operators of its stages have done, as far as the driver still knows."""
+        return list(self._context._driver.status("operators", tuple(execution.stages)).operators) if execution.stages else []
+
+    def _remember(self, relation: r.Relation, execution: Execution) -> None:
+        with self._lock:
+            self._last.pop(relation, None)
+            self._last[relation] = execution
+            if len(self._last) > RETAINED:
+                self._last.popitem(last=False)
+
+
+def _told(problem: BaseException) -> str:
+    return _cut(f"{type(problem).__name__}: {problem}")
+
+
+def _made(text: Callable[[], str]) -> str:
+    try:
+        return _cut(text().rstrip())
+    except Exception as problem:  # A page is not worth a driver's thread.
+        return f"(not known: {type(problem).__name__}: {problem})"
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}… ({len(text):,} characters)"
