@@ -66,16 +66,15 @@ def test_a_query_in_stages(spark: Session, logs: Path) -> None:
     assert sum(first.compute_s) > 0
     # The leaves of later stages name the shuffles of earlier ones.
     assert second.shuffle_ids[-1] == job.stages[0].shuffle_id
-    assert (last.names[0], last.rows[0]) == ("SortPreservingMerge", 3)
+    assert "SortPreservingMerge" in last.names
+    assert last.rows[0] == 3
 
 
 def test_branches_of_a_union_are_told_apart(spark: Session) -> None:
     spark.sql("SELECT k FROM t WHERE k > 0 UNION ALL SELECT v FROM t WHERE v > 0").toArrow()
     rows = spark.context._driver.status("operators").operators
     stage = [row for row in rows if row.stage_id == max(row.stage_id for row in rows)]
-    assert {(row.tree, row.name, row.tasks) for row in stage if row.depth == 0} == {(0, "Projection", 3), (1, "Projection", 3)} or len(
-        {row.tree for row in stage}
-    ) == 2
+    assert {(row.tree, row.tasks) for row in stage if row.depth == 0} == {(0, 3), (1, 3)}
 
 
 def test_a_failed_query_says_why(spark: Session, logs: Path) -> None:
