@@ -29,6 +29,7 @@ MODULES = (
     "quiver.sql.dataframe",
     "quiver.sql.grouped",
     "quiver.sql.row",
+    "quiver.sql.showing",
     "quiver.sql.session",
     "quiver.sql.types",
     "quiver.sql.window",

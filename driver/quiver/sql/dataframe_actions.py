@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.callsite import capture
 from quiver.sql.dataframe_core import DataFrameCore
 from quiver.sql.errors import AnalysisException, PySparkTypeError, wrong_argument
+from quiver.sql.metastore import GLOBAL_TEMP
 from quiver.sql.row import Row
 from quiver.sql.rows import rows_of
 from quiver.sql.tree import expressions as e
@@ -205,7 +206,7 @@ class Actions(DataFrameCore):
 
     def _repr_html_(self) -> str | None:
         """The first rows as a table for notebooks, when `spark.sql.repl.eagerEval.enabled` is set; None otherwise."""
-        conf = self._session._context._conf
+        conf = self._session.conf
         if conf.get("spark.sql.repl.eagerEval.enabled", "false") != "true":
             return None
         from quiver.sql.showing import table_html
@@ -233,14 +234,39 @@ class Actions(DataFrameCore):
         2
         """
         if _view_name(name) in self._session._views:
-            raise AnalysisException(
-                f"Cannot create the temporary view `{name}` because it already exists. Choose a different name, drop or replace the "
-                "existing view.",
-                "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS",
-            )
+            raise _taken(name)
         self.createOrReplaceTempView(name)
 
+    def createOrReplaceGlobalTempView(self, name: str) -> None:
+        """Let SQL of all sessions of the application call it `global_temp.` and that name.
+
+        >>> spark.range(2).createOrReplaceGlobalTempView("shared_two")
+        >>> spark.newSession().sql("SELECT count(*) AS n FROM global_temp.shared_two").collect()
+        [Row(n=2)]
+        """
+        self._session._store.global_views[_view_name(name)] = self._relation
+
+    def createGlobalTempView(self, name: str) -> None:
+        """As createOrReplaceGlobalTempView. Raises AnalysisException when the name is taken.
+
+        >>> spark.range(2).createGlobalTempView("for_everyone")
+        >>> spark.table("global_temp.for_everyone").count()
+        2
+        >>> spark.catalog.dropGlobalTempView("for_everyone")
+        True
+        """
+        if _view_name(name) in self._session._store.global_views:
+            raise _taken(f"{GLOBAL_TEMP}.{name}")
+        self.createOrReplaceGlobalTempView(name)
+
     registerTempTable = createOrReplaceTempView
+
+
+def _taken(name: str) -> AnalysisException:
+    return AnalysisException(
+        f"Cannot create the temporary view `{name}` because it already exists. Choose a different name, drop or replace the existing view.",
+        "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS",
+    )
 
 
 def _view_name(name: str) -> str:

@@ -18,10 +18,12 @@ __all__ = [
     "PySparkAttributeError",
     "PySparkException",
     "PySparkIndexError",
+    "PySparkRuntimeError",
     "PySparkTypeError",
     "PySparkValueError",
     "PythonException",
     "SparkRuntimeException",
+    "UnsupportedOperationException",
     "column_not_found",
     "wrong_argument",
 ]
@@ -69,6 +71,10 @@ class PySparkIndexError(PySparkException, IndexError):
     """A position that isn't there."""
 
 
+class PySparkRuntimeError(PySparkException, RuntimeError):
+    """What can't be done now, such as using a session where there is none."""
+
+
 class ArithmeticException(PySparkException, ArithmeticError):
     """A division by zero, or a number that leaves its type."""
 
@@ -87,6 +93,10 @@ class ArrayIndexOutOfBoundsException(PySparkException, IndexError):
 
 class SparkRuntimeException(PySparkException):
     """A value that a function can't take, or an error that the query raises itself."""
+
+
+class UnsupportedOperationException(PySparkException):
+    """What is not offered, and what to use instead."""
 
 
 class PythonException(PySparkException):

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from quiver.conf import Conf
 from quiver.context import Context
+from quiver.sql import literals
 from quiver.sql import types as t
 from quiver.sql.analysis.analyser import Analyser
 from quiver.sql.dataframe import DataFrame
-from quiver.sql.errors import AnalysisException
+from quiver.sql.errors import AnalysisException, PySparkRuntimeError, UnsupportedOperationException
 from quiver.sql.executions import note_sql
+from quiver.sql.metastore import CATALOG, DEFAULT, GLOBAL_TEMP, Table, metastore
+from quiver.sql.refusals import STREAMS, NotOffered
 from quiver.sql.runtime import Runtime
 from quiver.sql.session_conf import RuntimeConfig
 from quiver.sql.tree import relations as r
-from quiver.sql.tree.expressions import Attribute
+from quiver.sql.tree.expressions import Attribute, Name
 
 if TYPE_CHECKING:
     from quiver.sql.catalog import Catalog
@@ -31,31 +34,54 @@ class Builder:
     """Settings of a session to be: `Session.builder.master("local[2]").appName("report").getOrCreate()`."""
 
     def __init__(self) -> None:
-        self._conf = Conf()
+        self._options: dict[str, str] = {}
 
     def master(self, master: str) -> Builder:
         """Where to run."""
-        self._conf.setMaster(master)
-        return self
+        return self.config("spark.master", master)
 
     def appName(self, name: str) -> Builder:
         """What pages show."""
-        self._conf.setAppName(name)
-        return self
+        return self.config("spark.app.name", name)
 
     def config(self, key: str | None = None, value: Any = None, *, conf: Conf | None = None, map: dict[str, Any] | None = None) -> Builder:
         """One setting, those of a Conf, or those of a dict."""
         for name, setting in [*(conf.getAll() if conf else []), *(map or {}).items(), *([(key, value)] if key else [])]:
-            self._conf.set(name, str(setting).lower() if isinstance(setting, bool) else str(setting))
+            self._options[name] = str(setting).lower() if isinstance(setting, bool) else str(setting)
         return self
 
+    def enableHiveSupport(self) -> Builder:
+        """Nothing is changed: names of tables live as long as the application, there is no Hive metastore."""
+        return self
+
+    def remote(self, url: str) -> Builder:
+        """Not offered: Spark Connect. Raises UnsupportedOperationException; `master("quiver-driver://host:port")` is a shared driver."""
+        raise UnsupportedOperationException(
+            f"Spark Connect ({url}) is not there. Use master('quiver-driver://host:port') with a driver that `driver serve` started.",
+            "NOT_IMPLEMENTED",
+        )
+
     def getOrCreate(self) -> Session:
-        """The active session, or a new one on the active Context or a new Context."""
+        """The session of this thread, or the first one of the program, with these settings put on it; else a new one, on the active
+        Context or a new one. Settings of the application, such as its master, change nothing once it runs."""
         with Session._lock:
-            active = Session._active
-            if active is None or active._context._stopped:
-                active = Session._active = Session(Context.getOrCreate(self._conf))
+            active = Session.getActiveSession() or Session._living(Session._default)
+            if active is None:
+                conf = Conf()
+                for key, value in self._options.items():
+                    conf.set(key, value)
+                active = Session(Context.getOrCreate(conf))
+            active._apply(self._options)
             return active
+
+    def create(self) -> Session:
+        """A new session, with settings and views of its own, on the active Context or a new one."""
+        conf = Conf()
+        for key, value in self._options.items():
+            conf.set(key, value)
+        made = Session(Context.getOrCreate(conf))
+        made._apply(self._options)
+        return made
 
 
 class _BuilderProperty:
@@ -71,8 +97,23 @@ class Session:
     """
 
     builder: ClassVar[_BuilderProperty] = _BuilderProperty()
-    _active: ClassVar[Session | None] = None
+    Builder = Builder
+    _default: ClassVar[Session | None] = None
+    """The first one that lives."""
+    _threads: ClassVar[threading.local] = threading.local()
+    """`session`: the one that this thread made last, or used last to make a DataFrame."""
     _lock: ClassVar[threading.RLock] = threading.RLock()
+
+    readStream = NotOffered(STREAMS, called=False)
+    streams = NotOffered(STREAMS, called=False)
+    udtf = NotOffered("there are no table functions of users. Use `explode` on what a function gives", called=False)
+    dataSource = NotOffered("there are no data sources of users. Read with an RDD and `createDataFrame`", called=False)
+    profile = NotOffered("functions are not profiled. Set spark.python.profile, and look at `spark.context.show_profiles()`", called=False)
+    client = NotOffered("it belongs to Spark Connect", called=False)
+    copyFromLocalToFs = NotOffered("it belongs to Spark Connect. Use `spark.context.addFile`")
+    registerProgressHandler = NotOffered("it belongs to Spark Connect. The driver's page shows how far queries are")
+    removeProgressHandler = NotOffered("it belongs to Spark Connect")
+    clearProgressHandlers = NotOffered("it belongs to Spark Connect")
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -80,6 +121,12 @@ class Session:
         self._views: dict[str, r.Relation] = {}
         self._settings = RuntimeConfig(context._conf)
         self._analyser = Analyser(self._new_id, zone=self._settings.zone)
+        self._store = metastore(context)
+        self._database = DEFAULT
+        with Session._lock:
+            if Session._living(Session._default) is None:
+                Session._default = self
+        Session._threads.session = self
 
     @staticmethod
     def _new_id() -> int:
@@ -111,10 +158,44 @@ class Session:
 
     @classmethod
     def getActiveSession(cls) -> Session | None:
-        """The session that `builder.getOrCreate()` would give, when there is one."""
-        with cls._lock:
-            active = cls._active
-            return None if active is None or active._context._stopped else active
+        """This thread's session, when it has one that lives: the one that it made or used last.
+
+        >>> type(spark).getActiveSession() is spark
+        True
+        """
+        return cls._living(getattr(cls._threads, "session", None))
+
+    @classmethod
+    def active(cls) -> Session:
+        """This thread's session, or the program's first. Raises PySparkRuntimeError when there is none.
+
+        >>> type(spark).active() is spark
+        True
+        """
+        found = cls.getActiveSession() or cls._living(cls._default)
+        if found is None:
+            raise PySparkRuntimeError(
+                "No active or default Spark session found. Please create a new Spark session first.", "NO_ACTIVE_SESSION"
+            )
+        return found
+
+    @staticmethod
+    def _living(session: Session | None) -> Session | None:
+        return None if session is None or session._context._stopped else session
+
+    def _apply(self, options: dict[str, str]) -> None:
+        """Settings that may change, put on this session."""
+        for key, value in options.items():
+            if self._settings.isModifiable(key):
+                self._settings.set(key, value)
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        return (
+            f"<div><p><b>SparkSession</b></p><p><b>Version</b> <code>{escape(self.version)}</code></p><p><b>Master</b> "
+            f"<code>{escape(self._context.master)}</code></p><p><b>AppName</b> <code>{escape(self._context.appName)}</code></p></div>"
+        )
 
     def newSession(self) -> Session:
         """A session of the same application, with settings and views of its own.
@@ -133,6 +214,7 @@ class Session:
         return DataFrameReader(self)
 
     def _dataframe(self, relation: r.Relation) -> DataFrame:
+        Session._threads.session = self
         return DataFrame(relation, self)
 
     def range(self, start: int, end: int | None = None, step: int = 1, numPartitions: int | None = None) -> DataFrame:
@@ -159,19 +241,64 @@ class Session:
         columns = tuple(Attribute(self._new_id(), field.name, field.dataType, field.nullable) for field in kinds)
         return self._dataframe(r.Local(table, columns))
 
+    def emptyDataFrame(self, schema: t.StructType | str) -> DataFrame:
+        """No rows, of these columns.
+
+        >>> spark.emptyDataFrame("name STRING, age INT").count()
+        0
+        """
+        return self.createDataFrame([], schema)
+
     def table(self, tableName: str) -> DataFrame:
-        """A view by name."""
-        return self._dataframe(self._table(tuple(tableName.split("."))))
+        """A table or view by name. Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND.
+
+        >>> spark.range(2).createOrReplaceTempView("two")
+        >>> spark.table("two").count()
+        2
+        """
+        named = literals.named(tableName)
+        return self._dataframe(self._table(named.parts if isinstance(named, Name) else (tableName,)))
 
     def _table(self, parts: tuple[str, ...]) -> r.Relation:
-        found = self._views.get(parts[-1].lower())
+        """What a name stands for: a temporary view, else a table or view of a database."""
+        wanted = parts[1:] if len(parts) > 1 and parts[0].lower() == CATALOG else parts
+        found = self._temporary(wanted)
+        if found is None:
+            stored = self._stored_or_raise(wanted)
+            found = stored.view if stored.view is not None else self._files(stored)
+        return self._analyser.alias(found, parts[-1])
+
+    def _temporary(self, parts: Sequence[str]) -> r.Relation | None:
+        if len(parts) == 2 and parts[0].lower() == GLOBAL_TEMP:
+            return self._store.global_views.get(parts[1].lower())
+        return self._views.get(parts[0].lower()) if len(parts) == 1 else None
+
+    def _stored(self, parts: Sequence[str]) -> Table | None:
+        """A table or view of a database (of the current one, if none is named)."""
+        if not 1 <= len(parts) <= 2:
+            return None
+        return self._store.table(parts[0] if len(parts) > 1 else self._database, parts[-1])
+
+    def _stored_or_raise(self, parts: Sequence[str]) -> Table:
+        found = self._stored(parts)
         if found is None:
             import difflib
 
-            alike = difflib.get_close_matches(parts[-1].lower(), self._views, n=3)
+            known = [*self._views, *(table.name for table in self._store.tables(self._database))]
+            alike = difflib.get_close_matches(parts[-1].lower(), known, n=3)
             hint = f" Did you mean {', '.join(f'`{name}`' for name in alike)}?" if alike else ""
             raise AnalysisException(f"The table or view `{'`.`'.join(parts)}` cannot be found.{hint}", "TABLE_OR_VIEW_NOT_FOUND")
-        return self._analyser.alias(found, parts[-1])
+        return found
+
+    def _files(self, table: Table) -> r.Relation:
+        """What is in a table's folder now."""
+        from pathlib import Path
+
+        folder = Path(table.location)
+        if "://" not in table.location and not any(path.is_file() and path.name[0] not in "._" for path in folder.rglob("*")):
+            return self.emptyDataFrame(table.schema)._relation
+        reader = self.read.format(table.provider).schema(table.schema).options(**table.options)
+        return reader.load(table.location)._relation
 
     def sql(self, sqlQuery: str, args: dict[str, Any] | Iterable[Any] | None = None, **kwargs: Any) -> DataFrame:
         """The rows of a query. `args` are the values of `:name` markers (a dict) or of `?` (a list)."""
@@ -184,8 +311,8 @@ class Session:
     def stop(self) -> None:
         """End the application."""
         with Session._lock:
-            if Session._active is self:
-                Session._active = None
+            if Session._default is self:
+                Session._default = None
         self._context.stop()
 
     def __enter__(self) -> Session:
