@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from quiver_executor.data_files import blaming, look_at
 from quiver_executor.exchange_read import resolve
 from quiver_executor.fragment_files import Pieces
 from quiver_executor.operator_metrics import Operators, locations, sources
@@ -47,6 +48,7 @@ def _collect(sink: ops.FragmentCollect, plan: Plan, shown: Mapping[str, str], ta
     fragment = copied(plan) if split is None else _one_partition(plan, split)
     read = sources(fragment, shown)
     resolve(task, fragment, sink.inputs)
+    look_at(fragment)
     context = _session(task, sink.settings)
     execution = _decoded(context, fragment)
     operators = Operators(execution, read)
@@ -59,7 +61,8 @@ def _collect(sink: ops.FragmentCollect, plan: Plan, shown: Mapping[str, str], ta
             if arrow.num_rows or not held:
                 held.append(without_views(arrow))
 
-    _run_together(pull, execution.partition_count)
+    with blaming(fragment):
+        _run_together(pull, execution.partition_count)
     task.operators = operators.metrics()
     begun = time.perf_counter()
     out = pa.BufferOutputStream()
@@ -80,6 +83,8 @@ def _write(sink: ops.FragmentWrite, plan: Plan, shown: Mapping[str, str], hashin
     fragment = _one_partition(plan, split)
     read = sources(fragment, shown)
     resolve(task, fragment, sink.inputs)
+    look_at(fragment)
+    scanned = fragment
     if hashing is not None and sink.width > 1:
         dealt = Plan()
         dealt.repartition.input.CopyFrom(fragment)
@@ -96,7 +101,8 @@ def _write(sink: ops.FragmentWrite, plan: Plan, shown: Mapping[str, str], hashin
         async for batch in context.execute(execution, number):
             pieces.add(number, compacted(batch.to_pyarrow()))
 
-    _run_together(pull, execution.partition_count)
+    with blaming(scanned):
+        _run_together(pull, execution.partition_count)
     task.operators = operators.metrics()
     begun = time.perf_counter()
     path, sizes, written = pieces.commit(sink.shuffle_id)

@@ -17,6 +17,7 @@
     ├── DataError
     │   ├── PathNotFound (FileNotFoundError)
     │   ├── PathUnreadable (PermissionError)
+    │   ├── FileUnreadable
     │   ├── UndecodableLine (ValueError)
     │   ├── NotAPair (TypeError, ValueError)
     │   ├── UnhashableKey (TypeError)
@@ -256,6 +257,16 @@ class PathNotFound(DataError, FileNotFoundError):
 class PathUnreadable(DataError, PermissionError):
     def __init__(self, path: str, problem: str) -> None:
         super().__init__(f"input path {path!r} can't be read: {problem}.", path, problem)
+
+
+class FileUnreadable(DataError):
+    """A data file whose content is not what was promised. `condition` is Spark's, such as FAILED_READ_FILE.NO_HINT."""
+
+    def __init__(self, path: str, problem: str, condition: str = "FAILED_READ_FILE.NO_HINT") -> None:
+        super().__init__(f"[{condition}] Encountered error while reading file {path}. {problem}", path, problem, condition)
+        self.path = path
+        self.problem = problem
+        self.condition = condition
 
 
 class SharedFileDiffers(DataError, FileExistsError):

@@ -22,11 +22,12 @@ _GLOB = re.compile(r"[*?\[]")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file or directory. `path` is what FileSystem's methods take (for a URL, the URL)."""
+    """A file or directory. `path` is what FileSystem's methods take (for a URL, the URL). `modified`: seconds since 1970, 0 unknown."""
 
     path: str
     size: int
     is_directory: bool
+    modified: float = 0.0
 
     @property
     def name(self) -> str:
@@ -96,11 +97,13 @@ class LocalFileSystem:
             status = os.stat(path)
         except (FileNotFoundError, NotADirectoryError):
             return None
-        return Entry(path, status.st_size, (status.st_mode & 0o170000) == 0o040000)
+        return Entry(path, status.st_size, (status.st_mode & 0o170000) == 0o040000, status.st_mtime)
 
     def entries(self, path: str) -> list[Entry]:
         with os.scandir(path) as entries:
-            found = [Entry(os.path.join(path, entry.name), entry.stat().st_size, entry.is_dir()) for entry in entries]
+            found = [
+                Entry(os.path.join(path, entry.name), entry.stat().st_size, entry.is_dir(), entry.stat().st_mtime) for entry in entries
+            ]
         return sorted(found, key=lambda entry: entry.name)
 
     def match(self, pattern: str) -> list[Entry]:
@@ -163,7 +166,8 @@ class ArrowFileSystem:
     def _entry(self, info: Any) -> Entry:
         from pyarrow import fs
 
-        return Entry(f"{self._prefix}{info.path}", info.size or 0, info.type == fs.FileType.Directory)
+        modified = info.mtime.timestamp() if info.mtime is not None else 0.0
+        return Entry(f"{self._prefix}{info.path}", info.size or 0, info.type == fs.FileType.Directory, modified)
 
     def stat(self, path: str) -> Entry | None:
         from pyarrow import fs
@@ -217,7 +221,9 @@ class FsspecFileSystem:
         self._scheme = scheme
 
     def _entry(self, info: dict[str, Any]) -> Entry:
-        return Entry(self._outer(info["name"]), info.get("size") or 0, info.get("type") == "directory")
+        modified = info.get("LastModified") or info.get("mtime") or info.get("last_modified") or 0.0
+        moment = modified.timestamp() if hasattr(modified, "timestamp") else modified if isinstance(modified, int | float) else 0.0
+        return Entry(self._outer(info["name"]), info.get("size") or 0, info.get("type") == "directory", moment)
 
     def _outer(self, path: str) -> str:
         return path if _URL.match(path) else f"{self._scheme}://{path}"

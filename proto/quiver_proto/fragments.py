@@ -34,6 +34,10 @@ BY_RIGHT = frozenset({"hash_join", "nested_loop_join", "cross_join", "sort_merge
 COLLECT_LEFT, PARTITIONED = 0, 1
 """Modes of a hash join."""
 
+MISSING_IS_EMPTY, UNREADABLE_IS_EMPTY, SCHEMA_UNKNOWN = 1, 2, 4
+"""Bits of PartitionedFile.checks: a file that is gone, or is no file of its format, has no rows instead of failing the task; whether its
+columns have the types that the scan expects has to be seen first."""
+
 _PREFIX = "exchange/"
 
 
@@ -122,15 +126,20 @@ def width(plan: Plan) -> int:
             raise AssertionError(kind)
 
 
-def scans(plan: Plan) -> Iterator[FileScan]:
+def scan_nodes(plan: Plan) -> Iterator[Plan]:
     """All scans of files and exchanges in the plan."""
     pending = [plan]
     while pending:
         top = pending.pop()
         if kind_of(top) in SCANS:
-            yield body_of(top)
+            yield top
         else:
             pending += children(top)
+
+
+def scans(plan: Plan) -> Iterator[FileScan]:
+    """The bodies of `scan_nodes`."""
+    return map(body_of, scan_nodes(plan))
 
 
 def exchange_of(group: FileGroup) -> Exchange | None:

@@ -176,7 +176,7 @@ class DataFrameCore:
             relation = pending.pop()
             pending.extend(relation.inputs)
             if isinstance(relation, r.Files):
-                found.update(dict.fromkeys(relation.paths))
+                found.update((file.path if "://" in file.path else f"file://{file.path}", None) for file in relation.files)
         return list(found)
 
     def sameSemantics(self, other: DataFrame) -> bool:

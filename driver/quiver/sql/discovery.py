@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import datetime
+import fnmatch
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from quiver.sql import types as t
-from quiver.sql.errors import AnalysisException
-from quiver_proto.filesystems import LOCAL, filesystem_of, has_glob
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, SparkRuntimeException
+from quiver.sql.tree.relations import DataFile
+from quiver_proto.errors import PathUnreadable
+from quiver_proto.filesystems import LOCAL, Entry, FileSystem, filesystem_of, has_glob
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+Keys = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,69 +26,140 @@ class Found:
     """`roots`: what was given, globs expanded; `files`: all data files, by path; `partitions`: (name, type), outermost first."""
 
     roots: tuple[str, ...]
-    files: tuple[str, ...]
+    files: tuple[DataFile, ...]
     partitions: tuple[tuple[str, t.DataType], ...]
 
 
-def discover(paths: Sequence[str]) -> Found:
-    """Names that begin with _ or . are no data, nor are directories inside others but `key=value`.
+def discover(paths: Sequence[str], options: Mapping[str, str] | None = None) -> Found:
+    """The files below `paths`, which are files, directories, globs (with {a,b}) or URLs. Names that begin with _ or . are no data.
 
-    Raises AnalysisException PATH_NOT_FOUND, and CONFLICTING_PARTITION_COLUMN_NAMES for directories of different keys.
+    Directories named `key=value` below a path (or below the option basePath) give columns. Others inside a path are read only with
+    `recursiveFileLookup`, which looks for no columns. Options pathGlobFilter, modifiedBefore and modifiedAfter choose among the files.
+
+    Raises AnalysisException PATH_NOT_FOUND and for options that can't be understood, SparkRuntimeException
+    CONFLICTING_PARTITION_COLUMN_NAMES for directories of different keys, IllegalArgumentException for a basePath that is above no path.
     """
+    options = options or {}
+    wanted = _chosen(options)
+    recursive = options.get("recursivefilelookup", "").lower() == "true"
+    base = options.get("basepath")
     roots: list[str] = []
-    files: list[str] = []
-    values: list[tuple[tuple[str, str], ...]] = []
+    found: list[tuple[Entry, Keys]] = []
     for given in paths:
-        matched = _matched(given)
-        if not matched:
-            raise AnalysisException(f"Path does not exist: {given}.", "PATH_NOT_FOUND")
+        system, matched = _matched(given)
         for root in matched:
-            below = sorted(_below(root, ()))
-            # Several roots are scanned each for itself; one file among several kinds, too.
-            mixed = os.path.isdir(root) and (len({suffix_of(path) for path, _ in below}) > 1 or _hides_data(root, below))
-            roots += [path for path, _ in below] if mixed and not any(keys for _, keys in below) else [root]
-            files += [path for path, _ in below]
-            values += [keys for _, keys in below]
-    keys = {tuple(name for name, _ in each) for each in values}
-    if len(keys) > 1:
-        listed = "; ".join(", ".join(names) or "(none)" for names in sorted(keys))
-        raise AnalysisException(
-            f"Conflicting partition column names detected in {', '.join(paths)}: {listed}.", "CONFLICTING_PARTITION_COLUMN_NAMES"
+            roots.append(root.path)
+            keys = _keys_between(base, root.path, root.is_directory) if base and not recursive else ()
+            found += sorted((each for each in _below(system, root, keys, recursive) if wanted(each[0])), key=lambda each: each[0].path)
+    names = {tuple(name for name, _ in keys) for _, keys in found}
+    if len(names) > 1:
+        listed = "\n".join(f"\tPartition column name list: {', '.join(each) or '(none)'}" for each in sorted(names))
+        raise SparkRuntimeException(
+            f"Conflicting partition column names detected in {', '.join(paths)}:\n{listed}\nFor partitioned tables, directories must "
+            "only contain files or directories of one more key; give the option basePath, or recursiveFileLookup.",
+            "CONFLICTING_PARTITION_COLUMN_NAMES",
         )
-    names = next(iter(keys), ())
-    kinds = tuple((name, partition_type([each[place][1] for each in values])) for place, name in enumerate(names))
-    return Found(tuple(roots), tuple(files), kinds)
+    columns = next(iter(names), ())
+    kinds = tuple((name, partition_type([keys[place][1] for _, keys in found])) for place, name in enumerate(columns))
+    files = tuple(
+        DataFile(entry.path, entry.size, entry.modified, tuple(None if value == NULL_PARTITION else value for _, value in keys))
+        for entry, keys in found
+    )
+    return Found(tuple(roots), files, kinds)
 
 
-def _matched(given: str) -> list[str]:
-    system, path = filesystem_of(given)
-    if system is not LOCAL:
-        raise AnalysisException(f"{given!r} is not on a file system that DataFrames read: give a local path.", "UNSUPPORTED_FILE_SYSTEM")
-    if has_glob(path) and not os.path.exists(path):
-        return [entry.path for entry in system.match(path) if not entry.name.startswith(("_", "."))]
-    return [path] if os.path.exists(path) else []
+def _matched(given: str) -> tuple[FileSystem, list[Entry]]:
+    try:
+        system, path = filesystem_of(_as_known(given))
+        entry = system.stat(path)
+        if entry is not None:
+            return system, [entry]
+        matched = [e for p in _braces(path) for e in system.match(p) if not _is_hidden(e.name)] if has_glob(path) or "{" in path else []
+    except (PathUnreadable, OSError) as problem:
+        raise AnalysisException(f"The path {given} cannot be read: {problem}", "FAILED_READ_FILE.NO_HINT") from problem
+    if not matched:
+        raise AnalysisException(f"Path does not exist: {_shown(path)}.", "PATH_NOT_FOUND")
+    return system, matched
 
 
-def _below(path: str, keys: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, tuple[tuple[str, str], ...]]]:
-    if not os.path.isdir(path):
-        yield path, keys
+def _as_known(given: str) -> str:
+    """Hadoop's other names of schemes."""
+    return re.sub(r"^s3[an]://", "s3://", given)
+
+
+def _shown(path: str) -> str:
+    return path if "://" in path else f"file:{path}"
+
+
+def _braces(pattern: str) -> list[str]:
+    """`x{a,b}` stands for `xa` and `xb`; not nested."""
+    found = re.search(r"\{([^{}]*)\}", pattern)
+    if found is None:
+        return [pattern]
+    return [each for part in found[1].split(",") for each in _braces(pattern[: found.start()] + part + pattern[found.end() :])]
+
+
+def _is_hidden(name: str) -> bool:
+    return (name.startswith("_") and "=" not in name) or name.startswith(".") or name.endswith("._COPYING_")
+
+
+def _below(system: FileSystem, entry: Entry, keys: Keys, recursive: bool) -> Iterator[tuple[Entry, Keys]]:
+    if not entry.is_directory:
+        yield entry, keys
         return
-    for name in os.listdir(path):
-        inner = os.path.join(path, name)
-        if name.startswith(("_", ".")):
+    for inner in system.entries(entry.path):
+        if _is_hidden(inner.name):
             continue
-        if os.path.isdir(inner):
-            key, sign, value = name.partition("=")
-            if sign and key:
-                yield from _below(inner, (*keys, (key, value)))
-        else:
+        if not inner.is_directory:
             yield inner, keys
+        elif recursive:
+            yield from _below(system, inner, (), True)
+        else:
+            key = _key(inner.name)
+            if key is not None:
+                yield from _below(system, inner, (*keys, key), False)
 
 
-def _hides_data(root: str, below: Sequence[tuple[str, object]]) -> bool:
-    """Whether a hidden file looks like data by its extension, which is all that the kernel looks at."""
-    suffixes = {suffix_of(path) for path, _ in below}
-    return any(name.startswith(("_", ".")) and suffix_of(name) in suffixes for name in os.listdir(root))
+def _key(name: str) -> tuple[str, str] | None:
+    key, sign, value = name.partition("=")
+    return (unquote(key), unquote(value)) if sign and key else None
+
+
+def _keys_between(base: str, path: str, is_directory: bool) -> Keys:
+    _, base = filesystem_of(base)
+    base = base.rstrip("/") + "/"
+    if not f"{path}/".startswith(base):
+        raise IllegalArgumentException(f"Wrong basePath {base} for the root path: {path}.")
+    parts = path.rstrip("/")[len(base) :].split("/")
+    return tuple(key for part in (parts if is_directory else parts[:-1]) if (key := _key(part)) is not None)
+
+
+def _chosen(options: Mapping[str, str]) -> Callable[[Entry], bool]:
+    tests: list[Callable[[Entry], bool]] = []
+    pattern = options.get("pathglobfilter")
+    if pattern is not None:
+        patterns = _braces(pattern)
+        tests.append(lambda entry: any(fnmatch.fnmatchcase(entry.name, one) for one in patterns))
+    before, after = _moment("modifiedBefore", options), _moment("modifiedAfter", options)
+    if before is not None:
+        tests.append(lambda entry: entry.modified < before)
+    if after is not None:
+        tests.append(lambda entry: entry.modified > after)
+    return lambda entry: all(test(entry) for test in tests)
+
+
+def _moment(name: str, options: Mapping[str, str]) -> float | None:
+    given = options.get(name.lower())
+    if given is None:
+        return None
+    try:
+        moment = datetime.datetime.fromisoformat(given)
+    except ValueError as problem:
+        raise AnalysisException(
+            f"The timestamp provided for the '{name.lower()}' option is invalid. The expected format is 'YYYY-MM-DDTHH:mm:ss', but the "
+            f"provided timestamp: {given}."
+        ) from problem
+    return moment.timestamp()
 
 
 def suffix_of(path: str) -> str:
@@ -91,13 +168,13 @@ def suffix_of(path: str) -> str:
     return os.path.splitext(stem)[1] + suffix if suffix in _COMPRESSED else suffix
 
 
-def first_suffix(root: str) -> str:
-    """Of the data files of a root, which all have the same."""
-    return next((suffix_of(path) for path, _ in _below(root, ())), "")
+def is_local(path: str) -> bool:
+    """Whether it is a path of this machine, rather than a URL."""
+    return filesystem_of(path)[0] is LOCAL
 
 
 def partition_type(values: Sequence[str]) -> t.DataType:
-    """The narrowest type that all values have: int, bigint, double, date, or else string.
+    """The narrowest type that all values have: int, bigint, double, date, timestamp, or else string.
 
     >>> partition_type(["1", "2"]), partition_type(["1", "x"])
     (IntegerType(), StringType())
@@ -108,16 +185,14 @@ def partition_type(values: Sequence[str]) -> t.DataType:
         if largest < 2**31:
             return t.IntegerType()
         return t.LongType() if largest < 2**63 else t.StringType()
-    if known and all(_is(float, value) for value in known):
-        return t.DoubleType()
-    if known and all(len(value) == 10 and _is(datetime.date.fromisoformat, value) for value in known):
-        return t.DateType()
+    for kind, pattern in _PARTITION_TYPES:
+        if known and all(pattern.fullmatch(value) for value in known):
+            return kind
     return t.StringType()
 
 
-def _is(parse: type[float] | object, value: str) -> bool:
-    try:
-        parse(value)  # type: ignore[operator]
-    except ValueError:
-        return False
-    return True
+_PARTITION_TYPES: tuple[tuple[t.DataType, re.Pattern[str]], ...] = (
+    (t.DoubleType(), re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")),
+    (t.DateType(), re.compile(r"\d{4}-(0[1-9]|1[0-2])-([0-2]\d|3[01])")),
+    (t.TimestampType(), re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d:\d\d(\.\d+)?)?")),
+)

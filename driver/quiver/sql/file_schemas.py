@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from quiver.sql import types as t
-from quiver.sql.arrow_types import spark_schema
+from quiver.sql.arrow_types import spark_schema, spark_type
 from quiver.sql.discovery import suffix_of
 from quiver.sql.errors import AnalysisException
 from quiver.sql.kernel import session
 from quiver.sql.lowering.names import kernel_type, quoted, text
-from quiver.sql.scanning import csv_options, csv_value
+from quiver.sql.text_scanning import csv_options, csv_value
+from quiver_proto.errors import FileUnreadable
+from quiver_proto.filesystems import filesystem_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,36 +21,132 @@ if TYPE_CHECKING:
 _CANDIDATES: tuple[t.DataType, ...] = (t.IntegerType(), t.LongType(), t.DoubleType(), t.DateType(), t.TimestampType(), t.BooleanType())
 
 
-def schema_of_files(kind: str, files: Sequence[str], options: Mapping[str, str]) -> t.StructType:
-    """The columns of data files (there is at least one). Raises AnalysisException FAILED_READ_FILE, CANNOT_MERGE_SCHEMAS."""
+def schema_of_files(kind: str, files: Sequence[str], options: Mapping[str, str]) -> tuple[t.StructType, frozenset[str]]:
+    """The columns of data files (there is at least one), and the files that were seen to have them.
+
+    Raises AnalysisException FAILED_READ_FILE, CANNOT_MERGE_SCHEMAS.
+    """
     match kind:
-        case "parquet":
-            return _of_parquet(files if options.get("mergeschema") == "true" else files[:1])
+        case "parquet" | "arrow":
+            return _of_typed(kind, files, options)
         case "csv":
-            return _of_csv(files, options)
+            return _of_csv(files, options), frozenset()
         case _:
-            return _of_json(files)
+            return _of_json(files), frozenset()
 
 
-def failed_to_read(path: str, problem: object) -> AnalysisException:
+def called(kind: str) -> str:
+    """A format as messages write it."""
+    return kind.upper() if kind in ("csv", "json", "orc") else kind.capitalize()
+
+
+def failed_to_read(path: str, problem: object, kind: str = "NO_HINT") -> AnalysisException:
     """With the name of the file, and what is wrong with it."""
-    return AnalysisException(f"Encountered error while reading file {path}: {problem}", "FAILED_READ_FILE")
+    return AnalysisException(f"Encountered error while reading file {path}. {problem}", f"FAILED_READ_FILE.{kind}")
 
 
-def _of_parquet(files: Sequence[str]) -> t.StructType:
+def _of_typed(kind: str, files: Sequence[str], options: Mapping[str, str]) -> tuple[t.StructType, frozenset[str]]:
+    """Of the first file that can be read, or (mergeSchema) of all."""
+    schemas: dict[str, pa.Schema] = {}
+    merging = options.get("mergeschema", "").lower() == "true"
+    for path in files:
+        try:
+            schemas[path] = stored_schema(kind, path)
+        except FileUnreadable as problem:
+            if options.get("ignorecorruptfiles", "").lower() != "true":
+                raise failed_to_read(path, problem.problem, "CANNOT_READ_FILE_FOOTER") from problem
+        if schemas and not merging:
+            break
+    if not schemas:
+        raise AnalysisException(f"Unable to infer schema for {called(kind)}. It must be specified manually.", "UNABLE_TO_INFER_SCHEMA")
+    return _merged(schemas), frozenset(schemas)
+
+
+def stored_schema(kind: str, path: str) -> pa.Schema:
+    """The Arrow schema that a Parquet or Arrow file tells. Raises FileUnreadable."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schemas = []
-    for path in files:
-        try:
-            schemas.append(pq.read_schema(path))
-        except (pa.ArrowException, OSError) as problem:
-            raise failed_to_read(path, problem) from problem
+    system, inner = filesystem_of(path)
     try:
-        return spark_schema(pa.unify_schemas([schema.remove_metadata() for schema in schemas], promote_options="permissive"))
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as problem:
-        raise AnalysisException(f"Failed merging schemas of {', '.join(files)}: {problem}", "CANNOT_MERGE_SCHEMAS") from problem
+        with system.open_input(inner) as file:
+            if kind == "parquet":
+                return pq.read_schema(file).remove_metadata()
+            return pa.ipc.open_file(pa.PythonFile(file)).schema.remove_metadata()
+    except (pa.ArrowException, OSError) as problem:
+        raise FileUnreadable(path, str(problem).partition("\n")[0]) from problem
+
+
+def stored_names(wanted: t.StructType, path: str) -> t.StructType:
+    """Columns that were asked for, as a Parquet file writes their names: they are the same in upper and lower case."""
+    try:
+        names = stored_schema("parquet", path).names
+    except FileUnreadable:
+        return wanted  # Tasks tell.
+    folded = {name.lower(): name for name in names}
+    spelt = ((field.name if field.name in names else folded.get(field.name.lower(), field.name)) for field in wanted)
+    return t.StructType([t.StructField(name, field.dataType) for name, field in zip(spelt, wanted)])
+
+
+def _merged(schemas: Mapping[str, pa.Schema]) -> t.StructType:
+    """One column per name. Types of one column in several files must be the same, or widen to one of them."""
+    fields: dict[str, t.StructField] = {}
+    origins: dict[str, str] = {}
+    for path, schema in schemas.items():
+        for arrow in schema:
+            try:
+                field = t.StructField(arrow.name, spark_type(arrow.type))
+            except TypeError as problem:
+                raise failed_to_read(path, f"Column [{arrow.name}]: {problem}.") from problem
+            known = fields.setdefault(field.name, field)
+            if origins.setdefault(field.name, path) is path:
+                continue
+            kind = merged_type(known.dataType, field.dataType)
+            if kind is None:
+                raise AnalysisException(
+                    f"Failed merging schema of the file {path}: column `{field.name}` is {field.dataType.simpleString().upper()} there, "
+                    f"and {known.dataType.simpleString().upper()} in {origins[field.name]}.",
+                    "CANNOT_MERGE_SCHEMAS",
+                )
+            fields[field.name] = t.StructField(field.name, kind)
+    return t.StructType(list(fields.values()))
+
+
+_WIDER: tuple[tuple[type[t.DataType], ...], ...] = (
+    (t.ByteType, t.ShortType, t.IntegerType, t.LongType),
+    (t.FloatType, t.DoubleType),
+    (t.ByteType, t.ShortType, t.IntegerType, t.DoubleType),
+)
+
+
+def merged_type(one: t.DataType, other: t.DataType) -> t.DataType | None:
+    """The type that holds the values of both without loss; None when there is none."""
+    if one == other or isinstance(other, t.NullType):
+        return one
+    if isinstance(one, t.NullType):
+        return other
+    if isinstance(one, t.DecimalType) and isinstance(other, t.DecimalType):
+        scale = max(one.scale, other.scale)
+        precision = max(one.precision - one.scale, other.precision - other.scale) + scale
+        return t.DecimalType(precision, scale) if precision <= 38 else None
+    if isinstance(one, t.ArrayType) and isinstance(other, t.ArrayType):
+        element = merged_type(one.elementType, other.elementType)
+        return None if element is None else t.ArrayType(element)
+    if isinstance(one, t.MapType) and isinstance(other, t.MapType):
+        key, value = merged_type(one.keyType, other.keyType), merged_type(one.valueType, other.valueType)
+        return None if key is None or value is None else t.MapType(key, value)
+    if isinstance(one, t.StructType) and isinstance(other, t.StructType):
+        members = {field.name: field.dataType for field in one}
+        for field in other:
+            kind = merged_type(members.get(field.name, t.NullType()), field.dataType)
+            if kind is None:
+                return None
+            members[field.name] = kind
+        return t.StructType([t.StructField(name, kind) for name, kind in members.items()])
+    for chain in _WIDER:
+        if type(one) in chain and type(other) in chain:
+            return max(one, other, key=lambda kind: chain.index(type(kind)))
+    return None
 
 
 def _of_json(files: Sequence[str]) -> t.StructType:

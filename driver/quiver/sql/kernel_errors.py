@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 
 from quiver.sql import errors
+from quiver_proto.errors import FileUnreadable
 
 _CONDITION = re.compile(r"\[([A-Z][A-Z0-9_]{3,}(?:\.[A-Z0-9_]+)?)\] ?((?:[^'\"\\]|'(?!\)|\s*to value)|\"|\\.)*)")
 _TEXT = re.compile(r"Cannot cast string '(.*?)' to value of (\w+)(?:\([^)]*\))? type", re.DOTALL)
@@ -38,6 +39,8 @@ _MEANT = {
 
 def translated(error: BaseException) -> errors.PySparkException | None:
     """The error that Spark raises for what the kernel's says; None for those that say nothing of values."""
+    if isinstance(error, FileUnreadable):
+        return errors.SparkRuntimeException(f"Encountered error while reading file {error.path}. {error.problem}", error.condition)
     text = str(error)
     found = _CONDITION.search(text)
     if found and ("Execution error: PyErr" in text or "Cast error" in text):

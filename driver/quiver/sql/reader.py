@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql import types as t
 from quiver.sql.discovery import Found, discover
 from quiver.sql.errors import AnalysisException, wrong_argument
-from quiver.sql.file_schemas import schema_of_files
+from quiver.sql.file_schemas import called, schema_of_files, stored_names
 from quiver.sql.tree.expressions import Attribute
 from quiver.sql.tree.relations import Files
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
     from quiver.sql.session import Session
 
-FORMATS = ("csv", "json", "parquet")
+FORMATS = ("arrow", "csv", "json", "parquet")
 
 
 class DataFrameReader:
@@ -79,7 +79,7 @@ class DataFrameReader:
         given = path if path is not None else self._options.get("path")
         if given is None:
             raise AnalysisException("No path is given: use load(path).", "UNABLE_TO_INFER_SCHEMA")
-        kind = self._format.lower()
+        kind = {"feather": "arrow", "ipc": "arrow"}.get(self._format.lower(), self._format.lower())
         if kind not in FORMATS:
             raise AnalysisException(
                 f"Failed to find the data source: {self._format}. Formats are {', '.join(FORMATS)}.", "DATA_SOURCE_NOT_FOUND"
@@ -87,26 +87,28 @@ class DataFrameReader:
         return self._read(kind, [given] if isinstance(given, str) else [str(one) for one in given])
 
     def _read(self, kind: str, paths: Sequence[str]) -> DataFrame:
-        found = discover(paths)
-        schema = self._columns(kind, found)
+        found = discover(paths, self._options)
+        schema, verified = self._columns(kind, found)
         columns = tuple(Attribute(self._session._new_id(), field.name, field.dataType, True) for field in schema)
+        if self._schema is not None and kind == "parquet" and found.files:
+            schema = stored_names(schema, found.files[0].path)
         names = tuple(name for name, _ in found.partitions)
-        return self._session._dataframe(Files(kind, found.roots, tuple(self._options.items()), schema, columns, names))
+        options = tuple(self._options.items())
+        return self._session._dataframe(Files(kind, found.roots, options, schema, columns, names, found.files, verified))
 
-    def _columns(self, kind: str, found: Found) -> t.StructType:
+    def _columns(self, kind: str, found: Found) -> tuple[t.StructType, frozenset[str]]:
         """Partition columns last; of the types that were asked for, or else those of their directories' names."""
-        wanted = self._schema
+        wanted, verified = self._schema, frozenset[str]()
         if wanted is None:
             if not found.files:
                 raise AnalysisException(
-                    f"Unable to infer schema for {kind.upper() if kind != 'parquet' else 'Parquet'}. It must be specified manually.",
-                    "UNABLE_TO_INFER_SCHEMA",
+                    f"Unable to infer schema for {called(kind)}. It must be specified manually.", "UNABLE_TO_INFER_SCHEMA"
                 )
-            wanted = schema_of_files(kind, found.files, self._options)
+            wanted, verified = schema_of_files(kind, [file.path for file in found.files], self._options)
         asked = {field.name: field.dataType for field in wanted}
         partitions = {name: asked.get(name, inferred) for name, inferred in found.partitions}
         fields = [t.StructField(field.name, field.dataType) for field in wanted if field.name not in partitions]
-        return t.StructType([*fields, *(t.StructField(name, inferred) for name, inferred in partitions.items())])
+        return t.StructType([*fields, *(t.StructField(name, inferred) for name, inferred in partitions.items())]), verified
 
     def parquet(self, *paths: str, **options: Any) -> DataFrame:
         """Parquet files. `mergeSchema`: columns of all files, rather than of the first.

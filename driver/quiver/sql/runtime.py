@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quiver.sql import queries, scanning
+from quiver.sql import queries, scanning, text_scanning
 from quiver.sql.arrow_types import arrow_schema
 from quiver.sql.cutting import cut
 from quiver.sql.executions import Execution, Executions
@@ -74,13 +75,15 @@ class Runtime:
     def explain(self, relation: r.Relation) -> Explained:
         """How the kernel would compute it now. Nothing is computed."""
         query = lower(relation)
-        frame = self.kernel(staged=False, ordered=query.ordered).plan(query)
+        kernel = self.kernel(staged=False, ordered=query.ordered)
+        frame = kernel.plan(query)
         where = "as one task"
         if _input_bytes(physical_plan(frame)) > self._one_task_bytes:
-            frame = self.kernel(staged=True).plan(query)
+            kernel = self.kernel(staged=True)
+            frame = kernel.plan(query)
             count = len(cut(physical_plan(frame), describe, itertools.count().__next__, self._pieces).stages) + 1
             where = f"in {count} stage{'s' if count > 1 else ''}"
-        return Explained(frame.optimized_logical_plan().display_indent(), frame.execution_plan().display_indent(), where)
+        return Explained(frame.optimized_logical_plan().display_indent(), kernel.shown(frame.execution_plan().display_indent()), where)
 
     def kernel(self, staged: bool, ordered: bool = False) -> _Kernel:
         """The kernel that plans whole queries, those of them that work on rows in their order, or those that are cut into stages."""
@@ -102,16 +105,20 @@ class Runtime:
         context._check(call_site.operator)
         query = lower(relation)
         planner, driver, properties = context._planner, context._driver, execution.properties
-        frame = self.kernel(staged=False, ordered=query.ordered).plan(query)
-        physical = frame.execution_plan()
-        plan = encoded(physical)
+        kernel = self.kernel(staged=False, ordered=query.ordered)
+        frame, physical, plan = kernel.planned(query)
         if self._is_one_task(_input_bytes(plan)):
             job = queries.in_one_task(plan, planner, driver.executor_cores(), call_site, (), properties)
         else:
-            frame = self.kernel(staged=True).plan(query)
-            physical = frame.execution_plan()
-            job = queries.planned(encoded(physical), planner, self._pieces, call_site, (), properties)
-        execution.planned(lambda: _tree(relation), lambda: frame.logical_plan().display_indent(), physical.display_indent, _where(job))
+            kernel = self.kernel(staged=True)
+            frame, physical, plan = kernel.planned(query)
+            job = queries.planned(plan, planner, self._pieces, call_site, (), properties)
+        execution.planned(
+            lambda: _tree(relation),
+            lambda: frame.logical_plan().display_indent(),
+            lambda: kernel.shown(physical.display_indent()),
+            _where(job),
+        )
         execution.runs(job)
         try:
             return driver.run(job)
@@ -140,6 +147,33 @@ class _Kernel:
 
     def __init__(self, context: datafusion.SessionContext) -> None:
         self._context = context
+        self._mirrors: dict[str, scanning.Mirror] = {}
+        """By their directories' names."""
+        self._mirrored: dict[str, str] = {}
+        """Which mirror a leaf has."""
+
+    def planned(self, query: Query) -> tuple[datafusion.DataFrame, Any, Plan]:
+        """A lowered query's logical plan, its physical plan as the kernel has it, and this with the files that it reads.
+
+        Raises FileUnreadable, UnsupportedPlan.
+        """
+        frame = self.plan(query)
+        mirrors = [self._mirrors[self._mirrored[name]] for name in query.leaves if name in self._mirrored]
+        for each in mirrors:
+            each.check_present()
+        try:
+            physical = frame.execution_plan()
+            plan = encoded(physical)
+        except Exception:
+            for each in mirrors:
+                each.blame()
+            raise
+        scanning.resolve(plan, self._mirrors)
+        return frame, physical, plan
+
+    def shown(self, text: str) -> str:
+        """A plan as the kernel writes it, with the files that it reads."""
+        return scanning.shown(text, self._mirrors)
 
     def plan(self, query: Query) -> datafusion.DataFrame:
         """The kernel's logical plan of a lowered query."""
@@ -152,13 +186,19 @@ class _Kernel:
 
     def forget(self, name: str) -> None:
         self._context.deregister_table(name)
+        self._mirrors.pop(self._mirrored.pop(name, ""), None)
 
     def _register(self, name: str, leaf: r.Relation) -> None:
         match leaf:
             case r.Local():
                 self._context.register_record_batches(name, [_batches(leaf)])
+            case r.Files() if leaf.format in scanning.NATIVE:
+                mirror = scanning.register(self._context, name, leaf)
+                key = os.path.basename(mirror.root)
+                self._mirrors[key] = mirror
+                self._mirrored[name] = key
             case r.Files():
-                scanning.register(self._context, name, leaf)
+                text_scanning.register(self._context, name, leaf)
             case _:
                 raise AssertionError(type(leaf))
 

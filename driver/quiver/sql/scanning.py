@@ -1,128 +1,158 @@
-"""Gives files to the kernel as tables, so that it can prune, push down and cut them."""
+"""Gives files to the kernel as tables, so that it can prune, push down and cut them.
+
+The kernel's tables are directories, whose listing it takes for the truth. So a leaf's files are laid out as links in a directory of their
+own (a *mirror*), one directory `column=value` below another for partition columns; in the finished plan their real paths are put in.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+import os
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final
+from urllib.parse import quote
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_type
-from quiver.sql.discovery import NULL_PARTITION, first_suffix
+from quiver.sql.discovery import NULL_PARTITION
+from quiver.sql.file_schemas import stored_schema
 from quiver.sql.lowering.names import column, kernel_type, quoted, text
 from quiver.sql.tree import relations as r
+from quiver_proto.errors import FileUnreadable
+from quiver_proto.fragments import MISSING_IS_EMPTY, SCHEMA_UNKNOWN, UNREADABLE_IS_EMPTY, scans
+from quiver_proto.v1.kernel_pb2 import Plan
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from datafusion import CsvReadOptions, SessionContext
+    from datafusion import SessionContext
 
-_COMPRESSIONS = {".gz": "gzip", ".bz2": "bzip2", ".xz": "xz", ".zst": "zstd"}
+NATIVE: Final = frozenset({"parquet", "arrow"})
+"""Formats that the kernel scans in the tasks of a query."""
+_MARK = "quiver-mirror-"
+_KEY = "__quiver_partition_"
 
 
-def register(context: SessionContext, name: str, leaf: r.Files) -> None:
-    """Make a view `name` of the leaf's files, with its columns as lowered queries call them."""
+class Mirror:
+    """Links to a leaf's files, in a directory that goes with it. It doesn't keep the leaf."""
+
+    def __init__(self, leaf: r.Files) -> None:
+        import pyarrow as pa
+
+        partitions = set(leaf.partition_columns)
+        options = {name: value.lower() for name, value in leaf.options}
+        self._flags = (MISSING_IS_EMPTY if options.get("ignoremissingfiles") == "true" else 0) | (
+            UNREADABLE_IS_EMPTY if options.get("ignorecorruptfiles") == "true" else 0
+        )
+        self._format = leaf.format
+        self.files = leaf.files
+        self._verified = leaf.verified
+        held = [field for field in leaf.schema if field.name not in partitions]
+        if leaf.format == "arrow":  # Read as it is, cast above the scan.
+            self.schema = stored_schema("arrow", leaf.files[0].path) if leaf.files else pa.schema([])
+        else:
+            self.schema = pa.schema([(field.name, _read_as(field.dataType)) for field in held])
+        self.root = tempfile.mkdtemp(prefix=_MARK)
+        self.remove = weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)
+        made: dict[tuple[str | None, ...], str] = {}
+        for number, file in enumerate(leaf.files):
+            if self._flags and self._is_to_skip(file.path):
+                continue
+            folder = made.get(file.values)
+            if folder is None:
+                parts = [
+                    f"{_KEY}{place}={quote(NULL_PARTITION if value is None else value, safe='')}" for place, value in enumerate(file.values)
+                ]
+                folder = made[file.values] = os.path.join(self.root, *parts)
+                os.makedirs(folder, exist_ok=True)
+            os.symlink(file.path, os.path.join(folder, f"{number}.data"))
+
+    def _is_to_skip(self, path: str) -> bool:
+        try:
+            stored_schema(self._format, path)
+        except FileUnreadable as problem:
+            return bool(self._flags & (MISSING_IS_EMPTY if isinstance(problem.__cause__, FileNotFoundError) else UNREADABLE_IS_EMPTY))
+        return False
+
+    def check_present(self) -> None:
+        """Raises FileUnreadable FILE_NOT_EXIST: the kernel takes a link to nothing for nothing."""
+        if not self._flags & MISSING_IS_EMPTY:
+            for file in self.files:
+                if not os.path.exists(file.path):
+                    raise FileUnreadable(
+                        file.path,
+                        "File does not exist. It is possible the underlying files have been updated: read them again, or set the option "
+                        "ignoreMissingFiles.",
+                        "FAILED_READ_FILE.FILE_NOT_EXIST",
+                    )
+
+    def blame(self) -> None:
+        """The kernel could not plan: raises FileUnreadable when one of the files is to blame."""
+        for file in self.files:
+            stored_schema(self._format, file.path)
+
+    def checks(self, path: str) -> int:
+        """PartitionedFile.checks of a file."""
+        return self._flags | (0 if path in self._verified else SCHEMA_UNKNOWN)
+
+
+def register(context: SessionContext, name: str, leaf: r.Files) -> Mirror:
+    """Make a view `name` of the leaf's files, with its columns as lowered queries call them. Lasts as long as the mirror."""
     import pyarrow as pa
 
-    partitions = set(leaf.partition_columns)
-    schema = pa.schema([(f.name, _read_as(leaf.format, f.dataType)) for f in leaf.schema if f.name not in partitions])
-    raws = []
-    for number, root in enumerate(leaf.paths):
-        raws.append(f"{name}_files_{number}")
-        _register_root(context, raws[-1], root, leaf, schema)
-        if leaf.format != "parquet" and _compression(root):
-            # Plans lose how files are compressed on their way to tasks: the driver reads them.
-            batches = context.sql(f"SELECT * FROM {raws[-1]}").collect()
-            context.deregister_table(raws[-1])
-            context.register_record_batches(raws[-1], [batches or [pa.RecordBatch.from_pylist([], schema)]])
-    items = ", ".join(f"{_item(c.name, c.type, c.name in partitions, leaf)} AS {column(c)}" for c in leaf.columns) or "1"
-    where = _where(leaf, partitions)
-    context.register_view(name, context.sql(" UNION ALL ".join(f"SELECT {items} FROM {raw}{where}" for raw in raws)))
-    for raw in raws:
-        context.deregister_table(raw)  # The view holds it.
+    mirror = Mirror(leaf)
+    raw = f"{name}_files"
+    kinds: list[tuple[str, str | pa.DataType]] = [(f"{_KEY}{place}", pa.string()) for place in range(len(leaf.partition_columns))]
+    if leaf.format == "parquet":
+        context.register_parquet(raw, mirror.root, table_partition_cols=kinds, file_extension=".data", schema=mirror.schema)
+    else:
+        context.register_arrow(raw, mirror.root, mirror.schema, ".data", kinds)
+    places = {column: place for place, column in enumerate(leaf.partition_columns)}
+    items = ", ".join(f"{_item(f.name, c.type, places, leaf.format)} AS {column(c)}" for c, f in zip(leaf.columns, leaf.schema)) or "1"
+    context.register_view(name, context.sql(f"SELECT {items} FROM {raw}"))
+    context.deregister_table(raw)  # The view holds it.
+    return mirror
 
 
-def _compression(root: str) -> str | None:
-    return _COMPRESSIONS.get("." + first_suffix(root).rpartition(".")[2])
+def resolve(plan: Plan, mirrors: Mapping[str, Mirror]) -> None:
+    """Put the files themselves in place of a finished plan's links to them. `mirrors` by their directories' names."""
+    for scan in scans(plan):
+        mirror = None
+        for group in scan.base_conf.file_groups:
+            for file in group.files:
+                if _MARK not in file.path:
+                    continue
+                below = file.path[file.path.index(_MARK) :].split("/")
+                mirror = mirrors[below[0]]
+                real = mirror.files[int(below[-1].removesuffix(".data"))]
+                file.path = real.path.lstrip("/")
+                file.checks = mirror.checks(real.path)
+        if mirror is not None:
+            scan.base_conf.expected = mirror.schema.serialize().to_pybytes()
 
 
-def _read_as(kind: str, of: t.DataType) -> pa.DataType:
+def shown(text: str, mirrors: Mapping[str, Mirror]) -> str:
+    """The kernel's display of a plan, with the files instead of the links."""
+    import re
+
+    def real(found: re.Match[str]) -> str:
+        mirror = mirrors.get(found[1])
+        return found[0] if mirror is None else mirror.files[int(found[2])].path.lstrip("/")
+
+    return re.sub(rf"[^\s,\[\]]*?({_MARK}[^/]+)/[^\s,\]]*?(\d+)\.data", real, text)
+
+
+def _read_as(of: t.DataType) -> pa.DataType:
     import pyarrow as pa
 
-    if kind == "csv":
-        return pa.string()
-    if kind == "parquet" and isinstance(of, t.StringType | t.BinaryType):
+    if isinstance(of, t.StringType | t.BinaryType):
         return pa.string_view() if isinstance(of, t.StringType) else pa.binary_view()  # Which Parquet is read into soonest.
     return arrow_type(of)
 
 
-def _register_root(context: SessionContext, raw: str, root: str, leaf: r.Files, schema: pa.Schema) -> None:
-    import pyarrow as pa
-
-    suffix = first_suffix(root)
-    partitions: list[tuple[str, str | pa.DataType]] = [(name, pa.string()) for name in leaf.partition_columns]
-    match leaf.format:
-        case "parquet":
-            context.register_parquet(raw, root, table_partition_cols=partitions, file_extension=suffix, schema=schema)
-        case "json":
-            context.register_json(
-                raw, root, schema, table_partition_cols=partitions, file_extension=suffix, file_compression_type=_compression(root)
-            )
-        case "csv":
-            reading = csv_options(dict(leaf.options), schema.names, suffix, leaf.partition_columns)
-            context.register_csv(raw, root, options=reading)
-        case other:
-            raise AssertionError(other)
-
-
-def csv_options(options: Mapping[str, str], names: Sequence[str], suffix: str, partitions: Sequence[str]) -> CsvReadOptions:
-    """How the kernel reads CSV files as strings, from which values are made by casts: what is no value has to become null."""
-    import pyarrow as pa
-    from datafusion import CsvReadOptions
-
-    return CsvReadOptions(
-        has_header=options.get("header") == "true",
-        delimiter=options.get("sep", options.get("delimiter", ",")),
-        quote=options.get("quote", '"'),
-        escape=options.get("escape"),
-        comment=options.get("comment"),
-        newlines_in_values=options.get("multiline") == "true",
-        schema=pa.schema([(name, pa.string()) for name in names]),
-        file_extension=suffix,
-        table_partition_cols=[(name, pa.string()) for name in partitions],
-        file_compression_type=_COMPRESSIONS.get("." + suffix.rpartition(".")[2], ""),
-        truncated_rows=True,
-    )
-
-
-def _item(name: str, kind: t.DataType, is_partition: bool, leaf: r.Files) -> str:
-    if is_partition:
-        value = f"nullif({quoted(name)}, {text(NULL_PARTITION)})"
-        return value if isinstance(kind, t.StringType) else f"arrow_cast({value}, {text(kernel_type(kind))})"
-    if leaf.format != "csv":
-        return quoted(name)
-    value = _csv_value(name, leaf)
-    if isinstance(kind, t.StringType):
-        return value
-    cast = "arrow_cast" if dict(leaf.options).get("mode", "").upper() == "FAILFAST" else "arrow_try_cast"
-    return f"{cast}({value}, {text(kernel_type(kind))})"
-
-
-def _csv_value(name: str, leaf: r.Files) -> str:
-    return csv_value(name, dict(leaf.options))
-
-
-def csv_value(name: str, options: Mapping[str, str]) -> str:
-    """A value's text; null where it is empty or `nullValue`."""
-    value = f"nullif({quoted(name)}, '')"
-    return f"nullif({value}, {text(options['nullvalue'])})" if options.get("nullvalue") else value
-
-
-def _where(leaf: r.Files, partitions: set[str]) -> str:
-    """DROPMALFORMED: only rows whose values all have their types."""
-    if leaf.format != "csv" or dict(leaf.options).get("mode", "").upper() != "DROPMALFORMED":
-        return ""
-    tests = [
-        f"({_csv_value(c.name, leaf)} IS NULL OR {_item(c.name, c.type, False, leaf)} IS NOT NULL)"
-        for c in leaf.columns
-        if c.name not in partitions and not isinstance(c.type, t.StringType)
-    ]
-    return f" WHERE {' AND '.join(tests)}" if tests else ""
+def _item(name: str, kind: t.DataType, partitions: Mapping[str, int], of: str) -> str:
+    if name not in partitions:
+        return quoted(name) if of == "parquet" else f"arrow_cast({quoted(name)}, {text(kernel_type(kind))})"
+    value = f"nullif({quoted(f'{_KEY}{partitions[name]}')}, {text(NULL_PARTITION)})"
+    return value if isinstance(kind, t.StringType) else f"arrow_cast({value}, {text(kernel_type(kind))})"

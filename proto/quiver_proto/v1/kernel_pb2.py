@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cquiver_proto/v1/kernel.proto\x12\x10quiver.v1.kernel\"\xbf\x0c\n\x04Plan\x12\x32\n\x0cparquet_scan\x18\x01 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12.\n\x08\x63sv_scan\x18\x02 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12\'\n\x05\x65mpty\x18\x03 \x01(\x0b\x32\x16.quiver.v1.kernel.LeafH\x00\x12-\n\nprojection\x18\x04 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x35\n\x0cglobal_limit\x18\x06 \x01(\x0b\x32\x1d.quiver.v1.kernel.GlobalLimitH\x00\x12.\n\x0blocal_limit\x18\x07 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x30\n\taggregate\x18\x08 \x01(\x0b\x32\x1b.quiver.v1.kernel.AggregateH\x00\x12/\n\thash_join\x18\t \x01(\x0b\x32\x1a.quiver.v1.kernel.HashJoinH\x00\x12&\n\x04sort\x18\n \x01(\x0b\x32\x16.quiver.v1.kernel.SortH\x00\x12\x33\n\x10\x63oalesce_batches\x18\x0b \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12)\n\x06\x66ilter\x18\x0c \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12(\n\x05merge\x18\r \x01(\x0b\x32\x17.quiver.v1.kernel.MergeH\x00\x12\x34\n\x0brepartition\x18\x0e \x01(\x0b\x32\x1d.quiver.v1.kernel.RepartitionH\x00\x12)\n\x06window\x18\x0f \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12,\n\ncross_join\x18\x10 \x01(\x0b\x32\x16.quiver.v1.kernel.JoinH\x00\x12/\n\tavro_scan\x18\x11 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12\'\n\x05union\x18\x13 \x01(\x0b\x32\x16.quiver.v1.kernel.ManyH\x00\x12\x38\n\x15sort_preserving_merge\x18\x15 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12<\n\x10nested_loop_join\x18\x16 \x01(\x0b\x32 .quiver.v1.kernel.NestedLoopJoinH\x00\x12\x35\n\x13symmetric_hash_join\x18\x19 \x01(\x0b\x32\x16.quiver.v1.kernel.JoinH\x00\x12,\n\ninterleave\x18\x1a \x01(\x0b\x32\x16.quiver.v1.kernel.ManyH\x00\x12\x38\n\x0fplaceholder_row\x18\x1b \x01(\x0b\x32\x1d.quiver.v1.kernel.PlaceholderH\x00\x12)\n\x06unnest\x18\x1e \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12/\n\tjson_scan\x18\x1f \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12.\n\x0b\x63ooperative\x18  \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x31\n\x0fgenerate_series\x18! \x01(\x0b\x32\x16.quiver.v1.kernel.LeafH\x00\x12:\n\x0fsort_merge_join\x18\" \x01(\x0b\x32\x1f.quiver.v1.kernel.SortMergeJoinH\x00\x12\x33\n\x0bmemory_scan\x18# \x01(\x0b\x32\x1c.quiver.v1.kernel.MemoryScanH\x00\x12-\n\nasync_func\x18$ \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12)\n\x06\x62uffer\x18% \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x30\n\narrow_scan\x18& \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12;\n\x0fscalar_subquery\x18\' \x01(\x0b\x32 .quiver.v1.kernel.ScalarSubqueryH\x00\x42\x06\n\x04node\"\x06\n\x04Leaf\"\x08\n\x06Opaque\"7\n\x0bPlaceholder\x12(\n\x06schema\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\".\n\x05Unary\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\"@\n\tAggregate\x12\x0c\n\x04mode\x18\x03 \x01(\x05\x12%\n\x05input\x18\x04 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\".\n\x04Many\x12&\n\x06inputs\x18\x01 \x03(\x0b\x32\x16.quiver.v1.kernel.Plan\"\'\n\tFileRange\x12\r\n\x05start\x18\x01 \x01(\x03\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x03\"Y\n\x0fPartitionedFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12*\n\x05range\x18\x05 \x01(\x0b\x32\x1b.quiver.v1.kernel.FileRange\"=\n\tFileGroup\x12\x30\n\x05\x66iles\x18\x01 \x03(\x0b\x32!.quiver.v1.kernel.PartitionedFile\"@\n\x0c\x46ileScanConf\x12\x30\n\x0b\x66ile_groups\x18\x01 \x03(\x0b\x32\x1b.quiver.v1.kernel.FileGroup\"=\n\x08\x46ileScan\x12\x31\n\tbase_conf\x18\x01 \x01(\x0b\x32\x1e.quiver.v1.kernel.FileScanConf\" \n\nMemoryScan\x12\x12\n\npartitions\x18\x01 \x03(\x0c\"Q\n\x0bGlobalLimit\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x0c\n\x04skip\x18\x02 \x01(\r\x12\r\n\x05\x66\x65tch\x18\x03 \x01(\x03\"L\n\x04Sort\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x1d\n\x15preserve_partitioning\x18\x04 \x01(\x08\"L\n\x05Merge\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x12\n\x05\x66\x65tch\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x08\n\x06_fetch\"L\n\x04Hash\x12+\n\thash_expr\x18\x01 \x03(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\x17\n\x0fpartition_count\x18\x02 \x01(\x04\"j\n\x0cPartitioning\x12\x15\n\x0bround_robin\x18\x01 \x01(\x04H\x00\x12&\n\x04hash\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.HashH\x00\x12\x11\n\x07unknown\x18\x03 \x01(\x04H\x00\x42\x08\n\x06scheme\"j\n\x0bRepartition\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x34\n\x0cpartitioning\x18\x05 \x01(\x0b\x32\x1e.quiver.v1.kernel.Partitioning\"Y\n\x06JoinOn\x12&\n\x04left\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\'\n\x05right\x18\x02 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\"\xbc\x01\n\x08HashJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12$\n\x02on\x18\x03 \x03(\x0b\x32\x18.quiver.v1.kernel.JoinOn\x12\x11\n\tjoin_type\x18\x04 \x01(\x05\x12\x16\n\x0epartition_mode\x18\x06 \x01(\x05\x12\x12\n\nnull_aware\x18\n \x01(\x08\"S\n\x04Join\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\"o\n\rSortMergeJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x11\n\tjoin_type\x18\x04 \x01(\x05\"p\n\x0eNestedLoopJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x11\n\tjoin_type\x18\x03 \x01(\x05\"c\n\x0eScalarSubquery\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12*\n\nsubqueries\x18\x02 \x03(\x0b\x32\x16.quiver.v1.kernel.Planb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cquiver_proto/v1/kernel.proto\x12\x10quiver.v1.kernel\"\xbf\x0c\n\x04Plan\x12\x32\n\x0cparquet_scan\x18\x01 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12.\n\x08\x63sv_scan\x18\x02 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12\'\n\x05\x65mpty\x18\x03 \x01(\x0b\x32\x16.quiver.v1.kernel.LeafH\x00\x12-\n\nprojection\x18\x04 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x35\n\x0cglobal_limit\x18\x06 \x01(\x0b\x32\x1d.quiver.v1.kernel.GlobalLimitH\x00\x12.\n\x0blocal_limit\x18\x07 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x30\n\taggregate\x18\x08 \x01(\x0b\x32\x1b.quiver.v1.kernel.AggregateH\x00\x12/\n\thash_join\x18\t \x01(\x0b\x32\x1a.quiver.v1.kernel.HashJoinH\x00\x12&\n\x04sort\x18\n \x01(\x0b\x32\x16.quiver.v1.kernel.SortH\x00\x12\x33\n\x10\x63oalesce_batches\x18\x0b \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12)\n\x06\x66ilter\x18\x0c \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12(\n\x05merge\x18\r \x01(\x0b\x32\x17.quiver.v1.kernel.MergeH\x00\x12\x34\n\x0brepartition\x18\x0e \x01(\x0b\x32\x1d.quiver.v1.kernel.RepartitionH\x00\x12)\n\x06window\x18\x0f \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12,\n\ncross_join\x18\x10 \x01(\x0b\x32\x16.quiver.v1.kernel.JoinH\x00\x12/\n\tavro_scan\x18\x11 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12\'\n\x05union\x18\x13 \x01(\x0b\x32\x16.quiver.v1.kernel.ManyH\x00\x12\x38\n\x15sort_preserving_merge\x18\x15 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12<\n\x10nested_loop_join\x18\x16 \x01(\x0b\x32 .quiver.v1.kernel.NestedLoopJoinH\x00\x12\x35\n\x13symmetric_hash_join\x18\x19 \x01(\x0b\x32\x16.quiver.v1.kernel.JoinH\x00\x12,\n\ninterleave\x18\x1a \x01(\x0b\x32\x16.quiver.v1.kernel.ManyH\x00\x12\x38\n\x0fplaceholder_row\x18\x1b \x01(\x0b\x32\x1d.quiver.v1.kernel.PlaceholderH\x00\x12)\n\x06unnest\x18\x1e \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12/\n\tjson_scan\x18\x1f \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12.\n\x0b\x63ooperative\x18  \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x31\n\x0fgenerate_series\x18! \x01(\x0b\x32\x16.quiver.v1.kernel.LeafH\x00\x12:\n\x0fsort_merge_join\x18\" \x01(\x0b\x32\x1f.quiver.v1.kernel.SortMergeJoinH\x00\x12\x33\n\x0bmemory_scan\x18# \x01(\x0b\x32\x1c.quiver.v1.kernel.MemoryScanH\x00\x12-\n\nasync_func\x18$ \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12)\n\x06\x62uffer\x18% \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x30\n\narrow_scan\x18& \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12;\n\x0fscalar_subquery\x18\' \x01(\x0b\x32 .quiver.v1.kernel.ScalarSubqueryH\x00\x42\x06\n\x04node\"\x06\n\x04Leaf\"\x08\n\x06Opaque\"7\n\x0bPlaceholder\x12(\n\x06schema\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\".\n\x05Unary\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\"@\n\tAggregate\x12\x0c\n\x04mode\x18\x03 \x01(\x05\x12%\n\x05input\x18\x04 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\".\n\x04Many\x12&\n\x06inputs\x18\x01 \x03(\x0b\x32\x16.quiver.v1.kernel.Plan\"\'\n\tFileRange\x12\r\n\x05start\x18\x01 \x01(\x03\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x03\"j\n\x0fPartitionedFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12*\n\x05range\x18\x05 \x01(\x0b\x32\x1b.quiver.v1.kernel.FileRange\x12\x0f\n\x06\x63hecks\x18\xe8\x07 \x01(\r\"=\n\tFileGroup\x12\x30\n\x05\x66iles\x18\x01 \x03(\x0b\x32!.quiver.v1.kernel.PartitionedFile\"S\n\x0c\x46ileScanConf\x12\x30\n\x0b\x66ile_groups\x18\x01 \x03(\x0b\x32\x1b.quiver.v1.kernel.FileGroup\x12\x11\n\x08\x65xpected\x18\xe8\x07 \x01(\x0c\"=\n\x08\x46ileScan\x12\x31\n\tbase_conf\x18\x01 \x01(\x0b\x32\x1e.quiver.v1.kernel.FileScanConf\" \n\nMemoryScan\x12\x12\n\npartitions\x18\x01 \x03(\x0c\"Q\n\x0bGlobalLimit\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x0c\n\x04skip\x18\x02 \x01(\r\x12\r\n\x05\x66\x65tch\x18\x03 \x01(\x03\"L\n\x04Sort\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x1d\n\x15preserve_partitioning\x18\x04 \x01(\x08\"L\n\x05Merge\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x12\n\x05\x66\x65tch\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x08\n\x06_fetch\"L\n\x04Hash\x12+\n\thash_expr\x18\x01 \x03(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\x17\n\x0fpartition_count\x18\x02 \x01(\x04\"j\n\x0cPartitioning\x12\x15\n\x0bround_robin\x18\x01 \x01(\x04H\x00\x12&\n\x04hash\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.HashH\x00\x12\x11\n\x07unknown\x18\x03 \x01(\x04H\x00\x42\x08\n\x06scheme\"j\n\x0bRepartition\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x34\n\x0cpartitioning\x18\x05 \x01(\x0b\x32\x1e.quiver.v1.kernel.Partitioning\"Y\n\x06JoinOn\x12&\n\x04left\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\'\n\x05right\x18\x02 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\"\xbc\x01\n\x08HashJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12$\n\x02on\x18\x03 \x03(\x0b\x32\x18.quiver.v1.kernel.JoinOn\x12\x11\n\tjoin_type\x18\x04 \x01(\x05\x12\x16\n\x0epartition_mode\x18\x06 \x01(\x05\x12\x12\n\nnull_aware\x18\n \x01(\x08\"S\n\x04Join\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\"o\n\rSortMergeJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x11\n\tjoin_type\x18\x04 \x01(\x05\"p\n\x0eNestedLoopJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x11\n\tjoin_type\x18\x03 \x01(\x05\"c\n\x0eScalarSubquery\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12*\n\nsubqueries\x18\x02 \x03(\x0b\x32\x16.quiver.v1.kernel.Planb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,37 +48,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FILERANGE']._serialized_start=1889
   _globals['_FILERANGE']._serialized_end=1928
   _globals['_PARTITIONEDFILE']._serialized_start=1930
-  _globals['_PARTITIONEDFILE']._serialized_end=2019
-  _globals['_FILEGROUP']._serialized_start=2021
-  _globals['_FILEGROUP']._serialized_end=2082
-  _globals['_FILESCANCONF']._serialized_start=2084
-  _globals['_FILESCANCONF']._serialized_end=2148
-  _globals['_FILESCAN']._serialized_start=2150
-  _globals['_FILESCAN']._serialized_end=2211
-  _globals['_MEMORYSCAN']._serialized_start=2213
-  _globals['_MEMORYSCAN']._serialized_end=2245
-  _globals['_GLOBALLIMIT']._serialized_start=2247
-  _globals['_GLOBALLIMIT']._serialized_end=2328
-  _globals['_SORT']._serialized_start=2330
-  _globals['_SORT']._serialized_end=2406
-  _globals['_MERGE']._serialized_start=2408
-  _globals['_MERGE']._serialized_end=2484
-  _globals['_HASH']._serialized_start=2486
-  _globals['_HASH']._serialized_end=2562
-  _globals['_PARTITIONING']._serialized_start=2564
-  _globals['_PARTITIONING']._serialized_end=2670
-  _globals['_REPARTITION']._serialized_start=2672
-  _globals['_REPARTITION']._serialized_end=2778
-  _globals['_JOINON']._serialized_start=2780
-  _globals['_JOINON']._serialized_end=2869
-  _globals['_HASHJOIN']._serialized_start=2872
-  _globals['_HASHJOIN']._serialized_end=3060
-  _globals['_JOIN']._serialized_start=3062
-  _globals['_JOIN']._serialized_end=3145
-  _globals['_SORTMERGEJOIN']._serialized_start=3147
-  _globals['_SORTMERGEJOIN']._serialized_end=3258
-  _globals['_NESTEDLOOPJOIN']._serialized_start=3260
-  _globals['_NESTEDLOOPJOIN']._serialized_end=3372
-  _globals['_SCALARSUBQUERY']._serialized_start=3374
-  _globals['_SCALARSUBQUERY']._serialized_end=3473
+  _globals['_PARTITIONEDFILE']._serialized_end=2036
+  _globals['_FILEGROUP']._serialized_start=2038
+  _globals['_FILEGROUP']._serialized_end=2099
+  _globals['_FILESCANCONF']._serialized_start=2101
+  _globals['_FILESCANCONF']._serialized_end=2184
+  _globals['_FILESCAN']._serialized_start=2186
+  _globals['_FILESCAN']._serialized_end=2247
+  _globals['_MEMORYSCAN']._serialized_start=2249
+  _globals['_MEMORYSCAN']._serialized_end=2281
+  _globals['_GLOBALLIMIT']._serialized_start=2283
+  _globals['_GLOBALLIMIT']._serialized_end=2364
+  _globals['_SORT']._serialized_start=2366
+  _globals['_SORT']._serialized_end=2442
+  _globals['_MERGE']._serialized_start=2444
+  _globals['_MERGE']._serialized_end=2520
+  _globals['_HASH']._serialized_start=2522
+  _globals['_HASH']._serialized_end=2598
+  _globals['_PARTITIONING']._serialized_start=2600
+  _globals['_PARTITIONING']._serialized_end=2706
+  _globals['_REPARTITION']._serialized_start=2708
+  _globals['_REPARTITION']._serialized_end=2814
+  _globals['_JOINON']._serialized_start=2816
+  _globals['_JOINON']._serialized_end=2905
+  _globals['_HASHJOIN']._serialized_start=2908
+  _globals['_HASHJOIN']._serialized_end=3096
+  _globals['_JOIN']._serialized_start=3098
+  _globals['_JOIN']._serialized_end=3181
+  _globals['_SORTMERGEJOIN']._serialized_start=3183
+  _globals['_SORTMERGEJOIN']._serialized_end=3294
+  _globals['_NESTEDLOOPJOIN']._serialized_start=3296
+  _globals['_NESTEDLOOPJOIN']._serialized_end=3408
+  _globals['_SCALARSUBQUERY']._serialized_start=3410
+  _globals['_SCALARSUBQUERY']._serialized_end=3509
 # @@protoc_insertion_point(module_scope)

@@ -308,8 +308,11 @@ class PartitionedFile(_message.Message):
     PATH_FIELD_NUMBER: _builtins.int
     SIZE_FIELD_NUMBER: _builtins.int
     RANGE_FIELD_NUMBER: _builtins.int
+    CHECKS_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     size: _builtins.int
+    checks: _builtins.int
+    """Ours, which the kernel skips: how a task looks at the file before it lets the kernel read it (see fragments.py)."""
     @_builtins.property
     def range(self) -> Global___FileRange: ...
     def __init__(
@@ -318,10 +321,11 @@ class PartitionedFile(_message.Message):
         path: _builtins.str = ...,
         size: _builtins.int = ...,
         range: Global___FileRange | None = ...,
+        checks: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["range", b"range"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["path", b"path", "range", b"range", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "path", b"path", "range", b"range", "size", b"size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -352,16 +356,20 @@ class FileScanConf(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     FILE_GROUPS_FIELD_NUMBER: _builtins.int
+    EXPECTED_FIELD_NUMBER: _builtins.int
+    expected: _builtins.bytes
+    """Ours: the serialised Arrow schema that the files should have, as far as they have its columns."""
     @_builtins.property
     def file_groups(self) -> _containers.RepeatedCompositeFieldContainer[Global___FileGroup]: ...
     def __init__(
         self,
         *,
         file_groups: _abc.Iterable[Global___FileGroup] | None = ...,
+        expected: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["file_groups", b"file_groups"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expected", b"expected", "file_groups", b"file_groups"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,9 +23,22 @@ class Relation:
         return ()
 
 
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """One file: its path or URL, bytes, when it was changed (seconds since 1970), and its values of the partition columns."""
+
+    path: str
+    size: int
+    modified: float = 0.0
+    values: tuple[str | None, ...] = ()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Files(Relation):
-    """Files of one format, read with Spark's options. `paths` as given; `schema` what they hold, partition columns last."""
+    """Files of one format, read with Spark's options. `paths` as given; `schema` what they hold, partition columns last.
+
+    `verified`: paths of the files whose columns were seen to be `schema`'s.
+    """
 
     format: str
     paths: tuple[str, ...]
@@ -33,6 +46,8 @@ class Files(Relation):
     schema: StructType
     columns: tuple[Attribute, ...]
     partition_columns: tuple[str, ...] = ()
+    files: tuple[DataFile, ...] = ()
+    verified: frozenset[str] = frozenset()
 
     @property
     def output(self) -> tuple[Attribute, ...]:

@@ -1,0 +1,123 @@
+"""Typed files (Parquet, Arrow): which are read, what their columns become when files differ, and which file is blamed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.parquet as pq
+import pytest
+
+from quiver.sql import Session
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, SparkRuntimeException
+
+
+def write(path: Path, **columns: object) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(pa.table(columns), path)
+    return path
+
+
+def test_columns_that_some_files_lack_are_null_and_widen(spark: Session, tmp_path: Path) -> None:
+    write(tmp_path / "1.parquet", a=pa.array([1], pa.int32()), b=["x"])
+    write(tmp_path / "2.parquet", a=pa.array([2], pa.int64()), c=[1.5])
+    merged = spark.read.parquet(str(tmp_path), mergeSchema=True)
+    assert merged.dtypes == [("a", "bigint"), ("b", "string"), ("c", "double")]
+    assert sorted(map(tuple, merged.collect())) == [(1, "x", None), (2, None, 1.5)]
+    asked = spark.read.schema("A bigint, nothing date").parquet(str(tmp_path))
+    assert sorted(map(tuple, asked.collect())) == [(1, None), (2, None)]
+
+
+def test_a_file_of_other_types_is_named_with_the_column(spark: Session, tmp_path: Path) -> None:
+    write(tmp_path / "1.parquet", a=pa.array([1], pa.int32()))
+    write(tmp_path / "2.parquet", a=["s"])
+    with pytest.raises(SparkRuntimeException, match=r"PARQUET_COLUMN_DATA_TYPE_MISMATCH.*2\.parquet.*\[a\].*int32.*string"):
+        spark.read.parquet(str(tmp_path)).collect()
+    with pytest.raises(AnalysisException, match=r"CANNOT_MERGE_SCHEMAS.*2\.parquet.*`a` is STRING there, and INT in .*1\.parquet"):
+        spark.read.parquet(str(tmp_path), mergeSchema=True)
+    write(tmp_path / "2.parquet", a=pa.array([2], pa.int64()))
+    with pytest.raises(SparkRuntimeException, match="PARQUET_COLUMN_DATA_TYPE_MISMATCH"):
+        spark.read.parquet(str(tmp_path)).collect()
+
+
+def test_corrupt_files_are_named_or_skipped(spark: Session, tmp_path: Path) -> None:
+    good = write(tmp_path / "1.parquet", a=[1])
+    (tmp_path / "2.parquet").write_bytes(good.read_bytes()[:-30])
+    with pytest.raises(SparkRuntimeException, match=r"FAILED_READ_FILE\.NO_HINT.*2\.parquet"):
+        spark.read.parquet(str(tmp_path)).collect()
+    assert spark.read.parquet(str(tmp_path), ignoreCorruptFiles=True).collect() == [(1,)]
+
+
+def test_damage_that_only_a_task_meets(spark: Session, tmp_path: Path) -> None:
+    good = write(tmp_path / "1.parquet", a=list(range(50_000)))
+    data = bytearray(good.read_bytes())
+    data[100 : len(data) // 2] = bytes(len(data) // 2 - 100)
+    (tmp_path / "2.parquet").write_bytes(data)
+    df = spark.read.parquet(str(tmp_path))
+    with pytest.raises(SparkRuntimeException, match=r"FAILED_READ_FILE\.NO_HINT.*2\.parquet"):
+        df.selectExpr("sum(a)").collect()
+    lenient = spark.read.parquet(str(tmp_path), ignoreCorruptFiles=True)
+    assert lenient.selectExpr("sum(a)").collect() == [(sum(range(50_000)),)]
+
+
+def test_a_file_that_is_gone(spark: Session, tmp_path: Path) -> None:
+    write(tmp_path / "1.parquet", a=[1])
+    gone = write(tmp_path / "2.parquet", a=[2])
+    df, lenient = spark.read.parquet(str(tmp_path)), spark.read.parquet(str(tmp_path), ignoreMissingFiles=True)
+    gone.unlink()
+    with pytest.raises(SparkRuntimeException, match=r"FILE_NOT_EXIST.*2\.parquet"):
+        df.collect()
+    assert lenient.collect() == [(1,)]
+
+
+def test_files_are_chosen_by_name_age_and_depth(spark: Session, tmp_path: Path) -> None:
+    write(tmp_path / "a 1.parquet", n=[1])
+    os.utime(tmp_path / "a 1.parquet", (1_000_000_000, 1_000_000_000))
+    write(tmp_path / "b%2F2.pq", n=[2])
+    write(tmp_path / "deep" / "k=1" / "c.parquet", n=[3])
+    write(tmp_path / "_hidden.parquet", n=[4])
+    write(tmp_path / ".hidden.parquet", n=[5])
+
+    def numbers(*paths: str, **options: object) -> list[int]:
+        return sorted(row.n for row in spark.read.parquet(*(paths or (str(tmp_path),)), **options).collect())
+
+    assert numbers() == [1, 2]
+    assert numbers(recursiveFileLookup=True) == [1, 2, 3]
+    assert numbers(pathGlobFilter="*.{pq,orc}") == [2]
+    assert numbers(modifiedBefore="2010-01-01T00:00:00") == [1]
+    assert numbers(modifiedAfter="2010-01-01T00:00:00") == [2]
+    assert numbers(f"{tmp_path}/{{a 1.parquet,deep/k=*}}") == [1, 3]
+    assert numbers(f"file://{tmp_path}/deep/k=1") == [3]
+    with pytest.raises(AnalysisException, match="modifiedbefore"):
+        numbers(modifiedBefore="yesterday")
+    with pytest.raises(AnalysisException, match="UNABLE_TO_INFER_SCHEMA"):
+        numbers(pathGlobFilter="*.txt")
+
+
+def test_partitions_keep_their_types_and_base_path(spark: Session, tmp_path: Path) -> None:
+    write(tmp_path / "d=2026-01-01" / "t=2026-01-01 10%3A00%3A00" / "x=1.5" / "s=a%2Fb" / "1.parquet", n=[1])
+    df = spark.read.parquet(str(tmp_path))
+    assert df.dtypes == [("n", "bigint"), ("d", "date"), ("t", "timestamp"), ("x", "double"), ("s", "string")]
+    assert df.where("s = 'a/b' and d = date'2026-01-01'").select("s", "x").collect() == [("a/b", 1.5)]
+    below = str(tmp_path / "d=2026-01-01" / "t=2026-01-01 10%3A00%3A00" / "x=1.5" / "s=a%2Fb" / "1.parquet")
+    assert spark.read.parquet(below).columns == ["n"]
+    assert spark.read.parquet(below, basePath=str(tmp_path)).columns == ["n", "d", "t", "x", "s"]
+    with pytest.raises(IllegalArgumentException, match="basePath"):
+        spark.read.parquet(below, basePath="/elsewhere")
+    assert df.inputFiles() == [f"file://{below}"]
+
+
+def test_arrow_files(spark: Session, tmp_path: Path) -> None:
+    table = pa.table({"n": pa.array([1, 2], pa.uint32()), "s": pa.array(["x", None], pa.large_string()).dictionary_encode()})
+    (tmp_path / "k=1").mkdir()
+    pyarrow.feather.write_feather(table, tmp_path / "k=1" / "a.feather")
+    df = spark.read.format("arrow").load(str(tmp_path))
+    assert df.dtypes == [("n", "bigint"), ("s", "string"), ("k", "int")]
+    assert sorted(map(tuple, df.collect())) == [(1, "x", 1), (2, None, 1)]
+    assert spark.read.load(str(tmp_path), "feather").where("n = 2").select("s").collect() == [(None,)]
+    (tmp_path / "k=1" / "b.feather").write_bytes(b"ARROW1")
+    broken = spark.read.format("arrow").load(str(tmp_path))
+    with pytest.raises(SparkRuntimeException, match=r"FAILED_READ_FILE.*b\.feather"):
+        broken.collect()
