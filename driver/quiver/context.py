@@ -310,6 +310,10 @@ class Context(ContextFacts, FileSources, JvmSources, JobControl, FileSharing, Ch
         )  # fmt: skip
         if not job.stages[-1].spec.width or (partitions is not None and not partitions):
             return []
+        return self._run_planned(job)
+
+    def _run_planned(self, job: PlannedJob) -> Sequence[bytes]:
+        """The result frames of a job; what its tasks added to accumulators is added then."""
         try:
             return self._driver.run(self._with_files(job))
         finally:

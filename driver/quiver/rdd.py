@@ -11,6 +11,7 @@ Estimates        countApprox, sumApprox, …            rdd_approx.py
 Histograms       histogram                            rdd_histogram.py
 JvmOnly          saveAsHadoopFile, …: typed errors    rdd_jvm.py
 StorageOperators cache, persist, checkpoint, …        rdd_storage.py
+Relational       toDF                                 rdd_relations.py
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from quiver.rdd_approx import BoundedFloat, Estimates
 from quiver.rdd_barrier import BarrierOperators, RDDBarrier
 from quiver.rdd_histogram import Histograms
 from quiver.rdd_jvm import JvmOnly
+from quiver.rdd_relations import Relational
 from quiver.rdd_resources import ResourceOperators
 from quiver.rdd_sampling import Sampling
 from quiver.rdd_storage import StorageOperators
@@ -33,7 +35,9 @@ __all__ = ["RDD", "BoundedFloat", "RDDBarrier", "ResultIterable", "StatCounter",
 T = TypeVar("T")
 
 
-class RDD(Sampling[T], Estimates[T], Histograms[T], BarrierOperators[T], ResourceOperators[T], StorageOperators[T], JvmOnly[T]):
+class RDD(
+    Sampling[T], Estimates[T], Histograms[T], BarrierOperators[T], ResourceOperators[T], StorageOperators[T], Relational[T], JvmOnly[T]
+):
     """A dataset of records of one type, in partitions. Made by a Context, or by an operator of another RDD.
 
     Operators (map, join, …) only describe; actions (collect, count, …) compute. What an operator's function captures is taken

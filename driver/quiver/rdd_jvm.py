@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NoReturn, TypeVar
 
 from quiver.rdd_actions import Actions
-from quiver_proto.errors import NeedsJVM, NotOffered
+from quiver_proto.errors import NeedsJVM
 
 T = TypeVar("T")
 
@@ -68,16 +68,6 @@ class JvmOnly(Actions[T]):
         quiver_proto.errors.NeedsJVM: RDD.saveAsSequenceFile needs a JVM: ...
         """
         raise NeedsJVM("RDD.saveAsSequenceFile", _SEQUENCE, "Use saveAsPickleFile, which keeps types, or saveAsTextFile.")
-
-    def toDF(self, schema: Any = None, sampleRatio: float | None = None) -> Any:
-        """Not offered yet: raises NotOffered, as no DataFrame can be made of an RDD so far. Use `spark.createDataFrame(rdd.collect())`.
-
-        >>> sc.parallelize([(1, 2)]).toDF()  # doctest: +ELLIPSIS
-        Traceback (most recent call last):
-            ...
-        quiver_proto.errors.NotOffered: RDD.toDF is not offered: ...
-        """
-        raise NotOffered("RDD.toDF", "no DataFrame can be made of an RDD yet", "Use spark.createDataFrame(rdd.collect()) of quiver.sql.")
 
 
 _INPUT = "it reads through a Hadoop InputFormat, a Java class"

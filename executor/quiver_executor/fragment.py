@@ -1,4 +1,4 @@
-"""Native bodies: one partition of a DataFusion fragment, run by the kernel inside a slot."""
+"""Native bodies: one partition of a DataFusion fragment, run by the kernel inside a slot; and fragments as sources of Python pipelines."""
 
 from __future__ import annotations
 
@@ -13,12 +13,16 @@ from quiver_executor.data_files import blaming, look_at
 from quiver_executor.exchange_read import resolve
 from quiver_executor.fragment_files import Pieces
 from quiver_executor.operator_metrics import Operators, locations, sources
-from quiver_executor.task import Task
+from quiver_executor.pipeline import Build, check_end
+from quiver_executor.task import Cursor, Flow, Task, feed
 from quiver_executor.views import compacted, without_views
 from quiver_proto import ops
+from quiver_proto.errors import BatchMismatch
 from quiver_proto.fragments import at_partition, copied, parse, width
 from quiver_proto.ids import ExecutorId, NodeId, TaskId
 from quiver_proto.messages import MapOutput
+from quiver_proto.ops import CallSite
+from quiver_proto.shorten import shorten
 from quiver_proto.spark_functions.kernel import enable
 from quiver_proto.v1.kernel_pb2 import Hash, Plan
 
@@ -104,8 +108,73 @@ def _write(sink: ops.FragmentWrite, plan: Plan, shown: Mapping[str, str], hashin
     with blaming(scanned):
         _run_together(pull, execution.partition_count)
     task.operators = operators.metrics()
+    return _committed(task, pieces, sink.shuffle_id)
+
+
+def compile_source(node: ops.Fragment) -> Build:
+    """A pipeline's source: the batches of one partition, as the kernel makes them."""
+    plan = parse(node.plan)
+    shown = locations(plan)
+
+    def run(task: Task, split: int, cursor: Cursor) -> Flow:
+        fragment = _one_partition(plan, split)
+        read = sources(fragment, shown)
+        resolve(task, fragment, node.inputs)
+        context = _session(task, node.settings)
+        execution = _decoded(context, fragment)
+        assert execution.partition_count == 1
+        return feed(cursor, _batches(task, context, execution, Operators(execution, read), node.schema))
+
+    return run
+
+
+def _batches(task: Task, context: SessionContext, execution: ExecutionPlan, operators: Operators, head: bytes) -> Iterator[list[Any]]:
+    import pyarrow as pa
+
+    schema = pa.ipc.read_schema(pa.py_buffer(head))
+    for batch in context.execute(execution, 0):
+        arrow = without_views(batch.to_pyarrow())
+        if arrow.num_rows:
+            # Shuffled rows have lost which columns can't be null.
+            yield [pa.RecordBatch.from_arrays(arrow.columns, schema=schema) if len(schema) else arrow]
+    task.operators = operators.metrics()
+
+
+def compile_batch_write(sink: ops.BatchWrite, build: Build) -> Callable[[Task, Any], MapOutput]:
+    """The function that leaves a pipeline's batches as a shuffle file."""
+
+    def run(task: Task, split: Any) -> MapOutput:
+        import pyarrow as pa
+
+        schema = pa.ipc.read_schema(pa.py_buffer(sink.schema))
+        pieces = Pieces(task, schema, 1)
+        records, end = build(task, split, task.cursor)
+        for record in records:
+            pieces.add(0, _fitting(record, schema, sink.call_site))
+        check_end(end)
+        return _committed(task, pieces, sink.shuffle_id)
+
+    return run
+
+
+def _fitting(record: Any, schema: Any, call_site: CallSite) -> Any:
+    """The batch with exactly this schema. Raises BatchMismatch."""
+    import pyarrow as pa
+
+    if not isinstance(record, pa.RecordBatch):
+        raise BatchMismatch(str(call_site), f"{shorten(record)} is a {type(record).__qualname__}, not a pyarrow.RecordBatch")
+    if record.num_columns != len(schema):
+        raise BatchMismatch(str(call_site), f"it has {record.num_columns} columns, not {len(schema)}")
+    for field, column in zip(schema, record.columns):
+        if column.type != field.type:
+            name = field.name.rpartition("#")[0] or field.name
+            raise BatchMismatch(str(call_site), f"column {name} is of type {column.type}, not {field.type}")
+    return record
+
+
+def _committed(task: Task, pieces: Pieces, shuffle_id: int) -> MapOutput:
     begun = time.perf_counter()
-    path, sizes, written = pieces.commit(sink.shuffle_id)
+    path, sizes, written = pieces.commit(shuffle_id)
     task.write_s += time.perf_counter() - begun
     task.written += written
     task.written_records += pieces.records

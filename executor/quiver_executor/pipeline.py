@@ -178,6 +178,10 @@ def _compile_base(node: ops.Node, functions: Functions) -> Build:
             from quiver_executor.checkpoint_files import checkpoint_batches
 
             return lambda task, split, cursor: feed(cursor, checkpoint_batches(task, split))
+        case ops.Fragment():
+            from quiver_executor.fragment import compile_source
+
+            return compile_source(node)
         case ops.Union():
             branches = [compile_node(parent, functions) for parent in node.parents]
             return lambda task, split, cursor: branches[split[0]](task, split[1], cursor)

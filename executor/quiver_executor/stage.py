@@ -177,6 +177,10 @@ def _compile(body: ops.StageBody, functions: Functions) -> _Run:
             from quiver_executor.checkpoint_files import compile_save_frames
 
             return compile_save_frames(sink, build)
+        case ops.BatchWrite():
+            from quiver_executor.fragment import compile_batch_write
+
+            return compile_batch_write(sink, build)
         case _:
             assert_never(sink)
 

@@ -32,6 +32,7 @@
     │   ├── BadFileName (ValueError)
     │   ├── BadArchive (ValueError)
     │   ├── UnsafeArchive (ValueError)
+    │   ├── BatchMismatch (TypeError)
     │   ├── UnpicklableRecord (pickle.PicklingError)
     │   └── UnpicklableBroadcast (pickle.PicklingError)
     ├── UnpicklableClosure (pickle.PicklingError)
@@ -381,6 +382,13 @@ class UnpicklableOutput(DataError, pickle.PicklingError):
             what,
             problem,
         )
+
+
+class BatchMismatch(DataError, TypeError):
+    """Arrow batches that are not of the schema that was told."""
+
+    def __init__(self, operator: str, problem: str) -> None:
+        super().__init__(f"{operator}: a batch does not fit the schema that was given: {problem}.", operator, problem)
 
 
 class PipeFailed(DataError, RuntimeError):

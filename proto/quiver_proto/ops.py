@@ -11,7 +11,7 @@ shape of the tree (a chain passes its split through):
     IntRange                      (start, stop, step)
     TextLines, WholeFiles,
     FixedRecords, PickledRecords  list of TextChunk tuples (path, start, length); length -1 = to the end
-    ShuffleRead                   int: the reduce partition
+    ShuffleRead, Fragment         int: the reduce partition, the partition of the fragment
     MapPartitions(with_index)     (partition index, split of parent)
     Union                         (branch, split of that parent)
     Coalesce                      list of splits of parent
@@ -91,6 +91,17 @@ class RoundRobin:
     """
 
     width: int
+
+
+@dataclass(frozen=True, slots=True)
+class KernelPartitioner:
+    """Record batches, left as a shuffle file with typed columns: `width` pieces by the kernel's hash partitioning (`hash`, serialised), or
+    one (empty). `schema` is the Arrow schema of the batches, serialised.
+    """
+
+    width: int
+    hash: bytes
+    schema: bytes
 
 
 Partitioner = HashPartitioner | FunctionPartitioner | RangePartitioner | RoundRobin
@@ -208,6 +219,19 @@ class CheckpointRead:
     """The records of a file that SaveFrames wrote; nothing of it is unpickled that the split's digest does not answer for."""
 
 
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """The rows of one partition of a fragment (quiver_proto.fragments), as pyarrow.RecordBatches of `schema` (serialised).
+
+    `inputs` are the schemas of the shuffles that it reads, by shuffle id; `settings` the kernel's.
+    """
+
+    plan: bytes
+    inputs: tuple[tuple[int, bytes], ...]
+    settings: tuple[tuple[str, str], ...]
+    schema: bytes
+
+
 # ---- narrow operators ----
 
 
@@ -308,7 +332,7 @@ class Cache:
 
 
 Node = (
-    Items | IntRange | TextLines | WholeFiles | FixedRecords | PickledRecords | ShuffleRead | CheckpointRead
+    Items | IntRange | TextLines | WholeFiles | FixedRecords | PickledRecords | ShuffleRead | CheckpointRead | Fragment
     | Map | Filter | FlatMap | MapValues | FlatMapValues | KeyBy | MapPartitions
     | Union | Coalesce | Cartesian | Zip | Gather | Cache
 )  # fmt: skip
@@ -424,7 +448,20 @@ class FragmentCollect:
     settings: tuple[tuple[str, str], ...]
 
 
-Sink = ShuffleWrite | Collect | Count | Apply | SaveText | SavePickle | SaveFrames | FragmentWrite | FragmentCollect
+@dataclass(frozen=True, slots=True)
+class BatchWrite:
+    """Records are pyarrow.RecordBatches, left as a shuffle file of one piece whose columns are those of `schema` (serialised), by place.
+
+    A batch of other types, or with a null where the schema has none, fails the task. `call_site` is the operator's, for errors.
+    """
+
+    parent: Node
+    shuffle_id: int
+    schema: bytes
+    call_site: CallSite
+
+
+Sink = ShuffleWrite | Collect | Count | Apply | SaveText | SavePickle | SaveFrames | FragmentWrite | FragmentCollect | BatchWrite
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,13 @@ def test_a_name_that_nobody_accounts_for_is_a_fault(parity: ModuleType) -> None:
 
 
 def test_what_a_name_is_comes_from_the_code(parity: ModuleType) -> None:
-    given = {entry.name: entry for entry in parity.entries(["RDD.map", "RDD.sumApprox", "RDD.toDF", "StatCounter.n", "SparkJobInfo.jobId"])}
+    given = {
+        entry.name: entry
+        for entry in parity.entries(["RDD.map", "RDD.sumApprox", "RDD.saveAsHadoopFile", "StatCounter.n", "SparkJobInfo.jobId"])
+    }
     assert [entry.status for entry in given.values()] == ["same", "differs", "not offered", "same", "same"]
     assert given["RDD.sumApprox"].note.startswith("what is not done by then is cancelled")
-    assert "NotOffered" in given["RDD.toDF"].note
+    assert "NeedsJVM" in given["RDD.saveAsHadoopFile"].note
 
 
 def test_what_only_raises_says_so(parity: ModuleType) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from quiver import Context
-from quiver.errors import NeedsJVM, NegativeFraction, NotOffered, PipeFailed
+from quiver.errors import NeedsJVM, NegativeFraction, PipeFailed
 
 
 def test_a_seed_picks_what_it_picks_in_pyspark(sc: Context) -> None:
@@ -82,7 +82,6 @@ def test_samples_keep_the_partitioner(sc: Context) -> None:
         (lambda rdd: rdd.pipe("cat 'x"), ValueError, "No closing quotation"),
         (lambda rdd: rdd.pipe("no-such-command").collect(), FileNotFoundError, "no-such-command"),
         (lambda rdd: rdd.pipe("false", checkCode=True).collect(), PipeFailed, "`false` exited with error code 1"),
-        (lambda rdd: rdd.toDF(), NotOffered, "DataFrame"),
         (lambda rdd: rdd.saveAsHadoopFile("x", "y"), NeedsJVM, "OutputFormat"),
         (lambda rdd: rdd.context.newAPIHadoopRDD("a", "b", "c"), RuntimeError, "needs a JVM"),
     ],

@@ -3,7 +3,7 @@
     Dataset
     ├── sources      Parallelized, Span, Files
     ├── Narrow       one function on top of `parent`; a chain of them fuses into one stage body
-    ├── boundaries   Shuffled (reads `Shuffle`s), Unioned, Coalesced, Crossed, Zipped, Gathered
+    ├── boundaries   Shuffled and Fragmented (read `Shuffle`s), Unioned, Coalesced, Crossed, Zipped, Gathered
     └── storage      Kept (cached blocks), Saved (a checkpoint's files), Vanished: put there by the planner (plan/caching.py)
 
 Users' functions of a narrow chain are live objects until a job or a boundary needs them; a boundary holds its parents' nodes
@@ -231,7 +231,7 @@ class Shuffle:
     parent: Dataset
     node: ops.Node
     operators: tuple[CallSite, ...]
-    partitioner: ops.Partitioner
+    partitioner: ops.Partitioner | ops.KernelPartitioner
     aggregator: ops.Aggregator | None
     call_site: CallSite
     first_two: bool = False
@@ -263,6 +263,11 @@ class Shuffled(Boundary):
 
     def count_partitions(self) -> int:
         return self.slices
+
+
+@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
+class Fragmented(Shuffled):
+    """The `slices` partitions of a fragment of the relational kernel, as Arrow batches; `node` is an ops.Fragment."""
 
 
 class Absorbed(NamedTuple):

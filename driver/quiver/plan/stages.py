@@ -22,6 +22,7 @@ from quiver.plan.lineage import (
     Crossed,
     Dataset,
     Files,
+    Fragmented,
     Gathered,
     Narrow,
     Parallelized,
@@ -141,15 +142,19 @@ class Planner:
     def shuffle(
         self,
         parent: Dataset,
-        partitioner: ops.Partitioner,
+        partitioner: ops.Partitioner | ops.KernelPartitioner,
         aggregator: ops.Aggregator | None,
         call_site: CallSite,
         first_two: bool = False,
+        shuffle_id: int | None = None,
     ) -> Shuffle:
-        """The exchange that `call_site` asked for, its map side sealed. `first_two`: see ops.ShuffleWrite."""
+        """The exchange that `call_site` asked for, its map side sealed. `first_two`: see ops.ShuffleWrite.
+
+        `shuffle_id`, when it is known already, was given by the method of that name.
+        """
         node, operators = sealed(parent)
         shuffle = Shuffle(
-            id=ShuffleId(next(self._shuffles)),
+            id=self.shuffle_id() if shuffle_id is None else ShuffleId(shuffle_id),
             stage_id=StageId(next(self._stages)),
             parent=parent,
             node=node,
@@ -167,6 +172,10 @@ class Planner:
         """The reduce side of `shuffles`."""
         node = ops.ShuffleRead(tuple(shuffle.id for shuffle in shuffles), merge)
         return Shuffled(id=self.dataset_id(), call_site=call_site, node=node, operators=(call_site,), reads=shuffles, slices=width, **rest)
+
+    def fragmented(self, node: ops.Fragment, reads: tuple[Shuffle, ...], width: int, call_site: CallSite) -> Fragmented:
+        """The partitions of a fragment that reads these shuffles."""
+        return Fragmented(id=self.dataset_id(), call_site=call_site, node=node, operators=(call_site,), reads=reads, slices=width)
 
     def unioned(self, branches: Iterable[Dataset], call_site: CallSite) -> Unioned:
         """A union directly on a union becomes one, so that a loop of unions stays flat."""
@@ -270,8 +279,12 @@ class Planner:
             result = PlannedStage(spec, body, lambda partition: _dump(split(partition)), operators, broadcasts=broadcasts)
         if caching is not None:
             result = dataclasses.replace(result, variant=partial(_dump_variant, dataset, caching[1], with_index))
-        stages = (*(self._map_stage(shuffle) for shuffle in self._in_order(inputs)), result) if inputs else (result,)
+        stages = (*self.map_stages(inputs), result) if inputs else (result,)
         return PlannedJob(JobId(next(self._jobs)), stages, call_site, properties or {}, within_s)
+
+    def map_stages(self, shuffles: Sequence[Shuffle]) -> tuple[PlannedStage, ...]:
+        """The stages that leave these shuffles, and those below them, each once, parents first. Raises UnpicklableClosure."""
+        return tuple(self._map_stage(shuffle) for shuffle in self._in_order(shuffles))
 
     def _map_stage(self, shuffle: Shuffle) -> PlannedStage:
         self._submitted.add(shuffle.id)
@@ -303,7 +316,7 @@ class Planner:
             node, width, inputs, split = ops.Items(), 1, (), _no_records
         elif shuffle.parent.barrier:
             check_chain(shuffle.parent, width)
-        sink = ops.ShuffleWrite(node, shuffle.id, shuffle.partitioner, shuffle.aggregator, shuffle.call_site, shuffle.first_two)
+        sink = _map_sink(shuffle, node)
         cores, needs = self._what_tasks_need(shuffle.parent)
         profiler = None if self.profiler_of is None else self.profiler_of(shuffle.parent.id)
         spec = StageSpec(
@@ -331,6 +344,10 @@ class Planner:
                 below = self._planned(shuffle).parent.inputs
                 pending.extend((parent, False) for parent in reversed(below) if parent.id not in order)
         return list(order.values())
+
+    def holds(self, shuffle_id: ShuffleId) -> bool:
+        """Whether a job needed the shuffle of some dataset, which will be released with it."""
+        return shuffle_id in self._submitted
 
     def release(self, shuffle_id: ShuffleId) -> None:
         """The last reference to a shuffle went. Its files exist only if a job needed them."""
@@ -362,6 +379,16 @@ def sealed(dataset: Dataset) -> tuple[ops.Node, tuple[CallSite, ...]]:
         kind = link.kind
         node = ops.MapPartitions(node, function, link.with_index) if kind is ops.MapPartitions else kind(node, function)  # type: ignore[call-arg]
     return node, (*operators, *(link.call_site for link in reversed(chain)))
+
+
+def _map_sink(shuffle: Shuffle, node: ops.Node) -> ops.Sink:
+    how = shuffle.partitioner
+    if not isinstance(how, ops.KernelPartitioner):
+        return ops.ShuffleWrite(node, shuffle.id, how, shuffle.aggregator, shuffle.call_site, shuffle.first_two)
+    if isinstance(node, ops.Fragment):
+        return ops.FragmentWrite(node.plan, shuffle.id, how.width, how.hash, how.schema, node.inputs, node.settings)
+    assert how.width == 1
+    return ops.BatchWrite(node, shuffle.id, how.schema, shuffle.call_site)
 
 
 def dump_body(body: ops.StageBody) -> bytes:
@@ -441,7 +468,7 @@ def _base_node(dataset: Dataset) -> tuple[ops.Node, tuple[CallSite, ...]]:
             return dataset.node, (dataset.call_site,)
         case Saved() | Vanished():
             return ops.CheckpointRead() if isinstance(dataset, Saved) else ops.Items(), (dataset.call_site,)
-        case Shuffled() | Unioned() | Coalesced() | Crossed() | Zipped() | Gathered():
+        case Shuffled() | Unioned() | Coalesced() | Crossed() | Zipped() | Gathered():  # And Fragmented, which is Shuffled.
             return dataset.node, dataset.operators
         case _:
             raise AssertionError(type(dataset))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
@@ -16,15 +18,18 @@ from quiver.sql.verifying import checker
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from quiver.rdd import RDD
+
+_BATCH_ROWS = 8192
 Convert = Callable[[Any], Any]
 
 
 def table_of(data: Any, schema: Any = None, verify: bool = True, zone: str = "") -> tuple[pa.Table, t.StructType]:
     """The rows and their columns. Datetimes without a zone are of the machine's, as PySpark has them; those of pandas are of `zone`.
 
-    `data`: a list or other iterable of tuples, lists, Rows, dicts, objects, or, with one type as the schema, of values; an RDD of
-    such; a pandas DataFrame, a numpy array; whatever gives Arrow streams (pyarrow, Polars). `schema`: a StructType, one type, DDL, or
-    names. Raises PySparkTypeError, PySparkValueError for what does not fit, ParseException.
+    `data`: a list or other iterable of tuples, lists, Rows, dicts, objects, or, with one type as the schema, of values; a pandas
+    DataFrame, a numpy array; whatever gives Arrow streams (pyarrow, Polars). `schema`: a StructType, one type, DDL, or names. Raises
+    PySparkTypeError, PySparkValueError for what does not fit, ParseException.
     """
     if isinstance(schema, str):
         schema = t.DataType.fromDDL(schema)
@@ -36,9 +41,57 @@ def table_of(data: Any, schema: Any = None, verify: bool = True, zone: str = "")
     columnar = _columnar(data, zone)
     if columnar is not None:
         return _fitted(columnar, schema)
-    if isinstance(data, str | bytes) or not (hasattr(data, "__iter__") or hasattr(data, "collect")):
+    if isinstance(data, str | bytes) or not hasattr(data, "__iter__"):
         raise PySparkTypeError(f"Argument `data` should be rows, got {type(data).__name__}.", "NOT_ITERABLE")
-    return _from_rows(list(data.collect() if hasattr(data, "collect") else data), schema, verify)
+    return _from_rows(list(data), schema, verify)
+
+
+def batches_of(data: RDD[Any], schema: Any, sampling_ratio: float | None, verify: bool) -> tuple[RDD[pa.RecordBatch], t.StructType]:
+    """An RDD's rows as one of Arrow batches, and their columns. Without types, the first 100 rows are looked at to infer them, or as
+    many as `sampling_ratio` says. Raises as `table_of`; for rows that do not fit, the tasks do.
+    """
+    if isinstance(schema, str):
+        schema = t.DataType.fromDDL(schema)
+    if isinstance(schema, t.StructType):
+        return data.mapPartitions(RowBatches(schema, None, verify)), schema
+    if isinstance(schema, t.DataType):
+        kinds = t.StructType([t.StructField("value", schema)])
+        return data.mapPartitions(RowBatches(schema, None, verify)), kinds
+    if schema is not None and not isinstance(schema, list | tuple):
+        raise PySparkTypeError(
+            f"Argument `schema` should be a DataType, str, list or tuple of names, got {type(schema).__name__}.",
+            "NOT_LIST_OR_NONE_OR_STRUCT",
+        )
+    names = None if schema is None else [str(name) for name in schema]
+    sample = data.take(100) if sampling_ratio is None else data.sample(False, float(sampling_ratio)).collect()
+    inferred = infer_rows(sample, names)
+    named = _named(inferred, names)
+    return data.mapPartitions(RowBatches(inferred, named, verify)), named
+
+
+@dataclass(frozen=True, slots=True)
+class RowBatches:
+    """The rows of a partition as Arrow batches; `named` are the columns where they are called otherwise than in the rows."""
+
+    schema: t.DataType
+    named: t.StructType | None
+    verify: bool
+
+    def __call__(self, rows: Iterator[Any]) -> Iterator[pa.RecordBatch]:
+        while some := list(islice(rows, _BATCH_ROWS)):
+            table, _ = _from_rows(some, self.schema, self.verify)
+            if self.named is not None:
+                table = table.rename_columns(self.named.names)
+            yield from table.combine_chunks().to_batches()
+
+
+def _named(kinds: t.StructType, names: Sequence[str] | None) -> t.StructType:
+    """With these names instead of the first of its own."""
+    fields = list(kinds.fields)
+    for position, name in enumerate(names or ()):
+        if position < len(fields):
+            fields[position] = t.StructField(name, fields[position].dataType)
+    return t.StructType(fields)
 
 
 # ---- columns ----
@@ -129,10 +182,7 @@ def _from_rows(rows: list[Any], schema: Any, verify: bool) -> tuple[pa.Table, t.
     else:
         names = None if schema is None else [str(name) for name in schema]
         kinds = infer_rows(rows, names)
-        named = t.StructType(list(kinds.fields))
-        for position, name in enumerate(names or ()):
-            if position < len(kinds):
-                named.fields[position] = t.StructField(name, kinds[position].dataType)
+        named = _named(kinds, names)
         if verify:
             check = checker(kinds, False)
             for row in rows:

@@ -17,6 +17,7 @@ from quiver_proto.v1.kernel_pb2 import Hash, Plan
 
 # Join types, as the kernel numbers them.
 _LEFT, _FULL, _LEFT_SEMI, _LEFT_ANTI, _LEFT_MARK = 1, 3, 4, 5, 8
+_EXCHANGES = frozenset({"repartition", "merge", "sort_preserving_merge"})
 _EMITS_LEFT = frozenset({_LEFT, _FULL, _LEFT_SEMI, _LEFT_ANTI, _LEFT_MARK})
 
 
@@ -63,6 +64,18 @@ def reads_of(plan: Plan) -> tuple[int, ...]:
     """The shuffles that a fragment reads, each once."""
     found = (exchange_of(group) for scan in scans(plan) for group in scan.base_conf.file_groups)
     return tuple(dict.fromkeys(exchange.shuffle_id for exchange in found if exchange is not None))
+
+
+def has_exchanges(plan: Plan) -> bool:
+    """Whether cutting would leave more than one stage."""
+    pending = [plan]
+    while pending:
+        top = pending.pop()
+        below = children(top)
+        if kind_of(top) in _EXCHANGES and width(below[0]) > 1:
+            return True
+        pending += below
+    return False
 
 
 class _Cutter:

@@ -11,13 +11,14 @@ from quiver.sql.dataframe_core import DataFrameCore
 from quiver.sql.errors import AnalysisException, PySparkTypeError, wrong_argument
 from quiver.sql.metastore import GLOBAL_TEMP
 from quiver.sql.row import Row
-from quiver.sql.rows import rows_of
+from quiver.sql.rows import Rows, rows_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from quiver.rdd import RDD
     from quiver.sql.dataframe import DataFrame
 
 
@@ -42,13 +43,26 @@ class Actions(DataFrameCore):
         """
         return rows_of(self.toArrow(), self.schema)
 
+    @property
+    def rdd(self) -> RDD[Row]:
+        """The rows as an RDD, computed where its tasks run.
+
+        >>> spark.range(4).rdd.map(lambda row: row.id * 2).sum()
+        12
+        """
+        return self._batches().mapPartitions(Rows(self.schema.json()))
+
+    def _batches(self) -> RDD[pa.RecordBatch]:
+        """The rows as an RDD of Arrow batches."""
+        return self._session._runtime.batches(self._relation, capture())
+
     def toLocalIterator(self, prefetchPartitions: bool = False) -> Iterator[Row]:
-        """All rows, one after the other.
+        """All rows, one partition at a time; with `prefetchPartitions` the next is computed while this one is looked at.
 
         >>> list(spark.range(2).toLocalIterator())
         [Row(id=0), Row(id=1)]
         """
-        yield from self.collect()
+        yield from self.rdd.toLocalIterator(prefetchPartitions)
 
     def _first(self, num: int) -> DataFrame:
         return self._with(r.Limit(self._relation, num))
@@ -114,7 +128,7 @@ class Actions(DataFrameCore):
         >>> seen.value
         3
         """
-        self._rdd().foreach(f)
+        self.rdd.foreach(f)
 
     def foreachPartition(self, f: Callable[[Iterator[Row]], None]) -> None:
         """Call a function with the rows of each partition, where rows are computed.
@@ -124,10 +138,7 @@ class Actions(DataFrameCore):
         >>> seen.value
         3
         """
-        self._rdd().foreachPartition(f)
-
-    def _rdd(self) -> Any:
-        return self._session._context.parallelize(self.collect())
+        self.rdd.foreachPartition(f)
 
     # ---- other forms ----
 
@@ -165,7 +176,7 @@ class Actions(DataFrameCore):
         from quiver.sql.rows import json_of
 
         kinds = self.schema
-        return self._session._context.parallelize([json_of(row, kinds) for row in self.collect()])
+        return self.rdd.map(lambda row: json_of(row, kinds))
 
     # ---- printing ----
 

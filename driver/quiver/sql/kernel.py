@@ -72,7 +72,8 @@ def describe(plan: Plan) -> Described:
         scan.base_conf.file_groups.add()
     probe = Plan()
     probe.nested_loop_join.left.placeholder_row.schema.SetInParent()
-    probe.nested_loop_join.right.merge.input.CopyFrom(emptied)
+    # What has no files, such as rows of the plan itself, must not be computed either.
+    probe.nested_loop_join.right.global_limit.input.merge.input.CopyFrom(emptied)
     probe.nested_loop_join.join_type = _LEFT_JOIN
     schema = None
     context = bare_session()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiver.plan.model import PlannedJob, PlannedStage
@@ -10,6 +10,7 @@ from quiver.plan.stages import Planner, dump_body
 from quiver.scheduler.model import StageSpec
 from quiver.sql.cutting import CutPlan, CutStage, cut
 from quiver.sql.kernel import describe
+from quiver.sql.producing import Production
 from quiver_proto import ops
 from quiver_proto.fragments import width
 from quiver_proto.frames import dump_value
@@ -24,24 +25,52 @@ Settings = tuple[tuple[str, str], ...]
 
 
 def planned(
-    plan: Plan, planner: Planner, pieces: int, call_site: CallSite, settings: Settings, properties: Mapping[str, str]
+    plan: Plan,
+    planner: Planner,
+    pieces: int,
+    call_site: CallSite,
+    settings: Settings,
+    properties: Mapping[str, str],
+    productions: Collection[Production] = (),
 ) -> PlannedJob:
     """The job that computes a physical plan, cut at its exchanges; each result is an Arrow IPC stream. Raises UnsupportedPlan."""
-    return _job(cut(plan, describe, planner.shuffle_id, pieces), planner, call_site, settings, properties)
+    return _job(cut(plan, describe, planner.shuffle_id, pieces), planner, call_site, settings, properties, productions)
 
 
 def in_one_task(
-    plan: Plan, planner: Planner, cores: int, call_site: CallSite, settings: Settings, properties: Mapping[str, str]
+    plan: Plan,
+    planner: Planner,
+    cores: int,
+    call_site: CallSite,
+    settings: Settings,
+    properties: Mapping[str, str],
+    productions: Collection[Production] = (),
 ) -> PlannedJob:
-    """The job that computes a physical plan uncut, in one task that has all of an executor's cores."""
-    spec = StageSpec(planner.stage_id(), str(call_site), 1, cores_per_task=cores)
-    body = dump_body(ops.StageBody(ops.FragmentCollect(plan.SerializeToString(), (), settings), (call_site,)))
-    return PlannedJob(planner.job_id(), (PlannedStage(spec, body, _whole, (call_site,)),), call_site, properties)
+    """The job that computes a physical plan uncut, in one task that has all of an executor's cores, after what it is to read."""
+    shuffles = [each.shuffle for each in productions]
+    spec = StageSpec(
+        planner.stage_id(), str(call_site), 1,
+        tuple(each.stage_id for each in shuffles), tuple(each.id for each in shuffles), cores_per_task=cores,
+    )  # fmt: skip
+    inputs = tuple((int(each.shuffle.id), each.head) for each in productions)
+    body = dump_body(ops.StageBody(ops.FragmentCollect(plan.SerializeToString(), inputs, settings), (call_site,)))
+    stages = (*planner.map_stages(shuffles), PlannedStage(spec, body, _whole, (call_site,)))
+    return PlannedJob(planner.job_id(), stages, call_site, properties)
 
 
-def _job(plan: CutPlan, planner: Planner, call_site: CallSite, settings: Settings, properties: Mapping[str, str]) -> PlannedJob:
-    stage_ids = {stage.shuffle_id: planner.stage_id() for stage in plan.stages}
-    schemas = {stage.shuffle_id: stage.schema for stage in plan.stages}
+def _job(
+    plan: CutPlan,
+    planner: Planner,
+    call_site: CallSite,
+    settings: Settings,
+    properties: Mapping[str, str],
+    productions: Collection[Production],
+) -> PlannedJob:
+    shuffles = [each.shuffle for each in productions]
+    stage_ids: dict[int, StageId] = {int(each.id): each.stage_id for each in shuffles}
+    stage_ids.update((stage.shuffle_id, planner.stage_id()) for stage in plan.stages)
+    schemas: dict[int, bytes] = {int(each.shuffle.id): each.head for each in productions}
+    schemas.update((stage.shuffle_id, stage.schema) for stage in plan.stages)
     stages = [_map_stage(stage, stage_ids, schemas, call_site, settings) for stage in plan.stages]
     sink = ops.FragmentCollect(plan.result.SerializeToString(), _inputs(plan.reads, schemas), settings)
     spec = StageSpec(
@@ -49,7 +78,7 @@ def _job(plan: CutPlan, planner: Planner, call_site: CallSite, settings: Setting
         tuple(stage_ids[shuffle] for shuffle in plan.reads), tuple(map(ShuffleId, plan.reads)),
     )  # fmt: skip
     result = PlannedStage(spec, dump_body(ops.StageBody(sink, (call_site,))), dump_value, (call_site,))
-    return PlannedJob(planner.job_id(), (*stages, result), call_site, properties)
+    return PlannedJob(planner.job_id(), (*planner.map_stages(shuffles), *stages, result), call_site, properties)
 
 
 def _map_stage(

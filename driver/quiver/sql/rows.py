@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
@@ -30,6 +31,20 @@ def rows_of(table: pa.Table, schema: t.StructType, zone: str = "") -> list[Row]:
     if not columns:
         return [row_of(names, ()) for _ in range(table.num_rows)]
     return [row_of(names, values) for values in zip(*columns)]
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Arrow batches of a partition as Rows. `schema` in JSON. Instants are naive datetimes of the executor's zone."""
+
+    schema: str
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[Row]:
+        import pyarrow as pa
+
+        kinds = t.StructType.fromJson(json.loads(self.schema))
+        for batch in batches:
+            yield from rows_of(pa.Table.from_batches([batch]), kinds)
 
 
 def _conversion(kind: t.DataType, zone: str) -> Convert | None:

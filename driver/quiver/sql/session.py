@@ -225,7 +225,8 @@ class Session:
     def createDataFrame(self, data: Any, schema: Any = None, samplingRatio: float | None = None, verifySchema: bool = True) -> DataFrame:
         """Rows that the program has: tuples, dicts, Rows, objects, or values of one type; an RDD; pandas, Polars, numpy or Arrow data.
 
-        `schema`: a StructType, one type, their DDL, or a list of names; without types, all rows are looked at to infer them.
+        `schema`: a StructType, one type, their DDL, or a list of names; without types, all rows are looked at to infer them, of an RDD the
+        first 100, or `samplingRatio` of them. An RDD is computed where its rows are used, not brought here.
         `verifySchema`: check each value and say which does not fit. Raises PySparkTypeError, PySparkValueError.
 
         >>> spark.createDataFrame([{"name": "Alice", "age": 1}]).collect()
@@ -235,8 +236,12 @@ class Session:
         >>> spark.createDataFrame([1, 2], "int").collect()
         [Row(value=1), Row(value=2)]
         """
-        from quiver.sql.creating import table_of
+        from quiver.rdd import RDD
+        from quiver.sql.creating import batches_of, table_of
 
+        if isinstance(data, RDD):
+            batches, kinds = batches_of(data, schema, samplingRatio, verifySchema)
+            return self._dataframe(self._runtime.produced(batches, kinds, self._new_id))
         table, kinds = table_of(data, schema, verifySchema, self._settings.zone())
         columns = tuple(Attribute(self._new_id(), field.name, field.dataType, field.nullable) for field in kinds)
         return self._dataframe(r.Local(table, columns))

@@ -5,6 +5,7 @@ Every column is called `name#id`. Relations nest as subqueries; a deep chain is 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -25,7 +26,8 @@ _JOINS = {
     "anti": "LEFT ANTI JOIN",
 }
 
-Leaf = r.Files | r.Local | r.PythonMap | r.GroupedMap
+Leaf = r.Files | r.Local | r.Produced | r.PythonMap | r.GroupedMap
+_numbers = itertools.count(1)
 
 
 @dataclass(slots=True)
@@ -71,6 +73,7 @@ class _Writer:
     def __init__(self) -> None:
         self.leaves: dict[str, r.Relation] = {}
         self.named: list[tuple[str, str]] = []
+        self._names: dict[int, str] = {}
         self._inside_subquery = 0
 
     def select(self, relation: r.Relation) -> tuple[str, int]:
@@ -137,20 +140,24 @@ class _Writer:
                 # The condition always holds, and needs the column: a decoded series can't be read without any column.
                 always = f"value {'>=' if relation.step > 0 else '<='} {relation.start}"
                 return f"SELECT CAST(value AS BIGINT) AS {column(only)} FROM {series} WHERE {always}", 1
-            case r.Files() | r.Local() | r.PythonMap() | r.GroupedMap():
+            case r.Files() | r.Local() | r.Produced() | r.PythonMap() | r.GroupedMap():
                 return f"SELECT * FROM {self._leaf(relation)}", 1
             case _:
                 raise AssertionError(type(relation))
 
     def _leaf(self, relation: r.Relation) -> str:
-        name = leaf_name(relation)
-        self.leaves[name] = relation
+        name = self._names.get(id(relation))
+        if name is None:
+            is_stored = isinstance(relation, r.Files | r.Local)
+            # What is produced is so anew for each query.
+            name = self._names[id(relation)] = leaf_name(relation) if is_stored else f"produced_{next(_numbers)}"
+            self.leaves[name] = relation
         return name
 
     def _source(self, relation: r.Relation) -> tuple[str, int]:
         """(what may follow FROM, how deeply the whole nests)."""
         match relation:
-            case r.Files() | r.Local():
+            case r.Files() | r.Local() | r.Produced() | r.PythonMap() | r.GroupedMap():
                 return self._leaf(relation), 1
             case r.Join():
                 return self._joined(relation)

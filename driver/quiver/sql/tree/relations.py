@@ -67,6 +67,22 @@ class Local(Relation):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Produced(Relation):
+    """Rows that an RDD of pyarrow.RecordBatches has, whose columns are `columns` by place, of their Arrow types.
+
+    `size` is about how many bytes they are; None: who knows.
+    """
+
+    rdd: Any
+    columns: tuple[Attribute, ...]
+    size: int | None = None
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        return self.columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Span(Relation):
     """Integers from `start` to `end` by `step`."""
 

@@ -1,0 +1,132 @@
+"""RDDs as relations and relations as RDDs, in one task, in stages, and on executors that don't see one another's files."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from quiver import Conf, Context, StorageLevel
+from quiver.errors import BatchMismatch
+from quiver.sql import Row, Session
+from quiver.sql import functions as F
+from quiver.sql import types as t
+
+
+@pytest.fixture(scope="module", params=["inline", "local[2] staged", "local-cluster[2,1,512m]"])
+def bridged(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    master, _, how = request.param.partition(" ")
+    folder = tmp_path_factory.mktemp("bridge")
+    conf = Conf(loadDefaults=False).set("quiver.eventLog.dir", str(folder / "events")).set("quiver.local.dir", str(folder / "local"))
+    conf.set("spark.ui.enabled", "false").set("quiver.sql.oneTask.maxBytes", "1" if how else "1g")
+    with Session(Context(master, "test", conf=conf)) as session:
+        yield session
+
+
+def test_an_rdd_is_joined_grouped_and_joined_with_another(bridged: Session) -> None:
+    sc = bridged.context
+    sales = sc.parallelize([Row(shop=i % 5, amount=i) for i in range(1000)], 7).toDF()
+    assert sales.dtypes == [("shop", "bigint"), ("amount", "bigint")]
+    shops = sc.parallelize([(i, f"shop {i}") for i in range(4)], 3).reduceByKey(lambda a, b: a).toDF("id int, name string")
+    told = bridged.createDataFrame([(0, "north"), (1, "south"), (2, "east")], ["id", "where"])
+    joined = sales.join(shops, sales.shop == shops.id).join(told, "id", "left")
+    totals = joined.groupBy("name", "where").agg(F.sum("amount").alias("sum")).orderBy("name")
+    expected = [Row(name=f"shop {i}", where=where, sum=sum(range(i, 1000, 5))) for i, where in enumerate(["north", "south", "east", None])]
+    assert totals.collect() == expected
+    assert sorted(totals.rdd.map(lambda row: row["sum"]).collect()) == sorted(row["sum"] for row in expected)
+    assert sales.union(sales).count() == 2000
+    assert [sales.count(), sales.select().count(), sales.where("amount < 0").count()] == [1000, 1000, 0]
+    assert sales.orderBy(F.desc("amount")).rdd.take(2) == [Row(shop=4, amount=999), Row(shop=3, amount=998)]
+
+
+def test_types_survive_both_ways(bridged: Session) -> None:
+    schema = (
+        "b boolean, i tinyint, d decimal(10,2), s string, x binary, day date, at timestamp, n timestamp_ntz, "
+        "a array<struct<u:int>>, m map<string,double>"
+    )
+    moment = datetime.datetime(2024, 5, 17, 12, 30, 1, 250000)
+    full = (True, 7, Decimal("12.34"), "é", b"\0\1", moment.date(), moment, moment, [Row(u=1), Row(u=None)], {"k": 1.5})
+    empty = (None,) * 10
+    df = bridged.context.parallelize([full, empty], 5).toDF(schema)
+    assert [tuple(row) for row in df.collect()] == [full, empty]
+    again = df.rdd.toDF(df.schema)
+    assert again.schema == df.schema
+    assert [tuple(row) for row in again.collect()] == [full, empty]
+    assert [tuple(row) for row in again.filter("i = 7").rdd.collect()] == [full]
+
+
+def test_batches_are_records_and_partitions_may_be_empty(bridged: Session) -> None:
+    sc, runtime = bridged.context, bridged._runtime
+    kinds = t.StructType([t.StructField("v", t.LongType())])
+
+    def batches(parts: Iterator[int]) -> Iterator[pa.RecordBatch]:
+        for part in parts:
+            for start in range(0, part, 2):
+                yield pa.record_batch({"anything": pa.array(range(start, min(part, start + 2)), pa.int64())})
+
+    rdd = sc.parallelize([0, 5, 0, 3], 4).mapPartitions(batches)
+    df = bridged._dataframe(runtime.produced(rdd, kinds, bridged._new_id))
+    assert df.agg(F.sum("v"), F.count("*")).collect() == [(13, 8)]
+    assert bridged._dataframe(runtime.produced(sc.emptyRDD(), kinds, bridged._new_id)).groupBy("v").count().collect() == []
+    back = df._batches()
+    assert all(isinstance(batch, pa.RecordBatch) and batch.schema.names == ["v"] for batch in back.collect())
+    assert sum(batch.num_rows for batch in back.persist(StorageLevel.MEMORY_AND_DISK).collect()) == 8
+    assert back.map(lambda batch: batch.num_rows).sum() == 8
+    wrong = rdd.map(lambda batch: batch.set_column(0, "v", batch.column(0).cast(pa.float64())))
+    with pytest.raises(BatchMismatch, match="column v is of type double, not int64"):
+        bridged._dataframe(runtime.produced(wrong, kinds, bridged._new_id)).count()
+
+
+def test_rows_stay_where_tasks_run(bridged: Session) -> None:
+    """No row of an RDD passes through the driver on its way into a query, nor one of a relation on its way to a function."""
+    sc = bridged.context
+    driver, inline = os.getpid(), sc.master == "inline"
+    seen = sc.accumulator(0)
+
+    def noted(row: Any) -> Any:
+        assert inline or os.getpid() != driver
+        seen.add(1)
+        return row
+
+    df = sc.parallelize([(i, "x" * 100) for i in range(2000)], 4).map(noted).toDF("i int, s string")
+    assert df.agg(F.max("i")).collect() == [(1999,)]
+    assert seen.value == 2000
+    df.foreach(noted)
+    assert seen.value == 6000
+    assert next(df.toLocalIterator(prefetchPartitions=True)).i == 0
+
+
+def test_what_was_lost_is_made_again(bridged: Session, tmp_path: Path) -> None:
+    sc = bridged.context
+    places = Path(str(sc._conf.get("quiver.local.dir")))
+    df = sc.parallelize([(i % 10, i) for i in range(1000)], 4).toDF("k int, v int")
+    rows = df.groupBy("k").agg(F.sum("v").alias("v")).rdd
+    assert rows.map(lambda row: row.v).sum() == 499500
+    files = list(places.rglob("map-*.arrow"))
+    assert files
+    for file in files:
+        file.unlink()
+    assert rows.map(lambda row: row.v).sum() == 499500
+    del rows
+
+
+def test_the_shuffles_of_a_query_go_with_it(bridged: Session) -> None:
+    sc = bridged.context
+    released: list[int] = []
+    release = sc._driver.release_shuffle
+    sc._driver.release_shuffle = lambda shuffle: (released.append(shuffle), release(shuffle))[1]  # type: ignore[method-assign]
+    try:
+        df = sc.parallelize([(i,) for i in range(10)], 2).toDF(["i"])
+        assert df.count() == 10
+        assert released
+        jobs = len(released)
+        assert df.groupBy("i").count().count() == 10
+        assert len(released) > jobs
+    finally:
+        del sc._driver.release_shuffle
