@@ -130,6 +130,26 @@ def router(current: Callable[[], State], now: Callable[[], float]) -> APIRouter:
         state = of(application_id)
         return JSONResponse([rest.executor(executor, state.storage.on(executor.executor_id)) for executor in state.executors.values()])
 
+    @api.get("/applications/{application_id}/sql")
+    async def queries(
+        application_id: str,
+        details: bool = True,
+        planDescription: bool = True,
+        offset: Annotated[int, Query(ge=0)] = 0,
+        length: Annotated[int, Query(ge=1, le=MAX_LENGTH)] = 20,
+    ) -> JSONResponse:
+        state = of(application_id)
+        found = list(state.queries.by_id.values())[offset : offset + length]
+        return JSONResponse([rest.query(query, state, now(), details, planDescription) for query in found])
+
+    @api.get("/applications/{application_id}/sql/{query_id}")
+    async def query(application_id: str, query_id: int, details: bool = True, planDescription: bool = True) -> JSONResponse:
+        state = of(application_id)
+        found = state.queries.by_id.get(query_id)
+        if found is None:
+            raise HTTPException(404, f"no query {query_id}")
+        return JSONResponse(rest.query(found, state, now(), details, planDescription))
+
     @api.get("/applications/{application_id}/storage/rdd")
     async def datasets(application_id: str) -> JSONResponse:
         state = of(application_id)

@@ -17,6 +17,8 @@ from quiver_proto.messages import FailureKind
 from quiver_web import metrics
 from quiver_web.metrics import Totals
 from quiver_web.model import Application, Executor, Job, JobStage, JobStatus, Partitions, Stage, StageAttempt, StageStatus, WaitingReason
+from quiver_web.operator_lines import totals_of
+from quiver_web.queries import Queries
 from quiver_web.storage import Storage
 from quiver_web.tasks import TaskStatus
 
@@ -35,6 +37,7 @@ class Limits:
     """Cached partitions, each copy once."""
     accumulators: int = 100
     """Of one stage."""
+    queries: int = 1000
 
 
 class State:
@@ -51,6 +54,7 @@ class State:
         self.waiting: dict[tuple[int | None, int | None], WaitingReason] = {}
         self.totals = Totals()
         self.storage = Storage(self.limits.blocks)
+        self.queries = Queries(self.limits.queries)
         self.job_counts: Counter[str] = Counter()
         """Ended jobs by status, dropped ones included."""
         self.stage_counts: Counter[str] = Counter()
@@ -81,6 +85,10 @@ class State:
             e.DatasetUnpersisted: lambda event: self.storage.unpersisted(event.dataset_id),
             e.AccumulatorsUpdated: self._accumulators_updated,
             e.SkewDetected: self._skew_detected,
+            e.QueryStarted: self.queries.started,
+            e.QueryPlanned: self.queries.planned,
+            e.QueryEnded: self.queries.ended,
+            e.OperatorsMeasured: self._operators_measured,
         }
 
     def apply(self, event: e.Event) -> None:
@@ -135,6 +143,7 @@ class State:
         self.waiting.clear()
         for job in list(self._running_jobs.values()):
             self._end_job(job, "failed", event.at, "the application ended")
+        self.queries.application_ended(event.at)
         for stage, attempt in list(self.attempts()):
             if attempt.status == "active":
                 self._end_attempt(stage, attempt, "cancelled", event.at, "the application ended")
@@ -181,7 +190,12 @@ class State:
             known = self.stages.setdefault(info.stage_id, Stage(info)).info
             stages[info.stage_id] = JobStage(known, Partitions(info.width))
         self._job_stages += len(stages)
-        job = Job(event.job_id, event.name, event.call_site, event.group, event.description, event.at, stages, tags=event.tags)
+        job = Job(
+            event.job_id, event.name, event.call_site, event.group, event.description, event.at, stages,
+            tags=event.tags, query_id=event.query_id,
+        )  # fmt: skip
+        if event.query_id >= 0:
+            self.queries.job_started(event.query_id, event.job_id)
         self.jobs[event.job_id] = self._running_jobs[event.job_id] = job
         for info in event.stages:
             stage = self.stages[info.stage_id]
@@ -285,6 +299,11 @@ class State:
         stage = self.stages.get(event.stage_id)
         if stage is not None and stage.skew is None:
             stage.skew = event
+
+    def _operators_measured(self, event: e.OperatorsMeasured) -> None:
+        stage = self.stages.get(event.stage_id)
+        if stage is not None:
+            stage.operators = totals_of(event)
 
     # ---- tasks ----
 

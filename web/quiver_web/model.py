@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from quiver_proto.events import SkewDetected, StageInfo
+from quiver_proto.operators import OperatorTotals
 from quiver_web.metrics import Totals
 from quiver_web.tasks import TaskTable
 
@@ -101,6 +102,8 @@ class Stage:
     accumulators: dict[int, tuple[str, str]] = field(default_factory=dict)
     """By id: type and value (a shortened repr) once this stage's last updates were added."""
     skew: SkewDetected | None = None
+    operators: Sequence[OperatorTotals] = ()
+    """Of its native fragments."""
 
     @property
     def last(self) -> StageAttempt | None:
@@ -133,6 +136,8 @@ class Job:
     error: str = ""
     tasks: Totals = field(default_factory=Totals)
     tags: Sequence[str] = ()
+    query_id: int = -1
+    """-1: of no query."""
 
     @property
     def title(self) -> str:

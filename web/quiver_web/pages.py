@@ -19,6 +19,7 @@ from quiver_proto.units import format_bytes, format_seconds
 from quiver_web import dag
 from quiver_web.fold import State
 from quiver_web.model import Job, Stage, StageAttempt
+from quiver_web.operator_lines import lines_of
 from quiver_web.query import PAGE_SIZES, TaskQuery, select
 from quiver_web.redact import redacted
 from quiver_web.summary import QUARTILES, Distribution
@@ -64,7 +65,14 @@ class Renderer:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._environment.filters |= {"bytes": _bytes, "seconds": _seconds, "time": _time, "query": urlencode, "count": _count}
+        self._environment.filters |= {
+            "bytes": _bytes,
+            "seconds": _seconds,
+            "time": _time,
+            "query": urlencode,
+            "count": _count,
+            "extract_job": _job_of,
+        }
         self._environment.globals |= {"ui_version": __version__, "asset_version": _asset_version()}
 
     @property
@@ -176,6 +184,33 @@ def router(render: Renderer) -> APIRouter:
             dead=Section.of([executor for executor in reversed(everyone) if not executor.alive], request, "dead"),
         )
 
+    @pages.get("/sql")
+    async def queries(request: Request) -> Response:
+        newest = list(reversed(render.state.queries.by_id.values()))
+        return render.page(
+            request,
+            "queries.html",
+            0,
+            running=Section.of([query for query in newest if query.status == "running"], request, "running"),
+            failed=Section.of([query for query in newest if query.status in ("failed", "cancelled")], request, "failed"),
+            succeeded=Section.of([query for query in newest if query.status == "succeeded"], request, "completed"),
+        )
+
+    @pages.get("/sql/{query_id}")
+    async def query(request: Request, query_id: int) -> Response:
+        found = render.state.queries.by_id.get(query_id)
+        if found is None:
+            raise HTTPException(404, f"There is no query {query_id}, or it is no longer kept.")
+        jobs = [job for job_id in found.job_ids if (job := render.state.jobs.get(job_id)) is not None]
+        lines = lines_of(jobs, render.state.stages)
+        times = [line.totals.compute_s for line in lines if line.totals is not None]
+        stages = [row for job in jobs for row in _stages_of(render.state, job)]
+        return render.page(
+            request, "query.html", 1, query=found, jobs=jobs, lines=lines, compute_s=sum(times), longest_s=max(times, default=0.0),
+            stages=stages, spilled=sum(line.totals.spilled_bytes for line in lines if line.totals is not None),
+            scanned=sum(line.totals.scanned_bytes for line in lines if line.totals is not None),
+        )  # fmt: skip
+
     @pages.get("/storage")
     async def storage(request: Request) -> Response:
         datasets = list(render.state.storage.datasets.values())
@@ -203,6 +238,10 @@ def router(render: Renderer) -> APIRouter:
         )  # fmt: skip
 
     return pages
+
+
+def _job_of(job_id: int, state: State) -> Job | None:
+    return state.jobs.get(job_id)
 
 
 def _stages_of(state: State, job: Job) -> list[tuple[Any, Stage | None, StageAttempt | None]]:

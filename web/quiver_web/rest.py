@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from quiver_proto.events import SkewDetected, StageInfo
+from quiver_proto.units import format_bytes, format_seconds
 from quiver_web.fold import State
 from quiver_web.metrics import Totals
 from quiver_web.model import Executor, Job, Stage, StageAttempt
+from quiver_web.operator_lines import Line, lines_of
+from quiver_web.queries import Query
 from quiver_web.redact import redacted
 from quiver_web.storage import StoredDataset, Usage
 from quiver_web.summary import Distribution
@@ -22,6 +25,7 @@ Json = dict[str, Any]
 
 _NOT_YET = "1969-12-31T23:59:59.999GMT"
 _JOB_STATUS = {"running": "RUNNING", "succeeded": "SUCCEEDED", "failed": "FAILED", "cancelled": "FAILED"}
+_QUERY_STATUS = {"running": "RUNNING", "succeeded": "COMPLETED", "failed": "FAILED", "cancelled": "FAILED"}
 _STAGE_STATUS = {"active": "ACTIVE", "succeeded": "COMPLETE", "failed": "FAILED", "cancelled": "FAILED"}
 _TASK_STATUS = {TaskStatus.RUNNING: "RUNNING", TaskStatus.SUCCEEDED: "SUCCESS", TaskStatus.FAILED: "FAILED", TaskStatus.KILLED: "KILLED"}
 
@@ -268,6 +272,62 @@ def task_summary(attempt: StageAttempt, quantiles: Sequence[float]) -> Json:
             "writeTime": of("shuffle_write_s", scale=1e9),
         },
     }
+
+
+def query(of: Query, state: State, now: float, details: bool, plans: bool) -> Json:
+    """A query, with `details` also its operators and what each did, with `plans` also its plans as text."""
+    jobs = [job for job_id in of.job_ids if (job := state.jobs.get(job_id)) is not None]
+    found: Json = {
+        "id": of.query_id,
+        "status": _QUERY_STATUS[of.status],
+        "description": of.title,
+        "planDescription": _plans(of) if plans else "",
+        "submissionTime": instant(of.started_at),
+        "duration": _ms((now if of.ended_at is None else of.ended_at) - of.started_at),
+        "runningJobIds": [job.job_id for job in jobs if job.status == "running"],
+        "successJobIds": [job.job_id for job in jobs if job.status == "succeeded"],
+        "failedJobIds": [job.job_id for job in jobs if job.status in ("failed", "cancelled")],
+        "nodes": [],
+        "edges": [],
+    }
+    if of.rows >= 0:
+        found["numOutputRows"] = of.rows
+    if of.error:
+        found["errorMessage"] = of.error
+    if details:
+        lines = lines_of(jobs, state.stages)
+        found["nodes"] = [_operator(line) for line in lines]
+        found["edges"] = [{"fromId": line.number, "toId": line.parent} for line in lines if line.parent >= 0]
+    return found
+
+
+def _plans(of: Query) -> str:
+    parts = (
+        ("SQL", "\n".join(of.sql)),
+        ("Analyzed Logical Plan", of.analysed),
+        ("Logical Plan of the Kernel", of.logical),
+        ("Physical Plan", of.physical),
+    )
+    texts = [f"== {title} ==\n{text}" for title, text in parts if text]
+    return "\n".join([*texts, f"Runs {of.where}."] if of.where else texts)
+
+
+def _operator(line: Line) -> Json:
+    totals = line.totals
+    found: Json = {"nodeId": line.number, "nodeName": line.name, "description": line.detail, "stageId": line.stage_id, "metrics": []}
+    if totals is not None:
+        metrics = [
+            ("number of output rows", f"{totals.rows:,}"),
+            ("tasks", f"{totals.tasks:,}"),
+            ("compute time", format_seconds(totals.compute_s)),
+            ("longest compute time of a task", format_seconds(totals.longest_s)),
+        ]
+        if totals.spills:
+            metrics += [("spills", f"{totals.spills:,}"), ("spill size", format_bytes(totals.spilled_bytes))]
+        if totals.scanned_bytes:
+            metrics.append(("size of files read", format_bytes(totals.scanned_bytes)))
+        found["metrics"] = [{"name": name, "value": value} for name, value in metrics]
+    return found
 
 
 def dataset(of: StoredDataset, state: State, details: bool) -> Json:
