@@ -64,3 +64,9 @@ def test_relations_listed_in_any_order_are_joined_by_their_keys(spark: Session, 
                WHERE a = c AND b = d"""
     assert "CrossJoinExec" not in spark._runtime.explain(spark.sql(query)._relation).physical
     assert spark.sql(query).collect() == [(ROWS,)]
+
+
+def test_in_as_a_value(spark: Session, table: str) -> None:
+    spark.read.parquet(table).createOrReplaceTempView("rows")
+    query = "SELECT count(*) FROM rows WHERE k = 7 OR s IN (SELECT s FROM rows WHERE k IN (1, 2, 3))"
+    assert spark.sql(query).collect() == [(4,)]

@@ -63,7 +63,9 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
         case e.Exists():
             return f"EXISTS ({subquery(expression.relation)})"
         case e.InSubquery():
-            return f"({lowered(expression.child, subquery)} IN ({subquery(expression.relation)}))"
+            # By another name: as a value (not a condition) the kernel's join would have two columns of this one's name.
+            value = f'SELECT {column(expression.relation.output[0])} AS "#value" FROM ({subquery(expression.relation)})'
+            return f"({lowered(expression.child, subquery)} IN ({value}))"
         case e.Name() | e.Star() | e.Listed() | e.MultiAlias() | e.WindowSpec() | e.PythonCall() | e.Expression():
             raise AssertionError(expression)  # Gone after analysis; Python calls are columns of a PythonMap.
         case _:
