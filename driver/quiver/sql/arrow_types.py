@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from quiver.sql import types as t
+from quiver.sql.errors import UnsupportedOperationException
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -41,6 +42,8 @@ def arrow_type(kind: t.DataType) -> pa.DataType:
             return pa.int64()
         case t.DecimalType():
             return pa.decimal128(kind.precision, kind.scale)
+        case t.TimeType():
+            return pa.time64("us")
         case t.NullType():
             return pa.null()
         case t.DayTimeIntervalType():
@@ -53,6 +56,12 @@ def arrow_type(kind: t.DataType) -> pa.DataType:
             return pa.map_(arrow_type(kind.keyType), pa.field("value", arrow_type(kind.valueType), kind.valueContainsNull))
         case t.StructType():
             return pa.struct([pa.field(field.name, arrow_type(field.dataType), field.nullable) for field in kind.fields])
+        case t.VariantType() | t.CalendarIntervalType():
+            raise UnsupportedOperationException(
+                f"Columns of type {kind.simpleString()} are not offered: "
+                + ("keep JSON as text, or use from_json." if isinstance(kind, t.VariantType) else "use intervals of days or of months."),
+                "UNSUPPORTED_DATATYPE",
+            )
         case _:
             raise TypeError(f"{kind!r} has no Arrow type")
 
@@ -86,6 +95,8 @@ def spark_type(kind: pa.DataType) -> t.DataType:
         return t.DoubleType()
     if is_.is_decimal(kind):
         return t.DecimalType(min(kind.precision, 38), kind.scale)
+    if is_.is_time(kind):
+        return t.TimeType()
     if is_.is_date(kind):
         return t.DateType()
     if is_.is_timestamp(kind):

@@ -86,11 +86,7 @@ class DataFrameCore:
          |-- id: long (nullable = false)
         <BLANKLINE>
         """
-        text = self.schema.treeString()
-        if level is not None and level > 0:
-            lines = text.splitlines()
-            text = "".join(f"{line}\n" for line in lines if line == "root" or (line.index("--") - 2) // 5 < level)
-        print(text)
+        print(self.schema.treeString(level))
 
     def __getitem__(self, item: Any) -> Any:
         if isinstance(item, str):

@@ -21,6 +21,7 @@ _KINDS: dict[type, Callable[[], t.DataType]] = {
     decimal.Decimal: lambda: t.DecimalType(38, 18),
     datetime.date: t.DateType,
     datetime.datetime: t.TimestampType,
+    datetime.time: t.TimeType,
     datetime.timedelta: t.DayTimeIntervalType,
 }
 _ARRAYS: dict[str, Callable[[], t.DataType]] = {

@@ -60,6 +60,7 @@ _PYTHON: tuple[tuple[Any, Callable[[Any], t.DataType]], ...] = (
     (decimal.Decimal, lambda value: _decimal_type(value)),
     (datetime.datetime, lambda value: t.TimestampType()),
     (datetime.date, lambda value: t.DateType()),
+    (datetime.time, lambda value: t.TimeType()),
     (datetime.timedelta, lambda value: t.DayTimeIntervalType()),
 )
 

@@ -39,6 +39,8 @@ def cell(value: Any, kind: t.DataType) -> str:
         case t.TimestampType() | t.TimestampNTZType():
             fraction = f".{value.microsecond:06d}".rstrip("0") if value.microsecond else ""
             return f"{value:%H:%M:%S}".join((f"{value.date().isoformat()} ", fraction))
+        case t.TimeType():
+            return str(value.isoformat()).rstrip("0") if value.microsecond else str(value.isoformat())
         case t.DayTimeIntervalType() | t.YearMonthIntervalType():
             return interval_text(value, kind)
         case _:

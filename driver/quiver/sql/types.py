@@ -15,14 +15,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, overload
 
 __all__ = [
+    "AnsiIntervalType",
+    "AnyTimeType",
     "ArrayType",
     "AtomicType",
     "BinaryType",
     "BooleanType",
     "ByteType",
+    "CalendarIntervalType",
     "CharType",
     "DataType",
     "DateType",
+    "DatetimeType",
     "DayTimeIntervalType",
     "DecimalType",
     "DoubleType",
@@ -38,9 +42,11 @@ __all__ = [
     "StringType",
     "StructField",
     "StructType",
+    "TimeType",
     "TimestampNTZType",
     "TimestampType",
     "VarcharType",
+    "VariantType",
     "YearMonthIntervalType",
 ]
 
@@ -67,6 +73,18 @@ class DataType:
         """What `json` writes."""
         return self.typeName()
 
+    def needConversion(self) -> bool:
+        """Whether toInternal and fromInternal change values: never here, rows travel as Arrow columns."""
+        return False
+
+    def toInternal(self, obj: Any) -> Any:
+        """The value itself."""
+        return obj
+
+    def fromInternal(self, obj: Any) -> Any:
+        """The value itself."""
+        return obj
+
     def json(self) -> str:
         """As JSON, in Spark's form."""
         return json.dumps(self.jsonValue(), separators=(",", ":"), sort_keys=True)
@@ -89,6 +107,10 @@ class DataType:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+def _nullable_inside(kind: DataType) -> DataType:
+    return kind.toNullable() if isinstance(kind, ArrayType | MapType | StructType) else kind
 
 
 class NullType(DataType):
@@ -114,13 +136,32 @@ class FractionalType(NumericType):
 
 
 class StringType(AtomicType):
-    """Text."""
+    """Text, compared by `collation` (UTF8_BINARY: by its bytes, the only one that queries know)."""
+
+    def __init__(self, collation: str = "UTF8_BINARY") -> None:
+        self.collation = collation
+
+    def simpleString(self) -> str:
+        return "string" if self.isUTF8BinaryCollation() else f"string collate {self.collation}"
+
+    jsonValue = simpleString
+
+    def isUTF8BinaryCollation(self) -> bool:
+        """Whether texts are compared by their bytes."""
+        return self.collation == "UTF8_BINARY"
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.collation,)
+
+    def __repr__(self) -> str:
+        return "StringType()" if self.isUTF8BinaryCollation() else f"StringType('{self.collation}')"
 
 
 class CharType(StringType):
     """Text padded to `length`."""
 
     def __init__(self, length: int) -> None:
+        super().__init__()
         self.length = length
 
     def simpleString(self) -> str:
@@ -139,6 +180,7 @@ class VarcharType(StringType):
     """Text of at most `length` characters."""
 
     def __init__(self, length: int) -> None:
+        super().__init__()
         self.length = length
 
     def simpleString(self) -> str:
@@ -161,21 +203,51 @@ class BooleanType(AtomicType):
     """True or false."""
 
 
-class DateType(AtomicType):
+class DatetimeType(AtomicType):
+    """Dates and instants."""
+
+
+class AnyTimeType(DatetimeType):
+    """Times of the day."""
+
+
+class TimeType(AnyTimeType):
+    """A time of the day, in microseconds, of which the first `precision` digits of a second count; `datetime.time` in Python."""
+
+    def __init__(self, precision: int = 6) -> None:
+        self.precision = precision
+
+    def simpleString(self) -> str:
+        return f"time({self.precision})"
+
+    jsonValue = simpleString
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.precision,)
+
+    def __repr__(self) -> str:
+        return f"TimeType({self.precision})"
+
+
+class DateType(DatetimeType):
     """A day; `datetime.date` in Python."""
 
 
-class TimestampType(AtomicType):
+class TimestampType(DatetimeType):
     """An instant, in microseconds; `datetime.datetime` in Python, shown in the session's time zone."""
 
 
-class TimestampNTZType(AtomicType):
+class TimestampNTZType(DatetimeType):
     """A wall-clock date and time, in microseconds, of no time zone."""
 
     _name = "timestamp_ntz"
 
 
-class DayTimeIntervalType(AtomicType):
+class AnsiIntervalType(AtomicType):
+    """Durations, and numbers of months."""
+
+
+class DayTimeIntervalType(AnsiIntervalType):
     """A duration in microseconds; `datetime.timedelta` in Python."""
 
     DAY, HOUR, MINUTE, SECOND = 0, 1, 2, 3
@@ -198,7 +270,7 @@ class DayTimeIntervalType(AtomicType):
         return f"DayTimeIntervalType({self.startField}, {self.endField})"
 
 
-class YearMonthIntervalType(AtomicType):
+class YearMonthIntervalType(AnsiIntervalType):
     """A number of months."""
 
     YEAR, MONTH = 0, 1
@@ -219,6 +291,16 @@ class YearMonthIntervalType(AtomicType):
 
     def __repr__(self) -> str:
         return f"YearMonthIntervalType({self.startField}, {self.endField})"
+
+
+class CalendarIntervalType(DataType):
+    """Months, days and microseconds of their own. Columns can't have it; results of `make_interval` do in Spark."""
+
+    _name = "interval"
+
+
+class VariantType(AtomicType):
+    """Data of any shape. Columns can't have it here: keep JSON as text, or give it a schema with `from_json`."""
 
 
 class DecimalType(FractionalType):
@@ -291,6 +373,21 @@ class ArrayType(DataType):
     def jsonValue(self) -> dict[str, Any]:
         return {"type": "array", "elementType": self.elementType.jsonValue(), "containsNull": self.containsNull}
 
+    @classmethod
+    def fromJson(cls, json: Mapping[str, Any]) -> ArrayType:
+        """The inverse of `jsonValue`."""
+        kind = type_from_json(json)
+        assert isinstance(kind, ArrayType)
+        return kind
+
+    def toNullable(self) -> ArrayType:
+        """With nulls allowed, at all depths.
+
+        >>> ArrayType(IntegerType(), False).toNullable()
+        ArrayType(IntegerType(), True)
+        """
+        return ArrayType(_nullable_inside(self.elementType), True)
+
     def _key(self) -> tuple[Any, ...]:
         return (self.elementType, self.containsNull)
 
@@ -317,6 +414,21 @@ class MapType(DataType):
             "valueContainsNull": self.valueContainsNull,
         }  # fmt: skip
 
+    @classmethod
+    def fromJson(cls, json: Mapping[str, Any]) -> MapType:
+        """The inverse of `jsonValue`."""
+        kind = type_from_json(json)
+        assert isinstance(kind, MapType)
+        return kind
+
+    def toNullable(self) -> MapType:
+        """With nulls allowed in values, at all depths.
+
+        >>> MapType(StringType(), IntegerType(), False).toNullable()
+        MapType(StringType(), IntegerType(), True)
+        """
+        return MapType(_nullable_inside(self.keyType), _nullable_inside(self.valueType), True)
+
     def _key(self) -> tuple[Any, ...]:
         return (self.keyType, self.valueType, self.valueContainsNull)
 
@@ -341,6 +453,11 @@ class StructField(DataType):
 
     def jsonValue(self) -> dict[str, Any]:
         return {"name": self.name, "type": self.dataType.jsonValue(), "nullable": self.nullable, "metadata": self.metadata}
+
+    @classmethod
+    def fromJson(cls, json: Mapping[str, Any]) -> StructField:
+        """The inverse of `jsonValue`."""
+        return StructField(json["name"], type_from_json(json["type"]), json.get("nullable", True), json.get("metadata"))
 
     def _key(self) -> tuple[Any, ...]:
         return (self.name, self.dataType, self.nullable, json.dumps(self.metadata, sort_keys=True, default=str))
@@ -402,11 +519,29 @@ class StructType(DataType):
             raise TypeError(f"not a struct: {json!r}")
         return kind
 
-    def treeString(self) -> str:
-        """As printSchema prints it."""
+    def toDDL(self) -> str:
+        """As DDL, which fromDDL reads.
+
+        >>> StructType().add("a b", "int", False).add("c", "array<string>").toDDL()
+        '`a b` INT NOT NULL,c ARRAY<STRING>'
+        """
+        return ",".join(map(_column_ddl, self.fields))
+
+    def toNullable(self) -> StructType:
+        """With nulls allowed everywhere.
+
+        >>> StructType().add("a", "int", False).toNullable()
+        StructType([StructField('a', IntegerType(), True)])
+        """
+        return StructType([StructField(f.name, _nullable_inside(f.dataType), True, f.metadata) for f in self.fields])
+
+    def treeString(self, maxDepth: int | None = None) -> str:
+        """As printSchema prints it, to that depth."""
         lines = ["root"]
         for field in self.fields:
             _tree(field.name, field.dataType, field.nullable, " |", lines)
+        if maxDepth is not None and maxDepth > 0:
+            lines = [line for line in lines if line == "root" or (line.index("--") - 2) // 5 < maxDepth]
         return "\n".join(lines) + "\n"
 
     def _key(self) -> tuple[Any, ...]:
@@ -464,7 +599,29 @@ def _tree_below(kind: DataType, indent: str, lines: list[str]) -> None:
             pass
 
 
-_PRECISE = (DecimalType, CharType, VarcharType, DayTimeIntervalType, YearMonthIntervalType)
+def _column_ddl(field: StructField) -> str:
+    name = field.name if re.fullmatch(r"[A-Za-z_]\w*", field.name, re.ASCII) else "`" + field.name.replace("`", "``") + "`"
+    comment = field.metadata.get("comment")
+    said = f" COMMENT '{str(comment).translate(_ESCAPED)}'" if comment is not None else ""
+    return f"{name} {_type_ddl(field.dataType)}{'' if field.nullable else ' NOT NULL'}{said}"
+
+
+_ESCAPED = str.maketrans({"'": "\\'", "\\": "\\\\"})
+
+
+def _type_ddl(kind: DataType) -> str:
+    match kind:
+        case ArrayType():
+            return f"ARRAY<{_type_ddl(kind.elementType)}>"
+        case MapType():
+            return f"MAP<{_type_ddl(kind.keyType)}, {_type_ddl(kind.valueType)}>"
+        case StructType():
+            return f"STRUCT<{', '.join(_column_ddl(field).replace(' ', ': ', 1) for field in kind.fields)}>"
+        case _:
+            return kind.simpleString().upper()
+
+
+_PRECISE = (DecimalType, CharType, VarcharType, DayTimeIntervalType, YearMonthIntervalType, TimeType)
 
 
 def _short(kind: DataType) -> str:
@@ -475,10 +632,11 @@ _ATOMIC: dict[str, DataType] = {
     kind.typeName(): kind
     for kind in (
         StringType(), BinaryType(), BooleanType(), DateType(), TimestampType(), TimestampNTZType(), DoubleType(), FloatType(),
-        ByteType(), ShortType(), IntegerType(), LongType(), NullType(),
+        ByteType(), ShortType(), IntegerType(), LongType(), NullType(), VariantType(), CalendarIntervalType(),
     )
 }  # fmt: skip
-_SIZED = re.compile(r"(decimal|char|varchar)\(\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?\)")
+_INTERVAL = re.compile(r"interval (\w+)(?: to (\w+))?")
+_SIZED = re.compile(r"(decimal|char|varchar|time)\(\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?\)")
 
 
 def type_from_json(value: Any) -> DataType:
@@ -504,9 +662,18 @@ def type_from_json(value: Any) -> DataType:
         return DecimalType()
     if match := _SIZED.fullmatch(value):
         first = int(match[2])
-        return (
-            {"char": CharType, "varchar": VarcharType}[match[1]](first) if match[1] != "decimal" else DecimalType(first, int(match[3] or 0))
-        )
-    if value.startswith("interval"):
-        return YearMonthIntervalType() if "year" in value or "month" in value else DayTimeIntervalType()
+        if match[1] == "decimal":
+            return DecimalType(first, int(match[3] or 0))
+        return CharType(first) if match[1] == "char" else VarcharType(first) if match[1] == "varchar" else TimeType(first)
+    if value.startswith("string collate "):
+        return StringType(value.removeprefix("string collate "))
+    if match := _INTERVAL.fullmatch(value):
+        start, end = match[1], match[2] or match[1]
+        for fields, kind in ((_DAY_FIELDS, DayTimeIntervalType), (_YEAR_FIELDS, YearMonthIntervalType)):
+            if start in fields and end in fields:
+                return kind(fields.index(start), fields.index(end))
     raise ValueError(f"unknown type {value!r}")
+
+
+_DAY_FIELDS = ("day", "hour", "minute", "second")
+_YEAR_FIELDS = ("year", "month")

@@ -26,6 +26,7 @@ _ACCEPTED: dict[type[t.DataType], tuple[type, ...]] = {
     t.DateType: (datetime.date, datetime.datetime),
     t.TimestampType: (datetime.datetime,),
     t.TimestampNTZType: (datetime.datetime,),
+    t.TimeType: (datetime.time,),
     t.DayTimeIntervalType: (datetime.timedelta,),
     t.ArrayType: (list, tuple, array),
     t.MapType: (dict,),

@@ -55,6 +55,8 @@ def kernel_type(kind: t.DataType) -> str:
             return 'Timestamp(Microsecond, Some("UTC"))'
         case t.TimestampNTZType():
             return "Timestamp(Microsecond, None)"
+        case t.TimeType():
+            return "Time64(Microsecond)"
         case t.DayTimeIntervalType():
             return "Duration(Microsecond)"
         case t.YearMonthIntervalType():
@@ -100,6 +102,8 @@ def constant(value: Any, kind: t.DataType) -> str:
             return f"X'{bytes(value).hex()}'"
         case t.DateType():
             return f"DATE '{value.isoformat()}'"
+        case t.TimeType():
+            return cast(text(value.isoformat()), kind)
         case t.TimestampType():
             instant = value.astimezone(datetime.UTC) if value.tzinfo else value
             return cast(text(instant.replace(tzinfo=None).isoformat(" ")), kind)
