@@ -41,19 +41,20 @@ def save_pickles(rdd: RddCore[Any], path: str, batch: int, key: bytes, call_site
 
 
 def _save(rdd: RddCore[Any], path: str, sink: Callable[[ops.Node, str, str], ops.Sink], call_site: CallSite) -> None:
-    from quiver_proto import files
+    from quiver_proto.committing import OutputJob, numbered
+    from quiver_proto.files import COMPRESSED
 
     path = os.fspath(path)
     if "://" not in path:
         # A slot has a working directory of its own.
         path = os.path.abspath(path)
     rdd._context._check(call_site.operator)
-    job = os.urandom(8).hex()
+    output = OutputJob(path)
     # Before anything is made: a directory that is refused is another's, and must not be cleaned up.
-    files.prepare_output(path, job)
+    output.prepare(new=True)
     try:
-        names = rdd._context._run(rdd._dataset, lambda node: sink(node, path, job), call_site, with_index=True)
-        files.commit_output(path, job, [frames.load(name) for name in names])
+        names = rdd._context._run(rdd._dataset, lambda node: sink(node, path, output.name), call_site, with_index=True)
+        output.commit(numbered([frames.load(name) for name in names], COMPRESSED))
     except BaseException:
-        files.abort_output(path, job)
+        output.abort()
         raise

@@ -11,7 +11,6 @@ driver keeps a digest of each file in the lineage, and tasks check what they rea
 from __future__ import annotations
 
 import logging
-import os
 import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -236,19 +235,20 @@ def make_checkpoints(context: Context, dataset: Dataset) -> None:
 
 
 def _make_reliable(context: Context, dataset: Dataset) -> None:
-    from quiver_proto import files
+    from quiver_proto.committing import OutputJob, numbered
 
     assert context._checkpoint_dir is not None
     directory = f"{context._checkpoint_dir}/rdd-{dataset.id}"
-    job = os.urandom(8).hex()
+    output = OutputJob(directory)
+    job = output.name
     call_site = CallSite("checkpoint", dataset.call_site.file, dataset.call_site.line)
-    files.prepare_output(directory, job)
+    output.prepare(new=True)
     try:
         told = context._run_plan(dataset, lambda node: ops.SaveFrames(node, directory, job), call_site, with_index=True)
         written = [frames.load(result) for result in told]
-        files.commit_output(directory, job, [name for name, *_ in written])
+        output.commit(numbered([name for name, *_ in written], ()))
     except BaseException:
-        files.abort_output(directory, job)
+        output.abort()
         raise
     parts = [SavedFile(f"{directory}/part-{index:05d}", *rest) for index, (_, *rest) in enumerate(written)]
     dataset.mark.path = directory

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,9 +12,9 @@ from quiver_executor.sinks import RunSink
 from quiver_executor.task import Task
 from quiver_proto import ops
 from quiver_proto.checkpoints import read_records, write_records
-from quiver_proto.errors import CheckpointUnreadable, PathUnreadable
-from quiver_proto.files import staging_directory
-from quiver_proto.filesystems import LOCAL, filesystem_of
+from quiver_proto.committing import staging_directory, unwritable
+from quiver_proto.errors import CheckpointUnreadable
+from quiver_proto.filesystems import filesystem_of
 from quiver_proto.frames import dump_value
 
 
@@ -28,12 +27,9 @@ def compile_save_frames(sink: ops.SaveFrames, build: Build) -> RunSink:
         path = f"{staging_directory(directory, sink.job)}/{name}"
         records, end = build(task, inner, task.cursor)
         try:
-            if system is LOCAL:
-                # The node's own disk may differ from the driver's: the directory is then not there yet.
-                system.make_directories(os.path.dirname(path))
             file = system.open_output(path)
         except OSError as error:
-            raise PathUnreadable(path, f"it can't be written: {error.strerror or error}") from None
+            raise unwritable(path, error) from None
         try:
             with explained(task.env, path), file:
                 size, frames, digest = write_records(file, _counted(task, batches_of(records)))

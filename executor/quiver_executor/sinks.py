@@ -15,9 +15,9 @@ from quiver_executor.memory import batches_of
 from quiver_executor.pipeline import Build, check_end, guarded
 from quiver_executor.task import Task
 from quiver_proto import ops, pickle_files
-from quiver_proto.errors import PathUnreadable, UnpicklableOutput
-from quiver_proto.files import staging_directory
-from quiver_proto.filesystems import LOCAL, filesystem_of
+from quiver_proto.committing import staging_directory, unwritable
+from quiver_proto.errors import UnpicklableOutput
+from quiver_proto.filesystems import filesystem_of
 from quiver_proto.frames import dump_records, dump_value
 from quiver_proto.ids import NodeId
 from quiver_proto.messages import ResultBlock
@@ -169,12 +169,9 @@ def _compile_save(directory: str, job: str, extension: str, build: Build, write:
         path = f"{staging_directory(inside, job)}/{name}"
         records, end = build(task, inner, task.cursor)
         try:
-            if system is LOCAL:
-                # The node's own disk may differ from the driver's: the directory is then not there yet.
-                system.make_directories(os.path.dirname(path))
             raw = system.open_output(path)
         except OSError as error:
-            raise PathUnreadable(path, f"it can't be written: {error.strerror or error}") from None
+            raise unwritable(path, error) from None
         try:
             with explained(task.env, path), raw:
                 write(task, raw, records)

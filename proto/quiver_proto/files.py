@@ -1,4 +1,4 @@
-"""Which files a path means, how they are cut into partitions, and how an output directory comes to be: the driver's side of text I/O.
+"""Which files a path means, and how they are cut into partitions: the driver's side of text I/O.
 
 Rules are Hadoop's, as PySpark's users know them. Chunks are (path, start, length); length -1 means to the end.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 
-from quiver_proto.errors import BadRecordLength, OutputExists, PathNotFound, PathUnreadable
+from quiver_proto.errors import BadRecordLength, PathNotFound, PathUnreadable
 from quiver_proto.filesystems import LOCAL, Entry, FileSystem, filesystem_of, has_glob
 
 Chunk = tuple[str, int, int]
@@ -17,7 +17,6 @@ COMPRESSED = (".gz", ".bz2", ".zst")
 """Extensions of files that can only be read from their beginning."""
 _SLOP = 1.1
 """A last chunk may be this much larger than the others, rather than a tiny one follow."""
-_STAGING = "_temporary"
 
 
 # ---- input ----
@@ -169,51 +168,3 @@ def _expand_braces(text: str) -> list[str]:
                 for rest in _expand_braces(text[closed + 1 :])
             ]
     return [text]
-
-
-# ---- output ----
-
-
-def staging_directory(directory: str, job: str) -> str:
-    """Where a job's tasks write their files before they are committed."""
-    return f"{directory.rstrip('/')}/{_STAGING}/{job}"
-
-
-def prepare_output(directory: str, job: str) -> None:
-    """Make `directory` and the job's staging directory in it. Raises OutputExists when there is anything at `directory`, PathUnreadable.
-
-    From here on the directory is the job's own: of two jobs that want it one is refused (on an object store, which can't make a
-    directory exclusively, only when they are not at it in the same instant).
-    """
-    system, path = filesystem_of(directory)
-    try:
-        system.make_new_directory(path)
-        system.make_directories(staging_directory(path, job))
-    except FileExistsError:
-        raise OutputExists(directory) from None
-    except OSError as error:
-        raise PathUnreadable(directory, f"it can't be created: {error.strerror or error}") from None
-
-
-def commit_output(directory: str, job: str, names: Sequence[str]) -> None:
-    """Move one staged file per partition, `names` in partition order, into place as part-00000[.ext], …; then write _SUCCESS."""
-    system, path = filesystem_of(directory)
-    staging = staging_directory(path, job)
-    path = path.rstrip("/")
-    try:
-        for index, name in enumerate(names):
-            extension = "".join(extension for extension in COMPRESSED if name.endswith(extension))
-            system.rename(f"{staging}/{name}", f"{path}/part-{index:05d}{extension}")
-        system.remove_tree(f"{path}/{_STAGING}")
-        system.open_output(f"{path}/_SUCCESS").close()
-    except OSError as error:
-        raise PathUnreadable(directory, f"the output can't be put in place: {error.strerror or error}") from None
-
-
-def abort_output(directory: str, job: str) -> None:
-    """Remove what `prepare_output` and the job's tasks made: the directory itself, as it was not there before. Never raises."""
-    system, path = filesystem_of(directory)
-    try:
-        system.remove_tree(path)
-    except OSError:
-        pass

@@ -72,6 +72,10 @@ class FileSystem(Protocol):
         """Nothing there is no error."""
         ...
 
+    def remove_directory(self, path: str) -> None:
+        """Only an empty one; OSError otherwise."""
+        ...
+
 
 def filesystem_of(path: str) -> tuple[FileSystem, str]:
     """The file system of `path`, and the path to use with it: `file:` URLs and relative paths become absolute ones.
@@ -145,7 +149,16 @@ class LocalFileSystem:
     def remove_tree(self, path: str) -> None:
         import shutil
 
-        shutil.rmtree(path, ignore_errors=True)
+        if os.path.isdir(path) and not os.path.islink(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            try:
+                os.unlink(path)
+            except OSError:
+                pass
+
+    def remove_directory(self, path: str) -> None:
+        os.rmdir(path)
 
 
 LOCAL = LocalFileSystem()
@@ -205,10 +218,17 @@ class ArrowFileSystem:
         self._system.delete_file(self._inner(path))
 
     def remove_tree(self, path: str) -> None:
-        try:
+        found = self.stat(path)
+        if found is None:
+            return
+        if found.is_directory:
             self._system.delete_dir(self._inner(path))
-        except FileNotFoundError:
-            pass
+        else:
+            self.remove(path)
+
+    def remove_directory(self, path: str) -> None:
+        _expect_empty(self, path)
+        self._system.delete_dir(self._inner(path))
 
 
 class FsspecFileSystem:
@@ -266,6 +286,15 @@ class FsspecFileSystem:
             self._system.rm(path, recursive=True)
         except FileNotFoundError:
             pass
+
+    def remove_directory(self, path: str) -> None:
+        _expect_empty(self, path)
+        self._system.rmdir(path)
+
+
+def _expect_empty(system: FileSystem, path: str) -> None:
+    if system.entries(path):
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
 
 
 def _remote(url: str) -> FileSystem:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from quiver_executor import sources
 from quiver_proto import files, ops
+from quiver_proto.committing import OutputJob, numbered
 from quiver_proto.errors import OutputExists, PathNotFound, PathUnreadable, from_wire
 
 LINES, BYTES, WHOLE = ops.TextLines(), ops.TextLines(unicode=False), ops.WholeFiles()
@@ -250,13 +251,18 @@ def test_urls(bench: Bench) -> None:
 # ---- output ----
 
 
-def save(bench: Bench, directory: str, partitions: list[list[Any]], codec: str | None = None, commit: bool = True) -> list[str]:
-    files.prepare_output(directory, "job1")
-    sink = ops.SaveText(ops.Items(), directory, "job1", codec)
+def save(bench: Bench, directory: str, partitions: list[list[Any]], codec: str | None = None) -> list[str]:
+    output = prepared(directory)
+    sink = ops.SaveText(ops.Items(), directory, output.name, codec)
     names = [bench.value(sink, (index, items(records)), partition=index) for index, records in enumerate(partitions)]
-    if commit:
-        files.commit_output(directory, "job1", names)
+    output.commit(numbered(names, files.COMPRESSED))
     return names
+
+
+def prepared(directory: str) -> OutputJob:
+    output = OutputJob(directory)
+    output.prepare(new=True)
+    return output
 
 
 @pytest.mark.parametrize("codec", [None, "gzip", "bz2", "zstd"])
@@ -273,27 +279,27 @@ def test_existing_output_is_refused(bench: Bench, tmp_path: Path) -> None:
     directory = str(tmp_path / "out")
     save(bench, directory, [["a"]])
     with pytest.raises(OutputExists, match="out"):
-        files.prepare_output(directory, "job2")
+        prepared(directory)
     assert sorted(os.listdir(directory)) == ["_SUCCESS", "part-00000"]
 
 
 def test_attempts_do_not_meet_and_losers_go(bench: Bench, tmp_path: Path) -> None:
     directory = str(tmp_path / "out")
-    [first] = save(bench, directory, [["a"]], commit=False)
-    again = bench.value(ops.SaveText(ops.Items(), directory, "job1", None), (0, items(["b"])))
+    output = prepared(directory)
+    first, again = (bench.value(ops.SaveText(ops.Items(), directory, output.name, None), (0, items([text]))) for text in "ab")
     assert first != again
-    files.commit_output(directory, "job1", [again])
+    output.commit([(again, "part-00000")])
     assert sorted(os.listdir(directory)) == ["_SUCCESS", "part-00000"]
     assert (tmp_path / "out/part-00000").read_text() == "b\n"
 
 
 def test_a_failed_attempt_leaves_no_file_and_abort_nothing(bench: Bench, tmp_path: Path) -> None:
     directory = tmp_path / "out"
-    files.prepare_output(str(directory), "job1")
+    output = prepared(str(directory))
     node = ops.Map(ops.Items(), fn(lambda x: 1 // x))
-    assert bench.failed(ops.SaveText(node, str(directory), "job1", "gzip"), (0, items([1, 0]))).exception_type == "ZeroDivisionError"
+    assert bench.failed(ops.SaveText(node, str(directory), output.name, "gzip"), (0, items([1, 0]))).exception_type == "ZeroDivisionError"
     assert [path for path in directory.rglob("*") if path.is_file()] == []
-    files.abort_output(str(directory), "job1")
+    output.abort()
     assert not directory.exists()
 
 
@@ -302,10 +308,10 @@ def test_output_to_a_url(bench: Bench) -> None:
     save(bench, url, [["a"], ["b"]])
     assert flat(read_all(bench, files.text_chunks(url, 1))) == ["a", "b"]
     with pytest.raises(OutputExists):
-        files.prepare_output(url, "job2")
+        prepared(url)
 
 
 def test_output_that_cannot_be(tmp_path: Path) -> None:
     write(tmp_path / "file", b"")
     with pytest.raises(PathUnreadable, match="can't be created"):
-        files.prepare_output(str(tmp_path / "file" / "out"), "job1")
+        prepared(str(tmp_path / "file" / "out"))

@@ -1,0 +1,173 @@
+"""How an output directory comes to be: tasks stage files, and the driver puts them in place once.
+
+    <directory>/_temporary/<job>/             the job's own. What tasks write goes below it, where no two attempts meet
+    <directory>/_temporary/<job>/.replaced/   what a commit has taken away, as long as it may have to be put back
+
+Names that begin with _ or . are no data to any reader, so nothing of a job is seen before its commit. Several jobs may add to one
+directory at once: each touches nothing of the others.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+
+from quiver_proto.errors import OutputExists, PathUnreadable
+from quiver_proto.filesystems import LOCAL, FileSystem, filesystem_of
+
+_STAGING = "_temporary"
+_REPLACED = ".replaced"
+_TRIES = 5
+
+
+def staging_directory(directory: str, job: str) -> str:
+    """Where a job's tasks write their files before they are committed."""
+    return f"{directory.rstrip('/')}/{_STAGING}/{job}"
+
+
+class OutputJob:
+    """One job's way into `directory`: `prepare`, then, once, `commit` or `abort`. For the driver's side alone."""
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.name = os.urandom(8).hex()
+        self._made = False
+
+    def prepare(self, *, new: bool) -> None:
+        """Make the directory, and the job's place in it. `new`: raises OutputExists when there is anything at `directory`.
+
+        A directory that is made here is this job's: of two jobs that want it new one is refused (on an object store, which can't make a
+        directory exclusively, only when they are not at it in the same instant). Raises PathUnreadable.
+        """
+        system, path = filesystem_of(self.directory)
+        try:
+            try:
+                system.make_new_directory(path)
+                self._made = True
+            except FileExistsError:
+                if new:
+                    raise
+            for _ in range(_TRIES):
+                try:
+                    system.make_directories(staging_directory(path, self.name))
+                    break
+                except FileNotFoundError:
+                    continue  # Another job has just removed the empty _temporary.
+        except FileExistsError:
+            if new:
+                raise OutputExists(self.directory) from None
+            raise PathUnreadable(self.directory, "it can't be written: it is a file") from None
+        except OSError as error:
+            raise PathUnreadable(self.directory, f"it can't be created: {error.strerror or error}") from None
+
+    def commit(self, files: Sequence[tuple[str, str]], replaces: Iterable[str] = ()) -> None:
+        """Put `files` in place, each (path below the job's place, path below the directory), and write _SUCCESS.
+
+        What is in the directories `replaces` (paths below the directory, "" for itself) is gone then; other jobs' places stay. When
+        anything fails, all is put back as it was and PathUnreadable is raised.
+        """
+        system, path = filesystem_of(self.directory)
+        path, staging = path.rstrip("/"), staging_directory(path, self.name)
+        moved: list[tuple[str, str]] = []
+        made: list[str] = []
+        try:
+            old = [entry for place in replaces for entry in _contents(system, f"{path}/{place}".rstrip("/"))]
+            if system is LOCAL and old:
+                system.make_directories(f"{staging}/{_REPLACED}")
+                for number, entry in enumerate(old):
+                    _move(system, entry, f"{staging}/{_REPLACED}/{number}", moved)
+            system.open_output(f"{staging}/_SUCCESS").close()
+            for staged, final in (*files, ("_SUCCESS", "_SUCCESS")):
+                _make_parents(system, path, final, made)
+                _move(system, f"{staging}/{staged}", f"{path}/{final}", moved)
+            if system is not LOCAL:
+                # Moving is copying there: what is replaced is removed when the rest is done. Its files have other names.
+                for entry in old:
+                    system.remove_tree(entry)
+        except BaseException as error:
+            _undo(system, moved, made)
+            if isinstance(error, OSError):
+                raise PathUnreadable(self.directory, f"the output can't be put in place: {error.strerror or error}") from None
+            raise
+        try:
+            self._clear()
+        except OSError:
+            pass  # It is no data to anyone.
+
+    def abort(self) -> None:
+        """Remove what the job and its tasks made, the directory too when it was not there before. Never raises."""
+        system, path = filesystem_of(self.directory)
+        try:
+            self._clear()
+            if self._made:
+                system.remove_directory(path)
+        except OSError:
+            pass
+
+    def _clear(self) -> None:
+        """Remove the job's place, and `_temporary` when no other job has one there."""
+        system, path = filesystem_of(self.directory)
+        staging = staging_directory(path, self.name)
+        if system is LOCAL:
+            # Attempts that still run find nothing to open any more, so that what is removed stays away.
+            gone = f"{staging}.gone"
+            try:
+                system.rename(staging, gone)
+                staging = gone
+            except OSError:
+                pass
+        system.remove_tree(staging)
+        try:
+            system.remove_directory(f"{path.rstrip('/')}/{_STAGING}")
+        except OSError:
+            pass  # Another job's.
+
+
+def _contents(system: FileSystem, place: str) -> list[str]:
+    found = system.stat(place)
+    if found is None or not found.is_directory:
+        return []
+    return [entry.path for entry in system.entries(place) if entry.name != _STAGING]
+
+
+def _move(system: FileSystem, source: str, target: str, moved: list[tuple[str, str]]) -> None:
+    system.rename(source, target)
+    moved.append((source, target))
+
+
+def _make_parents(system: FileSystem, path: str, final: str, made: list[str]) -> None:
+    """The directories of a file below `path`; those that were not there are added to `made`, outer ones first."""
+    parts = final.split("/")[:-1]
+    for depth in range(1, len(parts) + 1):
+        directory = "/".join((path, *parts[:depth]))
+        if directory not in made and system.stat(directory) is None:
+            system.make_directories(directory)
+            made.append(directory)
+
+
+def _undo(system: FileSystem, moved: list[tuple[str, str]], made: list[str]) -> None:
+    for source, target in reversed(moved):
+        try:
+            system.rename(target, source)
+        except OSError:
+            pass
+    for directory in reversed(made):
+        try:
+            system.remove_directory(directory)
+        except OSError:
+            pass
+
+
+def unwritable(path: str, error: OSError) -> PathUnreadable:
+    """What a task raises that can't write a staged file."""
+    if isinstance(error, FileNotFoundError):
+        return PathUnreadable(path, "it can't be written: the job has ended, or this node and the driver don't see the same files there")
+    return PathUnreadable(path, f"it can't be written: {error.strerror or error}")
+
+
+def numbered(names: Sequence[str], extensions: Sequence[str]) -> list[tuple[str, str]]:
+    """What `commit` takes for one staged file per partition, `names` in partition order: part-00000[.ext], …"""
+    return [
+        (name, f"part-{index:05d}" + "".join(extension for extension in extensions if name.endswith(extension)))
+        for index, name in enumerate(names)
+    ]
