@@ -461,7 +461,46 @@ class BatchWrite:
     call_site: CallSite
 
 
-Sink = ShuffleWrite | Collect | Count | Apply | SaveText | SavePickle | SaveFrames | FragmentWrite | FragmentCollect | BatchWrite
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """How rows become a file: `kind` is parquet, orc, arrow, avro, csv, json or text; `suffix` is what its name ends with.
+
+    `schema` is the Arrow schema of a file's columns, serialised. `options` are the kind's own (quiver_executor.file_formats).
+    """
+
+    kind: str
+    suffix: str
+    schema: bytes
+    options: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FragmentSave:
+    """Writes one partition of a fragment, or (split None) all of them, as files below the job's place in `directory`.
+
+    A fragment's columns are those of the files, then one of texts for each name in `partitions` (already escaped as names of
+    directories), then, when `bucketed`, the number of the row's bucket. A file is finished when it has `max_records` rows or about
+    `max_bytes` (0: no limit). The result: (staged path, path below `directory`, rows, bytes) of each file. Paths hold `name`, the job's
+    own; the driver moves the files of one attempt per partition (quiver_proto.committing), so a task may run any number of times.
+    """
+
+    plan: bytes
+    inputs: tuple[tuple[int, bytes], ...]
+    settings: tuple[tuple[str, str], ...]
+    directory: str
+    job: str
+    name: str
+    format: FileFormat
+    partitions: tuple[str, ...] = ()
+    bucketed: bool = False
+    max_records: int = 0
+    max_bytes: int = 0
+
+
+Sink = (
+    ShuffleWrite | Collect | Count | Apply | SaveText | SavePickle | SaveFrames
+    | FragmentWrite | FragmentCollect | FragmentSave | BatchWrite
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

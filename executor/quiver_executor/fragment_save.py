@@ -1,0 +1,384 @@
+"""A task's rows on their way into files: dealt by partition (directory) and bucket, held until they are worth a write.
+
+What is held stays below a quarter of the slot's memory: then the largest of it is written, and what has no open file goes to a scratch
+file, to be written when all rows are there, one file after the other. So any number of directories needs few open files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator
+from typing import IO, Any
+
+from quiver_executor.disk import explained
+from quiver_executor.file_formats import TEXTS, FileWriter, open_writer
+from quiver_executor.fragment_files import Run
+from quiver_executor.task import Task
+from quiver_proto import ops
+from quiver_proto.committing import staging_directory, unwritable
+from quiver_proto.errors import PathUnreadable
+from quiver_proto.filesystems import LOCAL, filesystem_of
+
+Key = tuple[str | int, ...]
+"""The directories' names, then the bucket's number when there are buckets."""
+Written = tuple[str, str, int, int]
+"""(staged path below the job's place, path below the directory, rows, bytes)"""
+
+_OPEN = 64
+"""Files that one task has open at a time."""
+_TEXT_BYTES = 1 << 20
+_ROW_GROUP = 128 << 20
+_WORTH_A_FILE = 1 << 20
+
+
+class SavedFiles:
+    """One attempt's files. `add` may be awaited for several streams (partitions of the fragment) at once."""
+
+    def __init__(self, task: Task, sink: ops.FragmentSave, split: int | None, streams: int) -> None:
+        self._task = task
+        self._first = 0 if split is None else split
+        self._place = _Place(task, sink)
+        self._streams = [_Stream(task, sink, self._place, self._first + number, streams) for number in range(streams)]
+
+    async def add(self, stream: int, batch: Any) -> None:
+        """Raises PathUnreadable, QuotaExceeded, DiskFull."""
+        if not batch.num_rows:
+            return
+        if len(self._streams) == 1:
+            self._streams[0].add(batch)
+        else:
+            await asyncio.to_thread(self._streams[stream].add, batch)
+
+    def finish(self) -> list[Written]:
+        """Write what is held. Small rests of all streams become one file per directory. When no row came, one file without rows tells the
+        columns, unless rows would have gone to directories; of several tasks the first leaves it."""
+        rests: dict[Key, list[tuple[int, list[Any]]]] = {}
+        for stream in self._streams:
+            for key, batches in stream.finish():
+                rests.setdefault(key, []).append((stream.number, batches))
+        for key, parts in rests.items():
+            with contextlib.ExitStack() as stack:
+                file = self._place.file(parts[0][0], key)
+                stack.callback(file.abandon)
+                file.write([batch for _, batches in parts for batch in batches])
+                file.close()
+        if not self._place.written and not self._place.keyed and self._first == 0:
+            file = self._place.file(0, ())
+            try:
+                file.write([])
+                file.close()
+            finally:
+                file.abandon()
+        self._task.output_records += sum(rows for _, _, rows, _ in self._place.written)
+        self._task.output_bytes += sum(size for *_, size in self._place.written)
+        return sorted(self._place.written, key=lambda written: written[1])
+
+    def discard(self) -> None:
+        """Close and remove everything. Never raises."""
+        for stream in self._streams:
+            stream.abandon()
+        self._place.remove()
+
+
+class _Place:
+    """Where the attempt's files are, and how they are called."""
+
+    def __init__(self, task: Task, sink: ops.FragmentSave) -> None:
+        import pyarrow as pa
+
+        self.written: list[Written] = []
+        self.keyed = bool(sink.partitions) or sink.bucketed
+        self._task = task
+        self._sink = sink
+        self.schema = pa.ipc.read_schema(pa.py_buffer(sink.format.schema))
+        self.system, inside = filesystem_of(sink.directory)
+        self._attempt = f"{task.partition}-{task.task_id}"
+        self.directory = f"{staging_directory(inside, sink.job)}/{self._attempt}"
+        self._count = 0
+        try:
+            if self.system is LOCAL:
+                # Not its parents: they are gone when the job has ended.
+                with contextlib.suppress(FileExistsError):
+                    os.mkdir(self.directory)
+        except OSError as error:
+            raise unwritable(self.directory, error) from None
+
+    def file(self, number: int, key: Key) -> _File:
+        return _File(self._task, self._sink, self, number, key)
+
+    def next_name(self) -> str:
+        self._count += 1
+        return f"{self._count}{self._sink.format.suffix}"
+
+    def done(self, staged: str, final: str, rows: int, size: int) -> None:
+        self.written.append((f"{self._attempt}/{staged}", final, rows, size))
+
+    def remove(self) -> None:
+        with contextlib.suppress(OSError):
+            self.system.remove_tree(self.directory)
+
+
+class _Stream:
+    """One partition of the fragment. Used by one thread at a time."""
+
+    def __init__(self, task: Task, sink: ops.FragmentSave, place: _Place, number: int, streams: int) -> None:
+        self.number = number
+        self._task = task
+        self._sink = sink
+        self._place = place
+        limit = max(16 << 20, task.env.memory_bytes // 4) // streams
+        self._limit = max(1 << 20, limit)
+        block = int(dict(sink.format.options).get("block", _ROW_GROUP))
+        self._worth = _TEXT_BYTES if sink.format.kind in TEXTS else max(1, min(block, self._limit // 2, sink.max_bytes or block))
+        self._open_limit = max(1, _OPEN // streams)
+        self._targets: dict[Key, _Target] = {}
+        self._held = 0
+        self._open = 0
+        self._runs: list[tuple[dict[Key, int], Run]] = []
+
+    def add(self, batch: Any) -> None:
+        for key, part in _dealt(batch, len(self._sink.partitions), self._sink.bucketed, self._place.schema):
+            target = self._targets.get(key)
+            if target is None:
+                target = self._targets[key] = _Target(key)
+            target.held.append(part)
+            size = part.nbytes
+            target.bytes += size
+            self._held += size
+            if target.bytes >= self._worth and self._may_write(target):
+                self._write(target)
+        if self._held > self._limit:
+            self._relieve()
+
+    def _may_write(self, target: _Target) -> bool:
+        return target.file is not None or (not target.spilled and self._open < self._open_limit)
+
+    def _write(self, target: _Target) -> None:
+        if target.file is None:
+            target.file = self._place.file(self.number, target.key)
+            self._open += 1
+        self._held -= target.bytes
+        target.file.write(target.take())
+
+    def _relieve(self) -> None:
+        for target in sorted(self._targets.values(), key=lambda target: -target.bytes):
+            if self._held <= self._limit // 2 or target.bytes < _WORTH_A_FILE:
+                break
+            if self._may_write(target):
+                self._write(target)
+        if self._held > self._limit // 2:
+            self._spill()
+
+    def _spill(self) -> None:
+        chosen = [target for target in self._targets.values() if target.held and target.file is None]
+        for target in self._targets.values():
+            if target.file is not None and target.held:
+                self._write(target)
+        if not chosen:
+            return
+        numbers = {target.key: number for number, target in enumerate(chosen)}
+        for target in chosen:
+            target.spilled = True
+            self._held -= target.bytes
+        self._runs.append((numbers, Run(self._task, self._place.schema, [target.take() for target in chosen])))
+
+    def finish(self) -> list[tuple[Key, list[Any]]]:
+        """Write what belongs into files of its own; small rests that don't are given back."""
+        rests = []
+        for target in self._targets.values():
+            if target.file is None and not target.spilled and target.bytes < _WORTH_A_FILE:
+                rests.append((target.key, target.take()))
+                continue
+            if target.file is None:
+                target.file = self._place.file(self.number, target.key)
+            for batches in _in_portions(self._spilled(target.key), self._worth):
+                target.file.write(batches)
+            if target.held:
+                target.file.write(target.take())
+            target.file.close()
+        return rests
+
+    def _spilled(self, key: Key) -> Iterator[Any]:
+        for numbers, run in self._runs:
+            if key in numbers:
+                yield from run.batches(numbers[key])
+
+    def abandon(self) -> None:
+        for target in self._targets.values():
+            if target.file is not None:
+                target.file.abandon()
+
+
+class _Target:
+    """The rows of one directory and bucket that are held, and their open file. Once spilled, they are written at the end only."""
+
+    __slots__ = ("bytes", "file", "held", "key", "spilled")
+
+    def __init__(self, key: Key) -> None:
+        self.key = key
+        self.held: list[Any] = []
+        self.bytes = 0
+        self.file: _File | None = None
+        self.spilled = False
+
+    def take(self) -> list[Any]:
+        held, self.held, self.bytes = self.held, [], 0
+        return held
+
+
+class _File:
+    """What looks like one file, and goes on in the next one when it is large enough. Raises PathUnreadable, DiskFull."""
+
+    def __init__(self, task: Task, sink: ops.FragmentSave, place: _Place, number: int, key: Key) -> None:
+        self._task = task
+        self._sink = sink
+        self._place = place
+        self._number = number
+        self._key = key
+        self._part = 0
+        self._raw: IO[bytes] | None = None
+        self._writer: FileWriter | None = None
+        self._staged = ""
+        self._rows = 0
+
+    def write(self, batches: list[Any]) -> None:
+        """Without batches: a file without rows."""
+        import pyarrow as pa
+
+        table = pa.Table.from_batches(batches, self._place.schema)
+        most = self._sink.max_records
+        start = 0
+        while start < table.num_rows or (self._writer is None and not table.num_rows):
+            if self._writer is None:
+                self._begin()
+            room = most - self._rows if most else table.num_rows
+            portion = table.slice(start, room)
+            assert self._writer is not None and self._raw is not None
+            with self._told():
+                self._writer.write(portion)
+                size = self._raw.tell()
+            self._rows += portion.num_rows
+            start += portion.num_rows
+            if (most and self._rows >= most) or (self._sink.max_bytes and size >= self._sink.max_bytes):
+                self.close()
+            if not table.num_rows:
+                break
+
+    def close(self) -> None:
+        if self._writer is None or self._raw is None:
+            return
+        with self._told():
+            self._writer.close()
+            size = self._raw.tell()
+            self._raw.close()
+        self._place.done(self._staged, self._final(), self._rows, size)
+        self._writer = self._raw = None
+        self._part += 1
+        self._rows = 0
+
+    def abandon(self) -> None:
+        """Let go of a file that was not closed. Never raises."""
+        if self._writer is not None:
+            self._writer.abandon()
+            self._writer = None
+        if self._raw is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._raw.close()
+            self._raw = None
+
+    def _begin(self) -> None:
+        self._staged = self._place.next_name()
+        path = f"{self._place.directory}/{self._staged}"
+        try:
+            self._raw = self._place.system.open_output(path)
+        except OSError as error:
+            with explained(self._task.env, path):
+                if error.errno is not None:
+                    raise unwritable(path, error) from None
+            raise
+        with self._told():
+            self._writer = open_writer(self._sink.format, self._place.schema, self._raw)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        path = f"{self._place.directory}/{self._staged}"
+        try:
+            with explained(self._task.env, path):
+                yield
+        except PathUnreadable:
+            raise
+        except OSError as error:
+            if error.errno is None:
+                raise
+            raise unwritable(path, error) from None
+
+    def _final(self) -> str:
+        sink = self._sink
+        bucket = f"_{self._key[-1]:05d}" if sink.bucketed else ""
+        # As Spark: a dash, or a dot where the rows were dealt.
+        name = f"part-{self._number:05d}-{sink.name}{bucket}{'.' if self._place.keyed else '-'}c{self._part:03d}{sink.format.suffix}"
+        directories = [f"{column}={value}" for column, value in zip(sink.partitions, self._key)]
+        return "/".join((*directories, name))
+
+
+def _in_portions(batches: Iterator[Any], size: int) -> Iterator[list[Any]]:
+    portion: list[Any] = []
+    held = 0
+    for batch in batches:
+        portion.append(batch)
+        held += batch.nbytes
+        if held >= size:
+            yield portion
+            portion, held = [], 0
+    if portion:
+        yield portion
+
+
+def _dealt(batch: Any, partitions: int, bucketed: bool, schema: Any) -> Iterator[tuple[Key, Any]]:
+    """The batch's rows by key, in their order; data columns with the file's types. Few keys a batch are the common case."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    count = len(schema)
+    rows = pa.RecordBatch.from_arrays(batch.columns[:count], schema=schema)
+    keys = batch.columns[count:]
+    if not keys:
+        yield (), rows
+        return
+    assert len(keys) == partitions + bucketed
+    codes, values = None, []
+    for column in keys:
+        encoded = column.dictionary_encode()
+        values.append(encoded.dictionary)
+        codes = (
+            encoded.indices.cast(pa.int64())
+            if codes is None
+            else pc.add(pc.multiply(codes, pa.scalar(len(encoded.dictionary), pa.int64())), encoded.indices.cast(pa.int64()))
+        )
+        # Numbered anew, so that the product of many columns' numbers never leaves an int64.
+        again = codes.dictionary_encode()
+        codes, known = again.indices.cast(pa.int64()), again.dictionary
+        values = _taken(values, known, len(encoded.dictionary))
+    if len(values[0]) == 1:
+        yield tuple(column[0].as_py() for column in values), rows
+        return
+    order = pc.sort_indices(pa.table({"code": codes}), sort_keys=[("code", "ascending")])
+    ends = pc.run_end_encode(codes.take(order))
+    sorted_rows = rows.take(order)
+    start = 0
+    for code, end in zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True):
+        yield tuple(column[code].as_py() for column in values), sorted_rows.slice(start, end - start)
+        start = end
+
+
+def _taken(values: list[Any], known: Any, last: int) -> list[Any]:
+    """For each number in `known` (number so far × `last` + number in the last column), the values of all columns."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    divisor = pa.scalar(last, pa.int64())
+    before = pc.divide(known, divisor)
+    inner = pc.subtract(known, pc.multiply(before, divisor))
+    return [*(column.take(before) for column in values[:-1]), values[-1].take(inner)]
