@@ -58,6 +58,7 @@ KEYS: tuple[Key, ...] = (
     Key("quiver.storage.eviction", "eviction", "lru", "Which cached partitions go first: lru, or cost (cheap to make, large)."),
     Key("quiver.sql.oneTask.maxBytes", "memory", "4g", "A query that reads at most this much is one task with all of an executor's cores."),
     Key("quiver.sql.partitions", "count", "", "Partitions of a query's shuffles; by default the cores.", ("spark.sql.shuffle.partitions",)),
+    Key("quiver.sql.write.fileBytes", "memory", "1g", "About how large a file that a DataFrame writes gets before the next one is begun."),
     Key("quiver.eventLog.dir", "text", "~/.quiver/events", "Folder of the event log.", ("spark.eventLog.dir",)),
     Key("quiver.secret.file", "text", "", "File that holds the cluster's secret."),
     Key("quiver.pickle.key.file", "text", "", "File with the key that pickle files are signed with; by default `~/.quiver/pickle.key`."),

@@ -55,7 +55,9 @@ class _Parquet:
         import pyarrow.parquet as pq
 
         if "spark" in options:
-            schema = schema.with_metadata({"org.apache.spark.version": "4.0.0", "org.apache.spark.sql.parquet.row.metadata": options["spark"]})
+            schema = schema.with_metadata(
+                {"org.apache.spark.version": "4.0.0", "org.apache.spark.sql.parquet.row.metadata": options["spark"]}
+            )
         level = options.get("compressionlevel")
         self._writer = pq.ParquetWriter(
             raw,
@@ -144,7 +146,10 @@ class _Lines:
 
     def __init__(self, kind: str, raw: IO[bytes], schema: Any, options: Mapping[str, str]) -> None:
         forms = Forms(
-            options.get("dateformat", ""), options.get("timestampformat", ""), options.get("timestampntzformat", ""), options.get("zone", "UTC")
+            options.get("dateformat", ""),
+            options.get("timestampformat", ""),
+            options.get("timestampntzformat", ""),
+            options.get("zone", "UTC"),
         )
         self._end = options.get("linesep", "\n")
         encoding = options.get("encoding", "utf-8")

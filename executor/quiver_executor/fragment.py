@@ -19,6 +19,7 @@ from quiver_executor.views import compacted, without_views
 from quiver_proto import ops
 from quiver_proto.errors import BatchMismatch
 from quiver_proto.fragments import at_partition, copied, parse, width
+from quiver_proto.frames import dump_value
 from quiver_proto.ids import ExecutorId, NodeId, TaskId
 from quiver_proto.messages import MapOutput
 from quiver_proto.ops import CallSite
@@ -37,11 +38,13 @@ _EXECUTING = {
 _LEAST_MEMORY = 64 << 20
 
 
-def compile_fragment(sink: ops.FragmentWrite | ops.FragmentCollect) -> Callable[[Task, Any], bytes | MapOutput]:
+def compile_fragment(sink: ops.FragmentWrite | ops.FragmentCollect | ops.FragmentSave) -> Callable[[Task, Any], bytes | MapOutput]:
     """The function that runs one task of the stage."""
     plan = parse(sink.plan)
     if isinstance(sink, ops.FragmentCollect):
         return functools.partial(_collect, sink, plan, locations(plan))
+    if isinstance(sink, ops.FragmentSave):
+        return functools.partial(_save, sink, plan, locations(plan))
     hashing = Hash.FromString(sink.hash) if sink.hash else None
     return functools.partial(_write, sink, plan, locations(plan), hashing)
 
@@ -79,6 +82,35 @@ def _collect(sink: ops.FragmentCollect, plan: Plan, shown: Mapping[str, str], ta
         writer.close()
     task.serialize_s += time.perf_counter() - begun
     return out.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def _save(sink: ops.FragmentSave, plan: Plan, shown: Mapping[str, str], task: Task, split: int | None) -> bytes:
+    from quiver_executor.fragment_save import SavedFiles
+
+    fragment = copied(plan) if split is None else _one_partition(plan, split)
+    read = sources(fragment, shown)
+    resolve(task, fragment, sink.inputs)
+    look_at(fragment)
+    context = _session(task, sink.settings)
+    execution = _decoded(context, fragment)
+    operators = Operators(execution, read)
+    files = SavedFiles(task, sink, split, execution.partition_count)
+
+    async def pull(number: int) -> None:
+        async for batch in context.execute(execution, number):
+            await files.add(number, without_views(batch.to_pyarrow()))
+
+    try:
+        with blaming(fragment):
+            _run_together(pull, execution.partition_count)
+        begun = time.perf_counter()
+        written = files.finish()
+        task.write_s += time.perf_counter() - begun
+    except BaseException:
+        files.discard()
+        raise
+    task.operators = operators.metrics()
+    return dump_value(written)
 
 
 def _write(sink: ops.FragmentWrite, plan: Plan, shown: Mapping[str, str], hashing: Hash | None, task: Task, split: int) -> MapOutput:

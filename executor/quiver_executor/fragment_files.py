@@ -29,7 +29,7 @@ class Pieces:
         self._rows = [0] * width
         self._held_bytes = 0
         self._limit = max(16 << 20, task.env.memory_bytes // 4)
-        self._runs: list[_Run] = []
+        self._runs: list[Run] = []
 
     def add(self, piece: int, batch: Any) -> None:
         """Raises QuotaExceeded, DiskFull."""
@@ -105,12 +105,12 @@ class Pieces:
         self._held[piece] = []
 
     def _spill(self) -> None:
-        self._runs.append(_Run(self._task, self._schema, self._held))
+        self._runs.append(Run(self._task, self._schema, self._held))
         self._held = [[] for _ in range(self._width)]
         self._held_bytes = 0
 
 
-class _Run:
+class Run:
     """Batches of all pieces in a file without a name, which goes with its task."""
 
     def __init__(self, task: Task, schema: Any, held: list[list[Any]]) -> None:

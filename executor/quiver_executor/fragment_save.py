@@ -20,9 +20,10 @@ from quiver_proto import ops
 from quiver_proto.committing import staging_directory, unwritable
 from quiver_proto.errors import PathUnreadable
 from quiver_proto.filesystems import LOCAL, filesystem_of
+from quiver_proto.partition_paths import NULL_PARTITION, directory
 
 Key = tuple[str | int, ...]
-"""The directories' names, then the bucket's number when there are buckets."""
+"""The texts of the columns that give directories, then the bucket's number when there are buckets."""
 Written = tuple[str, str, int, int]
 """(staged path below the job's place, path below the directory, rows, bytes)"""
 
@@ -255,7 +256,8 @@ class _File:
                 self._begin()
             room = most - self._rows if most else table.num_rows
             portion = table.slice(start, room)
-            assert self._writer is not None and self._raw is not None
+            assert self._writer is not None
+            assert self._raw is not None
             with self._told():
                 self._writer.write(portion)
                 size = self._raw.tell()
@@ -319,7 +321,7 @@ class _File:
         bucket = f"_{self._key[-1]:05d}" if sink.bucketed else ""
         # As Spark: a dash, or a dot where the rows were dealt.
         name = f"part-{self._number:05d}-{sink.name}{bucket}{'.' if self._place.keyed else '-'}c{self._part:03d}{sink.format.suffix}"
-        directories = [f"{column}={value}" for column, value in zip(sink.partitions, self._key)]
+        directories = [directory(column, str(value)) for column, value in zip(sink.partitions, self._key)]
         return "/".join((*directories, name))
 
 
@@ -347,10 +349,11 @@ def _dealt(batch: Any, partitions: int, bucketed: bool, schema: Any) -> Iterator
     if not keys:
         yield (), rows
         return
-    assert len(keys) == partitions + bucketed
-    codes, values = None, []
+    assert len(keys) == partitions + int(bucketed)
+    codes: Any = None
+    values: list[Any] = []
     for column in keys:
-        encoded = column.dictionary_encode()
+        encoded = column.dictionary_encode(null_encoding="encode")
         values.append(encoded.dictionary)
         codes = (
             encoded.indices.cast(pa.int64())
@@ -362,15 +365,21 @@ def _dealt(batch: Any, partitions: int, bucketed: bool, schema: Any) -> Iterator
         codes, known = again.indices.cast(pa.int64()), again.dictionary
         values = _taken(values, known, len(encoded.dictionary))
     if len(values[0]) == 1:
-        yield tuple(column[0].as_py() for column in values), rows
+        yield _key(values, 0), rows
         return
     order = pc.sort_indices(pa.table({"code": codes}), sort_keys=[("code", "ascending")])
     ends = pc.run_end_encode(codes.take(order))
     sorted_rows = rows.take(order)
     start = 0
     for code, end in zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True):
-        yield tuple(column[code].as_py() for column in values), sorted_rows.slice(start, end - start)
+        yield _key(values, code), sorted_rows.slice(start, end - start)
         start = end
+
+
+def _key(values: list[Any], number: int) -> Key:
+    # Null and the empty text are in one directory, so they are one key.
+    key = (column[number].as_py() for column in values)
+    return tuple(NULL_PARTITION if value is None or value == "" else value for value in key)
 
 
 def _taken(values: list[Any], known: Any, last: int) -> list[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from quiver_executor.value_texts import Forms, base64_texts, texts
 
-_ESCAPED = "[\"\\\\\\x00-\\x1f]"
+_ESCAPED = '["\\\\\\x00-\\x1f]'
 
 
 class JsonLines:

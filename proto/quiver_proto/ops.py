@@ -478,8 +478,8 @@ class FileFormat:
 class FragmentSave:
     """Writes one partition of a fragment, or (split None) all of them, as files below the job's place in `directory`.
 
-    A fragment's columns are those of the files, then one of texts for each name in `partitions` (already escaped as names of
-    directories), then, when `bucketed`, the number of the row's bucket. A file is finished when it has `max_records` rows or about
+    A fragment's columns are those of the files, then one of texts for each column in `partitions`, whose values become
+    directories, then, when `bucketed`, the number of the row's bucket. A file is finished when it has `max_records` rows or about
     `max_bytes` (0: no limit). The result: (staged path, path below `directory`, rows, bytes) of each file. Paths hold `name`, the job's
     own; the driver moves the files of one attempt per partition (quiver_proto.committing), so a task may run any number of times.
     """

@@ -33,6 +33,7 @@ MODULES = (
     "quiver.sql.session",
     "quiver.sql.types",
     "quiver.sql.window",
+    "quiver.sql.writer",
 )
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from quiver.rdd import RDD
     from quiver.sql.dataframe import DataFrame
+    from quiver.sql.writer import DataFrameWriter
 
 
 class Actions(DataFrameCore):
@@ -177,6 +178,17 @@ class Actions(DataFrameCore):
 
         kinds = self.schema
         return self.rdd.map(lambda row: json_of(row, kinds))
+
+    @property
+    def write(self) -> DataFrameWriter:
+        """Writes the rows to files: `df.write.parquet(path)`.
+
+        >>> spark.range(1).write.mode("overwrite").format("noop")  # doctest: +ELLIPSIS
+        <quiver.sql.writer.DataFrameWriter object at ...>
+        """
+        from quiver.sql.writer import DataFrameWriter
+
+        return DataFrameWriter(self._self)
 
     # ---- printing ----
 

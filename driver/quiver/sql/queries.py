@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiver.plan.model import PlannedJob, PlannedStage
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 Settings = tuple[tuple[str, str], ...]
+MakeSink = Callable[[bytes, tuple[tuple[int, bytes], ...], Settings], ops.Sink]
+"""The sink of a job's last stage, made of a serialised plan, the schemas of what it reads, and settings."""
 
 
 def planned(
@@ -32,9 +34,10 @@ def planned(
     settings: Settings,
     properties: Mapping[str, str],
     productions: Collection[Production] = (),
+    make_sink: MakeSink = ops.FragmentCollect,
 ) -> PlannedJob:
     """The job that computes a physical plan, cut at its exchanges; each result is an Arrow IPC stream. Raises UnsupportedPlan."""
-    return _job(cut(plan, describe, planner.shuffle_id, pieces), planner, call_site, settings, properties, productions)
+    return _job(cut(plan, describe, planner.shuffle_id, pieces), planner, call_site, settings, properties, productions, make_sink)
 
 
 def in_one_task(
@@ -45,6 +48,7 @@ def in_one_task(
     settings: Settings,
     properties: Mapping[str, str],
     productions: Collection[Production] = (),
+    make_sink: MakeSink = ops.FragmentCollect,
 ) -> PlannedJob:
     """The job that computes a physical plan uncut, in one task that has all of an executor's cores, after what it is to read."""
     shuffles = [each.shuffle for each in productions]
@@ -53,7 +57,7 @@ def in_one_task(
         tuple(each.stage_id for each in shuffles), tuple(each.id for each in shuffles), cores_per_task=cores,
     )  # fmt: skip
     inputs = tuple((int(each.shuffle.id), each.head) for each in productions)
-    body = dump_body(ops.StageBody(ops.FragmentCollect(plan.SerializeToString(), inputs, settings), (call_site,)))
+    body = dump_body(ops.StageBody(make_sink(plan.SerializeToString(), inputs, settings), (call_site,)))
     stages = (*planner.map_stages(shuffles), PlannedStage(spec, body, _whole, (call_site,)))
     return PlannedJob(planner.job_id(), stages, call_site, properties)
 
@@ -65,6 +69,7 @@ def _job(
     settings: Settings,
     properties: Mapping[str, str],
     productions: Collection[Production],
+    make_sink: MakeSink,
 ) -> PlannedJob:
     shuffles = [each.shuffle for each in productions]
     stage_ids: dict[int, StageId] = {int(each.id): each.stage_id for each in shuffles}
@@ -72,7 +77,7 @@ def _job(
     schemas: dict[int, bytes] = {int(each.shuffle.id): each.head for each in productions}
     schemas.update((stage.shuffle_id, stage.schema) for stage in plan.stages)
     stages = [_map_stage(stage, stage_ids, schemas, call_site, settings) for stage in plan.stages]
-    sink = ops.FragmentCollect(plan.result.SerializeToString(), _inputs(plan.reads, schemas), settings)
+    sink = make_sink(plan.result.SerializeToString(), _inputs(plan.reads, schemas), settings)
     spec = StageSpec(
         planner.stage_id(), str(call_site), width(plan.result),
         tuple(stage_ids[shuffle] for shuffle in plan.reads), tuple(map(ShuffleId, plan.reads)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from quiver.sql.registry.python import prepare
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
 from quiver.sql.types import StructField, StructType
+from quiver_proto import ops
 from quiver_proto.fragments import scans
 from quiver_proto.ops import CallSite
 from quiver_proto.units import parse_memory
@@ -77,6 +78,11 @@ class Runtime:
             table = queries.table_of(streams, arrow_schema(schema_of(relation)))
             execution.rows = table.num_rows
         return table
+
+    def save(self, relation: r.Relation, call_site: CallSite, make_sink: queries.MakeSink) -> Sequence[bytes]:
+        """Computes the rows for a sink that leaves them somewhere; what its tasks say. Raises what the query's tasks raise."""
+        with self.executions.begin(relation, call_site) as execution, spark_errors():
+            return self._run(relation, call_site, execution, make_sink)
 
     def batches(self, relation: r.Relation, call_site: CallSite) -> RDD[pa.RecordBatch]:
         """An RDD of the relation's rows as Arrow batches with the users' names; planned now, computed when it is used.
@@ -146,7 +152,9 @@ class Runtime:
             limit = min(limit, SMALL)
         return size <= limit
 
-    def _run(self, relation: r.Relation, call_site: CallSite, execution: Execution) -> Any:
+    def _run(
+        self, relation: r.Relation, call_site: CallSite, execution: Execution, make_sink: queries.MakeSink = ops.FragmentCollect
+    ) -> Sequence[bytes]:
         context = self._context
         context._check(call_site.operator)
         query = lower(relation)
@@ -156,12 +164,12 @@ class Runtime:
         frame, physical, plan = kernel.planned(query, productions)
         if self._is_one_task(_size(plan, productions)):
             placed(plan, productions)
-            job = queries.in_one_task(plan, planner, driver.executor_cores(), call_site, (), properties, productions.values())
+            job = queries.in_one_task(plan, planner, driver.executor_cores(), call_site, (), properties, productions.values(), make_sink)
         else:
             kernel = self.kernel(staged=True)
             frame, physical, plan = kernel.planned(query, productions)
             placed(plan, productions)
-            job = queries.planned(plan, planner, self._pieces, call_site, (), properties, productions.values())
+            job = queries.planned(plan, planner, self._pieces, call_site, (), properties, productions.values(), make_sink)
         execution.planned(
             lambda: _tree(relation),
             lambda: frame.logical_plan().display_indent(),

@@ -1,0 +1,263 @@
+"""Writing DataFrames to files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from quiver.callsite import capture
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, wrong_argument
+from quiver.sql.saving import Buckets, Output, save, save_mode
+
+if TYPE_CHECKING:
+    from quiver.sql.dataframe import DataFrame
+
+
+class DataFrameWriter:
+    """How rows are written: `format`, `mode`, `option`, `partitionBy`; then `save`, or a format's own method.
+
+    A path becomes a directory of files `part-00000-<uuid>-c000.snappy.parquet`, … and an empty `_SUCCESS`. Rows are staged and put in
+    place once: a write that fails or is cancelled leaves nothing, and `overwrite` takes the old rows away only when the new ones are
+    all there.
+
+    >>> import tempfile
+    >>> path = tempfile.mkdtemp() + "/people"
+    >>> df = spark.createDataFrame([("Alice", 5), ("Bob", 7)], ["name", "age"])
+    >>> df.write.parquet(path)
+    >>> df.write.mode("append").parquet(path)
+    >>> spark.read.parquet(path).count()
+    4
+    """
+
+    def __init__(self, df: DataFrame) -> None:
+        self._df = df
+        self._format: str | None = None
+        self._mode = "error"
+        self._options: dict[str, str] = {}
+        self._partition_by: tuple[str, ...] = ()
+        self._buckets: Buckets | None = None
+        self._sort_by: tuple[str, ...] = ()
+
+    def mode(self, saveMode: str | None) -> DataFrameWriter:
+        """What to do where there is something already: `append`, `overwrite`, `ignore` (write nothing), or `error` (unless told; also
+        `errorifexists`). Raises AnalysisException INVALID_SAVE_MODE.
+
+        >>> spark.range(1).write.mode("upsert")  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        quiver.sql.errors.AnalysisException: [INVALID_SAVE_MODE] The specified save mode "upsert" is invalid. ...
+        """
+        if saveMode is not None:
+            self._mode = save_mode(saveMode)
+        return self
+
+    def format(self, source: str) -> DataFrameWriter:
+        """What `save` and `saveAsTable` write: parquet (unless told), csv, json, text, orc, arrow or avro."""
+        self._format = source
+        return self
+
+    def option(self, key: str, value: Any) -> DataFrameWriter:
+        """One option of the format; None takes it back. Names are the same in any case. Of all formats: `maxRecordsPerFile`, and
+        `maxFileBytes` (`512m`): about how large a file gets before its task goes on in the next one."""
+        if value is None:
+            self._options.pop(key.lower(), None)
+        else:
+            self._options[key.lower()] = str(value).lower() if isinstance(value, bool) else str(value)
+        return self
+
+    def options(self, **options: Any) -> DataFrameWriter:
+        """Several options."""
+        for key, value in options.items():
+            self.option(key, value)
+        return self
+
+    def partitionBy(self, *cols: str | Sequence[str]) -> DataFrameWriter:
+        """Rows go to directories named `column=value`, which readers know again as columns; null and "" are both
+        `__HIVE_DEFAULT_PARTITION__`.
+
+        >>> import os, tempfile
+        >>> path = tempfile.mkdtemp() + "/out"
+        >>> spark.range(4).selectExpr("id", "id % 2 AS k").write.partitionBy("k").parquet(path)
+        >>> sorted(os.listdir(path))
+        ['_SUCCESS', 'k=0', 'k=1']
+        """
+        self._partition_by = _names("cols", cols)
+        return self
+
+    def bucketBy(self, numBuckets: int, col: str | Sequence[str], *cols: str) -> DataFrameWriter:
+        """Rows go to `numBuckets` files by the hash of these columns, in tables alone (`saveAsTable`).
+
+        >>> spark.range(4).write.bucketBy(2, "id").save("bucketed")
+        Traceback (most recent call last):
+        ...
+        quiver.sql.errors.AnalysisException: 'save' does not support bucketBy right now.
+        """
+        if not isinstance(numBuckets, int) or isinstance(numBuckets, bool):
+            raise wrong_argument("numBuckets", "int", numBuckets)
+        if numBuckets < 1:
+            raise AnalysisException(
+                f"Number of buckets should be greater than 0 but less than or equal to bucketing.maxBuckets, got `{numBuckets}`.",
+                "INVALID_BUCKET_COUNT",
+            )
+        self._buckets = Buckets(numBuckets, _names("col", (col, *cols)))
+        return self
+
+    def sortBy(self, col: str | Sequence[str], *cols: str) -> DataFrameWriter:
+        """Order the rows of each bucket by these columns; only with `bucketBy`."""
+        self._sort_by = _names("col", (col, *cols))
+        return self
+
+    def _bucketing(self, operation: str | None) -> Buckets | None:
+        """The buckets with their order. Raises AnalysisException where `operation` has none, and for an order without buckets."""
+        if self._buckets is None:
+            if self._sort_by:
+                raise AnalysisException("sortBy must be used together with bucketBy.", "SORT_BY_WITHOUT_BUCKETING")
+            return None
+        if operation is not None:
+            what = "bucketBy and sortBy" if self._sort_by else "bucketBy"
+            raise AnalysisException(f"'{operation}' does not support {what} right now.")
+        return self._buckets._replace(sort=self._sort_by)
+
+    def save(
+        self,
+        path: str | None = None,
+        format: str | None = None,
+        mode: str | None = None,
+        partitionBy: str | Sequence[str] | None = None,
+        **options: Any,
+    ) -> None:
+        """Write the rows below `path`.
+
+        Raises AnalysisException: PATH_ALREADY_EXISTS, UNSUPPORTED_OVERWRITE.PATH when the rows come from there,
+        UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE; DiskFull; PathUnreadable for what can't be written.
+        """
+        self.mode(mode).options(**options)
+        if partitionBy is not None:
+            self.partitionBy(partitionBy)
+        if format is not None:
+            self.format(format)
+        self._bucketing("save")
+        target = path if path is not None else self._options.get("path")
+        if target is None:
+            raise IllegalArgumentException("'path' is not specified.")
+        output = Output(str(target), self._source(), self._mode, self._options, self._partition_by)
+        save(self._df._session, self._df._relation, output, capture())
+
+    def _source(self) -> str:
+        return self._format or str(self._df._session.conf.get("spark.sql.sources.default", "parquet"))
+
+    def parquet(
+        self,
+        path: str,
+        mode: str | None = None,
+        partitionBy: str | Sequence[str] | None = None,
+        compression: str | None = None,
+    ) -> None:
+        """Parquet files. `compression`: snappy (unless told), zstd, gzip, lz4_raw, brotli, none. Options: `parquet.block.size` (bytes of
+        rows in memory per row group), `parquet.page.size`, `compressionLevel`. See the class for an example."""
+        self._given(compression=compression)
+        self.save(path, "parquet", mode, partitionBy)
+
+    def csv(
+        self,
+        path: str,
+        mode: str | None = None,
+        compression: str | None = None,
+        sep: str | None = None,
+        quote: str | None = None,
+        escape: str | None = None,
+        header: bool | str | None = None,
+        nullValue: str | None = None,
+        escapeQuotes: bool | str | None = None,
+        quoteAll: bool | str | None = None,
+        dateFormat: str | None = None,
+        timestampFormat: str | None = None,
+        ignoreLeadingWhiteSpace: bool | str | None = None,
+        ignoreTrailingWhiteSpace: bool | str | None = None,
+        charToEscapeQuoteEscaping: str | None = None,
+        encoding: str | None = None,
+        emptyValue: str | None = None,
+        lineSep: str | None = None,
+    ) -> None:
+        r"""Lines of values. As Spark's: spaces around values go, an empty text is `""`, null is empty, and quotes are escaped by `\`.
+
+        >>> import glob, tempfile
+        >>> path = tempfile.mkdtemp() + "/out"
+        >>> spark.createDataFrame([("a,b", None), ('say "x"', 2)], "s string, n int").write.csv(path, header=True)
+        >>> print(open(glob.glob(path + "/part-*")[0]).read(), end="")
+        s,n
+        "a,b",
+        "say \"x\"",2
+        """
+        self._given(
+            compression=compression, sep=sep, quote=quote, escape=escape, header=header, nullValue=nullValue, escapeQuotes=escapeQuotes,
+            quoteAll=quoteAll, dateFormat=dateFormat, timestampFormat=timestampFormat, ignoreLeadingWhiteSpace=ignoreLeadingWhiteSpace,
+            ignoreTrailingWhiteSpace=ignoreTrailingWhiteSpace, charToEscapeQuoteEscaping=charToEscapeQuoteEscaping, encoding=encoding,
+            emptyValue=emptyValue, lineSep=lineSep,
+        )  # fmt: skip
+        self.save(path, "csv", mode)
+
+    def json(
+        self,
+        path: str,
+        mode: str | None = None,
+        compression: str | None = None,
+        dateFormat: str | None = None,
+        timestampFormat: str | None = None,
+        lineSep: str | None = None,
+        encoding: str | None = None,
+        ignoreNullFields: bool | str | None = None,
+    ) -> None:
+        """One JSON object a line; nulls are left out unless `ignoreNullFields` is false.
+
+        >>> import glob, tempfile
+        >>> path = tempfile.mkdtemp() + "/out"
+        >>> spark.sql("SELECT 1 AS a, NULL AS b, array(1.5D) AS c").write.json(path)
+        >>> print(open(glob.glob(path + "/part-*")[0]).read(), end="")
+        {"a":1,"c":[1.5]}
+        """
+        self._given(
+            compression=compression, dateFormat=dateFormat, timestampFormat=timestampFormat, lineSep=lineSep, encoding=encoding,
+            ignoreNullFields=ignoreNullFields,
+        )  # fmt: skip
+        self.save(path, "json", mode)
+
+    def text(self, path: str, compression: str | None = None, lineSep: str | None = None) -> None:
+        """The lines of the only column, a text. Raises AnalysisException for other columns.
+
+        >>> import glob, tempfile
+        >>> path = tempfile.mkdtemp() + "/out"
+        >>> spark.createDataFrame([("one",), (None,)], "line string").write.text(path)
+        >>> open(glob.glob(path + "/part-*")[0]).read()
+        'one\\n\\n'
+        """
+        self._given(compression=compression, lineSep=lineSep)
+        self.save(path, "text")
+
+    def orc(
+        self,
+        path: str,
+        mode: str | None = None,
+        partitionBy: str | Sequence[str] | None = None,
+        compression: str | None = None,
+    ) -> None:
+        """ORC files. `compression`: zstd (unless told), snappy, zlib, lz4, none."""
+        self._given(compression=compression)
+        self.save(path, "orc", mode, partitionBy)
+
+    def xml(self, path: str, rowTag: str | None = None, mode: str | None = None, **options: Any) -> None:
+        """Not offered: raises AnalysisException DATA_SOURCE_NOT_FOUND."""
+        self.save(path, "xml", mode)
+
+    def _given(self, **options: Any) -> None:
+        for key, value in options.items():
+            if value is not None:
+                self.option(key, value)
+
+
+def _names(argument: str, given: Sequence[Any]) -> tuple[str, ...]:
+    names = given[0] if len(given) == 1 and isinstance(given[0], list | tuple) else given
+    for name in names:
+        if not isinstance(name, str):
+            raise wrong_argument(argument, "str", name)
+    return tuple(names)

@@ -1,0 +1,380 @@
+"""Writers: every mode with every format, names of files, partitions, limits, and that a failed write leaves nothing."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import glob
+import gzip
+import json
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import fastavro
+import pyarrow as pa
+import pyarrow.feather
+import pyarrow.orc
+import pyarrow.parquet as pq
+import pytest
+
+from quiver.sql import DataFrame, Session
+from quiver.sql.errors import AnalysisException, IllegalArgumentException
+from quiver_proto.committing import OutputJob
+from quiver_proto.errors import DiskFull, PathUnreadable
+from quiver_proto.filesystems import LocalFileSystem
+
+
+def data_files(path: Path) -> list[str]:
+    return sorted(str(file.relative_to(path)) for file in path.rglob("part-*"))
+
+
+def of_tables(read: Callable[[str], pa.Table]) -> Callable[[list[str]], list[tuple[Any, ...]]]:
+    return lambda files: [tuple(row.values()) for file in files for row in read(file).to_pylist()]
+
+
+def of_avro(files: list[str]) -> list[tuple[Any, ...]]:
+    rows = []
+    for name in files:
+        with open(name, "rb") as file:
+            rows += [tuple(row.values()) for row in fastavro.reader(file)]
+    return rows
+
+
+def of_csv(files: list[str]) -> list[tuple[Any, ...]]:
+    return [(int(a), b or None) for name in files for a, b in csv.reader(Path(name).read_text().splitlines())]
+
+
+def of_json(files: list[str]) -> list[tuple[Any, ...]]:
+    parsed = (json.loads(line) for name in files for line in Path(name).read_text().splitlines())
+    return [(row["a"], row.get("b")) for row in parsed]
+
+
+READERS: dict[str, tuple[str, Callable[[list[str]], list[tuple[Any, ...]]]]] = {
+    "parquet": (".snappy.parquet", of_tables(pq.read_table)),
+    "orc": (".zstd.orc", of_tables(pyarrow.orc.read_table)),
+    "arrow": (".arrow", of_tables(lambda file: pyarrow.feather.read_table(file))),
+    "avro": (".avro", of_avro),
+    "csv": (".csv", of_csv),
+    "json": (".json", of_json),
+}
+OLD, NEW = [(1, "x"), (2, None)], [(3, "z")]
+
+
+def frame(spark: Session, rows: list[tuple[int, str | None]]) -> DataFrame:
+    return spark.createDataFrame(rows, "a int, b string")
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_every_mode(spark: Session, tmp_path: Path, kind: str) -> None:
+    suffix, read = READERS[kind]
+
+    def rows() -> list[tuple[Any, ...]]:
+        assert sorted(os.listdir(out)) == ["_SUCCESS", *data_files(out)]
+        return sorted(read(glob.glob(f"{out}/part-*")))
+
+    out = tmp_path / "made" / "out"
+    frame(spark, OLD).write.format(kind).save(str(out))
+    (name,) = data_files(out)
+    assert name.startswith("part-00000-")
+    assert name.endswith(f"-c000{suffix}")
+    assert rows() == OLD
+    with pytest.raises(AnalysisException, match=r"PATH_ALREADY_EXISTS\] Path file:/.*/out already exists"):
+        frame(spark, NEW).write.format(kind).mode("errorifexists").save(str(out))
+    frame(spark, NEW).write.format(kind).mode("ignore").save(str(out))
+    assert rows() == OLD
+    frame(spark, NEW).write.format(kind).mode("append").save(str(out))
+    assert rows() == [*OLD, *NEW]
+    frame(spark, NEW).write.format(kind).mode("overwrite").save(f"file:{out}")
+    assert rows() == NEW
+    for mode in ("append", "overwrite", "ignore"):
+        frame(spark, NEW).write.format(kind).save(str(tmp_path / mode), mode=mode)
+        assert read(glob.glob(f"{tmp_path}/{mode}/part-*")) == NEW
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_partitions(spark: Session, tmp_path: Path, kind: str) -> None:
+    suffix, _ = READERS[kind]
+    odd = "a/b:c%d=e f?\"#*[]^{}\\'é\x7f"
+    df = spark.createDataFrame([(1, odd), (2, None), (3, ""), (4, "x"), (5, "x")], ["v", "k k"])
+    df.write.format(kind).partitionBy("K K").save(str(tmp_path / "out"))
+    files = data_files(tmp_path / "out")
+    directories = ["K K=__HIVE_DEFAULT_PARTITION__", "K K=a%2Fb%3Ac%25d%3De f%3F%22%23%2A%5B%5D%5E%7B}%5C%27é%7F", "K K=x"]
+    assert [os.path.dirname(file) for file in files] == directories
+    assert all(file.endswith(f".c000{suffix}") for file in files)
+    two = df.selectExpr("v", "v % 2 = 0 AS even", "date'2026-01-01' AS day", "CAST(v AS double) AS d")
+    two.write.format(kind).partitionBy("even", "day", "d").save(str(tmp_path / "two"))
+    assert os.path.dirname(data_files(tmp_path / "two")[-1]) == "even=true/day=2026-01-01/d=4.0"
+
+
+def test_partitions_come_back_as_columns(spark: Session, tmp_path: Path) -> None:
+    df = spark.range(1000).selectExpr("id", "id % 7 AS k", "CASE WHEN id % 3 = 0 THEN NULL ELSE concat('s', id % 3) END AS s")
+    df.write.partitionBy("k", "s").parquet(str(tmp_path / "out"))
+    back = spark.read.parquet(str(tmp_path / "out"))
+    assert back.columns == ["id", "k", "s"]
+    assert sorted(map(str, back.collect())) == sorted(map(str, df.select(back.columns).collect()))
+
+
+def test_dynamic_overwrite_replaces_the_partitions_it_has(spark: Session, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+
+    def kept() -> list[tuple[int, int]]:
+        return sorted((row.v, row.k) for row in spark.read.parquet(out).collect())
+
+    spark.createDataFrame([(1, 1), (2, 2), (3, 2)], ["v", "k"]).write.partitionBy("k").parquet(out)
+    new = spark.createDataFrame([(9, 2), (8, 3)], ["v", "k"])
+    new.write.mode("overwrite").option("partitionOverwriteMode", "dynamic").partitionBy("k").parquet(out)
+    assert kept() == [(1, 1), (8, 3), (9, 2)]
+    # It may read what it replaces.
+    again = spark.read.parquet(out).where("k = 3").selectExpr("v + 1 AS v", "k")
+    again.write.mode("overwrite").option("partitionOverwriteMode", "dynamic").partitionBy("k").parquet(out)
+    assert kept() == [(1, 1), (9, 2), (9, 3)]
+    new.write.mode("overwrite").partitionBy("k").parquet(out)
+    assert kept() == [(8, 3), (9, 2)]
+
+
+def test_what_is_read_is_not_overwritten(spark: Session, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    spark.range(3).write.parquet(out)
+    df = spark.read.parquet(out).where("id > 0")
+    with pytest.raises(AnalysisException, match=r"UNSUPPORTED_OVERWRITE.PATH\] Can't overwrite the target that is also being read from"):
+        df.union(spark.range(1)).write.mode("overwrite").parquet(out + "/")
+    df.write.mode("append").parquet(out)
+    assert sorted(row.id for row in spark.read.parquet(out).collect()) == [0, 1, 1, 2, 2]
+
+
+def test_no_rows_leave_a_file_with_the_columns(spark: Session, tmp_path: Path) -> None:
+    none = spark.createDataFrame([], "a int, b string")
+    for kind in READERS:
+        none.write.format(kind).option("header", True).save(str(tmp_path / kind))
+        assert len(data_files(tmp_path / kind)) == 1
+    assert pq.read_schema(tmp_path / "parquet" / data_files(tmp_path / "parquet")[0]).names == ["a", "b"]
+    assert Path(glob.glob(f"{tmp_path}/csv/part*")[0]).read_text() == "a,b\n"
+    none.write.partitionBy("b").parquet(str(tmp_path / "dealt"))
+    assert os.listdir(tmp_path / "dealt") == ["_SUCCESS"]
+
+
+def test_limits_of_a_file(spark: Session, tmp_path: Path) -> None:
+    spark.range(5).write.option("maxRecordsPerFile", 2).csv(str(tmp_path / "rows"))
+    assert [name[-8:] for name in data_files(tmp_path / "rows")] == ["c000.csv", "c001.csv", "c002.csv"]
+    assert [len((tmp_path / "rows" / name).read_text().splitlines()) for name in data_files(tmp_path / "rows")] == [2, 2, 1]
+    df = spark.range(200_000).selectExpr("id", "hash(id) AS h")
+    df.write.option("maxFileBytes", "500k").parquet(str(tmp_path / "bytes"))
+    sizes = [os.path.getsize(tmp_path / "bytes" / name) for name in data_files(tmp_path / "bytes")]
+    assert 3 <= len(sizes) <= 12
+    assert spark.read.parquet(str(tmp_path / "bytes")).count() == 200_000
+
+
+def test_many_directories_with_little_memory(spark: Session, tmp_path: Path) -> None:
+    """What does not fit goes to a scratch file: still one file a directory, rows in their order."""
+    rows = 60_000
+    table = pa.table({"k": [f"k{i % 300}" for i in range(rows)], "v": list(range(rows)), "pad": ["x" * 400] * rows})
+    pq.write_table(table, tmp_path / "in.parquet")
+    spark.read.parquet(str(tmp_path / "in.parquet")).orderBy("v").write.partitionBy("k").parquet(str(tmp_path / "out"))
+    files = data_files(tmp_path / "out")
+    assert len(files) == 300
+    back = [pq.ParquetFile(tmp_path / "out" / name).read(["v"]).column("v").to_pylist() for name in files]
+    assert all(values == sorted(values) and len(values) == rows // 300 for values in back)
+    assert sorted(value for values in back for value in values) == list(range(rows))
+
+
+def test_options_of_csv(spark: Session, tmp_path: Path) -> None:
+    df = spark.sql("SELECT 1 AS a, ' x;\"y\"' AS b, CAST(NULL AS string) AS c, '' AS d, date'2026-07-01' AS e, 1e20D AS f")
+    df.write.csv(str(tmp_path / "a"), sep=";", header=True, nullValue="-", dateFormat="dd/MM/yyyy", compression="gzip", lineSep="\r\n")
+    (name,) = data_files(tmp_path / "a")
+    assert name.endswith(".csv.gz")
+    with gzip.open(tmp_path / "a" / name) as file:
+        assert file.read() == b'a;b;c;d;e;f\r\n1;"x;\\"y\\"";-;"";01/07/2026;1.0E20\r\n'
+    df.select("b", "d").write.csv(str(tmp_path / "b"), quoteAll=True, escape='"', ignoreLeadingWhiteSpace=False)
+    assert (tmp_path / "b" / data_files(tmp_path / "b")[0]).read_text() == '" x;""y""",""\n'
+
+
+def test_values_as_texts(spark: Session, tmp_path: Path) -> None:
+    """What PySpark 4 writes for the same values."""
+    zone = spark.conf.get("spark.sql.session.timeZone")
+    spark.conf.set("spark.sql.session.timeZone", "Europe/Berlin")
+    try:
+        df = spark.sql(
+            "SELECT true AS b, 1e-5D AS d, double('nan') AS n, -double('inf') AS i, CAST(0.1 AS float) AS f,"
+            " CAST(1.5 AS decimal(5,2)) AS c, date'2026-07-01' AS dt, timestamp'2026-07-01 12:00:00.123456' AS ts, CAST('ab' AS binary) AS x"
+        )
+        df.write.csv(str(tmp_path / "csv"))
+        nested = spark.createDataFrame(
+            [([1, None], {"k": 1.5, "z": None}, (1, None, 'q"\n\x01')), (None, None, None)],
+            "a array<int>, m map<string,double>, s struct<x:int,y:int,z:string>",
+        )
+        df.crossJoin(nested.coalesce(1)).write.json(str(tmp_path / "json"))
+        df.select("ts").write.csv(str(tmp_path / "form"), timestampFormat="yyyy/MM/dd HH:mm")
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", zone)
+    text = Path(glob.glob(f"{tmp_path}/csv/part*")[0]).read_text()
+    assert text == "true,1.0E-5,NaN,-Infinity,0.1,1.50,2026-07-01,2026-07-01T12:00:00.123+02:00,[61 62]\n"
+    lines = sorted(Path(glob.glob(f"{tmp_path}/json/part*")[0]).read_text().splitlines())
+    scalars = (
+        '{"b":true,"d":1.0E-5,"n":"NaN","i":"-Infinity","f":0.1,"c":1.50,"dt":"2026-07-01","ts":"2026-07-01T12:00:00.123+02:00","x":"YWI="'
+    )
+    assert lines == [
+        scalars + ',"a":[1,null],"m":{"k":1.5,"z":null},"s":{"x":1,"z":"q\\"\\n\\u0001"}}',
+        scalars + "}",
+    ]
+    assert Path(glob.glob(f"{tmp_path}/form/part*")[0]).read_text() == "2026/07/01 12:00\n"
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [("gzip", ".gz"), ("bzip2", ".bz2"), ("deflate", ".deflate"), ("zstd", ".zst"), ("snappy", ".snappy"), ("lz4", ".lz4")],
+)
+def test_compressed_text(spark: Session, tmp_path: Path, codec: str, suffix: str) -> None:
+    import bz2
+    import zlib
+
+    out = tmp_path / codec
+    spark.createDataFrame([("line " * 20_000,)], "value string").write.text(str(out), compression=codec)
+    (name,) = data_files(out)
+    assert name.endswith(f".txt{suffix}")
+    data = (out / name).read_bytes()
+    wanted = b"line " * 20_000 + b"\n"
+    match codec:
+        case "gzip":
+            assert gzip.decompress(data) == wanted
+        case "bzip2":
+            assert bz2.decompress(data) == wanted
+        case "deflate":
+            assert zlib.decompress(data) == wanted
+        case "zstd":
+            assert pa.CompressedInputStream(pa.BufferReader(data), "zstd").read() == wanted
+        case _:
+            codec_of_block = pa.Codec("snappy" if codec == "snappy" else "lz4_raw")
+            found, at = b"", 0
+            while at < len(data):
+                size, packed = (int.from_bytes(data[at + start : at + start + 4], "big") for start in (0, 4))
+                found += codec_of_block.decompress(data[at + 8 : at + 8 + packed], size, asbytes=True)
+                at += 8 + packed
+            assert found == wanted
+
+
+def test_errors_before_anything_is_made(spark: Session, tmp_path: Path) -> None:
+    df = spark.sql("SELECT 1 AS a, array(1) AS xs, 'x' AS s")
+    out = str(tmp_path / "out")
+    cases: list[tuple[type[Exception], str, Callable[[], None]]] = [
+        (AnalysisException, "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE.*CSV.*`xs`.*ARRAY<INT>", lambda: df.write.csv(out)),
+        (AnalysisException, "Text data source supports only a single column, and you have 3", lambda: df.write.text(out)),
+        (AnalysisException, "Partition column `zz` not found in schema struct<a:int", lambda: df.write.partitionBy("zz").parquet(out)),
+        (AnalysisException, "COLUMN_ALREADY_EXISTS", lambda: df.write.partitionBy("a", "A").parquet(out)),
+        (AnalysisException, "INVALID_PARTITION_COLUMN_DATA_TYPE.*ARRAY<INT>", lambda: df.write.partitionBy("xs").parquet(out)),
+        (AnalysisException, "ALL_PARTITION_COLUMNS_NOT_ALLOWED", lambda: df.select("a").write.partitionBy("a").parquet(out)),
+        (AnalysisException, "DATA_SOURCE_NOT_FOUND.*excel", lambda: df.write.format("excel").save(out)),
+        (AnalysisException, "EMPTY_SCHEMA_NOT_SUPPORTED", lambda: df.drop("a", "xs", "s").write.parquet(out)),
+        (AnalysisException, "SORT_BY_WITHOUT_BUCKETING", lambda: df.write.sortBy("a").parquet(out)),
+        (AnalysisException, "'save' does not support bucketBy", lambda: df.write.bucketBy(2, "a").parquet(out)),
+        (IllegalArgumentException, "CODEC_NOT_AVAILABLE.*rar", lambda: df.write.parquet(out, compression="rar")),
+        (IllegalArgumentException, "'path' is not specified", lambda: df.write.save()),
+    ]
+    for kind, message, write in cases:
+        with pytest.raises(kind, match=message):
+            write()
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_failed_write_leaves_nothing(spark: Session, tmp_path: Path) -> None:
+    bad = spark.range(100).selectExpr("1 DIV (id - 99) AS x", "id % 2 AS k")
+    for mode in ("error", "append", "overwrite"):
+        with pytest.raises(Exception, match="DIVIDE_BY_ZERO"):
+            bad.write.mode(mode).partitionBy("k").parquet(str(tmp_path / "out"))
+        assert os.listdir(tmp_path) == []
+    spark.range(3).write.parquet(str(tmp_path / "out"))
+    before = sorted(os.listdir(tmp_path / "out"))
+    for mode in ("append", "overwrite"):
+        with pytest.raises(Exception, match="DIVIDE_BY_ZERO"):
+            bad.write.mode(mode).parquet(str(tmp_path / "out"))
+        assert sorted(os.listdir(tmp_path / "out")) == before
+    assert spark.read.parquet(str(tmp_path / "out")).count() == 3
+
+
+def test_two_writers_append_at_once(spark: Session, tmp_path: Path) -> None:
+    out = str(tmp_path / "out")
+    problems: list[BaseException] = []
+
+    def append(start: int) -> None:
+        try:
+            for _ in range(3):
+                spark.range(start, start + 10).write.mode("append").parquet(out)
+        except BaseException as problem:
+            problems.append(problem)
+
+    writers = [threading.Thread(target=append, args=(start,)) for start in (0, 100)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert problems == []
+    found = sorted(row.id for row in spark.read.parquet(out).collect())
+    assert found == sorted([*range(10), *range(100, 110)] * 3)
+    assert not os.path.exists(f"{out}/_temporary")
+
+
+@pytest.mark.parametrize("kind", [*READERS, "text"])
+def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spark: Session, kind: str) -> None:
+    if spark.context.master != "inline":
+        pytest.skip("the disk is full in this process only")
+
+    class Full(LocalFileSystem):
+        def open_output(self, path: str) -> Any:
+            return open("/dev/full", "wb", buffering=1 << 12)
+
+    monkeypatch.setattr("quiver_executor.fragment_save.filesystem_of", lambda path: (Full(), path))
+    df = spark.range(1000).selectExpr("CAST(id AS string) AS s")
+    with pytest.raises(DiskFull, match=r"no room left on the disk of .*_temporary"):
+        df.write.format(kind).mode("append").save(str(tmp_path / "out"))
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_commit_that_fails_puts_everything_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "k=1").mkdir()
+    (tmp_path / "k=1" / "old").write_text("old")
+    job = OutputJob(str(tmp_path))
+    job.prepare(new=False)
+    staged = tmp_path / "_temporary" / job.name
+    for name in "ab":
+        (staged / name).write_text(name)
+    renamed = os.rename
+
+    def rename(source: str, target: str) -> None:
+        if source.endswith("/b") and "_temporary" in source:
+            raise OSError(errno.EIO, "broken")
+        renamed(source, target)
+
+    monkeypatch.setattr(os, "rename", rename)
+    with pytest.raises(PathUnreadable, match="broken"):
+        job.commit([("a", "k=2/a"), ("b", "k=2/b")], [""])
+    job.abort()
+    assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["k=1", "k=1/old"]
+
+
+def test_late_attempts_find_no_place(tmp_path: Path) -> None:
+    job = OutputJob(str(tmp_path / "out"))
+    job.prepare(new=True)
+    staged = tmp_path / "out" / "_temporary" / job.name
+    (staged / "0-1").mkdir()
+    job.abort()
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(FileNotFoundError):
+        (staged / "0-2").mkdir()
+
+
+def test_urls(spark: Session) -> None:
+    if spark.context.master != "inline":
+        pytest.skip("memory:// is of one process")
+    import fsspec
+
+    url = "memory://written/out"
+    frame(spark, OLD).write.csv(url)
+    frame(spark, NEW).write.mode("append").partitionBy("b").csv(url)
+    frame(spark, NEW).write.mode("overwrite").csv(url)
+    system = fsspec.filesystem("memory")
+    found = [name for name in system.find("/written/out") if "part-" in name]
+    assert [system.cat(name) for name in found] == [b"3,z\n"]
+    with pytest.raises(AnalysisException, match="PATH_ALREADY_EXISTS"):
+        frame(spark, NEW).write.csv(url)
