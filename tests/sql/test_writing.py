@@ -198,7 +198,8 @@ def test_values_as_texts(spark: Session, tmp_path: Path) -> None:
     try:
         df = spark.sql(
             "SELECT true AS b, 1e-5D AS d, double('nan') AS n, -double('inf') AS i, CAST(0.1 AS float) AS f,"
-            " CAST(1.5 AS decimal(5,2)) AS c, date'2026-07-01' AS dt, timestamp'2026-07-01 12:00:00.123456' AS ts, CAST('ab' AS binary) AS x"
+            " CAST(1.5 AS decimal(5,2)) AS c, date'2026-07-01' AS dt, timestamp'2026-07-01 12:00:00.123456' AS ts,"
+            " CAST('ab' AS binary) AS x"
         )
         df.write.csv(str(tmp_path / "csv"))
         nested = spark.createDataFrame(

@@ -181,10 +181,10 @@ class DataFrameWriter:
     ) -> None:
         r"""Lines of values. As Spark's: spaces around values go, an empty text is `""`, null is empty, and quotes are escaped by `\`.
 
-        >>> import glob, tempfile
-        >>> path = tempfile.mkdtemp() + "/out"
-        >>> spark.createDataFrame([("a,b", None), ('say "x"', 2)], "s string, n int").write.csv(path, header=True)
-        >>> print(open(glob.glob(path + "/part-*")[0]).read(), end="")
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "out")
+        >>> spark.createDataFrame([("a,b", None), ('say "x"', 2)], "s string, n int").write.csv(str(path), header=True)
+        >>> print(next(path.glob("part-*")).read_text(), end="")
         s,n
         "a,b",
         "say \"x\"",2
@@ -210,10 +210,10 @@ class DataFrameWriter:
     ) -> None:
         """One JSON object a line; nulls are left out unless `ignoreNullFields` is false.
 
-        >>> import glob, tempfile
-        >>> path = tempfile.mkdtemp() + "/out"
-        >>> spark.sql("SELECT 1 AS a, NULL AS b, array(1.5D) AS c").write.json(path)
-        >>> print(open(glob.glob(path + "/part-*")[0]).read(), end="")
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "out")
+        >>> spark.sql("SELECT 1 AS a, NULL AS b, array(1.5D) AS c").write.json(str(path))
+        >>> print(next(path.glob("part-*")).read_text(), end="")
         {"a":1,"c":[1.5]}
         """
         self._given(
@@ -225,10 +225,10 @@ class DataFrameWriter:
     def text(self, path: str, compression: str | None = None, lineSep: str | None = None) -> None:
         """The lines of the only column, a text. Raises AnalysisException for other columns.
 
-        >>> import glob, tempfile
-        >>> path = tempfile.mkdtemp() + "/out"
-        >>> spark.createDataFrame([("one",), (None,)], "line string").write.text(path)
-        >>> open(glob.glob(path + "/part-*")[0]).read()
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "out")
+        >>> spark.createDataFrame([("one",), (None,)], "line string").write.text(str(path))
+        >>> next(path.glob("part-*")).read_text()
         'one\\n\\n'
         """
         self._given(compression=compression, lineSep=lineSep)
