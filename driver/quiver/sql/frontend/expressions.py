@@ -2,45 +2,55 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
-import sqlglot
 from sqlglot import expressions as g
-from sqlglot.errors import SqlglotError
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException, ParseException
+from quiver.sql.frontend import literals
+from quiver.sql.frontend.dialect import LITERAL, parsed, unsupported
+from quiver.sql.frontend.types import type_of_node
 from quiver.sql.tree import expressions as e
 
 if TYPE_CHECKING:
     from quiver.sql.tree.relations import Relation
 
 Subqueries = Callable[[Node], "Relation"]
+Routine = Callable[[Sequence[e.Expression]], e.Expression]
 
 _BINARY: dict[type[Any], str] = {
     g.Add: "+", g.Sub: "-", g.Mul: "*", g.Div: "/", g.Mod: "%", g.IntDiv: "div", g.EQ: "=", g.NEQ: "<>", g.LT: "<", g.LTE: "<=", g.GT: ">",
-    g.GTE: ">=", g.NullSafeEQ: "<=>", g.And: "and", g.Or: "or", g.Like: "like", g.ILike: "ilike", g.RegexpLike: "rlike", g.DPipe: "concat",
+    g.GTE: ">=", g.NullSafeEQ: "<=>", g.And: "and", g.Or: "or", g.RegexpLike: "rlike", g.DPipe: "concat",
+    g.BitwiseAnd: "&", g.BitwiseOr: "|", g.BitwiseXor: "^", g.BitwiseLeftShift: "shiftleft", g.BitwiseRightShift: "shiftright",
 }  # fmt: skip
-_RENAMED: dict[type[Any], str] = {
-    g.Upper: "upper", g.Lower: "lower", g.Sum: "sum", g.Avg: "avg", g.Min: "min", g.Max: "max", g.Year: "year", g.Abs: "abs",
-    g.Length: "length", g.Coalesce: "coalesce", g.Trim: "trim", g.StddevSamp: "stddev", g.Stddev: "stddev", g.Variance: "variance",
-    g.RowNumber: "row_number", g.Concat: "concat",
+_CONSTANTS: dict[type[Any], str] = {
+    g.CurrentDate: "current_date", g.CurrentTimestamp: "current_timestamp", g.CurrentUser: "current_user", g.SessionUser: "session_user",
+    g.Localtimestamp: "localtimestamp",
 }  # fmt: skip
+_CASTS = {
+    "boolean": t.BooleanType(), "tinyint": t.ByteType(), "smallint": t.ShortType(), "int": t.IntegerType(), "bigint": t.LongType(),
+    "float": t.FloatType(), "double": t.DoubleType(), "decimal": t.DecimalType(), "date": t.DateType(), "timestamp": t.TimestampType(),
+    "binary": t.BinaryType(), "string": t.StringType(),
+}  # fmt: skip
+_OF_UNITS = {"timestampadd": "timestampadd", "dateadd": "timestampadd", "date_add": "timestampadd", "timestampdiff": "timestampdiff", "datediff": "timestampdiff", "date_diff": "timestampdiff"}  # fmt: skip
+_FIRSTS = frozenset({"first", "first_value", "last", "last_value", "any_value"})
 
 
-def parsed(text: str) -> Node:
-    """One statement of Spark's SQL. Raises ParseException."""
-    try:
-        return cast(Node, sqlglot.parse_one(text, read="spark"))
-    except SqlglotError as error:
-        raise ParseException(f"{error}", "PARSE_SYNTAX_ERROR") from None
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What an expression may refer to beside columns: `zone` of timestamps without one, values of `:name` and `?` (as `:_1`, `:_2`),
+    and functions of the session."""
+
+    zone: str = "UTC"
+    parameters: Mapping[str, e.Expression] = field(default_factory=dict)
+    routines: Mapping[str, Routine] = field(default_factory=dict)
 
 
-def parse_expression(text: str) -> e.Expression:
+def parse_expression(text: str, surroundings: Surroundings | None = None) -> e.Expression:
     """One expression of Spark's SQL, maybe with an alias. Raises ParseException."""
     statement = parsed(f"SELECT {text}")
     if (
@@ -49,7 +59,7 @@ def parse_expression(text: str) -> e.Expression:
         or set(statement.args) - {"expressions", "kind", "hint", "distinct"} - {key for key, value in statement.args.items() if not value}
     ):
         raise ParseException(f"not one expression: {text}", "PARSE_SYNTAX_ERROR")
-    return Reader(_no_subqueries).read(statement.expressions[0])
+    return Reader(_no_subqueries, surroundings or Surroundings()).read(statement.expressions[0])
 
 
 def _no_subqueries(query: Node) -> Relation:
@@ -57,124 +67,219 @@ def _no_subqueries(query: Node) -> Relation:
 
 
 class Reader:
-    """sqlglot's expressions as ours. `subquery` reads a query inside an expression."""
+    """sqlglot's expressions as ours. `subquery` reads a query inside an expression; `windows` are those of the WINDOW clause."""
 
-    def __init__(self, subquery: Subqueries) -> None:
+    def __init__(self, subquery: Subqueries, surroundings: Surroundings, windows: Mapping[str, Node] | None = None) -> None:
         self._subquery = subquery
+        self._around = surroundings
+        self._windows = windows or {}
+        self._variables: list[str] = []
 
     def read(self, node: Node) -> e.Expression:
-        """Raises AnalysisException for what has no meaning here."""
+        """Raises ParseException for what has no meaning here."""
         if node.args.get("negate"):
-            positive = node.copy()
-            positive.set("negate", None)
-            return e.Call("not", (self.read(positive),))
+            return self._negated(node)
         kind = type(node)
         if kind in _BINARY:
+            if node.meta.get(LITERAL):
+                return self._interval(node)
             return e.Call(_BINARY[kind], (self.read(node.this), self.read(node.expression)))
+        if kind in _CONSTANTS:
+            return e.Call(_CONSTANTS[kind])
         match node:
             case g.Paren():
                 return self.read(node.this)
             case g.Alias():
                 return e.Alias(self.read(node.this), node.alias)
+            case g.Aliases():
+                return e.MultiAlias(self.read(node.this), tuple(item.name for item in node.expressions))
             case g.Column():
-                if isinstance(node.this, g.Star):
-                    return e.Star(tuple(part.name for part in node.parts[:-1]))
-                return e.Name(tuple(part.name for part in node.parts))
+                return self._column(node)
+            case g.Identifier() | g.Var():
+                return self._name((node.name.upper() if isinstance(node, g.Var) and node.name.upper() == "ALL" else node.name,))
             case g.Star():
-                return e.Star()
+                return self._star((), node)
             case g.Dot():
-                return e.Call("getfield", (self.read(node.this), e.Literal(node.expression.name, t.StringType())))
+                return self._dotted(node)
+            case g.Bracket():
+                result = self.read(node.this)
+                for key in node.expressions:
+                    result = e.Call("getitem", (result, self.read(key)))
+                return result
             case g.Literal():
-                return _literal(node)
+                return e.Literal(node.this, t.StringType()) if node.is_string else literals.number(str(node.this))
+            case g.RawString():
+                return e.Literal(node.this, t.StringType())
+            case g.Concat():
+                return self._adjacent(node)
+            case g.HexString():
+                digits = str(node.this)
+                return e.Literal(bytes.fromhex(digits if len(digits) % 2 == 0 else f"0{digits}"), t.BinaryType())
             case g.Boolean():
                 return e.Literal(bool(node.this), t.BooleanType())
             case g.Null():
                 return e.Literal(None, t.NullType())
+            case g.Placeholder() | g.Parameter():
+                return self._parameter(node)
             case g.Neg():
                 inner = self.read(node.this)
-                if isinstance(inner, e.Literal) and isinstance(inner.type, t.NumericType):
-                    return e.Literal(-inner.value, inner.type)
+                if isinstance(inner, e.Literal) and isinstance(inner.type, t.NumericType) and isinstance(node.this, g.Literal | g.Cast):
+                    return _negative(inner)
                 return e.Call("negative", (inner,))
+            case g.BitwiseNot():
+                return e.Call("~", (self.read(node.this),))
             case g.Not():
-                return e.Call("not", (self.read(node.this),))
+                return self._not(node)
             case g.Is():
-                return e.Call("isnull", (self.read(node.this),)) if isinstance(node.expression, g.Null) else e.Call(
-                    "<=>", (self.read(node.this), self.read(node.expression))
-                )  # fmt: skip
+                return self._is(node)
             case g.Between():
-                value = self.read(node.this)
-                return e.Call(
-                    "and", (e.Call(">=", (value, self.read(node.args["low"]))), e.Call("<=", (value, self.read(node.args["high"]))))
-                )
+                value, low, high = (self.read(part) for part in (node.this, node.args["low"], node.args["high"]))
+                return e.Call("and", (e.Call(">=", (value, low)), e.Call("<=", (value, high))))
+            case g.Like() | g.ILike():
+                return self._like(node)
+            case g.Escape():
+                return self._like(node.this, self.read(node.expression))
             case g.In():
                 return self._in(node)
             case g.Exists():
                 return e.Exists(self._subquery(node.this))
-            case g.Subquery():
-                return e.ScalarSubquery(self._subquery(node.this))
+            case g.Subquery() | g.Select():
+                return e.ScalarSubquery(self._subquery(node))
             case g.Case():
-                operand = None if node.this is None else self.read(node.this)
-                branches = []
-                for branch in node.args["ifs"]:
-                    when = self.read(branch.this)
-                    branches.append((when if operand is None else e.Call("=", (operand, when)), self.read(branch.args["true"])))
-                otherwise = node.args.get("default")
-                return e.Case(tuple(branches), None if otherwise is None else self.read(otherwise))
-            case g.If():
-                otherwise = node.args.get("false")
-                return e.Case(((self.read(node.this), self.read(node.args["true"])),), None if otherwise is None else self.read(otherwise))
+                return self._case(node)
             case g.Cast():
                 return self._cast(node)
-            case g.Extract():
-                return e.Call(node.this.name.lower(), (self.read(node.expression),))
             case g.Interval():
-                return _interval(node)
-            case g.Count():
-                return self._count(node)
+                return self._interval(node)
+            case g.Tuple():
+                return e.Call("struct", tuple(map(self.read, node.expressions)))
+            case g.Extract():
+                unit = e.Literal(node.this.name, t.StringType())
+                return e.Call("extract", (unit, self.read(node.expression)))
+            case g.StrPosition():
+                return self._call("position", (node.args["substr"], node.this))
+            case g.Trim():
+                name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get((node.args.get("position") or "").upper(), "trim")
+                return self._call(name, [node.this, *([node.expression] if node.args.get("expression") is not None else [])])
+            case g.Substring():
+                return self._call("substring", [node.args[key] for key in ("this", "start", "length") if node.args.get(key) is not None])
+            case g.Overlay():
+                keys = ("this", "expression", "from_", "for_")
+                return self._call("overlay", [node.args[key] for key in keys if node.args.get(key) is not None])
             case g.Filter():
-                from dataclasses import replace
-
+                return self._filtered(node)
+            case g.IgnoreNulls() | g.RespectNulls():
                 call = self.read(node.this)
                 assert isinstance(call, e.Call)
-                return replace(call, where=self.read(node.expression.this))
+                return replace(call, ignore_nulls=isinstance(node, g.IgnoreNulls))
+            case g.WithinGroup():
+                return self._within_group(node)
             case g.Window():
                 return self._window(node)
             case g.Ordered():
-                nulls = node.args.get("nulls_first")
-                return e.SortKey(self.read(node.this), not node.args.get("desc"), nulls)
-            case g.Substring():
-                length = node.args.get("length")
-                args = [node.this, node.args["start"], *([] if length is None else [length])]
-                return e.Call("substring", tuple(map(self.read, args)))
+                return e.SortKey(self.read(node.this), not node.args.get("desc"), node.args.get("nulls_first"))
+            case g.Lambda():
+                return self._lambda(node)
             case g.Anonymous():
-                return e.Call(node.name.lower(), tuple(map(self.read, node.expressions)))
-            case g.Distinct():
-                raise AnalysisException("DISTINCT is for aggregates", "PARSE_SYNTAX_ERROR")
-            case g.Func():
                 return self._function(node)
+            case g.JSONExtract() | g.JSONExtractScalar():
+                raise unsupported("a function outside the arguments of a higher-order function, or the path operator", node)
             case _:
-                raise AnalysisException(f"{node.sql(dialect='spark')} is not supported", "UNSUPPORTED_FEATURE")
+                raise unsupported(f"the expression {type(node).__name__}", node)
 
-    def _function(self, node: g.Func) -> e.Expression:
-        name = _RENAMED.get(type(node)) or node.sql_name().lower()
-        operands: list[Node] = []
-        distinct = False
-        for value in (node.args.get(key) for key in node.arg_types):
-            for item in value if isinstance(value, list) else [value]:
-                if isinstance(item, g.Distinct):
-                    distinct = True
-                    operands += item.expressions
-                elif isinstance(item, Node):
-                    operands.append(item)
-        return e.Call(name, tuple(map(self.read, operands)), distinct)
+    # ---- names ----
 
-    def _count(self, node: g.Count) -> e.Expression:
+    def _column(self, node: g.Column) -> e.Expression:
+        parts = tuple(part.name for part in node.parts)
+        if isinstance(node.this, g.Star):
+            return self._star(parts[:-1], node.this)
+        return self._name(parts)
+
+    def _name(self, parts: tuple[str, ...]) -> e.Expression:
+        if parts[0] in self._variables:
+            return _members(e.Variable(parts[0]), parts[1:])
+        return e.Name(parts)
+
+    def _star(self, qualifier: tuple[str, ...], node: g.Star) -> e.Expression:
+        if node.args.get("replace") or node.args.get("rename"):
+            raise unsupported("REPLACE or RENAME of a star's columns", node)
+        without = tuple(tuple(part.name for part in column.parts) if isinstance(column, g.Column) else (column.name,) for column in node.args.get("except_") or [])  # fmt: skip
+        return e.Star(qualifier, without)
+
+    def _dotted(self, node: g.Dot) -> e.Expression:
+        if isinstance(node.expression, g.Star):
+            inner = self.read(node.this)
+            if isinstance(inner, e.Name):
+                return e.Star(inner.parts)
+            raise unsupported("a star of an expression", node)
+        if isinstance(node.expression, g.Anonymous | g.Func):
+            raise AnalysisException(f"Cannot resolve routine `{node.sql(dialect='spark')}`.", "UNRESOLVED_ROUTINE")
+        inner = self.read(node.this)
+        if isinstance(inner, e.Name):
+            return e.Name((*inner.parts, node.expression.name))
+        return _members(inner, (node.expression.name,))
+
+    def _parameter(self, node: Node) -> e.Expression:
+        name = node.this if isinstance(node.this, str) else node.name
+        found = self._around.parameters.get(name)
+        if found is None:
+            raise AnalysisException(
+                f"Found the unbound parameter: {name or '?'}. Please give a value for it in `args`.", "UNBOUND_SQL_PARAMETER"
+            )
+        return found
+
+    # ---- operators ----
+
+    def _negated(self, node: Node) -> e.Expression:
+        positive = node.copy()
+        positive.set("negate", None)
+        if isinstance(node, g.Like | g.ILike) and isinstance(node.expression, g.All | g.Any):
+            return self._quantified(positive, negate=True)
+        return e.Call("not", (self.read(positive),))
+
+    def _not(self, node: g.Not) -> e.Expression:
         inner = node.this
-        if isinstance(inner, g.Distinct):
-            return e.Call("count", tuple(map(self.read, inner.expressions)), True)
-        if inner is None or isinstance(inner, g.Star):
-            return e.Call("count")
-        return e.Call("count", tuple(map(self.read, [inner, *node.expressions])))
+        if isinstance(inner, g.Is) and isinstance(inner.expression, g.Null) and not inner.args.get("negate"):
+            return e.Call("isnotnull", (self.read(inner.this),))
+        return e.Call("not", (self.read(inner),))
+
+    def _is(self, node: g.Is) -> e.Expression:
+        value = self.read(node.this)
+        if isinstance(node.expression, g.Null):
+            return e.Call("isnull", (value,))
+        return e.Call("<=>", (value, self.read(node.expression)))
+
+    def _adjacent(self, node: g.Concat) -> e.Expression:
+        """Strings beside each other are one."""
+        parts = [self.read(part) for part in node.expressions]
+        text = [part.value for part in parts if isinstance(part, e.Literal) and isinstance(part.value, str)]
+        if len(text) != len(parts):
+            return e.Call("concat", tuple(parts))
+        return e.Literal("".join(text), t.StringType())
+
+    def _like(self, node: Node, escape: e.Expression | None = None) -> e.Expression:
+        if node.args.get("negate"):
+            positive = node.copy()
+            positive.set("negate", None)
+            return e.Call("not", (self._like(positive, escape),))
+        if isinstance(node.expression, g.All | g.Any):
+            return self._quantified(node, negate=False)
+        name = "ilike" if isinstance(node, g.ILike) else "like"
+        return e.Call(name, (self.read(node.this), self.read(node.expression), *(() if escape is None else (escape,))))
+
+    def _quantified(self, node: Node, negate: bool) -> e.Expression:
+        """`LIKE ANY (…)` and `LIKE ALL (…)`: NOT is said of each pattern."""
+        listed = node.expression.this
+        patterns = listed.expressions if isinstance(listed, g.Tuple) else [listed]
+        name = "ilike" if isinstance(node, g.ILike) else "like"
+        value = self.read(node.this)
+        tests: list[e.Expression] = [e.Call(name, (value, self.read(pattern))) for pattern in patterns]
+        if negate:
+            tests = [e.Call("not", (test,)) for test in tests]
+        result = tests[0]
+        for test in tests[1:]:
+            result = e.Call("and" if isinstance(node.expression, g.All) else "or", (result, test))
+        return result
 
     def _in(self, node: g.In) -> e.Expression:
         child = self.read(node.this)
@@ -183,27 +288,130 @@ class Reader:
             return e.InSubquery(child, self._subquery(query.this if isinstance(query, g.Subquery) else query))
         return e.In(child, tuple(map(self.read, node.expressions)))
 
+    def _case(self, node: g.Case) -> e.Expression:
+        operand = None if node.this is None else self.read(node.this)
+        branches = []
+        for branch in node.args["ifs"]:
+            when = self.read(branch.this)
+            branches.append((when if operand is None else e.Call("=", (operand, when)), self.read(branch.args["true"])))
+        otherwise = node.args.get("default")
+        return e.Case(tuple(branches), None if otherwise is None else self.read(otherwise))
+
     def _cast(self, node: g.Cast) -> e.Expression:
-        child, kind = self.read(node.this), type_of_node(node.to)
-        if isinstance(child, e.Literal) and isinstance(child.type, t.StringType) and isinstance(kind, t.DateType):
-            try:
-                return e.Literal(datetime.date.fromisoformat(child.value.strip()), kind)
-            except ValueError:
-                pass
-        return e.Cast(child, kind, isinstance(node, g.TryCast))
+        kind = type_of_node(node.to)
+        if node.meta.get(LITERAL) and isinstance(node.this, g.Literal | g.RawString):
+            if isinstance(node.this, g.Literal) and not node.this.is_string:
+                return literals.suffixed(node.this.name, kind)
+            if isinstance(kind, t.DecimalType):
+                return literals.exact(node.this.name)
+            return literals.typed(str(node.this.this), kind, self._around.zone)
+        return e.Cast(self.read(node.this), kind, isinstance(node, g.TryCast))
+
+    def _interval(self, node: Node) -> e.Expression:
+        found = literals.interval(node)
+        if found is None:
+            raise ParseException(f"The interval {node.sql(dialect='spark')} is not of constants.", "INVALID_INTERVAL_FORMAT")
+        return found
+
+    # ---- functions ----
+
+    def _function(self, node: g.Anonymous) -> e.Expression:
+        name, args = node.name, list(node.expressions)
+        lower = name.lower()
+        if isinstance(node.this, g.Identifier) and lower == "identifier":
+            lower = "identifier "
+        if lower == "identifier":
+            return self._identified(args)
+        if lower in _CASTS and len(args) == 1:
+            return e.Cast(self.read(args[0]), _CASTS[lower])
+        if lower in _OF_UNITS and len(args) == 3:
+            unit = e.Literal(args[0].name.upper(), t.StringType())
+            return e.Call(_OF_UNITS[lower], (unit, self.read(args[1]), self.read(args[2])))
+        return self._call(name, args)
+
+    def _identified(self, args: Sequence[Node]) -> e.Expression:
+        """`IDENTIFIER('a.b')`: a column whose name is a constant."""
+        return e.Name(self.identifier(args))
+
+    def identifier(self, args: Sequence[Node]) -> tuple[str, ...]:
+        """The parts of the name that `IDENTIFIER(…)` gives."""
+        from quiver.sql.literals import named
+
+        value = self.constant(args[0]) if len(args) == 1 else None
+        found = named(value) if isinstance(value, str) else None
+        if not isinstance(found, e.Name):
+            raise AnalysisException("IDENTIFIER takes one constant string that is a name.", "NOT_A_CONSTANT_STRING.NOT_CONSTANT")
+        return found.parts
+
+    def constant(self, node: Node) -> object:
+        """The value of a constant expression: a literal, a parameter, or strings put together."""
+        return folded(self.read(node))
+
+    def _call(self, name: str, args: Sequence[Node]) -> e.Expression:
+        lower = name.lower()
+        distinct = False
+        if len(args) == 1 and isinstance(args[0], g.Distinct):
+            distinct = True
+            args = args[0].expressions
+        if lower == "count" and not distinct and len(args) == 1 and isinstance(args[0], g.Star) and not args[0].args.get("except_"):
+            return e.Call("count")
+        operands = [self.read(argument) for argument in args]
+        routine = self._around.routines.get(lower)
+        if routine is not None:
+            return routine(operands)
+        ignore_nulls = False
+        if lower in _FIRSTS and len(operands) == 2 and isinstance(operands[1], e.Literal):
+            ignore_nulls = bool(operands.pop().value)
+        return e.Call(lower, tuple(operands), distinct, ignore_nulls=ignore_nulls)
+
+    def _filtered(self, node: g.Filter) -> e.Expression:
+        call = self.read(node.this)
+        if not isinstance(call, e.Call):
+            raise unsupported("FILTER of what is no function", node)
+        return replace(call, where=self.read(node.expression.this))
+
+    def _within_group(self, node: g.WithinGroup) -> e.Expression:
+        call = self.read(node.this)
+        keys = [self.read(item) for item in node.expression.expressions]
+        first = keys[0]
+        assert isinstance(first, e.SortKey)
+        match call:
+            case e.Call(name="percentile_cont" | "percentile_disc" | "percentile", args=(share,)) if len(keys) == 1:
+                flipped = share if first.ascending else e.Call("-", (e.Literal(1, t.IntegerType()), share))
+                return replace(call, args=(first.child, flipped))
+            case e.Call(name="mode", args=()) if len(keys) == 1:
+                return replace(call, args=(first.child,))
+            case e.Call(name="listagg" | "string_agg"):
+                return replace(call, order=tuple(key for key in keys if isinstance(key, e.SortKey)))
+            case _:
+                raise unsupported("WITHIN GROUP of this function", node)
+
+    def _lambda(self, node: g.Lambda) -> e.Expression:
+        names = [item.name for item in node.expressions]
+        self._variables += names
+        try:
+            return e.Lambda(tuple(names), self.read(node.this))
+        finally:
+            del self._variables[len(self._variables) - len(names) :]
+
+    # ---- windows ----
 
     def _window(self, node: g.Window) -> e.Expression:
-        function = self.read(node.this)
-        order = node.args.get("order")
-        frame = node.args.get("spec")
-        return e.Windowed(
-            function,
-            e.WindowSpec(
-                tuple(map(self.read, node.args.get("partition_by") or [])),
-                tuple(key for item in (order.expressions if order else []) if isinstance(key := self.read(item), e.SortKey)),
-                None if frame is None else self._frame(frame),
-            ),
-        )
+        return e.Windowed(self.read(node.this), self._specification(node))
+
+    def _specification(self, node: Node, seen: tuple[str, ...] = ()) -> e.WindowSpec:
+        base = e.WindowSpec()
+        alias = node.args.get("alias")
+        name = alias.name if isinstance(alias, Node) else ""
+        if name:
+            named = self._windows.get(name.lower())
+            if named is None or name.lower() in seen:
+                raise AnalysisException(f"The window specification `{name}` is not defined in the WINDOW clause.", "MISSING_WINDOW_SPECIFICATION")
+            base = self._specification(named, (*seen, name.lower()))
+        order, frame = node.args.get("order"), node.args.get("spec")
+        keys = tuple(key for item in (order.expressions if order else []) if isinstance(key := self.read(item), e.SortKey))
+        partition = tuple(map(self.read, node.args.get("partition_by") or []))
+        return e.WindowSpec(partition or base.partition_by, keys or base.order_by, base.frame if frame is None else self._frame(frame))
 
     def _frame(self, spec: g.WindowSpec) -> e.Frame:
         def bound(side: str, default: int | None) -> int | e.Expression | None:
@@ -215,65 +423,44 @@ class Reader:
             if value == "CURRENT ROW":
                 return 0
             offset = self.read(value)
-            if isinstance(offset, e.Literal) and isinstance(offset.value, int):
+            if isinstance(offset, e.Literal) and isinstance(offset.value, int) and not isinstance(offset.type, t.YearMonthIntervalType):
                 return -offset.value if direction == "PRECEDING" else offset.value
+            if direction == "PRECEDING" and isinstance(offset, e.Literal) and offset.value is not None:
+                return replace(offset, value=-offset.value)
             return offset
 
         return e.Frame(spec.args["kind"].lower(), bound("start", None), bound("end", 0))
 
 
-def _literal(node: g.Literal) -> e.Literal:
-    if node.is_string:
-        return e.Literal(node.this, t.StringType())
-    text = str(node.this)
-    if text.isdigit():
-        value = int(text)
-        return e.Literal(value, t.IntegerType() if value < 2**31 else t.LongType() if value < 2**63 else t.DecimalType(len(text), 0))
-    if "e" in text.lower():
-        return e.Literal(float(text), t.DoubleType())
-    number = decimal.Decimal(text)
-    scale = max(0, -int(number.as_tuple().exponent))
-    return e.Literal(number, t.DecimalType(max(len(number.as_tuple().digits), scale), scale))
+def _members(value: e.Expression, names: Sequence[str]) -> e.Expression:
+    for name in names:
+        value = e.Call("getfield", (value, e.Literal(name, t.StringType())))
+    return value
 
 
-def _interval(node: g.Interval) -> e.Literal:
-    unit = node.args["unit"].name.lower().rstrip("s") if node.args.get("unit") else ""
-    amount = int(node.this.name) if node.this is not None and node.this.name.lstrip("-").isdigit() else None
-    if amount is None or not unit:
-        raise AnalysisException(f"{node.sql(dialect='spark')} is not supported", "UNSUPPORTED_FEATURE")
-    if unit in ("year", "month"):
-        return e.Literal(amount * (12 if unit == "year" else 1), t.YearMonthIntervalType())
-    return e.Literal(datetime.timedelta(**{f"{unit}s": amount}), t.DayTimeIntervalType())
+def _negative(literal: e.Literal) -> e.Literal:
+    value = -literal.value
+    if isinstance(literal.type, t.LongType) and value >= -(2**31) and literal.value == 2**31:
+        return e.Literal(value, t.IntegerType())
+    return e.Literal(value, literal.type)
 
 
-_TYPES: dict[Any, t.DataType] = {
-    g.DataType.Type.TINYINT: t.ByteType(), g.DataType.Type.SMALLINT: t.ShortType(), g.DataType.Type.INT: t.IntegerType(),
-    g.DataType.Type.BIGINT: t.LongType(), g.DataType.Type.FLOAT: t.FloatType(), g.DataType.Type.DOUBLE: t.DoubleType(),
-    g.DataType.Type.TEXT: t.StringType(), g.DataType.Type.BOOLEAN: t.BooleanType(), g.DataType.Type.BINARY: t.BinaryType(),
-    g.DataType.Type.DATE: t.DateType(), g.DataType.Type.TIMESTAMP: t.TimestampType(), g.DataType.Type.TIMESTAMPTZ: t.TimestampType(),
-    g.DataType.Type.TIMESTAMPNTZ: t.TimestampNTZType(), g.DataType.Type.TIMESTAMPLTZ: t.TimestampType(), g.DataType.Type.NULL: t.NullType(),
-}  # fmt: skip
-
-
-def type_of_node(node: Node) -> t.DataType:
-    """A type as sqlglot read it. Raises ParseException."""
-    assert isinstance(node, g.DataType)
-    inner = node.expressions
-    if node.this in _TYPES:
-        return _TYPES[node.this]
-    match node.this:
-        case g.DataType.Type.DECIMAL:
-            sizes = [int(item.this.name) for item in inner]
-            return t.DecimalType(*sizes) if sizes else t.DecimalType()
-        case g.DataType.Type.VARCHAR:
-            return t.VarcharType(int(inner[0].this.name)) if inner else t.StringType()
-        case g.DataType.Type.CHAR:
-            return t.CharType(int(inner[0].this.name)) if inner else t.StringType()
-        case g.DataType.Type.ARRAY:
-            return t.ArrayType(type_of_node(inner[0]))
-        case g.DataType.Type.MAP:
-            return t.MapType(type_of_node(inner[0]), type_of_node(inner[1]))
-        case g.DataType.Type.STRUCT:
-            return t.StructType([t.StructField(item.name, type_of_node(item.args["kind"])) for item in inner])
+def folded(expression: e.Expression) -> object:
+    """The value of an expression of constants. Raises AnalysisException when it is not one that needs no kernel."""
+    match expression:
+        case e.Literal():
+            return expression.value
+        case e.Alias() | e.Cast():
+            return folded(expression.child)
+        case e.Call(name="negative", args=(inner,)):
+            value = folded(inner)
+            return -value if isinstance(value, int | float) else None
+        case e.Call(name="concat"):
+            return "".join(str(folded(argument)) for argument in expression.args)
+        case e.Call(name="+" | "-" | "*" as operator, args=(left, right)):
+            a, b = folded(left), folded(right)
+            if isinstance(a, int) and isinstance(b, int):
+                return a + b if operator == "+" else a - b if operator == "-" else a * b
         case _:
-            raise ParseException(f"unknown type {node.sql(dialect='spark')}", "UNSUPPORTED_DATATYPE")
+            pass
+    raise AnalysisException("a constant is needed here", "NON_FOLDABLE_ARGUMENT")

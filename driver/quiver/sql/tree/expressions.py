@@ -38,9 +38,10 @@ class Name(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Star(Expression):
-    """All columns, or those of one qualifier."""
+    """All columns, or those of one qualifier, but for those `without` (names as in Name)."""
 
     qualifier: tuple[str, ...] = ()
+    without: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,8 @@ class MultiAlias(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Call(Expression):
-    """An operator, function or aggregate by Spark's name. `distinct`, `where` (FILTER) and `ignore_nulls` are for aggregates.
+    """An operator, function or aggregate by Spark's name. `distinct`, `where` (FILTER), `ignore_nulls` and `order` (in
+    which rows are taken) are for aggregates.
 
     `zone`: the session's time zone, which the analyser writes into calls of functions that need it.
     """
@@ -93,6 +95,7 @@ class Call(Expression):
     where: Expression | None = None
     ignore_nulls: bool = False
     zone: str = ""
+    order: tuple[SortKey, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -259,6 +259,36 @@ class Generate(Unary):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Round(Relation):
+    """In the step of a Recursive: the rows of the round before."""
+
+    columns: tuple[Attribute, ...]
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        return self.columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recursive(Relation):
+    """The rows of `anchor`, of `step` over these, of `step` over those, and so on until there are none. It is computed round by round."""
+
+    name: str
+    anchor: Relation
+    step: Relation
+    before: Round
+    columns: tuple[Attribute, ...]
+
+    @property
+    def inputs(self) -> tuple[Relation, ...]:
+        return (self.anchor, self.step)
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        return self.columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Sample(Unary):
     fraction: float
     with_replacement: bool

@@ -1,0 +1,66 @@
+"""Relations and expressions with parts exchanged. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass, replace
+from typing import Any
+
+from quiver.sql.tree import expressions as e
+from quiver.sql.tree import relations as r
+
+OfExpression = Callable[[e.Expression], e.Expression | None]
+OfRelation = Callable[[r.Relation], r.Relation | None]
+
+
+def _nothing(value: Any) -> None:
+    return None
+
+
+def changed(value: Any, of_expression: OfExpression = _nothing, of_relation: OfRelation = _nothing) -> Any:
+    """An expression, a relation or a tuple of them, with every part for which a function gives something replaced by that; subqueries of
+    expressions included. What has nothing to replace stays the same object."""
+    if isinstance(value, r.Relation):
+        found: Any = of_relation(value)
+    elif isinstance(value, e.Expression):
+        found = of_expression(value)
+    elif isinstance(value, tuple):
+        new = tuple(changed(item, of_expression, of_relation) for item in value)
+        return value if all(a is b for a, b in zip(value, new, strict=True)) else new
+    elif isinstance(value, e.Frame):
+        found = None
+    else:
+        return value
+    if found is not None:
+        return found
+    if not is_dataclass(value):
+        return value
+    changes = {}
+    for item in fields(value):
+        old = getattr(value, item.name)
+        if isinstance(old, r.Relation | e.Expression | e.Frame | tuple):
+            fresh = changed(old, of_expression, of_relation)
+            if fresh is not old:
+                changes[item.name] = fresh
+    return replace(value, **changes) if changes else value  # type: ignore[type-var]
+
+
+def parts(value: Any) -> Iterator[e.Expression | r.Relation]:
+    """An expression or relation and all that is below it, subqueries of expressions included."""
+    pending = [value]
+    while pending:
+        top = pending.pop()
+        if isinstance(top, tuple):
+            pending.extend(top)
+            continue
+        if isinstance(top, e.Expression | r.Relation):
+            yield top
+        elif not isinstance(top, e.Frame):
+            continue
+        if is_dataclass(top):
+            pending.extend(getattr(top, item.name) for item in fields(top))
+
+
+def outer_references(value: Any) -> dict[int, e.Attribute]:
+    """The columns of queries around that are referred to, by id."""
+    return {part.attribute.id: part.attribute for part in parts(value) if isinstance(part, e.OuterReference)}

@@ -1,0 +1,115 @@
+"""Spark's SQL as sqlglot's trees, in which functions keep the names and arguments that were written."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+from sqlglot import expressions as g
+from sqlglot.dialects.spark import Spark
+from sqlglot.errors import ErrorLevel, ParseError, SqlglotError, TokenError
+from sqlglot.expressions.core import Expression as Node
+from sqlglot.parsers.spark import SparkParser
+from sqlglot.tokens import Token, TokenType
+
+from quiver.sql.errors import ParseException
+
+_SPELLED = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "OVERLAY", "SUBSTRING", "SUBSTR")
+"""Functions with a grammar of their own."""
+LITERAL = "literal"
+"""Marks a cast, or a sum of intervals, that was written as one literal: `1L`, `DATE '2026-01-01'`, `INTERVAL 1 DAY 2 HOURS`."""
+
+
+class _Parser(SparkParser):
+    # sqlglot would turn functions into those of all dialects; ours are found by Spark's names.
+    FUNCTIONS: ClassVar[dict[str, Any]] = {}
+    FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {name: SparkParser.FUNCTION_PARSERS[name] for name in _SPELLED}
+    NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CASE": SparkParser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
+    STRICT_CAST = True
+
+    def build_cast(self, strict: bool, **kwargs: Any) -> Any:
+        last = self._prev
+        cast_ = super().build_cast(strict, **kwargs)
+        if last.text.upper() in Spark.Tokenizer.NUMERIC_LITERALS or last.token_type in (TokenType.STRING, TokenType.RAW_STRING):
+            cast_.meta[LITERAL] = True
+        return cast_
+
+    def _parse_interval(self, require_interval: bool = True, parse_function_unit: bool = True) -> Any:
+        interval = super()._parse_interval(require_interval, parse_function_unit)
+        if isinstance(interval, g.Add):
+            interval.meta[LITERAL] = True
+        return interval
+
+
+class Dialect(Spark):
+    """Spark's dialect, read plainly."""
+
+    Parser = _Parser
+
+
+def parsed(text: str) -> Node:
+    """One statement. Raises ParseException."""
+    statements = [statement for statement in parsed_all(text) if statement is not None and not isinstance(statement, g.Semicolon)]
+    if not statements:
+        raise syntax_error("Syntax error, unexpected empty statement.", text, 1, 0, "PARSE_EMPTY_STATEMENT")
+    if len(statements) > 1:
+        second = _second_statement(text)
+        raise syntax_error(f"Syntax error at or near '{second.text}': extra input.", text, second.line, second.col - len(second.text))
+    return statements[0]
+
+
+def parsed_all(text: str) -> list[Node | None]:
+    """All statements. Raises ParseException."""
+    dialect = Dialect()
+    try:
+        tokens = dialect.tokenize(text)
+    except TokenError as error:
+        line, column = _place(text, error.end if error.end is not None else len(text))
+        raise syntax_error("Syntax error: text that is no SQL, maybe a quote that is not closed.", text, line, column) from None
+    try:
+        return cast("list[Node | None]", dialect.parser(error_level=ErrorLevel.IMMEDIATE).parse(tokens, text))
+    except ParseError as error:
+        raise _syntax_error(error, tokens, text) from None
+    except (SqlglotError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise syntax_error(f"Syntax error: {error}", text, 1, 0) from None
+
+
+def _syntax_error(error: ParseError, tokens: list[Token], text: str) -> ParseException:
+    if not error.errors:
+        return syntax_error(f"Syntax error: {error}", text, 1, 0)
+    found = error.errors[0]
+    line, end = int(found.get("line") or 1), int(found.get("col") or 0)
+    word = str(found.get("highlight") or "")
+    token = next((one for one in tokens if one.line == line and one.col == end), None)
+    column = end - (token.end - token.start + 1) if token is not None else max(0, end - len(word))
+    what = str(found.get("description") or "")
+    last = bool(tokens) and token is tokens[-1]
+    if what.startswith("Invalid expression") or what.startswith("Expecting"):
+        where = "end of input" if last and what.startswith("Expecting") else f"'{word}'"
+        more = "" if what.startswith("Invalid") else f" {what}."
+        return syntax_error(f"Syntax error at or near {where}.{more}", text, line, max(0, column))
+    return syntax_error(f"Syntax error at or near '{word}': {what}.", text, line, max(0, column))
+
+
+def _second_statement(text: str) -> Token:
+    tokens = Dialect().tokenize(text)
+    position = next(i for i, token in enumerate(tokens) if token.token_type == TokenType.SEMICOLON)
+    return tokens[min(position + 1, len(tokens) - 1)]
+
+
+def _place(text: str, offset: int) -> tuple[int, int]:
+    before = text[:offset]
+    return before.count("\n") + 1, offset - (before.rfind("\n") + 1)
+
+
+def syntax_error(message: str, text: str, line: int, column: int, condition: str = "PARSE_SYNTAX_ERROR") -> ParseException:
+    """With the place (line from 1, column from 0) and the line of the text with a caret below it."""
+    lines = text.split("\n")
+    shown = lines[:line] + [f"{'-' * column}^^^"] + lines[line:]
+    listed = "\n".join(shown)
+    return ParseException(f"{message} (line {line}, pos {column})\n\n== SQL ==\n{listed}", condition)
+
+
+def unsupported(what: str, node: Node | None = None) -> ParseException:
+    """SQL that is understood and has no counterpart here."""
+    text = "" if node is None else f": {node.sql(dialect='spark')}"
+    return ParseException(f"The feature is not supported: {what}{text}.", "UNSUPPORTED_FEATURE")

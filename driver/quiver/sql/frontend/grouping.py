@@ -1,0 +1,231 @@
+"""GROUP BY: which keys and grouping sets are meant; and aggregates, taken out of the expressions around them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlglot import expressions as g
+from sqlglot.expressions.core import Expression as Node
+
+from quiver.sql import types as t
+from quiver.sql.analysis.analyser import Analyser, as_type, has_aggregate, output_name, rebuilt, strip_alias, walk
+from quiver.sql.analysis.typing import function_of
+from quiver.sql.errors import AnalysisException
+from quiver.sql.frontend.expressions import Reader
+from quiver.sql.frontend.scopes import is_column, position
+from quiver.sql.tree import expressions as e
+from quiver.sql.tree import relations as r
+
+Set = tuple[e.Expression, ...]
+
+
+def grouping_of(
+    node: g.Group, items: Sequence[e.Expression], columns: Sequence[e.Attribute], reader: Reader, analyser: Analyser
+) -> tuple[list[e.Expression], list[Set] | None]:
+    """(keys, grouping sets or None), unresolved."""
+    if node.args.get("all"):
+        return [strip_alias(item) for item in items if not has_aggregate(item)], None
+
+    def key(part: Node) -> e.Expression:
+        expression = reader.read(part)
+        index = position(expression, "GROUP BY", len(items))
+        if index is not None:
+            if has_aggregate(items[index]):
+                raise AnalysisException(
+                    f"GROUP BY {index + 1} refers to an expression that contains an aggregate function. Aggregate functions are not "
+                    "allowed in GROUP BY.",
+                    "GROUP_BY_POS_AGGREGATE",
+                )
+            return strip_alias(items[index])
+        if isinstance(expression, e.Name) and not is_column(analyser, expression, columns):
+            name = analyser.fold(expression.parts[0])
+            alias = next((item for item in items if isinstance(item, e.Alias) and analyser.fold(item.name) == name), None)
+            if alias is not None and len(expression.parts) == 1:
+                if has_aggregate(alias):
+                    raise AnalysisException(
+                        f'Aggregate functions are not allowed in GROUP BY, but found "{output_name(alias.child)}".', "GROUP_BY_AGGREGATE"
+                    )
+                return alias.child
+        return expression
+
+    def members(part: Node) -> Set:
+        inner = part.expressions if isinstance(part, g.Tuple) else [part.this] if isinstance(part, g.Paren) else [part]
+        return tuple(map(key, inner))
+
+    def sets(part: Node) -> list[Set]:
+        match part:
+            case g.Rollup():
+                parts = [members(item) for item in part.expressions]
+                return [tuple(itertools.chain(*parts[:count])) for count in range(len(parts), -1, -1)]
+            case g.Cube():
+                parts = [members(item) for item in part.expressions]
+                chosen = itertools.product((True, False), repeat=len(parts))
+                return [tuple(itertools.chain(*itertools.compress(parts, taken))) for taken in chosen]
+            case g.GroupingSets():
+                return [found for item in part.expressions for found in sets(item)]
+            case _:
+                return [members(part)]
+
+    plain = [item for item in node.expressions if not isinstance(item, g.Rollup | g.Cube | g.GroupingSets)]
+    special = [item for item in node.expressions if isinstance(item, g.Rollup | g.Cube | g.GroupingSets)]
+    keys = [key(item) for item in plain]
+    for name, kind in (("rollup", g.Rollup), ("cube", g.Cube), ("grouping_sets", g.GroupingSets)):
+        for found in node.args.get(name) or []:
+            if found.expressions:
+                special.append(found)
+                if name == "grouping_sets":  # GROUP BY a, b GROUPING SETS (…): the sets are of the keys before.
+                    return keys, sets(found)
+            else:  # GROUP BY a, b WITH ROLLUP
+                return keys, sets(kind(expressions=[item.copy() for item in plain]))
+    if not special:
+        return keys, None
+    combined: list[Set] = [tuple(keys)]
+    for item in special:
+        combined = [(*left, *right) for left in combined for right in sets(item)]
+    everything = list(dict.fromkeys(itertools.chain(keys, *combined)))
+    return everything, combined
+
+
+@dataclass(slots=True)
+class Grouped:
+    """An Aggregate over `source` that gives what expressions ask of it: `over` takes them to its columns."""
+
+    analyser: Analyser
+    source: r.Relation
+    keys: list[e.Expression]
+    """Analysed, over the source."""
+    sets: list[tuple[int, ...]] | None
+    has_group: bool
+    _columns: list[e.Attribute | e.Alias] = field(default_factory=list)
+    _aggregates: list[e.Alias] = field(default_factory=list)
+    _written: list[e.Expression] | None = None
+    """Keys as expressions over the source, where `keys` are columns that were made of them."""
+
+    @classmethod
+    def of(
+        cls, analyser: Analyser, source: r.Relation, keys: Sequence[e.Expression], sets: Sequence[Set] | None, outer: Sequence[Sequence[e.Attribute]],
+        has_group: bool,
+    ) -> Grouped:  # fmt: skip
+        """With keys as they were written."""
+        given = list(keys)
+        resolved = [strip_alias(analyser.resolve(key, source.output, outer)) for key in given]
+        for key in resolved:
+            if has_aggregate(key):
+                raise AnalysisException(
+                    f'Aggregate functions are not allowed in GROUP BY, but found "{output_name(key)}".', "GROUP_BY_AGGREGATE"
+                )
+        places = None
+        if sets is not None:
+            places = [tuple(dict.fromkeys(given.index(key) for key in chosen)) for chosen in sets]
+        hidden = [key for key in resolved if not isinstance(key, e.Attribute) and (sets is not None or any(map(_volatile, walk(key))))]
+        if hidden:  # Grouping sets know columns by name, and what is drawn by lot is drawn once.
+            made = {key: e.Alias(key, output_name(key), analyser.fresh()) for key in hidden}
+            source = r.Project(source, (*source.output, *made.values()))
+            columns = {made_.id: column for made_, column in zip(made.values(), source.output[-len(made) :], strict=True)}
+            grouped = cls(analyser, source, [columns[made[key].id] if key in made else key for key in resolved], places, has_group)
+            grouped._written = resolved
+        else:
+            grouped = cls(analyser, source, resolved, places, has_group)
+        grouped._columns = [
+            key if isinstance(key, e.Attribute) else e.Alias(key, output_name(key), analyser.fresh()) for key in grouped.keys
+        ]
+        return grouped
+
+    def over(self, expression: e.Expression) -> e.Expression:
+        """An analysed expression over the source, as one over the aggregate. Raises AnalysisException for columns that are no keys."""
+        written = self._written or self.keys
+        if expression in written and not (isinstance(expression, e.Literal)):
+            return self._column(written.index(expression))
+        match expression:
+            case e.Windowed():
+                function = expression.function
+                if isinstance(function, e.Call):
+                    args = tuple(map(self.over, function.args))
+                    function = replace(function, args=args, where=None if function.where is None else self.over(function.where))
+                else:
+                    function = rebuilt(function, self.over)
+                return e.Windowed(function, self._window(expression.window))
+            case e.Call(name="grouping_id"):
+                return self._grouping_id(expression)
+            case e.Call(name="grouping") if self.sets is None or expression.args[0] not in written:
+                raise AnalysisException("grouping()/grouping_id() can only be used with GroupingSets/Cube/Rollup", "UNSUPPORTED_GROUPING_EXPRESSION")
+            case e.Call() if function_of(expression).kind == "aggregate":
+                return self._aggregate(expression)
+            case e.Attribute():
+                raise self._not_grouped(expression)
+            case e.OuterReference():
+                return expression
+            case _:
+                return rebuilt(expression, self.over)
+
+    def relation(self) -> r.Aggregate:
+        """The aggregate, with all that was asked for so far."""
+        outputs: tuple[e.Expression, ...] = (*self._columns, *self._aggregates)
+        if not outputs:  # One row, whatever is asked of it.
+            outputs = (e.Alias(e.Call("count"), "#count", self.analyser.fresh()),)
+        return r.Aggregate(self.source, tuple(self.keys), outputs, None if self.sets is None else tuple(self.sets))
+
+    def _window(self, window: e.WindowSpec) -> e.WindowSpec:
+        order = tuple(replace(key, child=self.over(key.child)) for key in window.order_by)
+        return e.WindowSpec(tuple(map(self.over, window.partition_by)), order, window.frame)
+
+    def _column(self, index: int) -> e.Attribute:
+        column = self._columns[index]
+        attribute = column if isinstance(column, e.Attribute) else r.named_output((column,))[0]
+        return attribute if self.sets is None else replace(attribute, nullable=True)
+
+    def _aggregate(self, call: e.Call) -> e.Attribute:
+        for argument in (*call.args, *([call.where] if call.where is not None else [])):
+            for node in walk(argument):
+                if isinstance(node, e.Windowed):
+                    raise AnalysisException("It is not allowed to use a window function inside an aggregate function.", "WINDOW_FUNCTION_IN_AGGREGATE")
+                if isinstance(node, e.Call) and function_of(node).kind == "aggregate":
+                    raise AnalysisException(
+                        "It is not allowed to use an aggregate function in the argument of another aggregate function. Please use the inner "
+                        "aggregate function in a sub-query.",
+                        "NESTED_AGGREGATE_FUNCTION",
+                    )
+        if self._written is not None and call.name == "grouping":
+            call = replace(call, args=(self.keys[self._written.index(call.args[0])],))
+        for made in self._aggregates:
+            if made.child == call:
+                break
+        else:
+            made = e.Alias(call, output_name(call), self.analyser.fresh())
+            self._aggregates.append(made)
+        return r.named_output((made,))[0]
+
+    def _grouping_id(self, call: e.Call) -> e.Expression:
+        """The bits of grouping() of each, the first the highest."""
+        written = self._written or self.keys
+        if self.sets is None:
+            raise AnalysisException("grouping()/grouping_id() can only be used with GroupingSets/Cube/Rollup", "UNSUPPORTED_GROUPING_EXPRESSION")
+        asked = call.args or tuple(written)
+        if any(argument not in written for argument in asked):
+            raise AnalysisException("Columns of grouping_id don't match the grouping columns.", "GROUPING_ID_COLUMN_MISMATCH")
+        total: e.Expression = e.Literal(0, t.LongType())
+        for power, argument in enumerate(reversed(asked)):
+            bit = as_type(self._aggregate(e.Call("grouping", (argument,))), t.LongType())
+            total = e.Call("+", (total, e.Call("*", (bit, e.Literal(2**power, t.LongType())))))
+        return total
+
+    def _not_grouped(self, attribute: e.Attribute) -> AnalysisException:
+        if not self.has_group:
+            return AnalysisException(
+                f'The query does not include a GROUP BY clause for "{attribute.name}". Add GROUP BY or turn it into the window '
+                "functions using OVER clauses.",
+                "MISSING_GROUP_BY",
+            )
+        return AnalysisException(
+            f'The non-aggregating expression "{attribute.name}" is based on columns which are not participating in the GROUP BY clause. '
+            "Add the columns or the expression to the GROUP BY, aggregate the expression, or use any_value() if any of the values will do.",
+            "MISSING_AGGREGATION",
+        )
+
+
+def _volatile(expression: e.Expression) -> bool:
+    return isinstance(expression, e.ScalarSubquery | e.Exists | e.InSubquery) or (
+        isinstance(expression, e.Call) and expression.name in ("rand", "randn", "random", "uuid", "monotonically_increasing_id", "shuffle")
+    )

@@ -1,0 +1,63 @@
+"""Names of a SELECT list: aliases that later items, GROUP BY, HAVING and ORDER BY may use. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from quiver.sql import types as t
+from quiver.sql.analysis.analyser import Analyser, rebuilt
+from quiver.sql.analysis.typing import function_of
+from quiver.sql.errors import AnalysisException
+from quiver.sql.tree import expressions as e
+
+
+def with_earlier_aliases(analyser: Analyser, items: Sequence[e.Expression], columns: Sequence[e.Attribute]) -> list[e.Expression]:
+    """The items, in which names that no column has stand for what was called so further left."""
+    seen: dict[str, e.Expression] = {}
+    result = []
+    for item in items:
+        new = substituted(item, lambda name: None if is_column(analyser, name, columns) else seen.get(analyser.fold(name.parts[0])))
+        result.append(new)
+        if isinstance(new, e.Alias):
+            seen[analyser.fold(new.name)] = new.child
+    return result
+
+
+def substituted(
+    expression: e.Expression, meaning: Callable[[e.Name], e.Expression | None], inside_aggregates: bool = True
+) -> e.Expression:
+    """With names replaced by what they mean; `inside_aggregates`: also in the arguments of aggregates."""
+
+    def visit(node: e.Expression) -> e.Expression:
+        if isinstance(node, e.Name):
+            found = meaning(node)
+            if found is None:
+                return node
+            for member in node.parts[1:]:
+                found = e.Call("getfield", (found, e.Literal(member, t.StringType())))
+            return found
+        if not inside_aggregates and isinstance(node, e.Call) and function_of(node).kind == "aggregate":
+            return node
+        return rebuilt(node, visit)
+
+    return visit(expression)
+
+
+def is_column(analyser: Analyser, name: e.Name, columns: Sequence[e.Attribute]) -> bool:
+    """Whether it is a column's name, maybe of several."""
+    try:
+        return analyser.lookup(name.parts, columns) is not None
+    except AnalysisException:
+        return True
+
+
+def position(value: e.Expression, clause: str, count: int) -> int | None:
+    """The index that an ordinal in GROUP BY or ORDER BY means; None for another expression. Raises AnalysisException."""
+    if not isinstance(value, e.Literal) or isinstance(value.value, bool) or not isinstance(value.type, t.IntegerType) or value.value is None:
+        return None
+    if not 1 <= value.value <= count:
+        raise AnalysisException(
+            f"{clause} position {value.value} is not in select list (valid range is [1, {count}]).",
+            f"{clause.replace(' ', '_')}_POS_OUT_OF_RANGE",
+        )
+    return int(value.value) - 1
