@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import re
 import tempfile
 from typing import TYPE_CHECKING, Any, Final
 
 from quiver.sql.cutting import Described
 from quiver_proto.errors import UnsupportedPlan
-from quiver_proto.fragments import copied, parse, scans
+from quiver_proto.fragments import children, copied, parse, scans
 from quiver_proto.spark_functions.kernel import enable
 from quiver_proto.v1.kernel_pb2 import Plan
 
@@ -32,6 +33,7 @@ DIALECT: Final = {
     "datafusion.sql_parser.enable_subquery_sort_elimination": "false",
 }
 _LEFT_JOIN = 1
+_IGNORES = re.compile(r"\) IGNORE NULLS( FILTER \(.*\))? (PARTITION BY|ORDER BY|ROWS|RANGE|GROUPS) ")
 
 
 def session(partitions: int, *, staged: bool = False, ordered: bool = False) -> SessionContext:
@@ -57,7 +59,22 @@ def encoded(execution: ExecutionPlan) -> Plan:
         data = execution.to_bytes()
     except Exception as error:
         raise UnsupportedPlan(f"an operator that has no serialised form ({error})") from error
-    return parse(data)
+    plan = parse(data)
+    if b" IGNORE NULLS " in data:
+        _ignore_nulls(plan)
+    return plan
+
+
+def _ignore_nulls(plan: Plan) -> None:
+    """Write into window functions what the kernel reads back, and leaves out when it encodes them; their names still tell."""
+    pending = [plan]
+    while pending:
+        top = pending.pop()
+        if top.WhichOneof("node") == "window":
+            for function in top.window.expressions:
+                if _IGNORES.search(function.name):
+                    function.ignore_nulls = True
+        pending += children(top)
 
 
 def describe(plan: Plan) -> Described:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from quiver.conf import Conf
@@ -20,7 +20,7 @@ from quiver.sql.refusals import STREAMS, NotOffered
 from quiver.sql.runtime import Runtime
 from quiver.sql.session_conf import RuntimeConfig
 from quiver.sql.tree import relations as r
-from quiver.sql.tree.expressions import Attribute, Name
+from quiver.sql.tree.expressions import Attribute, Expression, Name
 
 if TYPE_CHECKING:
     from quiver.sql.catalog import Catalog
@@ -119,6 +119,8 @@ class Session:
         self._context = context
         self._runtime = Runtime(context)
         self._views: dict[str, r.Relation] = {}
+        self._routines: dict[str, Callable[[Sequence[Expression]], Expression]] = {}
+        """The session's own functions, by name in lower case: what a call of one means."""
         self._settings = RuntimeConfig(context._conf)
         self._analyser = Analyser(self._new_id, zone=self._settings.zone)
         self._store = metastore(context)
@@ -306,10 +308,19 @@ class Session:
         return reader.load(table.location)._relation
 
     def sql(self, sqlQuery: str, args: dict[str, Any] | Iterable[Any] | None = None, **kwargs: Any) -> DataFrame:
-        """The rows of a query. `args` are the values of `:name` markers (a dict) or of `?` (a list)."""
+        """The rows of a query; a command is run at once. `args` are the values of `:name` markers (a dict) or of `?` (a list); `kwargs`
+        are put in for `{name}`: a DataFrame as a table, a Column as a column, other values as constants.
+
+        Raises ParseException, AnalysisException.
+
+        >>> spark.sql("SELECT :n + 1 AS n", {"n": 1}).collect(), spark.sql("SELECT ? AS s", ["it's"]).collect()
+        ([Row(n=2)], [Row(s="it's")])
+        >>> spark.sql("SELECT sum(id) AS s FROM {df} WHERE id > {least}", df=spark.range(5), least=2).collect()
+        [Row(s=7)]
+        """
         from quiver.sql.frontend.statements import relation_of
 
-        relation = relation_of(sqlQuery, self._analyser, self._table)
+        relation = relation_of(self, sqlQuery, args, **kwargs)
         note_sql(relation, sqlQuery)
         return self._dataframe(relation)
 

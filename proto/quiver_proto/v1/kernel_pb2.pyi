@@ -83,7 +83,7 @@ class Plan(_message.Message):
     @_builtins.property
     def repartition(self) -> Global___Repartition: ...
     @_builtins.property
-    def window(self) -> Global___Unary: ...
+    def window(self) -> Global___Window: ...
     @_builtins.property
     def cross_join(self) -> Global___Join: ...
     @_builtins.property
@@ -136,7 +136,7 @@ class Plan(_message.Message):
         filter: Global___Unary | None = ...,
         merge: Global___Merge | None = ...,
         repartition: Global___Repartition | None = ...,
-        window: Global___Unary | None = ...,
+        window: Global___Window | None = ...,
         cross_join: Global___Join | None = ...,
         avro_scan: Global___FileScan | None = ...,
         union: Global___Many | None = ...,
@@ -235,6 +235,52 @@ class Unary(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Unary: _TypeAlias = Unary  # noqa: Y015
+
+@_typing.final
+class Window(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_FIELD_NUMBER: _builtins.int
+    EXPRESSIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def input(self) -> Global___Plan: ...
+    @_builtins.property
+    def expressions(self) -> _containers.RepeatedCompositeFieldContainer[Global___WindowExpression]: ...
+    def __init__(
+        self,
+        *,
+        input: Global___Plan | None = ...,
+        expressions: _abc.Iterable[Global___WindowExpression] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expressions", b"expressions", "input", b"input"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Window: _TypeAlias = Window  # noqa: Y015
+
+@_typing.final
+class WindowExpression(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    IGNORE_NULLS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    ignore_nulls: _builtins.bool
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        ignore_nulls: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ignore_nulls", b"ignore_nulls", "name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WindowExpression: _TypeAlias = WindowExpression  # noqa: Y015
 
 @_typing.final
 class Aggregate(_message.Message):

@@ -18,6 +18,8 @@ from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
 Columns = Sequence[e.Attribute]
+Levels = Sequence[Columns]
+"""The columns of the queries around a subquery, the nearest first."""
 
 
 class Analyser:
@@ -30,14 +32,18 @@ class Analyser:
         """Attributes that stand for others in relations made by alias, union or a join of a relation with itself."""
         self.fold: Callable[[str], str] = (lambda name: name) if case_sensitive else str.lower
 
+    def fresh(self) -> int:
+        """A number for a new attribute."""
+        return self._new_id()
+
     # ---- relations ----
 
-    def project(self, child: r.Relation, expressions: Sequence[e.Expression], outer: Columns = ()) -> r.Relation:
+    def project(self, child: r.Relation, expressions: Sequence[e.Expression], outer: Levels = ()) -> r.Relation:
         """select(): stars expanded, aggregates without keys become an Aggregate."""
         expressions = self.expand(expressions, child.output)
         for position in reversed([i for i, expression in enumerate(expressions) if is_generator(expression)]):
-            child, columns = self._generate(child, expressions[position], outer)
-            expressions[position : position + 1] = columns
+            made = self.generate(child, expressions[position], outer=outer)
+            child, expressions[position : position + 1] = made, made.columns
         for expression in expressions:
             if any(is_generator(node) for node in walk(expression)):
                 raise AnalysisException(
@@ -51,17 +57,23 @@ class Analyser:
             return r.Aggregate(child, (), resolved)
         return r.Project(child, resolved)
 
-    def _generate(self, child: r.Relation, generator: e.Expression, outer: Columns) -> tuple[r.Relation, tuple[e.Attribute, ...]]:
-        call, names = call_of(generator)
+    def generate(
+        self, child: r.Relation, generator: e.Expression, names: Sequence[str] = (), qualifier: str = "", keeps: bool = False,
+        outer: Levels = (),
+    ) -> r.Generate:  # fmt: skip
+        """Each row with the rows that a generator makes of it; `keeps`: with nulls where it makes none, as the `_outer` ones do."""
+        call, given = call_of(generator)
         resolved = self.resolve(call, child.output, outer)
         assert isinstance(resolved, e.Call)
-        keeps = call.name.endswith("_outer")
+        keeps = keeps or call.name.endswith("_outer")
+        qualifiers = (qualifier,) if qualifier else ()
         columns = tuple(
-            e.Attribute(self._new_id(), field.name, field.dataType, field.nullable) for field in generated(resolved, keeps, names)
+            e.Attribute(self._new_id(), field.name, field.dataType, field.nullable, qualifiers)
+            for field in generated(resolved, keeps, names or given)
         )
-        return r.Generate(child, resolved, keeps, columns), columns
+        return r.Generate(child, resolved, keeps, columns)
 
-    def filter(self, child: r.Relation, condition: e.Expression, outer: Columns = ()) -> r.Relation:
+    def filter(self, child: r.Relation, condition: e.Expression, outer: Levels = ()) -> r.Relation:
         child, hidden, (resolved,) = self._with_hidden(child, (condition,), outer)
         if found := [node for node in walk(resolved) if _is_aggregate(node)]:
             raise AnalysisException(
@@ -84,7 +96,7 @@ class Analyser:
         keys: Sequence[e.Expression],
         outputs: Sequence[e.Expression],
         sets: tuple[tuple[int, ...], ...] | None = None,
-        outer: Columns = (),
+        outer: Levels = (),
     ) -> r.Aggregate:
         """groupBy(keys).agg(...): `outputs` are all columns of the result, keys included where they are wanted."""
         resolved_keys = tuple(strip_alias(key) for key in self._named(self.expand(keys, child.output), child.output, outer))
@@ -93,7 +105,7 @@ class Analyser:
             self._check_grouped(output, resolved_keys)
         return r.Aggregate(child, resolved_keys, resolved, sets)
 
-    def sort(self, child: r.Relation, keys: Sequence[e.SortKey], globally: bool = True, outer: Columns = ()) -> r.Relation:
+    def sort(self, child: r.Relation, keys: Sequence[e.SortKey], globally: bool = True, outer: Levels = ()) -> r.Relation:
         child, hidden, resolved = self._with_hidden(child, keys, outer)
         return self._without(r.Sort(child, tuple(key for key in resolved if isinstance(key, e.SortKey)), globally), hidden)
 
@@ -109,7 +121,7 @@ class Analyser:
 
     def join(
         self, left: r.Relation, right: r.Relation, kind: str, condition: e.Expression | None = None, using: Sequence[str] | None = None,
-        outer: Columns = (), hint: str | None = None,
+        outer: Levels = (), hint: str | None = None,
     ) -> r.Relation:  # fmt: skip
         """A join on a condition, or on columns of the same names, which are there once in the result."""
         fresh_right = self.distinct_from(right, left.output)
@@ -196,7 +208,7 @@ class Analyser:
                 result.append(expression)
         return result
 
-    def resolve(self, expression: e.Expression, columns: Columns, outer: Columns = ()) -> e.Expression:
+    def resolve(self, expression: e.Expression, columns: Columns, outer: Levels = ()) -> e.Expression:
         """Names to attributes, implicit casts written out. Raises AnalysisException."""
         return self._resolved((expression,), columns, outer)[0]
 
@@ -222,19 +234,20 @@ class Analyser:
             return False
         return not qualifier or [fold(part) for part in column.qualifier[-len(qualifier) :]] == [fold(part) for part in qualifier]
 
-    def _resolved(self, expressions: Sequence[e.Expression], columns: Columns, outer: Columns = ()) -> tuple[e.Expression, ...]:
+    def _resolved(self, expressions: Sequence[e.Expression], columns: Columns, outer: Levels = ()) -> tuple[e.Expression, ...]:
         def visit(expression: e.Expression) -> e.Expression:
             if isinstance(expression, e.Attribute):
                 return self._present(expression, columns, outer)
             if isinstance(expression, e.Name):
                 found = self.lookup(expression.parts, columns)
-                if found is None and outer:
-                    found = self.lookup(expression.parts, outer)
-                    if isinstance(found, e.Attribute):
-                        return e.OuterReference(found)
+                for level in outer:
+                    if found is None:
+                        found = self.lookup(expression.parts, level)
                 if found is None:
                     raise column_not_found("`.`".join(expression.parts), (column.name for column in columns))
-                return visit(found) if isinstance(found, e.Call) else found
+                return visit(found)
+            if isinstance(expression, e.OuterReference):
+                return expression
             if isinstance(expression, e.Call) and any(isinstance(argument, e.Lambda) for argument in expression.args):
                 expression = _with_lambdas(expression, visit)
             inside = rebuilt(expression, visit)
@@ -244,11 +257,11 @@ class Analyser:
 
         return tuple(visit(expression) for expression in expressions)
 
-    def _present(self, attribute: e.Attribute, columns: Columns, outer: Columns) -> e.Expression:
+    def _present(self, attribute: e.Attribute, columns: Columns, outer: Levels) -> e.Expression:
         """The column that an attribute is, or has become."""
         if any(column.id == attribute.id for column in columns):
             return attribute
-        if any(column.id == attribute.id for column in outer):
+        if any(column.id == attribute.id for level in outer for column in level):
             return e.OuterReference(attribute)
         found = [column for column in columns if attribute.id in self._ancestors(column.id)]
         if len(found) == 1:
@@ -274,7 +287,7 @@ class Analyser:
         self._origins[fresh.id] = attribute.id
         return fresh
 
-    def _named(self, expressions: Sequence[e.Expression], columns: Columns, outer: Columns = ()) -> tuple[e.Expression, ...]:
+    def _named(self, expressions: Sequence[e.Expression], columns: Columns, outer: Levels = ()) -> tuple[e.Expression, ...]:
         """Resolved, and each an Attribute or an Alias with an id."""
         result: list[e.Expression] = []
         for expression, resolved in zip(expressions, self._resolved(expressions, columns, outer), strict=True):
@@ -283,10 +296,10 @@ class Analyser:
             elif isinstance(resolved, e.Alias):
                 result.append(replace(resolved, id=self._new_id()))
             else:
-                result.append(e.Alias(resolved, output_name(self._shown(expression, columns)), self._new_id()))
+                result.append(e.Alias(resolved, output_name(self.shown(expression, columns)), self._new_id()))
         return tuple(result)
 
-    def _shown(self, expression: e.Expression, columns: Columns) -> e.Expression:
+    def shown(self, expression: e.Expression, columns: Columns) -> e.Expression:
         """As named to the user: what `getitem` reaches into decides how it is written."""
 
         def visit(node: e.Expression) -> e.Expression:
@@ -300,7 +313,7 @@ class Analyser:
         return visit(expression)
 
     def _with_hidden(
-        self, child: r.Relation, expressions: Sequence[e.Expression], outer: Columns
+        self, child: r.Relation, expressions: Sequence[e.Expression], outer: Levels
     ) -> tuple[r.Relation, int, tuple[e.Expression, ...]]:
         """Resolved against the child, or what it was selected from: then those columns are added to it (how many is told)."""
         try:
@@ -321,6 +334,20 @@ class Analyser:
         return r.Project(relation, relation.output[:-hidden]) if hidden else relation
 
     def _star(self, star: e.Star, columns: Columns) -> Sequence[e.Expression]:
+        found: Sequence[e.Expression] = self._starred(star, columns)
+        for name in star.without:
+            gone = [column for column in found if self._named_by(column, name)]
+            if not gone:
+                raise column_not_found("`.`".join(name), (column.name for column in columns))
+            found = [column for column in found if column not in gone]
+        return found
+
+    def _named_by(self, column: e.Expression, name: Sequence[str]) -> bool:
+        if isinstance(column, e.Attribute):
+            return self._matches(column, name[:-1], name[-1])
+        return isinstance(column, e.Alias) and self.fold(column.name) == self.fold(name[-1])
+
+    def _starred(self, star: e.Star, columns: Columns) -> Sequence[e.Expression]:
         if not star.qualifier:
             return columns
         found = [column for column in columns if self._matches(column, star.qualifier, column.name)]

@@ -203,5 +203,3 @@ class _Domain:
         left, right = (other, pushed) if mirrored else (pushed, other)
         kind = "inner" if relation.kind == "cross" and conditions else relation.kind
         return r.Join(left, right, kind, all_of(conditions) if conditions else None, relation.hint), columns
-
-

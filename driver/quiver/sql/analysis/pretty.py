@@ -8,7 +8,7 @@ from typing import assert_never
 from quiver.sql import types as t
 from quiver.sql.tree import expressions as e
 
-_INFIX = frozenset({"+", "-", "*", "/", "%", "div", "=", "<=>", "<", "<=", ">", ">=", "<>", "and", "or", "&", "|", "^"})
+_INFIX = frozenset({"+", "-", "*", "/", "%", "div", "=", "<=>", "<", "<=", ">", ">=", "and", "or", "&", "|", "^"})
 _RANKING = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"})
 """They see the rows before, whatever the order's ties."""
 
@@ -77,8 +77,14 @@ def _call(call: e.Call) -> str:
     args = [pretty(argument) for argument in call.args]
     name = call.name.lower()
     if name in _INFIX and len(args) == 2:
-        return f"({args[0]} {name.upper() if name.isalpha() else name} {args[1]})"
+        return f"({args[0]} {name.upper() if name in ('and', 'or') else name} {args[1]})"
     match name:
+        case "<>":
+            return f"(NOT ({args[0]} = {args[1]}))"
+        case "~":
+            return f"~{args[0]}"
+        case "substring" if len(args) == 2:
+            args.append("2147483647")
         case "not":
             return f"(NOT {args[0]})"
         case "isnull":
@@ -87,8 +93,14 @@ def _call(call: e.Call) -> str:
             return f"({args[0]} IS NOT NULL)"
         case "negative":
             return f"negative({args[0]})"
-        case "like" | "ilike" | "rlike":
-            return f"{args[0]} {name.upper()} {args[1]}" if name != "rlike" else f"RLIKE({args[0]}, {args[1]})"
+        case "like" if len(args) == 2:
+            return f"{args[0]} LIKE {args[1]}"
+        case "like":
+            return f"{args[0]} LIKE {args[1]} ESCAPE '{args[2]}'"
+        case "rlike":
+            return f"RLIKE({args[0]}, {args[1]})"
+        case "extract":
+            return f"extract({args[0]} FROM {args[1]})"
         case "getfield":
             return f"{args[0]}.{call.args[1].value}" if isinstance(call.args[1], e.Literal) else f"{args[0]}.{args[1]}"
         case "getitem":

@@ -9,7 +9,7 @@ from sqlglot.dialects.spark import Spark
 from sqlglot.errors import ErrorLevel, ParseError, SqlglotError, TokenError
 from sqlglot.expressions.core import Expression as Node
 from sqlglot.parsers.spark import SparkParser
-from sqlglot.tokens import Token, TokenType
+from sqlglot.tokenizer_core import Token, TokenType
 
 from quiver.sql.errors import ParseException
 
@@ -29,9 +29,19 @@ class _Parser(SparkParser):
     def build_cast(self, strict: bool, **kwargs: Any) -> Any:
         last = self._prev
         cast_ = super().build_cast(strict, **kwargs)
-        if last.text.upper() in Spark.Tokenizer.NUMERIC_LITERALS or last.token_type in (TokenType.STRING, TokenType.RAW_STRING):
+        if last.text.upper() in Spark.Tokenizer.NUMERIC_LITERALS:
             cast_.meta[LITERAL] = True
         return cast_
+
+    def _typed_literal(self, this: Any, data_type: Any) -> Any:
+        made = self.expression(g.Cast(this=this, to=data_type))
+        if isinstance(this, g.Literal | g.RawString):
+            made.meta[LITERAL] = True
+        return made
+
+    TYPE_LITERAL_PARSERS: ClassVar[dict[Any, Any]] = dict.fromkeys(
+        (g.DType.DATE, g.DType.TIMESTAMP, g.DType.TIMESTAMPTZ, g.DType.TIMESTAMPNTZ, g.DType.TIMESTAMPLTZ), _typed_literal
+    )
 
     def _parse_interval(self, require_interval: bool = True, parse_function_unit: bool = True) -> Any:
         interval = super()._parse_interval(require_interval, parse_function_unit)
@@ -42,6 +52,9 @@ class _Parser(SparkParser):
 
 class Dialect(Spark):
     """Spark's dialect, read plainly."""
+
+    class Tokenizer(Spark.Tokenizer):
+        STRING_ESCAPES: ClassVar[list[str]] = ["\\", "'", '"']  # A quote twice is a quote.
 
     Parser = _Parser
 
@@ -83,7 +96,7 @@ def _syntax_error(error: ParseError, tokens: list[Token], text: str) -> ParseExc
     column = end - (token.end - token.start + 1) if token is not None else max(0, end - len(word))
     what = str(found.get("description") or "")
     last = bool(tokens) and token is tokens[-1]
-    if what.startswith("Invalid expression") or what.startswith("Expecting"):
+    if what.startswith(("Invalid expression", "Expecting")):
         where = "end of input" if last and what.startswith("Expecting") else f"'{word}'"
         more = "" if what.startswith("Invalid") else f" {what}."
         return syntax_error(f"Syntax error at or near {where}.{more}", text, line, max(0, column))
@@ -104,7 +117,7 @@ def _place(text: str, offset: int) -> tuple[int, int]:
 def syntax_error(message: str, text: str, line: int, column: int, condition: str = "PARSE_SYNTAX_ERROR") -> ParseException:
     """With the place (line from 1, column from 0) and the line of the text with a caret below it."""
     lines = text.split("\n")
-    shown = lines[:line] + [f"{'-' * column}^^^"] + lines[line:]
+    shown = [*lines[:line], f"{'-' * column}^^^", *lines[line:]]
     listed = "\n".join(shown)
     return ParseException(f"{message} (line {line}, pos {column})\n\n== SQL ==\n{listed}", condition)
 

@@ -36,7 +36,10 @@ _CASTS = {
     "float": t.FloatType(), "double": t.DoubleType(), "decimal": t.DecimalType(), "date": t.DateType(), "timestamp": t.TimestampType(),
     "binary": t.BinaryType(), "string": t.StringType(),
 }  # fmt: skip
-_OF_UNITS = {"timestampadd": "timestampadd", "dateadd": "timestampadd", "date_add": "timestampadd", "timestampdiff": "timestampdiff", "datediff": "timestampdiff", "date_diff": "timestampdiff"}  # fmt: skip
+_OF_UNITS = {
+    **dict.fromkeys(("timestampadd", "dateadd", "date_add"), "timestampadd"),
+    **dict.fromkeys(("timestampdiff", "datediff", "date_diff"), "timestampdiff"),
+}
 _FIRSTS = frozenset({"first", "first_value", "last", "last_value", "any_value"})
 
 
@@ -132,9 +135,10 @@ class Reader:
                 return self._not(node)
             case g.Is():
                 return self._is(node)
+            case g.NullSafeNEQ():
+                return e.Call("not", (e.Call("<=>", (self.read(node.this), self.read(node.expression))),))
             case g.Between():
-                value, low, high = (self.read(part) for part in (node.this, node.args["low"], node.args["high"]))
-                return e.Call("and", (e.Call(">=", (value, low)), e.Call("<=", (value, high))))
+                return e.Call("between", tuple(self.read(part) for part in (node.this, node.args["low"], node.args["high"])))
             case g.Like() | g.ILike():
                 return self._like(node)
             case g.Escape():
@@ -157,7 +161,7 @@ class Reader:
                 unit = e.Literal(node.this.name, t.StringType())
                 return e.Call("extract", (unit, self.read(node.expression)))
             case g.StrPosition():
-                return self._call("position", (node.args["substr"], node.this))
+                return e.Call("locate", (self.read(node.args["substr"]), self.read(node.this), e.Literal(1, t.IntegerType())))
             case g.Trim():
                 name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get((node.args.get("position") or "").upper(), "trim")
                 return self._call(name, [node.this, *([node.expression] if node.args.get("expression") is not None else [])])
@@ -203,8 +207,8 @@ class Reader:
     def _star(self, qualifier: tuple[str, ...], node: g.Star) -> e.Expression:
         if node.args.get("replace") or node.args.get("rename"):
             raise unsupported("REPLACE or RENAME of a star's columns", node)
-        without = tuple(tuple(part.name for part in column.parts) if isinstance(column, g.Column) else (column.name,) for column in node.args.get("except_") or [])  # fmt: skip
-        return e.Star(qualifier, without)
+        left_out = [column.parts if isinstance(column, g.Column) else [column] for column in node.args.get("except_") or []]
+        return e.Star(qualifier, tuple(tuple(part.name for part in parts) for parts in left_out))
 
     def _dotted(self, node: g.Dot) -> e.Expression:
         if isinstance(node.expression, g.Star):
@@ -376,7 +380,8 @@ class Reader:
         first = keys[0]
         assert isinstance(first, e.SortKey)
         match call:
-            case e.Call(name="percentile_cont" | "percentile_disc" | "percentile", args=(share,)) if len(keys) == 1:
+            case e.Call(name="percentile_cont" | "percentile_disc" | "percentile") if len(keys) == 1 and len(call.args) == 1:
+                share = call.args[0]
                 flipped = share if first.ascending else e.Call("-", (e.Literal(1, t.IntegerType()), share))
                 return replace(call, args=(first.child, flipped))
             case e.Call(name="mode", args=()) if len(keys) == 1:
@@ -406,7 +411,9 @@ class Reader:
         if name:
             named = self._windows.get(name.lower())
             if named is None or name.lower() in seen:
-                raise AnalysisException(f"The window specification `{name}` is not defined in the WINDOW clause.", "MISSING_WINDOW_SPECIFICATION")
+                raise AnalysisException(
+                    f"The window specification `{name}` is not defined in the WINDOW clause.", "MISSING_WINDOW_SPECIFICATION"
+                )
             base = self._specification(named, (*seen, name.lower()))
         order, frame = node.args.get("order"), node.args.get("spec")
         keys = tuple(key for item in (order.expressions if order else []) if isinstance(key := self.read(item), e.SortKey))
@@ -452,12 +459,12 @@ def folded(expression: e.Expression) -> object:
             return expression.value
         case e.Alias() | e.Cast():
             return folded(expression.child)
-        case e.Call(name="negative", args=(inner,)):
-            value = folded(inner)
+        case e.Call(name="negative"):
+            value = folded(expression.args[0])
             return -value if isinstance(value, int | float) else None
         case e.Call(name="concat"):
             return "".join(str(folded(argument)) for argument in expression.args)
-        case e.Call(name="+" | "-" | "*" as operator, args=(left, right)):
+        case e.Call(name=operator, args=(left, right)) if operator in ("+", "-", "*"):
             a, b = folded(left), folded(right)
             if isinstance(a, int) and isinstance(b, int):
                 return a + b if operator == "+" else a - b if operator == "-" else a * b

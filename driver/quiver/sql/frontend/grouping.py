@@ -105,8 +105,8 @@ class Grouped:
 
     @classmethod
     def of(
-        cls, analyser: Analyser, source: r.Relation, keys: Sequence[e.Expression], sets: Sequence[Set] | None, outer: Sequence[Sequence[e.Attribute]],
-        has_group: bool,
+        cls, analyser: Analyser, source: r.Relation, keys: Sequence[e.Expression], sets: Sequence[Set] | None,
+        outer: Sequence[Sequence[e.Attribute]], has_group: bool,
     ) -> Grouped:  # fmt: skip
         """With keys as they were written."""
         given = list(keys)
@@ -150,7 +150,9 @@ class Grouped:
             case e.Call(name="grouping_id"):
                 return self._grouping_id(expression)
             case e.Call(name="grouping") if self.sets is None or expression.args[0] not in written:
-                raise AnalysisException("grouping()/grouping_id() can only be used with GroupingSets/Cube/Rollup", "UNSUPPORTED_GROUPING_EXPRESSION")
+                raise AnalysisException(
+                    "grouping()/grouping_id() can only be used with GroupingSets/Cube/Rollup", "UNSUPPORTED_GROUPING_EXPRESSION"
+                )
             case e.Call() if function_of(expression).kind == "aggregate":
                 return self._aggregate(expression)
             case e.Attribute():
@@ -180,11 +182,13 @@ class Grouped:
         for argument in (*call.args, *([call.where] if call.where is not None else [])):
             for node in walk(argument):
                 if isinstance(node, e.Windowed):
-                    raise AnalysisException("It is not allowed to use a window function inside an aggregate function.", "WINDOW_FUNCTION_IN_AGGREGATE")
+                    raise AnalysisException(
+                        "It is not allowed to use a window function inside an aggregate function.", "WINDOW_FUNCTION_IN_AGGREGATE"
+                    )
                 if isinstance(node, e.Call) and function_of(node).kind == "aggregate":
                     raise AnalysisException(
-                        "It is not allowed to use an aggregate function in the argument of another aggregate function. Please use the inner "
-                        "aggregate function in a sub-query.",
+                        "It is not allowed to use an aggregate function in the argument of another aggregate function. "
+                        "Please use the inner aggregate function in a sub-query.",
                         "NESTED_AGGREGATE_FUNCTION",
                     )
         if self._written is not None and call.name == "grouping":
@@ -201,7 +205,9 @@ class Grouped:
         """The bits of grouping() of each, the first the highest."""
         written = self._written or self.keys
         if self.sets is None:
-            raise AnalysisException("grouping()/grouping_id() can only be used with GroupingSets/Cube/Rollup", "UNSUPPORTED_GROUPING_EXPRESSION")
+            raise AnalysisException(
+                "grouping()/grouping_id() can only be used with GroupingSets/Cube/Rollup", "UNSUPPORTED_GROUPING_EXPRESSION"
+            )
         asked = call.args or tuple(written)
         if any(argument not in written for argument in asked):
             raise AnalysisException("Columns of grouping_id don't match the grouping columns.", "GROUPING_ID_COLUMN_MISMATCH")

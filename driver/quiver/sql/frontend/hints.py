@@ -50,7 +50,9 @@ def hinted(query: Query, node: g.Select, result: r.Relation) -> r.Relation:
         if read and not (isinstance(read[0], e.Name) and is_column(query.analyser, read[0], result.output)):
             value = folded(read[0])
             if not isinstance(value, int) or value < 1:
-                raise AnalysisException(f"{name.upper()} Hint parameter should be a positive number of partitions.", "INVALID_HINT_PARAMETER")
+                raise AnalysisException(
+                    f"{name.upper()} Hint parameter should be a positive number of partitions.", "INVALID_HINT_PARAMETER"
+                )
             count, read = value, read[1:]
         keys = tuple(query.analyser.resolve(key, result.output) for key in read)
         if name == "rebalance":

@@ -16,7 +16,11 @@ from quiver.sql.tree import expressions as e
 
 _DAY_TIME = ("day", "hour", "minute", "second")
 _MICROSECONDS = {"day": 86_400_000_000, "hour": 3_600_000_000, "minute": 60_000_000, "second": 1_000_000}
-_UNITS = {"week": ("day", 7), "millisecond": ("second", decimal.Decimal("0.001")), "microsecond": ("second", decimal.Decimal("0.000001"))}
+_UNITS: dict[str, tuple[str, decimal.Decimal]] = {
+    "week": ("day", decimal.Decimal(7)),
+    "millisecond": ("second", decimal.Decimal("0.001")),
+    "microsecond": ("second", decimal.Decimal("0.000001")),
+}
 _RANGES: dict[type[t.DataType], tuple[int, int]] = {
     t.ByteType: (-(2**7), 2**7 - 1), t.ShortType: (-(2**15), 2**15 - 1), t.IntegerType: (-(2**31), 2**31 - 1),
     t.LongType: (-(2**63), 2**63 - 1),
@@ -185,7 +189,7 @@ def _sum(parts: list[tuple[str, decimal.Decimal]]) -> e.Literal:
             months += int(amount) * (12 if unit == "year" else 1)
             fields.add(unit)
             continue
-        base, factor = _UNITS.get(unit, (unit, 1))
+        base, factor = _UNITS.get(unit, (unit, decimal.Decimal(1)))
         if base != "second" and amount != int(amount):
             raise _bad(f"only seconds have fractions, not {unit}s")
         micros += amount * factor * _MICROSECONDS[base]
@@ -215,7 +219,8 @@ def _span(text: str, first: str, last: str) -> e.Literal:
     found = re.fullmatch(r"\s*([+-]?)([\d: .]+?)\s*", text)
     words = re.split(r"[ :]", found[2]) if found else []
     units = _DAY_TIME[_DAY_TIME.index(first) : _DAY_TIME.index(last) + 1]
-    if found is None or len(words) != len(units) or not all(re.fullmatch(r"\d+(\.\d+)?" if u == "second" else r"\d+", w) for w, u in zip(words, units, strict=True)):  # fmt: skip
+    shapes = [r"\d+(\.\d+)?" if unit == "second" else r"\d+" for unit in units]
+    if found is None or len(words) != len(units) or not all(map(re.fullmatch, shapes, words)):
         raise _bad(f"'{text}' is not of the form {' '.join(units)}")
     micros = sum(decimal.Decimal(word) * _MICROSECONDS[unit] for word, unit in zip(words, units, strict=True))
     value = datetime.timedelta(microseconds=int(micros))

@@ -205,7 +205,9 @@ class Query:
         if not isinstance(value, int) or isinstance(value, bool):
             raise AnalysisException(f"The {clause} expression must be integer type.", "INVALID_LIMIT_LIKE_EXPRESSION.DATA_TYPE")
         if value < 0:
-            raise AnalysisException(f"The {clause} expression must be equal to or greater than 0, but got {value}.", "INVALID_LIMIT_LIKE_EXPRESSION.IS_NEGATIVE")  # fmt: skip
+            raise AnalysisException(
+                f"The {clause} expression must be equal to or greater than 0, but got {value}.", "INVALID_LIMIT_LIKE_EXPRESSION.IS_NEGATIVE"
+            )
         return value
 
 
@@ -266,9 +268,7 @@ class _Select:
             columns = result.output
         return result, self._placed(self._sort_keys(order, columns[: self.count]), keys, columns)
 
-    def _placed(
-        self, order: Sequence[e.SortKey], resolved: Sequence[e.SortKey | None], columns: Sequence[e.Attribute]
-    ) -> list[e.SortKey]:
+    def _placed(self, order: Sequence[e.SortKey], resolved: Sequence[e.SortKey | None], columns: Sequence[e.Attribute]) -> list[e.SortKey]:
         hidden = iter(columns[self.count :])
         result = []
         for key, known in zip(order, resolved, strict=True):
@@ -323,13 +323,9 @@ class _Select:
         for item in self._items:
             bare = strip_alias(item.child if isinstance(item, e.MultiAlias) else item)
             made = over(bare)
-            if isinstance(item, e.MultiAlias):
+            if isinstance(item, e.MultiAlias | e.Alias):
                 outputs.append(replace(item, child=made))
-            elif isinstance(item, e.Alias):
-                outputs.append(replace(item, child=made))
-            elif isinstance(made, e.Attribute) and isinstance(analyser.resolve(bare, columns, outer), e.Attribute):
-                outputs.append(made)
-            elif is_generator(bare):
+            elif (isinstance(made, e.Attribute) and isinstance(analyser.resolve(bare, columns, outer), e.Attribute)) or is_generator(bare):
                 outputs.append(made)
             else:
                 outputs.append(e.Alias(made, output_name(analyser.shown(bare, columns))))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
@@ -27,13 +27,15 @@ def recursive(query: Query, node: Node, name: str, columns: Sequence[str]) -> r.
         node = node.this
     if not isinstance(node, g.Union) or node.args.get("distinct") or node.args.get("limit") or node.args.get("order"):
         raise _invalid(f"`{name}` must be an anchor, UNION ALL, and a step that reads from `{name}`")
-    if refers(node.left, name.lower()):
+    if refers(cast(Node, node.left), name.lower()):
         raise _invalid(f"the anchor of `{name}` can't read from `{name}`")
     analyser = query.analyser
-    anchor = query.read(node.left)
+    anchor = query.read(cast(Node, node.left))
     names = list(columns) or [column.name for column in anchor.output]
     if len(names) != len(anchor.output):
-        raise AnalysisException(f"`{name}` has {len(anchor.output)} columns, not the {len(names)} that are named", "ASSIGNMENT_ARITY_MISMATCH")
+        raise AnalysisException(
+            f"`{name}` has {len(anchor.output)} columns, not the {len(names)} that are named", "ASSIGNMENT_ARITY_MISMATCH"
+        )
     shape = tuple(
         replace(column, id=analyser.fresh(), name=given, nullable=True, qualifier=())
         for column, given in zip(anchor.output, names, strict=True)
@@ -42,7 +44,7 @@ def recursive(query: Query, node: Node, name: str, columns: Sequence[str]) -> r.
     outer = dict(query.named)
     query.named[name.lower()] = before
     try:
-        step = query.read(node.right)
+        step = query.read(cast(Node, node.right))
     finally:
         query.named.clear()
         query.named.update(outer)

@@ -23,9 +23,7 @@ def with_earlier_aliases(analyser: Analyser, items: Sequence[e.Expression], colu
     return result
 
 
-def substituted(
-    expression: e.Expression, meaning: Callable[[e.Name], e.Expression | None], inside_aggregates: bool = True
-) -> e.Expression:
+def substituted(expression: e.Expression, meaning: Callable[[e.Name], e.Expression | None], inside_aggregates: bool = True) -> e.Expression:
     """With names replaced by what they mean; `inside_aggregates`: also in the arguments of aggregates."""
 
     def visit(node: e.Expression) -> e.Expression:
@@ -53,7 +51,12 @@ def is_column(analyser: Analyser, name: e.Name, columns: Sequence[e.Attribute]) 
 
 def position(value: e.Expression, clause: str, count: int) -> int | None:
     """The index that an ordinal in GROUP BY or ORDER BY means; None for another expression. Raises AnalysisException."""
-    if not isinstance(value, e.Literal) or isinstance(value.value, bool) or not isinstance(value.type, t.IntegerType) or value.value is None:
+    if (
+        not isinstance(value, e.Literal)
+        or isinstance(value.value, bool)
+        or not isinstance(value.type, t.IntegerType)
+        or value.value is None
+    ):
         return None
     if not 1 <= value.value <= count:
         raise AnalysisException(

@@ -10,7 +10,6 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
-from quiver.sql.analysis.analyser import walk
 from quiver.sql.analysis.decorrelation import lateral
 from quiver.sql.analysis.generators import is_generator
 from quiver.sql.errors import AnalysisException
@@ -124,7 +123,9 @@ def _values(query: Query, node: g.Values) -> r.Relation:
     for row in node.expressions:
         cells = row.expressions if isinstance(row, g.Tuple) else [row.this] if isinstance(row, g.Paren) else [row]
         if branches and len(cells) != len(branches[0].output):
-            raise AnalysisException("An inline table needs rows of the same number of columns.", "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH")
+            raise AnalysisException(
+                "An inline table needs rows of the same number of columns.", "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH"
+            )
         items = [e.Alias(reader.read(cell), f"col{number}") for number, cell in enumerate(cells, 1)]
         branches.append(query.analyser.project(one_row(), items, query.outer))
     return branches[0] if len(branches) == 1 else query.analyser.union(branches)
@@ -203,9 +204,7 @@ def _lateral(query: Query, left: r.Relation, node: g.Lateral, how: str, on: Node
         raise unsupported("LEFT JOIN LATERAL of a function with a condition", node)
     call = query.reader(left.output).read(node.this)
     if not is_generator(call):
-        raise AnalysisException(
-            f"Could not resolve `{node.this.name}` to a table-valued function.", "UNRESOLVABLE_TABLE_VALUED_FUNCTION"
-        )
+        raise AnalysisException(f"Could not resolve `{node.this.name}` to a table-valued function.", "UNRESOLVABLE_TABLE_VALUED_FUNCTION")
     result = analyser.generate(left, call, columns, name, how == "left", query.outer)
     return result if always or on is None else analyser.filter(result, query.reader(result.output).read(on), query.outer)
 
@@ -231,5 +230,3 @@ def _sampled(query: Query, source: r.Relation, sample: g.TableSample | None) -> 
     if not 0 <= share <= 1:
         raise AnalysisException(f"Sampling fraction ({share}) must be on interval [0, 1].", "INVALID_SAMPLING_FRACTION")
     return r.Sample(source, share, False, number)
-
-

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from quiver.sql import types as t
 from quiver.sql.analysis.ranges import stays
-from quiver.sql.analysis.typing import function_of, type_of
+from quiver.sql.analysis.typing import function_of, nullable, type_of
 from quiver.sql.lowering.names import cast, column, constant, quoted, text
 from quiver.sql.lowering.zones import cast_in_zone, instant
 from quiver.sql.registry.model import AFTER
@@ -33,7 +33,7 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
         case e.Call():
             return _call(expression, subquery)
         case e.Member():
-            return _member(lowered(expression.child, subquery), type_of(expression.child), expression.name)
+            return _member(lowered(expression.child, subquery), type_of(expression.child), expression.name, nullable(expression.child))
         case e.StructOf():
             members = zip(expression.names, expression.values, strict=True)
             return f"named_struct({', '.join(f'{text(name)}, {lowered(value, subquery)}' for name, value in members)})"
@@ -78,10 +78,12 @@ def _cast(expression: e.Cast, subquery: Subquery) -> str:
     return of_clocks or cast(value, expression.type, expression.lenient)
 
 
-def _member(value: str, kind: t.DataType, name: str) -> str:
+def _member(value: str, kind: t.DataType, name: str, maybe_null: bool = True) -> str:
     if isinstance(kind, t.ArrayType):
-        return f"array_transform({value}, x -> {_member('x', kind.elementType, name)})"
-    return f"get_field({value}, {text(name)})"
+        return f"array_transform({value}, x -> {_member('x', kind.elementType, name, kind.containsNull)})"
+    found = f"get_field({value}, {text(name)})"
+    # The kernel gives what lies below a struct that is null.
+    return f"(CASE WHEN {value} IS NOT NULL THEN {found} END)" if maybe_null else found
 
 
 def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
@@ -89,6 +91,8 @@ def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
     args = [lowered(argument, subquery) for argument in call.args]
     if call.distinct and args:
         args[0] = f"DISTINCT {args[0]}"
+    if call.order:
+        args[-1] += f" ORDER BY {', '.join(lowered(key, subquery) for key in call.order)}"
     kinds = [type_of(argument) for argument in call.args]
     if function.zoned:
         args.append(text(call.zone))

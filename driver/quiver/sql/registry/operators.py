@@ -312,6 +312,15 @@ def _logic(kinds: Types) -> Sequence[t.DataType | None]:
     return [t.BooleanType()] * len(kinds)
 
 
+register(
+    Function(
+        "between",
+        template("({0} BETWEEN {1} AND {2})"),
+        _boolean,
+        lambda kinds: [expect_common("between", kinds)] * 3,
+        arity=(3, 3),
+    )
+)
 register(Function("and", template("({0} AND {1})"), _boolean, _logic, arity=(2, 2)))
 register(Function("or", template("({0} OR {1})"), _boolean, _logic, arity=(2, 2)))
 register(Function("not", template("(NOT {0})"), _boolean, _logic, arity=(1, 1)), "!")
