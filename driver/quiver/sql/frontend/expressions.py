@@ -364,8 +364,9 @@ class Reader:
         if routine is not None:
             return routine(operands)
         ignore_nulls = False
-        if lower in _FIRSTS and len(operands) == 2 and isinstance(operands[1], e.Literal):
-            ignore_nulls = bool(operands.pop().value)
+        if lower in _FIRSTS and len(operands) == 2 and isinstance(flag := operands[1], e.Literal):
+            ignore_nulls = bool(flag.value)
+            operands.pop()
         return e.Call(lower, tuple(operands), distinct, ignore_nulls=ignore_nulls)
 
     def _filtered(self, node: g.Filter) -> e.Expression:
