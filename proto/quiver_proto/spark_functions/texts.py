@@ -194,14 +194,19 @@ def randstr(length: int, seed: int | None = None) -> str:
     return "".join(random.choices("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", k=length))
 
 
-def lpad(text: str, length: int, pad: str = " ") -> str:
-    missing = max(0, length) - len(text)
-    return text[: max(0, length)] if missing <= 0 or not pad else (pad * missing)[:missing] + text
+def lpad(text: Any, length: int, pad: Any = None) -> Any:
+    missing, by = _missing(text, length, pad)
+    return text[: max(0, length)] if missing <= 0 else (by * missing)[:missing] + text
 
 
-def rpad(text: str, length: int, pad: str = " ") -> str:
-    missing = max(0, length) - len(text)
-    return text[: max(0, length)] if missing <= 0 or not pad else text + (pad * missing)[:missing]
+def rpad(text: Any, length: int, pad: Any = None) -> Any:
+    missing, by = _missing(text, length, pad)
+    return text[: max(0, length)] if missing <= 0 else text + (by * missing)[:missing]
+
+
+def _missing(text: Any, length: int, pad: Any) -> tuple[int, Any]:
+    by = (b"\x00" if isinstance(text, bytes) else " ") if pad is None else pad
+    return (max(0, length) - len(text) if by else 0), by
 
 
 def concat_ws(separator: str | None, *values: Any) -> str | None:
@@ -218,6 +223,36 @@ def concat_ws(separator: str | None, *values: Any) -> str | None:
 
 def rlike(text: str, pattern: str) -> bool:
     return java_pattern(pattern).search(text) is not None
+
+
+@functools.lru_cache(256)
+def _like_pattern(pattern: str, escape: str, flags: int) -> re.Pattern[str]:
+    out, at = [], 0
+    while at < len(pattern):
+        character = pattern[at]
+        if character == escape:
+            following = pattern[at + 1 : at + 2]
+            if not following:
+                raise SparkValueError("INVALID_FORMAT.ESC_AT_THE_END", f"The format is invalid: '{pattern}'. The escape character ends it.")
+            if following not in ("%", "_", escape):
+                raise SparkValueError(
+                    "INVALID_FORMAT.ESC_IN_THE_MIDDLE",
+                    f"The format is invalid: '{pattern}'. The escape character is not allowed to precede '{following}'.",
+                )
+            out.append(re.escape(following))
+            at += 2
+            continue
+        out.append({"%": ".*", "_": "."}.get(character) or re.escape(character))
+        at += 1
+    return re.compile("".join(out), re.DOTALL | flags)
+
+
+def like(text: str, pattern: str, escape: str = "\\") -> bool:
+    return _like_pattern(pattern, escape, 0).fullmatch(text) is not None
+
+
+def ilike(text: str, pattern: str, escape: str = "\\") -> bool:
+    return _like_pattern(pattern, escape, re.IGNORECASE).fullmatch(text) is not None
 
 
 def regexp_extract(text: str, pattern: str, group: int = 1) -> str:

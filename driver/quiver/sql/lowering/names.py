@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import math
+import re
 from typing import Any
 
 from quiver.sql import types as t
@@ -19,6 +20,15 @@ def quoted(name: str) -> str:
 def text(value: str) -> str:
     """A string constant."""
     return "'" + value.replace("'", "''") + "'"
+
+
+_CONSTANT = re.compile(r"'((?:[^']|'')*)'")
+
+
+def constant_text(lowered: str) -> str | None:
+    """The string that a lowered expression is a constant of, or None."""
+    found = _CONSTANT.fullmatch(lowered)
+    return None if found is None else found[1].replace("''", "'")
 
 
 def column(attribute: Attribute) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from quiver.sql import types as t
-from quiver.sql.lowering.names import text
-from quiver.sql.registry.define import define, mismatch, result
+from quiver.sql.lowering.names import constant_text, text
+from quiver.sql.registry import regexes
+from quiver.sql.registry.define import Lower, define, mismatch, result
 from quiver.sql.registry.model import Function, Types, register
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import texts
@@ -18,6 +19,70 @@ def _third(args: Sequence[str]) -> str:
 
 
 S, INT, X = result("s"), result("i"), result("x")
+
+
+def _of_ascii(native: str, otherwise: Lower) -> Lower:
+    """The kernel's own, which counts what a reader takes for one character, where every character is a byte; Python elsewhere."""
+
+    def lower(args: Sequence[str], kinds: Types) -> str:
+        return (
+            f"CASE WHEN octet_length({args[0]}) = character_length({args[0]}) THEN {native.format(*args)} ELSE {otherwise(args, kinds)} END"
+        )
+
+    return lower
+
+
+def _number(lowered: str) -> int | None:
+    """The integer that a lowered expression is a constant of, or None."""
+    found = re.fullmatch(r"\(?(-?\d+)\)?|arrow_cast\('(-?\d+)', 'Int\d+'\)", lowered)
+    return None if found is None else int(found[1] or found[2])
+
+
+def _instr(args: Sequence[str], kinds: Types) -> str:
+    return f"strpos({args[0]}, {args[1]})" if len(args) == 2 else python(texts.instr, INT)(args, kinds)
+
+
+def _locate(args: Sequence[str], kinds: Types) -> str:
+    if len(args) == 2 or _number(args[2]) == 1:
+        return f"strpos({args[1]}, {args[0]})"
+    return python(texts.locate, INT)(args, kinds)
+
+
+def _levenshtein(args: Sequence[str], kinds: Types) -> str:
+    distance = f"levenshtein({args[0]}, {args[1]})"
+    return distance if len(args) == 2 else f"CASE WHEN {distance} > {args[2]} THEN arrow_cast(-1, 'Int32') ELSE {distance} END"
+
+
+def _split_part(args: Sequence[str], kinds: Types) -> str:
+    if constant_text(args[1]) and _number(args[2]):
+        return f"split_part({args[0]}, {args[1]}, CAST({args[2]} AS BIGINT))"
+    return python(texts.split_part, S)(args, kinds)
+
+
+def _substring_index(args: Sequence[str], kinds: Types) -> str:
+    if constant_text(args[1]) and _number(args[2]):
+        return f"substr_index({args[0]}, {args[1]}, CAST({args[2]} AS BIGINT))"
+    return python(texts.substring_index, S)(args, kinds)
+
+
+_SENTINEL = "\x1f"
+_STRINGS = t.ArrayType(t.StringType(), False)
+
+
+def _split(args: Sequence[str], kinds: Types) -> str:
+    """Cut by the kernel at plain text; at a pattern after a mark was put in place of what it finds."""
+    otherwise = python(texts.split, lambda kinds: _STRINGS)(args, kinds)
+    pattern = constant_text(args[1])
+    found = regexes.translated(pattern) if pattern is not None and (len(args) == 2 or _number(args[2]) == -1) else None
+    if found is None or found.anchored:
+        return otherwise
+    empty = f"WHEN {args[0]} = '' THEN make_array('')"
+    if found.literal is not None:
+        return f"CASE {empty} ELSE string_to_array({args[0]}, {text(found.literal)}) END"
+    mark = text(_SENTINEL)
+    marked = f"regexp_replace({args[0]}, {text(found.text)}, {mark}, 'g')"
+    return f"CASE {empty} WHEN contains({args[0]}, {mark}) THEN {otherwise} ELSE string_to_array({marked}, {mark}) END"
+
 
 define("upper", "s", "s", "upper", "ucase")
 define("lower", "s", "s", "lower", "lcase")
@@ -31,21 +96,22 @@ define("repeat", "si", "s", "repeat({0}, CAST({1} AS BIGINT))")
 define("space", "i", "s", "space")
 define("left", "si", "s", "CASE WHEN {1} <= 0 THEN CASE WHEN {0} IS NULL THEN NULL ELSE '' END ELSE left({0}, CAST({1} AS BIGINT)) END")
 define("right", "si", "s", "CASE WHEN {1} <= 0 THEN CASE WHEN {0} IS NULL THEN NULL ELSE '' END ELSE right({0}, CAST({1} AS BIGINT)) END")
-define("instr", "ss?ii", "i", python(texts.instr, INT))
-define("locate", "ss?i", "i", python(texts.locate, INT), "position")
-define("translate", "sss", "s", python(texts.translate, S))
+define("instr", "ss?ii", "i", _instr)
+define("locate", "ss?i", "i", _locate, "position")
+define("translate", "sss", "s", _of_ascii("translate({0}, {1}, {2})", python(texts.translate, S)))
 define(
     "replace",
     "ss?s",
     "s",
     lambda args, kinds: f"CASE WHEN {args[1]} = '' THEN {args[0]} ELSE replace({args[0]}, {args[1]}, {_third(args)}) END",
 )
-define("levenshtein", "ss?i", "i", python(texts.levenshtein, INT))
+define("levenshtein", "ss?i", "i", _levenshtein)
 define("soundex", "s", "s", python(texts.soundex, S))
+define("luhn_check", "s", "b", "luhn_check")
 define("overlay", "ss?ii", "s", python(texts.overlay, S))
-define("substring_index", "ssi", "s", python(texts.substring_index, S))
-define("split_part", "ssi", "s", python(texts.split_part, S))
-define("split", "ss?i", "[s]", python(texts.split, lambda kinds: t.ArrayType(t.StringType(), False)))
+define("substring_index", "ssi", "s", _substring_index)
+define("split_part", "ssi", "s", _split_part)
+define("split", "ss?i", lambda kinds: _STRINGS, _split)
 define("find_in_set", "ss", "i", python(texts.find_in_set, INT))
 define("format_number", "n*", "s", python(texts.format_number, S))
 define("format_string", "s*+", "s", python(texts.format_string, S, nulls=True), "printf")
@@ -63,7 +129,21 @@ define("randstr", "i?l", "s", python(texts.randstr, S, volatile=True))
 
 
 def _pad(side: str) -> None:
-    define(side, "si?s", "s", python(getattr(texts, side), S))
+    def lower(args: Sequence[str], kinds: Types) -> str:
+        given = [*args, text(" ")][:3]
+        in_python = python(getattr(texts, side), lambda kinds: kinds[0])
+        if isinstance(kinds[0], t.BinaryType) or not constant_text(given[2]) or not given[2].isascii():
+            return in_python(args, kinds)
+        return _of_ascii(f"{side}({{0}}, CAST({{1}} AS BIGINT), {given[2]})", in_python)(args, kinds)
+
+    def kinds_of(kinds: Types) -> Sequence[t.DataType | None]:
+        kind = t.BinaryType() if all(isinstance(kind, t.BinaryType) for kind in (kinds[0], *kinds[2:])) else t.StringType()
+        for number, given in enumerate(kinds, 1):
+            if isinstance(given, t.ArrayType | t.MapType | t.StructType):
+                raise mismatch(side, number, '"STRING" or "BINARY"', given)
+        return [kind, t.IntegerType(), kind][: len(kinds)]
+
+    register(Function(side, lower, lambda kinds: kinds[0], kinds_of, arity=(2, 3)))
 
 
 _pad("lpad")
@@ -147,24 +227,102 @@ def _ws_kinds(kinds: Types) -> Sequence[t.DataType | None]:
     return [t.ArrayType(t.StringType()) if isinstance(kind, t.ArrayType) else t.StringType() for kind in kinds]
 
 
-register(Function("concat_ws", python(texts.concat_ws, S, nulls=True), S, _ws_kinds, arity=(1, None)))
+def _concat_ws(args: Sequence[str], kinds: Types) -> str:
+    if not any(isinstance(kind, t.ArrayType) for kind in kinds):
+        return f"concat_ws({', '.join(args)})" if len(args) > 1 else f"CASE WHEN {args[0]} IS NOT NULL THEN '' END"
+    if len(args) == 2 and constant_text(args[0]) is not None:
+        return f"coalesce(array_to_string({args[1]}, {args[0]}), '')"
+    return python(texts.concat_ws, S, nulls=True)(args, kinds)
+
+
+register(Function("concat_ws", _concat_ws, S, _ws_kinds, nullable=None, arity=(1, None)))
 
 # ---- regular expressions ----
 
-define("rlike", "ss", "b", python(texts.rlike, result("b")), "regexp", "regexp_like")
-define("regexp_extract", "ss?i", "s", python(texts.regexp_extract, S))
+_ENDS = "right({0}, 1) IN ('\n', '\r', '\x85', '\u2028', '\u2029')"
+"""For what ends so `$` is before its last character too."""
+
+
+def _by_pattern(lowered: str, native: Callable[[regexes.Translated], str | None], in_python: str, capture: int | None = None) -> str:
+    """Written by `native` when `lowered` is a constant whose meaning the kernel shares."""
+    pattern = constant_text(lowered)
+    found = None if pattern is None else regexes.translated(pattern, capture)
+    own = None if found is None else native(found)
+    return in_python if own is None else own
+
+
+def _matching(own: str, subject: str, found: regexes.Translated, in_python: str) -> str:
+    return f"(CASE WHEN {_ENDS.format(subject)} THEN {in_python} ELSE {own} END)" if found.anchored else own
+
+
+def _rlike(args: Sequence[str], kinds: Types) -> str:
+    in_python = python(texts.rlike, result("b"))(args, kinds)
+    return _by_pattern(
+        args[1], lambda found: _matching(f"regexp_like({args[0]}, {text(found.text)})", args[0], found, in_python), in_python
+    )
+
+
+def _first_match(name: str) -> Lower:
+    function = python(getattr(texts, name), S)
+
+    def lower(args: Sequence[str], kinds: Types) -> str:
+        in_python = function(args, kinds)
+        group = 0 if name == "regexp_substr" else _number(args[2]) if len(args) > 2 else 1
+
+        def native(found: regexes.Translated) -> str:
+            first = f"regexp_match({args[0]}, {text(found.text)})[1]"
+            if name == "regexp_extract":
+                first = f"CASE WHEN {args[0]} IS NOT NULL THEN coalesce({first}, '') END"
+            return _matching(f"({first})", args[0], found, in_python)
+
+        return in_python if group is None else _by_pattern(args[1], native, in_python, group)
+
+    return lower
+
+
+def _regexp_replace(args: Sequence[str], kinds: Types) -> str:
+    in_python = python(texts.regexp_replace, S)(args, kinds)
+    put = constant_text(args[2])
+    if put is None or (len(args) > 3 and _number(args[3]) != 1):
+        return in_python
+
+    def native(found: regexes.Translated) -> str | None:
+        written = regexes.replacement(put, found.groups)
+        if written is None:
+            return None
+        if found.literal is not None and "$" not in written:
+            return f"replace({args[0]}, {text(found.literal)}, {text(written)})"
+        return _matching(f"regexp_replace({args[0]}, {text(found.text)}, {text(written)}, 'g')", args[0], found, in_python)
+
+    return _by_pattern(args[1], native, in_python)
+
+
+def _regexp_count(args: Sequence[str], kinds: Types) -> str:
+    in_python = python(texts.regexp_count, INT)(args, kinds)
+
+    def native(found: regexes.Translated) -> str:
+        return _matching(f"arrow_cast(regexp_count({args[0]}, {text(found.text)}), 'Int32')", args[0], found, in_python)
+
+    return _by_pattern(args[1], native, in_python)
+
+
+define("rlike", "ss", "b", _rlike, "regexp", "regexp_like")
+define("regexp_extract", "ss?i", "s", _first_match("regexp_extract"))
 define("regexp_extract_all", "ss?i", "[s]", python(texts.regexp_extract_all, lambda kinds: t.ArrayType(t.StringType())))
-define("regexp_replace", "sss?i", "s", python(texts.regexp_replace, S))
-define("regexp_count", "ss", "i", python(texts.regexp_count, INT))
+define("regexp_replace", "sss?i", "s", _regexp_replace)
+define("regexp_count", "ss", "i", _regexp_count)
 define("regexp_instr", "ss?i", "i", python(texts.regexp_instr, INT))
-define("regexp_substr", "ss", "s", python(texts.regexp_substr, S))
+define("regexp_substr", "ss", "s", _first_match("regexp_substr"), nullable=True)
 
 
 def _like(name: str) -> None:
+    in_python = python(getattr(texts, name), result("b"))
+
     def lower(args: Sequence[str], kinds: Types) -> str:
-        if len(args) > 2:
-            return f"({args[0]} {name.upper()} {args[1]} ESCAPE {args[2]})"
-        return f"({args[0]} {name.upper()} {args[1]})"
+        pattern = constant_text(args[1])
+        escape = "\\" if len(args) == 2 else constant_text(args[2])
+        own = None if pattern is None or escape is None else regexes.like_pattern(pattern, escape)
+        return in_python(args, kinds) if own is None else f"({args[0]} {name.upper()} {text(own)})"
 
     define(name, "ss?s", "b", lower)
 
