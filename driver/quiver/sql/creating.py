@@ -266,6 +266,6 @@ def _rounding(kind: t.DecimalType) -> Convert:
         if not value.is_finite():
             return None
         rounded = value.quantize(unit, context=context)
-        return rounded if abs(rounded) < limit else None
+        return rounded if rounded.copy_abs() < limit else None  # abs() would round to 28 digits.
 
     return convert

@@ -57,12 +57,18 @@ def translated(error: BaseException) -> errors.PySparkException | None:
             f'The value \'{found[1]}\' of the type "STRING" cannot be cast to "{kind}" because it is malformed. Correct the value as per '
             "the syntax, or change its target type. Use `try_cast` to tolerate malformed input and return NULL instead.",
         )
+    if re.search(r"Decimal\d+\(\d+, \d+\)\. Overflowing|too (?:large|small) to store in a Decimal", text):
+        return _made(
+            "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION",
+            "a value has more digits than its decimal type. Use a wider type, or `try_cast` for NULL instead.",
+        )
     found = _NUMBER.search(text)
     if found:
         value, kind = next((found[at], found[at + 1]) for at in (1, 3, 5) if found[at])
         return _made(
-            "ARITHMETIC_OVERFLOW",
-            f"{value} leaves the range of {_KINDS.get(kind, kind)}. Use a wider type, or `try_` functions for NULL instead.",
+            "CAST_OVERFLOW",
+            f"The value {value} cannot be cast to {_KINDS.get(kind, kind)} due to an overflow. Use `try_cast` to tolerate overflow and "
+            "return NULL instead.",
         )
     return None
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, Final
 
 SCALARS: Final = (
-    "bitwise_not", "char", "crc32", "luhn_check", "sha1", "csc", "expm1", "hypot", "last_day", "map_from_arrays", "map_from_entries", "rint", "space", "xxhash64",
+    "bitwise_not", "char", "crc32", "csc", "expm1", "hypot", "last_day", "luhn_check", "map_from_arrays", "map_from_entries", "rint",
+    "sha1", "space", "xxhash64",
 )  # fmt: skip
 AGGREGATES: Final = ("collect_list", "collect_set", "try_sum")
 

@@ -265,7 +265,7 @@ def zone_of(name: str) -> Any:
     """A zone by its name or offset. Raises SparkValueError."""
     from datetime import timezone
 
-    found = re.fullmatch(r"(?:UTC|GMT)?([+-])(\d{1,2}):?(\d{2})?", name)
+    found = re.fullmatch(r"(?:UTC|GMT|UT)?([+-])(\d{1,2}):?(\d{1,2})?(?::?\d{2})?", name)
     if found:
         minutes = int(found[2]) * 60 + int(found[3] or 0)
         return timezone(timedelta(minutes=minutes if found[1] == "+" else -minutes))
@@ -283,6 +283,11 @@ def zone_of(name: str) -> Any:
         return UTC if name in ("Z", "UTC", "GMT") else ZoneInfo(name)
     except (ValueError, OSError, LookupError):
         raise SparkValueError("INVALID_TIMEZONE", f"The timezone: {name} is invalid.") from None
+
+
+def offset_of_text(name: str) -> Any:
+    """A zone as it stands behind a time: `+01:00`, `+0100`, `UTC+1`, `Europe/Berlin`. Raises SparkValueError."""
+    return zone_of(re.sub(r"^(?:UT|UTC|GMT)(?=[+-])", "", name))
 
 
 def from_utc_timestamp(moment: datetime, zone: str) -> datetime:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, assert_never
 from quiver.sql import types as t
 from quiver.sql.analysis.ranges import stays
 from quiver.sql.analysis.typing import function_of, nullable, type_of
-from quiver.sql.lowering.names import cast, column, constant, quoted, text
-from quiver.sql.lowering.zones import cast_in_zone, instant
+from quiver.sql.lowering.casts import spark_cast
+from quiver.sql.lowering.names import column, constant, quoted, text
+from quiver.sql.lowering.zones import instant
 from quiver.sql.registry.model import AFTER
 from quiver.sql.tree import expressions as e
 
@@ -74,8 +75,7 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
 
 def _cast(expression: e.Cast, subquery: Subquery) -> str:
     value = lowered(expression.child, subquery)
-    of_clocks = cast_in_zone(value, type_of(expression.child), expression.type, expression.lenient, expression.zone)
-    return of_clocks or cast(value, expression.type, expression.lenient)
+    return spark_cast(value, type_of(expression.child), expression.type, expression.lenient, expression.zone)
 
 
 def _member(value: str, kind: t.DataType, name: str, maybe_null: bool = True) -> str:

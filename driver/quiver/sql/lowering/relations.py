@@ -9,9 +9,11 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from quiver.sql.analysis.analyser import attributes_in
 from quiver.sql.lowering.expressions import lowered
 from quiver.sql.lowering.generators import generate, sample
 from quiver.sql.lowering.names import column, quoted
+from quiver.sql.lowering.narrowing import Filtered, after, shielded
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
@@ -74,14 +76,28 @@ class _Writer:
         self.leaves: dict[str, r.Relation] = {}
         self.named: list[tuple[str, str]] = []
         self._names: dict[int, str] = {}
+        self._filtered: dict[int, tuple[r.Relation | None, Filtered | None]] = {}
+        """By the relation's identity; it is kept, so that it keeps it."""
         self._inside_subquery = 0
 
     def select(self, relation: r.Relation) -> tuple[str, int]:
         """(a SELECT, how deeply it nests)."""
+        result = self._select(relation)
+        self._note(relation)
+        return result
+
+    def _note(self, relation: r.Relation) -> None:
+        child = getattr(relation, "child", None)
+        below = self._filtered.get(id(child), (None, None))[1]
+        attributes = frozenset(a.id for a in attributes_in(relation.condition)) if isinstance(relation, r.Filter) else frozenset()
+        self._filtered[id(relation)] = (relation, after(relation, below, attributes))
+
+    def _select(self, relation: r.Relation) -> tuple[str, int]:
         match relation:
             case r.Project():
                 source, depth = self._source(relation.child)
-                return f"SELECT {self._items(relation.expressions)} FROM {source}", depth
+                shield = shielded(relation, self._filtered.get(id(relation.child), (None, None))[1])
+                return f"SELECT {self._items(relation.expressions, shield)} FROM {source}", depth
             case r.Filter():
                 source, depth = self._source(relation.child)
                 return f"SELECT * FROM {source} WHERE {self._text(relation.condition)}", depth
@@ -176,12 +192,16 @@ class _Writer:
         items = ", ".join(f"{column(old)} AS {column(new)}" for old, new in zip(relation.output, columns, strict=True))
         return f"SELECT {items} FROM {source}", depth
 
-    def _items(self, expressions: Sequence[e.Expression]) -> str:
+    def _items(self, expressions: Sequence[e.Expression], shield: int | None = None) -> str:
         if not expressions:
             return "1 AS " + quoted("#none")
-        return ", ".join(self._item(expression) for expression in expressions)
+        return ", ".join(self._item(expression, shield) for expression in expressions)
 
-    def _item(self, expression: e.Expression) -> str:
+    def _item(self, expression: e.Expression, shield: int | None = None) -> str:
+        bare = expression.child if isinstance(expression, e.Alias) else expression
+        if isinstance(bare, e.Attribute) and bare.id == shield:
+            name = quoted(f"{expression.name}#{expression.id}") if isinstance(expression, e.Alias) else column(bare)
+            return f"greatest({column(bare)}) AS {name}"
         if isinstance(expression, e.Alias):
             return f"{self._text(expression.child)} AS {quoted(f'{expression.name}#{expression.id}')}"
         return self._text(expression)

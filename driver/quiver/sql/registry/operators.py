@@ -130,12 +130,12 @@ def _arithmetic(operator: str, result_type: Callable[[Types], t.DataType]) -> Ca
                 return cast(f"({a} {operator} {b})", kind)
             return f"({a} {operator} {b})"
         if not isinstance(kind, t.LongType):
-            return cast(f"({cast(a, t.LongType())} {operator} {cast(b, t.LongType())})", kind)
-        wide = cast(f"({cast(a, _WIDE)} {operator} {cast(b, _WIDE)})", kind)
+            return _narrowed(f"({cast(a, t.LongType())} {operator} {cast(b, t.LongType())})", kind)
         if len(a) + len(b) > _SHORT:
-            return wide
+            return _narrowed(f"({cast(a, _WIDE)} {operator} {cast(b, _WIDE)})", kind)
         if operator == "*":
             product = f"abs({cast(a, t.DoubleType())} * {cast(b, t.DoubleType())})"
+            wide = _narrowed(f"({cast(a, _WIDE)} * {cast(b, _WIDE)})", kind)
             return f"(CASE WHEN {product} >= {_LONGEST} THEN {wide} ELSE {a} * {b} END)"
         moved = f"{a} {operator} {b} {'<' if operator == '+' else '>'} {a}"
         if _POSITIVE.fullmatch(b):
@@ -144,9 +144,18 @@ def _arithmetic(operator: str, result_type: Callable[[Types], t.DataType]) -> Ca
             wrapped = f"{a} + {b} < {b}"
         else:
             wrapped = f"({moved}) <> ({b} < 0)"
-        return f"(CASE WHEN {wrapped} THEN {wide} ELSE {a} {operator} {b} END)"
+        exact = f"({cast(a, _WIDE)} {operator} {cast(b, _WIDE)})"
+        return f"({guarded(wrapped, 'ARITHMETIC_OVERFLOW', exact, kind, f'{a} {operator} {b}')})"
 
     return lower
+
+
+def _narrowed(value: str, kind: t.DataType) -> str:
+    """As the narrower type. An own error, since the kernel's is that of a cast."""
+    if len(value) > _SHORT:
+        return cast(value, kind)
+    narrow = cast(value, kind, lenient=True)
+    return f"({guarded(f'{narrow} IS NULL AND {value} IS NOT NULL', 'ARITHMETIC_OVERFLOW', value, kind, narrow)})"
 
 
 def _plain(operator: str) -> Callable[[Sequence[str], Types], str]:
@@ -164,7 +173,8 @@ def _try(operator: str, result_type: Callable[[Types], t.DataType]) -> Callable[
 
 
 def _zero_is_null(value: str) -> str:
-    return value if _never_zero(value) else f"nullif({value}, 0)"
+    # -0.0 is no less zero.
+    return value if _never_zero(value) else f"CASE WHEN {value} <> 0 THEN {value} END"
 
 
 register(Function("+", _arithmetic("+", _plus_type), _plus_type, _plus, arity=(2, 2), unchecked=_plain("+")))
@@ -177,7 +187,18 @@ register(Function("try_subtract", _try("-", _minus_type), _minus_type, _minus, n
 register(Function("try_multiply", _try("*", _product_type), _product_type, lambda kinds: _numbers("*", kinds), nullable=True, arity=(2, 2)))
 
 
+def _remainder_type(kinds: Types) -> t.DataType:
+    a, b = kinds
+    if isinstance(a, t.DecimalType) and isinstance(b, t.DecimalType):
+        scale = max(a.scale, b.scale)
+        return bounded(min(a.precision - a.scale, b.precision - b.scale) + scale, scale)
+    return a
+
+
 def _remainder(kinds: Types) -> Sequence[t.DataType | None]:
+    wanted = _numbers("%", kinds)
+    if all(isinstance(kind, t.DecimalType) for kind in wanted):
+        return wanted
     return [expect_common("%", [kind for kind in _numbers("%", kinds) if kind is not None])] * 2
 
 
@@ -224,25 +245,27 @@ def _try_quotient(args: Sequence[str], kinds: Types) -> str:
 
 
 def _mod(args: Sequence[str], kinds: Types) -> str:
-    return _divided(f"({args[0]} % {args[1]})", args, kinds[1], kinds[0], "REMAINDER_BY_ZERO")
+    kind = _remainder_type(kinds)
+    rest = f"({args[0]} % {args[1]})"
+    return _divided(cast(rest, kind) if isinstance(kind, t.DecimalType) else rest, args, kinds[1], kind, "REMAINDER_BY_ZERO")
 
 
 def _pmod(args: Sequence[str], kinds: Types) -> str:
     a, b = args
-    return _divided(
-        f"CASE WHEN ({a} % {b}) < 0 THEN (({a} % {b}) + {b}) % {b} ELSE {a} % {b} END", args, kinds[1], kinds[0], "REMAINDER_BY_ZERO"
-    )
+    kind = _remainder_type(kinds)
+    positive = f"CASE WHEN ({a} % {b}) < 0 THEN (({a} % {b}) + {b}) % {b} ELSE {a} % {b} END"
+    return _divided(cast(positive, kind) if isinstance(kind, t.DecimalType) else positive, args, kinds[1], kind, "REMAINDER_BY_ZERO")
 
 
 register(Function("/", _quotient, _quotient_type, _division, arity=(2, 2)))
 register(Function("try_divide", _try_quotient, _quotient_type, _division, nullable=True, arity=(2, 2)))
-register(Function("%", _mod, lambda kinds: kinds[0], _remainder, arity=(2, 2)), "mod")
-register(Function("pmod", _pmod, lambda kinds: kinds[0], _remainder, arity=(2, 2)))
+register(Function("%", _mod, _remainder_type, _remainder, arity=(2, 2)), "mod")
+register(Function("pmod", _pmod, _remainder_type, _remainder, arity=(2, 2)))
 register(
     Function(
         "try_mod",
-        lambda args, kinds: f"({args[0]} % {_zero_is_null(args[1])})",
-        lambda kinds: kinds[0],
+        lambda args, kinds: cast(f"({args[0]} % {_zero_is_null(args[1])})", _remainder_type(kinds)),
+        _remainder_type,
         _remainder,
         nullable=True,
         arity=(2, 2),

@@ -108,7 +108,7 @@ def _escaped(letter: str) -> str | None:
 
 def _bracketed(text: str, at: int) -> tuple[str, int] | None:
     """(the class, where it ends)."""
-    start, out = at, ["["]
+    out = ["["]
     at += 1
     if text[at : at + 1] == "^":
         out.append("^")
@@ -134,7 +134,7 @@ def _bracketed(text: str, at: int) -> tuple[str, int] | None:
             return None
         out.append(character)
         at += 1
-    return None if start >= 0 else None
+    return None
 
 
 def replacement(text: str, groups: int) -> str | None:
