@@ -40,6 +40,8 @@ _LEAST_MEMORY = 64 << 20
 
 def compile_fragment(sink: ops.FragmentWrite | ops.FragmentCollect | ops.FragmentSave) -> Callable[[Task, Any], bytes | MapOutput]:
     """The function that runs one task of the stage."""
+    if isinstance(sink, ops.FragmentCollect) and not sink.plan:
+        return _nothing
     plan = parse(sink.plan)
     if isinstance(sink, ops.FragmentCollect):
         return functools.partial(_collect, sink, plan, locations(plan))
@@ -47,6 +49,10 @@ def compile_fragment(sink: ops.FragmentWrite | ops.FragmentCollect | ops.Fragmen
         return functools.partial(_save, sink, plan, locations(plan))
     hashing = Hash.FromString(sink.hash) if sink.hash else None
     return functools.partial(_write, sink, plan, locations(plan), hashing)
+
+
+def _nothing(task: Task, split: int | None) -> bytes:
+    return b""
 
 
 def _collect(sink: ops.FragmentCollect, plan: Plan, shown: Mapping[str, str], task: Task, split: int | None) -> bytes:

@@ -16,9 +16,11 @@ from quiver_proto.fragments import COLLECT_LEFT, PARTITIONED, Exchange, body_of,
 from quiver_proto.v1.kernel_pb2 import Hash, Plan
 
 # Join types, as the kernel numbers them.
-_LEFT, _FULL, _LEFT_SEMI, _LEFT_ANTI, _LEFT_MARK = 1, 3, 4, 5, 8
 _EXCHANGES = frozenset({"repartition", "merge", "sort_preserving_merge"})
-_EMITS_LEFT = frozenset({_LEFT, _FULL, _LEFT_SEMI, _LEFT_ANTI, _LEFT_MARK})
+_LEFT, _RIGHT, _FULL, _LEFT_SEMI, _LEFT_ANTI, _RIGHT_SEMI, _RIGHT_ANTI, _LEFT_MARK, _RIGHT_MARK = range(1, 10)
+EMITS_LEFT = frozenset({_LEFT, _FULL, _LEFT_SEMI, _LEFT_ANTI, _LEFT_MARK})
+EMITS_RIGHT = frozenset({_RIGHT, _FULL, _RIGHT_SEMI, _RIGHT_ANTI, _RIGHT_MARK})
+"""Joins that give rows of that side by themselves, which must be seen by one task only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +113,9 @@ class _Cutter:
                 return limit
             case "sort_preserving_merge":
                 return self._with_inputs(plan, [self._runs(self.cut(body.input))])
-            case "hash_join" if body.partition_mode == COLLECT_LEFT and body.join_type in _EMITS_LEFT:
+            case "hash_join" if body.partition_mode == COLLECT_LEFT and body.join_type in EMITS_LEFT:
                 return self._cut_build_that_emits(plan)
-            case "nested_loop_join" | "cross_join" if kind == "cross_join" or body.join_type in _EMITS_LEFT:
+            case "nested_loop_join" | "cross_join" if kind == "cross_join" or body.join_type in EMITS_LEFT:
                 left = self._single(self.cut(body.left))
                 right = self.cut(body.right)
                 if kind == "nested_loop_join":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import tempfile
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from quiver.sql.cutting import Described
@@ -36,12 +37,12 @@ _LEFT_JOIN = 1
 _IGNORES = re.compile(r"\) IGNORE NULLS( FILTER \(.*\))? (PARTITION BY|ORDER BY|ROWS|RANGE|GROUPS) ")
 
 
-def session(partitions: int, *, staged: bool = False, ordered: bool = False) -> SessionContext:
+def session(partitions: int, *, staged: bool = False, ordered: bool = False, settings: Sequence[tuple[str, str]] = ()) -> SessionContext:
     """A kernel session that plans for `partitions`; `staged`: plans that can be cut; `ordered`: that keep the order of sorted rows."""
     from datafusion import SessionConfig, SessionContext
 
     config = SessionConfig().with_target_partitions(partitions)
-    for key, value in {**DIALECT, **(ORDERED if ordered else {}), **(STAGED if staged else {})}.items():
+    for key, value in {**DIALECT, **(ORDERED if ordered else {}), **(STAGED if staged else {}), **dict(settings)}.items():
         config = config.set(key, value)
     context = SessionContext(config)
     enable(context)

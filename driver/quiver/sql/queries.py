@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from quiver.plan.model import PlannedJob, PlannedStage
+from quiver.plan.model import Driver, PlannedJob, PlannedStage
 from quiver.plan.stages import Planner, dump_body
 from quiver.scheduler.model import StageSpec
+from quiver.sql.adapting import Policy, Progress, advanced
 from quiver.sql.cutting import CutPlan, CutStage, cut
 from quiver.sql.kernel import describe
 from quiver.sql.producing import Production
+from quiver.sql.regrouping import ShuffleSizes
 from quiver_proto import ops
 from quiver_proto.fragments import width
 from quiver_proto.frames import dump_value
@@ -26,7 +29,116 @@ MakeSink = Callable[[bytes, tuple[tuple[int, bytes], ...], Settings], ops.Sink]
 """The sink of a job's last stage, made of a serialised plan, the schemas of what it reads, and settings."""
 
 
-def planned(
+class StagedQuery:
+    """A physical plan cut into stages, which runs to its result. Its shuffles are there until `close`.
+
+    `productions` are what others leave and the plan reads.
+    """
+
+    def __init__(
+        self,
+        plan: CutPlan,
+        planner: Planner,
+        call_site: CallSite,
+        settings: Settings,
+        properties: Mapping[str, str],
+        productions: Collection[Production],
+        make_sink: MakeSink,
+    ) -> None:
+        self._plan = plan
+        self._planner = planner
+        self._call_site = call_site
+        self._settings = settings
+        self._properties = properties
+        self._productions = {int(each.shuffle.id): each for each in productions}
+        self._make_sink = make_sink
+        self._begun: dict[int, tuple[CutStage, PlannedStage]] = {}
+        """Stages that were given to the driver, by shuffle: they stay as they are."""
+        self.notes: tuple[str, ...] = ()
+        """What was planned anew while it ran, and why."""
+
+    @property
+    def planned_stages(self) -> int:
+        """How many it was cut into; some may turn out not to be needed."""
+        return len(self._plan.stages) + 1
+
+    def run(self, driver: Driver, run: Callable[[PlannedJob], Sequence[bytes]], policy: Policy | None) -> Sequence[bytes]:
+        """What the sink makes of the result's partitions. With a policy, stages are planned anew by the sizes of those before them.
+
+        `run` runs each of its jobs. Raises what tasks raise.
+        """
+        progress = Progress(self._plan)
+        while policy is not None:
+            progress, now = advanced(progress, policy)
+            self.notes = progress.notes
+            if not now:
+                break
+            nothing = ops.FragmentCollect(b"", (), self._settings)
+            run(self._job(progress.plan, nothing, 1, tuple(stage.shuffle_id for stage in now)))
+            sizes = {stage.shuffle_id: _sizes(driver, stage) for stage in now}
+            progress = Progress(progress.plan, {**progress.known, **sizes}, progress.notes)
+        plan = progress.plan
+        self._begin(plan, plan.reads)
+        sink = self._make_sink(plan.result.SerializeToString(), self._inputs(plan.reads), self._settings)
+        return run(self._job(plan, sink, width(plan.result), plan.reads))
+
+    def close(self, driver: Driver) -> None:
+        """Let its shuffles go."""
+        for shuffle in self._begun:
+            driver.release_shuffle(ShuffleId(shuffle))
+
+    def _job(self, plan: CutPlan, sink: ops.Sink, tasks: int, reads: Sequence[int]) -> PlannedJob:
+        self._begin(plan, reads)
+        needed = set(reads)
+        stages: list[PlannedStage] = []
+        for shuffle, (cut_stage, stage) in reversed(self._begun.items()):
+            if shuffle in needed:
+                needed.update(cut_stage.reads)
+                stages.append(stage)
+        others = [each.shuffle for shuffle, each in self._productions.items() if shuffle in needed]
+        spec = StageSpec(self._planner.stage_id(), str(self._call_site), tasks, self._parents(reads), tuple(map(ShuffleId, reads)))
+        result = PlannedStage(spec, dump_body(ops.StageBody(sink, (self._call_site,))), dump_value, (self._call_site,))
+        every = (*self._planner.map_stages(others), *reversed(stages), result)
+        return PlannedJob(self._planner.job_id(), every, self._call_site, self._properties)
+
+    def _begin(self, plan: CutPlan, reads: Sequence[int]) -> None:
+        """Plan the stages that these shuffles need, parents first."""
+        needed = set(reads)
+        chosen: list[CutStage] = []
+        for stage in reversed(plan.stages):
+            if stage.shuffle_id in needed and stage.shuffle_id not in self._begun:
+                needed.update(stage.reads)
+                chosen.append(stage)
+        for stage in reversed(chosen):
+            self._begun[stage.shuffle_id] = stage, self._map_stage(stage)
+
+    def _map_stage(self, stage: CutStage) -> PlannedStage:
+        sink = ops.FragmentWrite(
+            stage.plan.SerializeToString(), stage.shuffle_id, stage.pieces, b"" if stage.hash is None else stage.hash.SerializeToString(),
+            stage.schema, self._inputs(stage.reads), self._settings,
+        )  # fmt: skip
+        spec = StageSpec(
+            self._planner.stage_id(), str(self._call_site), width(stage.plan), self._parents(stage.reads),
+            tuple(map(ShuffleId, stage.reads)), ShuffleId(stage.shuffle_id),
+        )  # fmt: skip
+        return PlannedStage(spec, dump_body(ops.StageBody(sink, (self._call_site,))), dump_value, (self._call_site,))
+
+    def _parents(self, reads: Sequence[int]) -> tuple[StageId, ...]:
+        others = self._productions
+        return tuple(others[each].shuffle.stage_id if each in others else self._begun[each][1].spec.stage_id for each in reads)
+
+    def _inputs(self, reads: Sequence[int]) -> tuple[tuple[int, bytes], ...]:
+        others = self._productions
+        return tuple((each, others[each].head if each in others else self._begun[each][0].schema) for each in reads)
+
+
+def _sizes(driver: Driver, stage: CutStage) -> ShuffleSizes:
+    maps = [array("Q", sizes) for sizes in driver.map_sizes(ShuffleId(stage.shuffle_id))]
+    # Lost again already: what reads it has it made again, and its sizes are not worth waiting for.
+    return ShuffleSizes(maps or [[1] * stage.pieces] * width(stage.plan))
+
+
+def staged(
     plan: Plan,
     planner: Planner,
     pieces: int,
@@ -35,9 +147,9 @@ def planned(
     properties: Mapping[str, str],
     productions: Collection[Production] = (),
     make_sink: MakeSink = ops.FragmentCollect,
-) -> PlannedJob:
-    """The job that computes a physical plan, cut at its exchanges; each result is an Arrow IPC stream. Raises UnsupportedPlan."""
-    return _job(cut(plan, describe, planner.shuffle_id, pieces), planner, call_site, settings, properties, productions, make_sink)
+) -> StagedQuery:
+    """A physical plan, cut at its exchanges; `make_sink` says what becomes of the result. Raises UnsupportedPlan."""
+    return StagedQuery(cut(plan, describe, planner.shuffle_id, pieces), planner, call_site, settings, properties, productions, make_sink)
 
 
 def in_one_task(
@@ -60,48 +172,6 @@ def in_one_task(
     body = dump_body(ops.StageBody(make_sink(plan.SerializeToString(), inputs, settings), (call_site,)))
     stages = (*planner.map_stages(shuffles), PlannedStage(spec, body, _whole, (call_site,)))
     return PlannedJob(planner.job_id(), stages, call_site, properties)
-
-
-def _job(
-    plan: CutPlan,
-    planner: Planner,
-    call_site: CallSite,
-    settings: Settings,
-    properties: Mapping[str, str],
-    productions: Collection[Production],
-    make_sink: MakeSink,
-) -> PlannedJob:
-    shuffles = [each.shuffle for each in productions]
-    stage_ids: dict[int, StageId] = {int(each.id): each.stage_id for each in shuffles}
-    stage_ids.update((stage.shuffle_id, planner.stage_id()) for stage in plan.stages)
-    schemas: dict[int, bytes] = {int(each.shuffle.id): each.head for each in productions}
-    schemas.update((stage.shuffle_id, stage.schema) for stage in plan.stages)
-    stages = [_map_stage(stage, stage_ids, schemas, call_site, settings) for stage in plan.stages]
-    sink = make_sink(plan.result.SerializeToString(), _inputs(plan.reads, schemas), settings)
-    spec = StageSpec(
-        planner.stage_id(), str(call_site), width(plan.result),
-        tuple(stage_ids[shuffle] for shuffle in plan.reads), tuple(map(ShuffleId, plan.reads)),
-    )  # fmt: skip
-    result = PlannedStage(spec, dump_body(ops.StageBody(sink, (call_site,))), dump_value, (call_site,))
-    return PlannedJob(planner.job_id(), (*planner.map_stages(shuffles), *stages, result), call_site, properties)
-
-
-def _map_stage(
-    stage: CutStage, stage_ids: Mapping[int, StageId], schemas: Mapping[int, bytes], call_site: CallSite, settings: Settings
-) -> PlannedStage:
-    sink = ops.FragmentWrite(
-        stage.plan.SerializeToString(), stage.shuffle_id, stage.pieces, b"" if stage.hash is None else stage.hash.SerializeToString(),
-        stage.schema, _inputs(stage.reads, schemas), settings,
-    )  # fmt: skip
-    spec = StageSpec(
-        stage_ids[stage.shuffle_id], str(call_site), width(stage.plan),
-        tuple(stage_ids[shuffle] for shuffle in stage.reads), tuple(map(ShuffleId, stage.reads)), ShuffleId(stage.shuffle_id),
-    )  # fmt: skip
-    return PlannedStage(spec, dump_body(ops.StageBody(sink, (call_site,))), dump_value, (call_site,))
-
-
-def _inputs(reads: Sequence[int], schemas: Mapping[int, bytes]) -> tuple[tuple[int, bytes], ...]:
-    return tuple((shuffle, schemas[shuffle]) for shuffle in reads)
 
 
 def _whole(partition: int) -> bytes:

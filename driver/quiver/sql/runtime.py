@@ -18,13 +18,13 @@ from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.lowering.relations import Query, lower
 from quiver.sql.producing import Production, lineage, placed, produce
 from quiver.sql.registry.python import prepare
+from quiver.sql.sizing import SMALL, Sizing, sizing
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
 from quiver.sql.types import StructField, StructType
 from quiver_proto import ops
 from quiver_proto.fragments import scans
 from quiver_proto.ops import CallSite
-from quiver_proto.units import parse_memory
 from quiver_proto.v1.kernel_pb2 import Plan
 
 if TYPE_CHECKING:
@@ -36,10 +36,8 @@ if TYPE_CHECKING:
     from quiver.rdd import RDD
 
 
-SMALL = 64 << 20
-"""Bytes of input below which a query is done sooner by one core than spread over executors."""
 _TINY = 4 << 20
-"""The same where each row is given to Python afterwards."""
+"""Bytes of input below which a query is done sooner by one core than spread over executors, where Python gets each row afterwards."""
 
 
 def schema_of(relation: r.Relation) -> StructType:
@@ -60,15 +58,14 @@ class Runtime:
     """One per session: its kernel contexts, and the way from a relation to rows.
 
     A query is planned for one task with all the cores of an executor. When it reads more than `quiver.sql.oneTask.maxBytes`, or more than
-    SMALL where one executor has only some of the cores, it is planned anew to be cut into stages.
+    SMALL where one executor has only some of the cores, it is planned anew to be cut into stages. `setting(key, default)` tells settings
+    as they are now.
     """
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, setting: Callable[[str, str], str]) -> None:
         self._context = context
-        conf = context._conf
-        self._one_task_bytes = parse_memory(conf.get("quiver.sql.oneTask.maxBytes", "4g"))
-        self._pieces = int(conf.get("quiver.sql.partitions", "") or max(2, context.defaultParallelism))
-        self._kernels: dict[tuple[bool, bool, bool, int], _Kernel] = {}
+        self._setting = setting
+        self._kernels: dict[tuple[object, ...], _Kernel] = {}
         self.executions = Executions(context)
 
     def collect(self, relation: r.Relation, call_site: CallSite) -> pa.Table:
@@ -93,19 +90,24 @@ class Runtime:
         context._check(call_site.operator)
         query = lower(relation)
         productions = self._productions(query, call_site)
-        _, _, plan = self.kernel(staged=True, spread=True).planned(query, productions)
-        is_tiny = _size(plan, productions) <= _TINY
+        sizes = self._sizing()
+        pieces = self._pieces(0, sizes)
+        _, _, plan = self.staged_kernel(pieces, sizes, spread=True).planned(query, productions)
+        size = _size(plan, productions)
+        if self._pieces(size, sizes) > pieces:
+            pieces = self._pieces(size, sizes)
+            _, _, plan = self.staged_kernel(pieces, sizes, spread=True).planned(query, productions)
         placed(plan, productions)
-        if is_tiny and has_exchanges(plan):
-            _, _, plan = self.kernel(staged=False, ordered=query.ordered).planned(query, productions)
+        if size <= _TINY and has_exchanges(plan):
+            _, _, plan = self.whole_kernel(query.ordered).planned(query, productions)
             placed(plan, productions)
             whole = Plan()
             whole.merge.input.CopyFrom(plan)
-            pieces = CutPlan((), whole, reads_of(whole))
+            parts = CutPlan((), whole, reads_of(whole))
         else:
-            pieces = cut(plan, describe, context._planner.shuffle_id, self._pieces)
+            parts = cut(plan, describe, context._planner.shuffle_id, pieces)
         head = arrow_schema(schema_of(relation)).serialize().to_pybytes()
-        return context._rdd(lineage(pieces, productions.values(), context._planner, head, call_site, ()))
+        return context._rdd(lineage(parts, productions.values(), context._planner, head, call_site, ()))
 
     def produced(self, rdd: RDD[pa.RecordBatch], schema: StructType, new_id: Callable[[], int], size: int | None = None) -> r.Produced:
         """A relation of the batches of `rdd`, whose columns have the Arrow types of `schema` (arrow_types.arrow_schema)."""
@@ -123,34 +125,51 @@ class Runtime:
         """How the kernel would compute it now. Nothing is computed."""
         query = lower(relation)
         productions = self._productions(query, CallSite("explain", "", 0))
-        kernel = self.kernel(staged=False, ordered=query.ordered)
+        sizes = self._sizing()
+        kernel = self.whole_kernel(query.ordered)
         frame = kernel.plan(query, productions)
-        where = "as one task"
-        if _size(physical_plan(frame), productions) > self._one_task_bytes:
-            kernel = self.kernel(staged=True)
+        where = _ONE_TASK
+        size = _size(physical_plan(frame), productions)
+        if not self._is_one_task(size, sizes):
+            pieces = self._pieces(size, sizes)
+            kernel = self.staged_kernel(pieces, sizes)
             frame = kernel.plan(query, productions)
-            count = len(cut(physical_plan(frame), describe, itertools.count().__next__, self._pieces).stages) + 1
-            where = f"in {count} stage{'s' if count > 1 else ''}"
+            where = _in_stages(len(cut(physical_plan(frame), describe, itertools.count().__next__, pieces).stages) + 1)
         return Explained(frame.optimized_logical_plan().display_indent(), kernel.shown(frame.execution_plan().display_indent()), where)
 
-    def kernel(self, staged: bool, ordered: bool = False, spread: bool = False) -> _Kernel:
-        """The kernel that plans whole queries, those of them that work on rows in their order, or those that are cut into stages.
+    def whole_kernel(self, ordered: bool = False) -> _Kernel:
+        """The kernel that plans whole queries; `ordered`: those that work on rows in their order."""
+        # Executors may still come: a session's first query must not settle for how many cores there were then.
+        return self._kernel(self._context._driver.executor_cores(), ordered=ordered)
+
+    def staged_kernel(self, pieces: int, sizes: Sizing, spread: bool = False) -> _Kernel:
+        """The kernel that plans queries that are cut into stages, with so many partitions.
 
         `spread`: rows of the program are in several partitions, because Python's functions are to run on them.
         """
-        # Executors may still come: a session's first query must not settle for how many cores there were then.
-        partitions = self._pieces if staged else self._context._driver.executor_cores()
-        key = staged, ordered, spread, partitions
+        return self._kernel(pieces, staged=True, spread=spread, settings=sizes.kernel_settings())
+
+    def _kernel(
+        self, partitions: int, *, staged: bool = False, ordered: bool = False, spread: bool = False, settings: queries.Settings = ()
+    ) -> _Kernel:
+        key = partitions, staged, ordered, spread, settings
         made = self._kernels.get(key)
         if made is None:
-            made = self._kernels[key] = _Kernel(session(partitions, staged=staged, ordered=ordered), partitions if spread else 1)
+            context = session(partitions, staged=staged, ordered=ordered, settings=settings)
+            made = self._kernels[key] = _Kernel(context, partitions if spread else 1)
         return made
 
-    def _is_one_task(self, size: int) -> bool:
-        limit = self._one_task_bytes
+    def _sizing(self) -> Sizing:
+        return sizing(self._setting, self._context.defaultParallelism)
+
+    def _is_one_task(self, size: int, sizes: Sizing) -> bool:
+        limit = sizes.one_task_bytes
         if self._context._driver.executor_cores() < self._context.defaultParallelism:
             limit = min(limit, SMALL)
         return size <= limit
+
+    def _pieces(self, size: int, sizes: Sizing) -> int:
+        return sizes.pieces(size, self._context.defaultParallelism, 0)
 
     def _run(
         self, relation: r.Relation, call_site: CallSite, execution: Execution, make_sink: queries.MakeSink = ops.FragmentCollect
@@ -160,30 +179,39 @@ class Runtime:
         query = lower(relation)
         planner, driver, properties = context._planner, context._driver, execution.properties
         productions = self._productions(query, call_site)
-        kernel = self.kernel(staged=False, ordered=query.ordered)
+        sizes = self._sizing()
+        kernel = self.whole_kernel(query.ordered)
         frame, physical, plan = kernel.planned(query, productions)
-        if self._is_one_task(_size(plan, productions)):
-            placed(plan, productions)
-            job = queries.in_one_task(plan, planner, driver.executor_cores(), call_site, (), properties, productions.values(), make_sink)
-        else:
-            kernel = self.kernel(staged=True)
+        size = _size(plan, productions)
+        staged: queries.StagedQuery | None = None
+        where = _ONE_TASK
+        if not self._is_one_task(size, sizes):
+            pieces = self._pieces(size, sizes)
+            kernel = self.staged_kernel(pieces, sizes)
             frame, physical, plan = kernel.planned(query, productions)
             placed(plan, productions)
-            job = queries.planned(plan, planner, self._pieces, call_site, (), properties, productions.values(), make_sink)
+            staged = queries.staged(plan, planner, pieces, call_site, (), properties, productions.values(), make_sink)
+            where = _in_stages(staged.planned_stages)
         execution.planned(
             lambda: _tree(relation),
             lambda: frame.logical_plan().display_indent(),
             lambda: kernel.shown(physical.display_indent()),
-            _where(job),
+            where,
         )
-        execution.runs(job)
-        try:
+
+        def run(job: PlannedJob) -> Sequence[bytes]:
+            execution.runs(job)
             return context._run_planned(job)
+
+        if staged is None:
+            placed(plan, productions)
+            return run(
+                queries.in_one_task(plan, planner, driver.executor_cores(), call_site, (), properties, productions.values(), make_sink)
+            )
+        try:
+            return staged.run(driver, run, sizes.policy if sizes.adapts else None)
         finally:
-            # Those of RDDs go with the last reference to them.
-            for stage in job.stages:
-                if stage.spec.shuffle_id is not None and not planner.holds(stage.spec.shuffle_id):
-                    driver.release_shuffle(stage.spec.shuffle_id)
+            staged.close(driver)  # Shuffles of RDDs go with the last reference to them.
 
 
 def _tree(relation: r.Relation) -> str:
@@ -192,12 +220,11 @@ def _tree(relation: r.Relation) -> str:
     return tree(relation)
 
 
-def _where(job: PlannedJob) -> str:
-    count = len(job.stages)
-    if count > 1:
-        return f"in {count} stages"
-    tasks = job.stages[0].spec.width
-    return "as one task" if tasks == 1 else f"in one stage of {tasks} tasks"
+_ONE_TASK = "as one task"
+
+
+def _in_stages(count: int) -> str:
+    return f"in {count} stage{'s' if count > 1 else ''}"
 
 
 class _Kernel:

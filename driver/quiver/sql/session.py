@@ -117,11 +117,11 @@ class Session:
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._runtime = Runtime(context)
         self._views: dict[str, r.Relation] = {}
         self._routines: dict[str, Callable[[Sequence[Expression]], Expression]] = {}
         """The session's own functions, by name in lower case: what a call of one means."""
         self._settings = RuntimeConfig(context._conf)
+        self._runtime = Runtime(context, self._settings.get)
         self._analyser = Analyser(self._new_id, zone=self._settings.zone)
         self._store = metastore(context)
         self._database = DEFAULT

@@ -1,0 +1,373 @@
+"""What comes next when some of a query's shuffles are there: their sizes re-plan the stages that read them. Pure: sizes in, plans out.
+
+    empty side       a join that can't give rows any more: what only its other side reads is not computed
+    small build side a partitioned join whose build side came out small: the other side is joined where it is made, and not shuffled
+    small pieces     neighbours are read by one task
+    skewed pieces    of the side of a join that may be split, parts are read by several tasks, each with all of the other side
+
+A fragment is settled when it is about to run, and then keeps its layout: what is made again after a loss is made by the same tasks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median_low
+
+from quiver.sql.cutting import EMITS_LEFT, EMITS_RIGHT, CutPlan, CutStage, reads_of
+from quiver.sql.regrouping import Reading, Segment, ShuffleSizes, Split, is_identity, is_partitioned, regrouped, segments
+from quiver_proto.fragments import (
+    BY_RIGHT,
+    COLLECT_LEFT,
+    PASSING,
+    SCANS,
+    Exchange,
+    body_of,
+    children,
+    copied,
+    exchange_of,
+    kind_of,
+    scans,
+    width,
+)
+from quiver_proto.units import format_bytes
+from quiver_proto.v1.kernel_pb2 import Plan
+
+_PARTIAL, _FINAL_PARTITIONED, _SINGLE_PARTITIONED = 0, 2, 4
+"""Modes of an aggregate. Those that are partitioned have keys: no rows in, no rows out."""
+# Join types, as the kernel numbers them.
+_NEEDS_LEFT = frozenset({0, 1, 4, 5, 6, 8})
+_NEEDS_RIGHT = frozenset({0, 2, 4, 6, 7, 9})
+"""Joins that give nothing when that side is empty."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Sizes in bytes as shuffled, which is compressed.
+
+    Pieces are put together up to `target_bytes`, but not so that fewer than `least_tasks` are left, unless they are smaller than
+    `least_bytes`. A piece is skewed when it is larger than `skew_bytes` and `skew_factor` times the median. A build side up to
+    `broadcast_bytes` is small (-1: none is).
+    """
+
+    target_bytes: int = 64 << 20
+    least_bytes: int = 1 << 20
+    least_tasks: int = 1
+    broadcast_bytes: int = 10 << 20
+    skew_bytes: int = 256 << 20
+    skew_factor: float = 5.0
+    coalesces: bool = True
+    splits: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A query in the middle of its life. `known` are the shuffles that are there. `notes` say what was decided, and why."""
+
+    plan: CutPlan
+    known: Mapping[int, ShuffleSizes] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def pending(self) -> list[CutStage]:
+        """Stages that are still needed and have not run, parents first."""
+        return [stage for stage in self.plan.stages if stage.shuffle_id not in self.known]
+
+
+def advanced(progress: Progress, policy: Policy) -> tuple[Progress, tuple[CutStage, ...]]:
+    """(the query re-planned by what is known, the stages to run now, all of whose inputs are there).
+
+    No stages: nothing is to be learned any more. What is still pending runs in one job with the result.
+    """
+    again = True
+    while again:
+        progress, emptied = _without_empty_join(progress)
+        progress, built = _with_small_build(progress, policy)
+        again = emptied or built
+    pending = progress.pending()
+    waiting = _waiting(progress, policy)
+    now: list[CutStage] = []
+    if any(stage.pieces > 1 for stage in pending):
+        missing = {stage.shuffle_id for stage in pending}
+        ready = [stage for stage in pending if not missing.intersection(stage.reads)]
+        now = [stage for stage in ready if stage.shuffle_id not in waiting] or ready
+    owners: list[int | None] = [stage.shuffle_id for stage in now or pending]
+    for owner in owners if now else [*owners, None]:
+        progress = _settled(progress, owner, policy)
+    chosen = {stage.shuffle_id for stage in now}
+    return progress, tuple(stage for stage in progress.plan.stages if stage.shuffle_id in chosen)
+
+
+# ---- joins that can't give rows ----
+
+
+def _without_empty_join(progress: Progress) -> tuple[Progress, bool]:
+    for owner, plan in _fragments(progress):
+        for node, _ in _nodes(plan):
+            if kind_of(node) not in ("hash_join", "sort_merge_join"):
+                continue
+            body = body_of(node)
+            for empty, other, needing in ((body.left, body.right, _NEEDS_LEFT), (body.right, body.left, _NEEDS_RIGHT)):
+                if body.join_type in needing and _has_work(other, progress) and _is_empty(empty, progress.known):
+                    for scan in scans(other):
+                        for group in scan.base_conf.file_groups:
+                            del group.files[:]
+                    return _with_fragment(progress, owner, plan, "a join has an empty side: its other side is not computed"), True
+    return progress, False
+
+
+def _is_empty(plan: Plan, known: Mapping[int, ShuffleSizes]) -> bool:
+    """Whether it is sure to give no rows."""
+    kind, body = kind_of(plan), body_of(plan)
+    if kind in SCANS:
+        groups = body.base_conf.file_groups
+        exchanges = [exchange_of(group) for group in groups]
+        return all(
+            not group.files or (x is not None and x.shuffle_id in known and known[x.shuffle_id].read_by(x) == 0)
+            for group, x in zip(groups, exchanges, strict=True)
+        )
+    if kind in ("hash_join", "sort_merge_join"):
+        left, right = _is_empty(body.left, known), _is_empty(body.right, known)
+        return (left and body.join_type in _NEEDS_LEFT) or (right and body.join_type in _NEEDS_RIGHT) or (left and right)
+    if kind == "aggregate":
+        return body.mode in (_FINAL_PARTITIONED, _SINGLE_PARTITIONED) and _is_empty(body.input, known)
+    if kind == "union":
+        return all(_is_empty(branch, known) for branch in body.inputs)
+    if kind in PASSING or kind in ("sort", "sort_preserving_merge", "scalar_subquery", "global_limit", "merge"):
+        return _is_empty(body.input, known)
+    return False
+
+
+def _has_work(plan: Plan, progress: Progress) -> bool:
+    """Whether it reads anything that is still to be computed, or files."""
+    groups = [group for scan in scans(plan) for group in scan.base_conf.file_groups]
+    return any(group.files and ((x := exchange_of(group)) is None or x.shuffle_id not in progress.known) for group in groups)
+
+
+# ---- joins whose build side came out small ----
+
+
+def _with_small_build(progress: Progress, policy: Policy) -> tuple[Progress, bool]:
+    for owner, plan in _fragments(progress):
+        found = _small_build(plan, progress, policy)
+        if found is not None:
+            note = f"a join's build side has {format_bytes(found[0])}: shuffle {found[1]} is not needed"
+            return _with_fragment(progress, owner, plan, note), True
+    return progress, False
+
+
+def _small_build(plan: Plan, progress: Progress, policy: Policy) -> tuple[int, int] | None:
+    """Change one join of `plan` so that it collects its build side; (the side's size, the shuffle that is avoided)."""
+    for node, free in _nodes(plan):
+        stream = _stream(node, progress) if free else None
+        if stream is None:
+            continue
+        join = node.hash_join
+        (*rest, segment) = segments(join.left, progress.known)
+        if rest or segment.weights is None or sum(segment.weights) > policy.broadcast_bytes:
+            continue
+        scan, stage = stream
+        join.left.CopyFrom(regrouped(join.left, [Reading(0, segment.width)]))
+        join.partition_mode = COLLECT_LEFT
+        scan.CopyFrom(stage.plan)
+        return sum(segment.weights), stage.shuffle_id
+    return None
+
+
+def _stream(node: Plan, progress: Progress) -> tuple[Plan, CutStage] | None:
+    """Of a join that could collect its build side: the scan of its other side's shuffle, which is not there yet, and that one's stage."""
+    if kind_of(node) != "hash_join" or not is_partitioned(node) or node.hash_join.join_type in EMITS_LEFT or node.hash_join.null_aware:
+        return None
+    below = node.hash_join.right
+    while _is_free(below):
+        below = body_of(below).input
+    exchange = _exchange_of(below)
+    if exchange is None or exchange.by_map or exchange.shuffle_id in progress.known:
+        return None
+    stage = next((stage for stage in progress.plan.stages if stage.shuffle_id == exchange.shuffle_id), None)
+    return None if stage is None else (below, stage)
+
+
+def _waiting(progress: Progress, policy: Policy) -> set[int]:
+    """Shuffles that wait, since a build side that is cheaper to make may come out small and save them."""
+    found: set[int] = set()
+    if policy.broadcast_bytes < 0:
+        return found
+    for _, plan in _fragments(progress):
+        for node, free in _nodes(plan):
+            stream = _stream(node, progress) if free else None
+            if stream is None:
+                continue
+            left = node.hash_join.left
+            missing = {stage.shuffle_id for stage in progress.pending()}.intersection(reads_of(left))
+            cost = _cost(stream[1].plan, progress)
+            if missing and policy.target_bytes < cost and _cost(left, progress) <= cost:
+                found.add(stream[1].shuffle_id)
+    return found
+
+
+def _cost(plan: Plan, progress: Progress) -> int:
+    """Bytes that have to be read to compute it."""
+    stages = {stage.shuffle_id: stage for stage in progress.plan.stages}
+    total = 0
+    for scan in scans(plan):
+        for group in scan.base_conf.file_groups:
+            if exchange_of(group) is None:
+                total += sum(file.range.end - file.range.start if file.HasField("range") else file.size for file in group.files)
+    for shuffle in reads_of(plan):
+        if shuffle in progress.known:
+            total += progress.known[shuffle].total
+        elif shuffle in stages:  # Else an RDD leaves it, of which nothing is known.
+            total += _cost(stages[shuffle].plan, progress)
+    return total
+
+
+# ---- how many tasks read the pieces ----
+
+
+def _settled(progress: Progress, owner: int | None, policy: Policy) -> Progress:
+    plan = progress.plan.result if owner is None else next(s.plan for s in progress.plan.stages if s.shuffle_id == owner)
+    found = segments(plan, progress.known)
+    splits = _splits(plan, progress.known, policy) if policy.splits and len(found) == 1 and found[0].weights is not None else {}
+    readings: list[Reading] = []
+    first = 0
+    for segment in found:
+        readings += [Reading(first + start, first + stop) for start, stop in _together(segment, splits, policy)]
+        first += segment.width
+    readings = [part for reading in readings for part in splits.get(reading.start, [reading])]
+    if is_identity(readings) and not splits:
+        return progress
+    name = "the result" if owner is None else f"shuffle {owner}"
+    skewed = f", {len(splits)} of them skewed" if splits else ""
+    note = f"{name} is made by {len(readings)} tasks instead of {first}{skewed}"
+    return _with_fragment(progress, owner, regrouped(plan, readings), note)
+
+
+def _together(segment: Segment, apart: Mapping[int, object], policy: Policy) -> list[tuple[int, int]]:
+    if segment.weights is None or not policy.coalesces:
+        return [(number, number + 1) for number in range(segment.width)]
+    least = max(policy.least_bytes, -(-sum(segment.weights) // max(1, policy.least_tasks)))
+    return coalesced(segment.weights, min(policy.target_bytes, least), frozenset(apart))
+
+
+def coalesced(sizes: Sequence[int], target: int, apart: frozenset[int] = frozenset()) -> list[tuple[int, int]]:
+    """Ranges of neighbours that have at most `target` bytes together, each with at least one. Those in `apart` stay alone."""
+    ranges: list[tuple[int, int]] = []
+    start, held = 0, 0
+    for number, size in enumerate(sizes):
+        if number > start and (held + size > target or number in apart or number - 1 in apart):
+            ranges.append((start, number))
+            start, held = number, 0
+        held += size
+    if len(sizes) > start:
+        ranges.append((start, len(sizes)))
+    return ranges
+
+
+def split_by_maps(sizes: Sequence[int], target: int) -> list[tuple[int, int]]:
+    """Ranges (first, count) of map outputs, of which each has about `target` bytes of one piece."""
+    return [(start, stop - start) for start, stop in coalesced(sizes, target)]
+
+
+def _splits(plan: Plan, known: Mapping[int, ShuffleSizes], policy: Policy) -> dict[int, list[Reading]]:
+    """Readings of the partitions that are skewed."""
+    node = plan
+    while _is_free(node):
+        node = body_of(node).input
+    if kind_of(node) not in ("hash_join", "sort_merge_join") or not is_partitioned(node):
+        return {}
+    body = body_of(node)
+    found: dict[int, list[Reading]] = {}
+    for side, emits_other in ((body.right, EMITS_LEFT), (body.left, EMITS_RIGHT)):
+        # Every part of a split side meets all of the other: rows of the other that are emitted themselves would come several times.
+        while _is_free(side):
+            side = body_of(side).input
+        exchange = _exchange_of(side)
+        if exchange is None or exchange.by_map or body.join_type in emits_other:
+            continue
+        sizes = known[exchange.shuffle_id]
+        weights = [sizes.read_by(x) for group in body_of(side).base_conf.file_groups if (x := exchange_of(group)) is not None]
+        middle = median_low(weights)
+        for number, weight in enumerate(weights):
+            if number in found or weight <= max(policy.skew_bytes, policy.skew_factor * middle):
+                continue
+            exchange = exchange_of(body_of(side).base_conf.file_groups[number])
+            assert exchange is not None
+            chosen = slice(exchange.number, exchange.number + exchange.many)
+            parts = split_by_maps([sum(pieces[chosen]) for pieces in sizes.maps], max(policy.target_bytes, middle))
+            if len(parts) > 1:
+                found[number] = [Reading(number, number + 1, Split(exchange.shuffle_id, *part)) for part in parts]
+    return found
+
+
+# ---- fragments and their operators ----
+
+
+def _is_free(plan: Plan) -> bool:
+    """An operator of one input that does not care how rows lie in partitions."""
+    kind = kind_of(plan)
+    if kind == "aggregate":
+        return bool(plan.aggregate.mode == _PARTIAL)
+    return kind in ("projection", "filter", "coalesce_batches", "cooperative", "buffer", "unnest", "scalar_subquery") or (
+        kind == "sort" and bool(plan.sort.preserve_partitioning)
+    )
+
+
+def _nodes(plan: Plan) -> Iterator[tuple[Plan, bool]]:
+    """Every operator, and whether how its rows lie in partitions is its own business: nothing above relies on it."""
+    pending = [(plan, True)]
+    while pending:
+        node, free = pending.pop()
+        yield node, free
+        kind, body = kind_of(node), body_of(node)
+        if kind in BY_RIGHT:
+            passes = kind == "hash_join" and not is_partitioned(node) and body.join_type not in EMITS_LEFT
+            pending += [(body.left, False), (body.right, free and passes)]
+        else:
+            pending += [(child, free and _is_free(node) and number == 0) for number, child in enumerate(children(node))]
+
+
+def _exchange_of(plan: Plan) -> Exchange | None:
+    """The first of what an exchange reads; None for anything else."""
+    groups = body_of(plan).base_conf.file_groups if kind_of(plan) in SCANS else ()
+    return exchange_of(groups[0]) if groups else None
+
+
+def _fragments(progress: Progress) -> list[tuple[int | None, Plan]]:
+    """Copies of those that have not run, with the shuffle that they write (None: the result)."""
+    return [*((stage.shuffle_id, copied(stage.plan)) for stage in progress.pending()), (None, copied(progress.plan.result))]
+
+
+def _with_fragment(progress: Progress, owner: int | None, plan: Plan, note: str) -> Progress:
+    """With `plan` in place of the fragment; what is not read any more is gone."""
+    stages, result = list(progress.plan.stages), progress.plan.result
+    if owner is None:
+        result = plan
+    else:
+        number = next(n for n, stage in enumerate(stages) if stage.shuffle_id == owner)
+        before = width(stages[number].plan)
+        stages[number] = replace(stages[number], plan=plan, reads=reads_of(plan))
+        if width(plan) != before:
+            result = _read_by_map(result, owner, width(plan))
+            stages = [
+                stage if owner not in stage.reads else replace(stage, plan=_read_by_map(stage.plan, owner, width(plan))) for stage in stages
+            ]
+    needed = set(reads_of(result))
+    kept: list[CutStage] = []
+    for stage in reversed(stages):
+        if stage.shuffle_id in needed:
+            needed.update(stage.reads)
+            kept.append(stage)
+    return replace(progress, plan=CutPlan(tuple(reversed(kept)), result, reads_of(result)), notes=(*progress.notes, note))
+
+
+def _read_by_map(plan: Plan, shuffle_id: int, maps: int) -> Plan:
+    """The fragment that reads the runs of so many map tasks."""
+    result = copied(plan)
+    for scan in scans(result):
+        groups = scan.base_conf.file_groups
+        exchange = exchange_of(groups[0]) if groups else None
+        if exchange is not None and exchange.by_map and exchange.shuffle_id == shuffle_id:
+            del groups[:]
+            for number in range(maps):
+                groups.add().files.add(path=Exchange(shuffle_id, True, number).path, size=1)
+    return result
