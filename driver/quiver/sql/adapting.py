@@ -237,8 +237,8 @@ def _settled(progress: Progress, owner: int | None, policy: Policy) -> Progress:
     if is_identity(readings) and not splits:
         return progress
     name = "the result" if owner is None else f"shuffle {owner}"
-    skewed = f", {len(splits)} of them skewed" if splits else ""
-    note = f"{name} is made by {len(readings)} tasks instead of {first}{skewed}"
+    skewed = f", of which {len(splits)} skewed" if splits else ""
+    note = f"{name} is made by {len(readings)} task{'s' if len(readings) > 1 else ''} from {first} partitions{skewed}"
     return _with_fragment(progress, owner, regrouped(plan, readings), note)
 
 
