@@ -68,7 +68,7 @@ def test_a_query_in_stages(spark: Session, logs: Path) -> None:
     # The leaves of later stages name the shuffles of earlier ones.
     assert second.shuffle_ids[-1] == job.stages[0].shuffle_id
     assert "SortPreservingMerge" in last.names
-    assert last.rows[0] == 3
+    assert max(last.rows) == 3  # A merge of one run lets it through, uncounted.
 
 
 def test_branches_of_a_union_are_told_apart(spark: Session) -> None:
