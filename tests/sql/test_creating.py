@@ -87,7 +87,7 @@ def test_aware_datetimes_are_instants() -> None:
         ([(["x"],)], "a array<int>",
          PySparkTypeError, UNACCEPTABLE + "element in array field a: IntegerType() can not accept object 'x' in type <class 'str'>."),
         ([1], 5,
-         PySparkTypeError, "[NOT_LIST_OR_NONE_OR_STRUCT]"),
+         PySparkTypeError, "[NOT_EXPECTED_TYPE] Argument `schema` should be list, None or StructType, got int."),
         (5, None,
          PySparkTypeError, "[NOT_ITERABLE]"),
     ],

@@ -13,7 +13,7 @@ from quiver.sql.arrow_types import arrow_schema, spark_schema
 from quiver.sql.errors import PySparkTypeError, PySparkValueError
 from quiver.sql.inference import infer_rows
 from quiver.sql.local_zone import local_zone
-from quiver.sql.verifying import checker
+from quiver.sql.verifying import checker, fitting
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,10 +34,7 @@ def table_of(data: Any, schema: Any = None, verify: bool = True, zone: str = "")
     if isinstance(schema, str):
         schema = t.DataType.fromDDL(schema)
     if schema is not None and not isinstance(schema, t.DataType | list | tuple):
-        raise PySparkTypeError(
-            f"Argument `schema` should be a DataType, str, list or tuple of names, got {type(schema).__name__}.",
-            "NOT_LIST_OR_NONE_OR_STRUCT",
-        )
+        raise PySparkTypeError(f"Argument `schema` should be list, None or StructType, got {type(schema).__name__}.", "NOT_EXPECTED_TYPE")
     columnar = _columnar(data, zone)
     if columnar is not None:
         return _fitted(columnar, schema)
@@ -193,6 +190,9 @@ def _from_rows(rows: list[Any], schema: Any, verify: bool) -> tuple[pa.Table, t.
     arrays = []
     for field, column, wanted in zip(kinds, columns, arrow):
         convert = _conversion(field.dataType)
+        if not verify:
+            fit = fitting(field.dataType)
+            column = tuple(None if value is None else fit(value) for value in column)
         values = column if convert is None else [None if value is None else convert(value) for value in column]
         try:
             arrays.append(pa.array(values, wanted.type))
@@ -230,6 +230,10 @@ def _conversion(kind: t.DataType) -> Convert | None:
             return lambda day: day.date() if isinstance(day, datetime.datetime) else day
         case t.DecimalType():
             return _rounding(kind)
+        case t.YearMonthIntervalType():
+            import pyarrow as pa
+
+            return lambda months: pa.MonthDayNano([months, 0, 0])
         case t.StructType():
             names, parts = kind.names, [_conversion(field.dataType) for field in kind]
             return lambda row: dict(zip(names, (_converted(v, part) for v, part in zip(_member(row, kind), parts))))

@@ -76,7 +76,7 @@ class Actions(DataFrameCore):
         """
         if not isinstance(num, int) or isinstance(num, bool):
             raise wrong_argument("num", "int", num)
-        return self._first(num).collect()
+        return self._self.limit(num).collect()
 
     def tail(self, num: int) -> list[Row]:
         """The last rows.
@@ -144,14 +144,16 @@ class Actions(DataFrameCore):
     # ---- other forms ----
 
     def toPandas(self) -> Any:
-        """All rows as a pandas DataFrame.
+        """All rows as a pandas DataFrame. Arrays are numpy's and structs dicts, unless spark.sql.execution.arrow.pyspark.enabled is
+        false: then they are lists and Rows.
 
         >>> spark.range(2).toPandas()["id"].tolist()
         [0, 1]
         """
         from quiver.sql.rows import pandas_of
 
-        return pandas_of(self.toArrow(), self.schema, self._session.conf.zone())
+        arrow = self._session.conf.get("spark.sql.execution.arrow.pyspark.enabled", "true") == "true"
+        return pandas_of(self.toArrow(), self.schema, self._session.conf.zone(), arrow)
 
     def toPolars(self) -> Any:
         """All rows as a Polars DataFrame, which has to be installed."""
@@ -176,8 +178,8 @@ class Actions(DataFrameCore):
         """
         from quiver.sql.rows import json_of
 
-        kinds = self.schema
-        return self.rdd.map(lambda row: json_of(row, kinds))
+        kinds, zone = self.schema, self._session.conf.zone()
+        return self.rdd.map(lambda row: json_of(row, kinds, zone))
 
     @property
     def write(self) -> DataFrameWriter:
@@ -216,6 +218,7 @@ class Actions(DataFrameCore):
         """
         if not isinstance(n, int) or isinstance(n, bool):
             raise wrong_argument("n", "int", n)
+        n = max(n, 0)
         if not isinstance(vertical, bool):
             raise wrong_argument("vertical", "bool", vertical)
         if isinstance(truncate, bool):
@@ -227,6 +230,13 @@ class Actions(DataFrameCore):
                 raise PySparkTypeError(f"Argument `truncate` should be a bool or int, got {type(truncate).__name__}.", "NOT_BOOL") from None
         print(self._table(n, width, vertical))
 
+    def __repr__(self) -> str:
+        conf = self._session.conf
+        if conf.get("spark.sql.repl.eagerEval.enabled", "false") != "true":
+            return super().__repr__()
+        n, width = int(conf.get("spark.sql.repl.eagerEval.maxNumRows", "20")), int(conf.get("spark.sql.repl.eagerEval.truncate", "20"))
+        return self._table(max(n, 0), max(width, 0), False)
+
     def _repr_html_(self) -> str | None:
         """The first rows as a table for notebooks, when `spark.sql.repl.eagerEval.enabled` is set; None otherwise."""
         conf = self._session.conf
@@ -236,7 +246,7 @@ class Actions(DataFrameCore):
 
         n, width = int(conf.get("spark.sql.repl.eagerEval.maxNumRows", "20")), int(conf.get("spark.sql.repl.eagerEval.truncate", "20"))
         kinds = [column.type for column in self._relation.output]
-        return table_html(self.columns, self._shown(n), n, width, kinds)
+        return table_html(self.columns, self._shown(max(n, 0)), max(n, 0), max(width, 0), kinds)
 
     # ---- views ----
 

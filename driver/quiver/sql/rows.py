@@ -6,10 +6,12 @@ import base64
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.analysis.pretty import number_text
+from quiver.sql.arrow_types import arrow_type
 from quiver.sql.local_zone import clock, local_zone
 from quiver.sql.row import Row, row_of
 
@@ -73,25 +75,29 @@ def _converted(value: Any, convert: Convert | None) -> Any:
     return value if value is None or convert is None else convert(value)
 
 
-def json_of(row: Row, kind: t.StructType) -> str:
-    """A row as a JSON object, as Spark writes it: without nulls, binary in base 64. Instants are written without a zone."""
-    return json.dumps(_jsonable(row, kind), ensure_ascii=False, separators=(",", ":"))
+def json_of(row: Row, kind: t.StructType, zone: str = "") -> str:
+    """A row as a JSON object, as Spark writes it: without nulls, binary in base 64, instants by the clocks of `zone` (empty: the
+    machine's)."""
+    return json.dumps(_jsonable(row, kind, clock(zone)), ensure_ascii=False, separators=(",", ":"))
 
 
-def _jsonable(value: Any, kind: t.DataType) -> Any:
+def _jsonable(value: Any, kind: t.DataType, there: tzinfo | None) -> Any:
     match kind:
         case _ if value is None:
             return None
         case t.StructType():
-            members = {field.name: _jsonable(member, field.dataType) for member, field in zip(value, kind)}
+            members = {field.name: _jsonable(member, field.dataType, there) for member, field in zip(value, kind)}
             return {name: member for name, member in members.items() if member is not None}
         case t.ArrayType():
-            return [_jsonable(item, kind.elementType) for item in value]
+            return [_jsonable(item, kind.elementType, there) for item in value]
         case t.MapType():
-            return {str(key): _jsonable(item, kind.valueType) for key, item in value.items()}
+            return {str(key): _jsonable(item, kind.valueType, there) for key, item in value.items()}
         case t.BinaryType():
             return base64.b64encode(value).decode()
-        case t.TimestampType() | t.TimestampNTZType():
+        case t.TimestampType():
+            text = value.astimezone(there).isoformat(timespec="milliseconds")
+            return text.replace("+00:00", "Z")
+        case t.TimestampNTZType():
             return value.isoformat(timespec="milliseconds")
         case t.DateType():
             return value.isoformat()
@@ -99,14 +105,19 @@ def _jsonable(value: Any, kind: t.DataType) -> Any:
             return float(value)
         case t.DoubleType() | t.FloatType() if value != value or value in (float("inf"), float("-inf")):
             return number_text(value)
-        case t.DayTimeIntervalType():
+        case t.TimeType():
             return str(value)
+        case t.DayTimeIntervalType() | t.YearMonthIntervalType():
+            from quiver.sql.showing import interval_text
+
+            return interval_text(value, kind)
         case _:
             return value
 
 
-def pandas_of(table: pa.Table, schema: t.StructType, zone: str = "") -> Any:
-    """As toPandas gives: dates as datetime.date, instants as naive timestamps in `zone`, maps as dicts, structs as Rows."""
+def pandas_of(table: pa.Table, schema: t.StructType, zone: str = "", arrow: bool = True) -> Any:
+    """As toPandas gives: dates as datetime.date, instants as naive timestamps in `zone`, maps as dicts. `arrow`: arrays as numpy's,
+    structs as dicts; else as lists and Rows."""
     import pandas as pd
 
     series = []
@@ -116,10 +127,41 @@ def pandas_of(table: pa.Table, schema: t.StructType, zone: str = "") -> Any:
             values = column.to_pandas()
             series.append(values.dt.tz_convert(clock(zone or local_zone())).dt.tz_localize(None))
         elif isinstance(field.dataType, t.StructType | t.ArrayType | t.MapType | t.BinaryType):
-            convert = _conversion(field.dataType, zone)
-            series.append(pd.Series([_converted(value, convert) for value in column.to_pylist()], dtype=object))
+            nested = _pandas_conversion(field.dataType, zone) if arrow else _conversion(field.dataType, zone)
+            series.append(pd.Series(_objects([_converted(value, nested) for value in column.to_pylist()])))
         else:
             series.append(column.to_pandas(date_as_object=True))
     frame = pd.concat(series, axis=1) if series else pd.DataFrame(index=range(table.num_rows))
     frame.columns = pd.Index(schema.names)
     return frame
+
+
+def _pandas_conversion(kind: t.DataType, zone: str) -> Convert | None:
+    """What makes of Arrow's value what PySpark gives through Arrow: arrays of numpy's, dicts."""
+    match kind:
+        case t.StructType():
+            parts = [(field.name, _pandas_conversion(field.dataType, zone)) for field in kind]
+            return lambda value: {name: _converted(value[name], convert) for name, convert in parts}
+        case t.ArrayType():
+            import numpy as np
+            import pyarrow as pa
+
+            inner = _pandas_conversion(kind.elementType, zone)
+            if inner is not None:
+                return lambda items: _objects([_converted(item, inner) for item in items])
+            flat = arrow_type(kind.elementType)
+            return lambda items: np.asarray(pa.array(items, flat).to_numpy(zero_copy_only=False))
+        case t.MapType():
+            key, item = _pandas_conversion(kind.keyType, zone), _pandas_conversion(kind.valueType, zone)
+            return lambda pairs: {_converted(a, key): _converted(b, item) for a, b in pairs}
+        case _:
+            return _conversion(kind, zone)
+
+
+def _objects(items: list[Any]) -> Any:
+    import numpy as np
+
+    array = np.empty(len(items), dtype=object)
+    for position, item in enumerate(items):
+        array[position] = item
+    return array

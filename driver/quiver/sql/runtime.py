@@ -300,7 +300,7 @@ def _batches(leaf: r.Local) -> list[pa.RecordBatch]:
     import pyarrow as pa
 
     if not leaf.columns:
-        return list(leaf.table.to_batches())  # One row of nothing: SELECT without FROM.
+        return [pa.RecordBatch.from_struct_array(pa.array([{}] * leaf.table.num_rows, pa.struct([])))]  # Rows of nothing.
     kinds = arrow_schema(schema_of(leaf))
     fields = [pa.field(f"{c.name}#{c.id}", kind.type, kind.nullable) for c, kind in zip(leaf.columns, kinds, strict=True)]
     table = leaf.table.rename_columns([field.name for field in fields]).cast(pa.schema(fields))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import struct
 from collections.abc import Sequence
 from typing import Any
 
@@ -32,7 +34,9 @@ def cell(value: Any, kind: t.DataType) -> str:
             return "{" + ", ".join(f"{cell(key, kind.keyType)} -> {cell(item, kind.valueType)}" for key, item in pairs) + "}"
         case t.BinaryType():
             return "[" + " ".join(f"{byte:02X}" for byte in value) + "]"
-        case t.DoubleType() | t.FloatType():
+        case t.FloatType():
+            return number_text(_shortest(value))
+        case t.DoubleType():
             return number_text(float(value))
         case t.DecimalType():
             return format(value, "f")
@@ -105,6 +109,20 @@ def table_html(names: Sequence[str], rows: Sequence[Sequence[Any]], n: int, widt
     cells = [[_cut(cell(value, kind), width) for value, kind in zip(tuple(row), kinds)] for row in rows[:n]]
     more = f"only showing top {n} row{'s' if n != 1 else ''}\n" if len(rows) > n else ""
     return f"<table border='1'>\n{line('th', names)}{''.join(line('td', values) for values in cells)}</table>\n{more}"
+
+
+def _shortest(value: float) -> float:
+    """The double with the fewest digits that is this 32-bit number."""
+    if not math.isfinite(value):
+        return value
+    return next(short for digits in range(1, 18) if _as_float32(short := float(f"{value:.{digits}g}")) == value)
+
+
+def _as_float32(value: float) -> float:
+    try:
+        return float(struct.unpack("f", struct.pack("f", value))[0])
+    except OverflowError:
+        return math.inf
 
 
 _WIDE = re.compile("[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]")

@@ -134,3 +134,38 @@ def _unacceptable(kind: t.DataType, name: str, value: Any) -> PySparkTypeError:
     if name:
         return PySparkTypeError(f"{name}: {text}", "FIELD_DATA_TYPE_UNACCEPTABLE_WITH_NAME")
     return PySparkTypeError(text, "FIELD_DATA_TYPE_UNACCEPTABLE")
+
+
+def fitting(kind: t.DataType) -> Callable[[Any], Any]:
+    """A function that makes of a value what Spark makes of one that was not verified: null of another type's, whole numbers cut to
+    their bits.
+
+    >>> fitting(t.IntegerType())(3_000_000_000), fitting(t.DoubleType())(1), fitting(t.ArrayType(t.ByteType()))([1, "x"])
+    (-1294967296, None, [1, None])
+    """
+    accepted = _ACCEPTED.get(type(kind))
+    match kind:
+        case t.IntegralType():
+            bits = _BITS[type(kind)]
+            half, whole = 1 << (bits - 1), 1 << bits
+            return lambda value: (value + half) % whole - half if type(value) is int else None
+        case t.ArrayType():
+            element = fitting(kind.elementType)
+            return lambda value: list(map(element, value)) if isinstance(value, list | tuple | array) else None
+        case t.MapType():
+            key, item = fitting(kind.keyType), fitting(kind.valueType)
+            return lambda value: {key(one): item(other) for one, other in value.items()} if isinstance(value, dict) else None
+        case t.StructType():
+            members = [(field.name, fitting(field.dataType)) for field in kind]
+            return lambda value: _fitted_members(members, value)
+        case _ if accepted is None:
+            return lambda value: value
+        case _:
+            return lambda value: value if type(value) in accepted else None
+
+
+def _fitted_members(members: list[tuple[str, Callable[[Any], Any]]], value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return tuple(fit(item) for (_, fit), item in zip(members, value))
+    named = value if isinstance(value, dict) else getattr(value, "__dict__", None)
+    return None if named is None else {name: fit(named.get(name)) for name, fit in members}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -13,6 +14,7 @@ from quiver.sql.analysis.generators import call_of, generated, is_generator
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import function_of, type_of
 from quiver.sql.errors import AnalysisException, column_not_found
+from quiver.sql.local_zone import clock
 from quiver.sql.lowering.zones import reads_clock
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -308,6 +310,10 @@ class Analyser:
                 kind = type_of(self.resolve(node.args[0], columns))
                 kind = kind.elementType if isinstance(kind, t.ArrayType) and isinstance(kind.elementType, t.StructType) else kind
                 return replace(inside, name="getfield" if isinstance(kind, t.StructType) else "getitem")
+            if isinstance(node, e.Literal):
+                if isinstance(node.value, datetime.datetime) and node.value.tzinfo is not None:
+                    return replace(node, value=node.value.astimezone(clock(self._zone())))
+                return node
             return rebuilt(node, visit)
 
         return visit(expression)

@@ -149,13 +149,21 @@ def _literal(literal: e.Literal) -> str:
         case bool():
             return str(value).lower()
         case datetime.datetime():
-            return f"TIMESTAMP '{value.replace(tzinfo=None).isoformat(' ')}'"
+            text = value.replace(tzinfo=None).isoformat(" ")
+            word = "TIMESTAMP_NTZ" if isinstance(literal.type, t.TimestampNTZType) else "TIMESTAMP"
+            return f"{word} '{text.rstrip('0') if value.microsecond else text}'"
+        case datetime.time():
+            return f"TIME '{value.isoformat().rstrip('0') if value.microsecond else value.isoformat()}'"
         case datetime.date():
             return f"DATE '{value.isoformat()}'"
         case bytes():
             return f"X'{value.hex().upper()}'"
         case float() if isinstance(literal.type, t.DoubleType | t.FloatType):
             return number_text(value)
+        case _ if isinstance(literal.type, t.DayTimeIntervalType | t.YearMonthIntervalType):
+            from quiver.sql.showing import interval_text
+
+            return interval_text(value, literal.type)
         case _:
             return str(value)
 
