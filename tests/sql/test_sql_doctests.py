@@ -34,6 +34,7 @@ MODULES = (
     "quiver.sql.types",
     "quiver.sql.window",
     "quiver.sql.writer",
+    "quiver.sql.writer_v2",
 )
 
 

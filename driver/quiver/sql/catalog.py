@@ -209,10 +209,12 @@ class Catalog:
         name = tableName if dbName is None else f"{dbName}.{tableName}"
         stored = self._session._stored(_plain(name))
         parts = set() if stored is None else {column.lower() for column in stored.partition_columns}
+        dealt = set() if stored is None or stored.buckets is None else {column.lower() for column in stored.buckets.columns}
         schema = self._session.table(name).schema if stored is None else stored.schema
         return [
-            Column(f.name, f.metadata.get("comment"), f.dataType.simpleString(), f.nullable, f.name.lower() in parts, False, False)
+            Column(f.name, f.metadata.get("comment"), f.dataType.simpleString(), f.nullable, low in parts, low in dealt, False)
             for f in schema
+            for low in (f.name.lower(),)
         ]
 
     def tableExists(self, tableName: str, dbName: str | None = None) -> bool:

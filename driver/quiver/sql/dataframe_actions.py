@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from quiver.rdd import RDD
     from quiver.sql.dataframe import DataFrame
     from quiver.sql.writer import DataFrameWriter
+    from quiver.sql.writer_v2 import DataFrameWriterV2
 
 
 class Actions(DataFrameCore):
@@ -191,6 +192,17 @@ class Actions(DataFrameCore):
         from quiver.sql.writer import DataFrameWriter
 
         return DataFrameWriter(self._self)
+
+    def writeTo(self, table: str) -> DataFrameWriterV2:
+        """Writes the rows to a table: `df.writeTo("t").append()`.
+
+        >>> spark.range(2).writeTo("two_rows").create()
+        >>> spark.table("two_rows").count(), spark.catalog.dropTable("two_rows")
+        (2, None)
+        """
+        from quiver.sql.writer_v2 import DataFrameWriterV2
+
+        return DataFrameWriterV2(self._self, table)
 
     # ---- printing ----
 

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from quiver.sql.errors import AnalysisException
 from quiver.sql.types import StructType
@@ -34,6 +34,14 @@ class Database:
     properties: Mapping[str, str] = field(default_factory=dict)
 
 
+class Buckets(NamedTuple):
+    """Rows dealt by the hash of `columns` into `number` files, each ordered by `sort`."""
+
+    number: int
+    columns: tuple[str, ...]
+    sort: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A folder of files of one format, or a view. `schema`: all columns, partition columns last. `external`: dropping it leaves its
@@ -51,6 +59,7 @@ class Table:
     description: str | None = None
     view: Relation | None = None
     text: str = ""
+    buckets: Buckets | None = None
 
     @property
     def kind(self) -> str:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException, IllegalArgumentException
 from quiver.sql.file_outputs import file_format, format_named
+from quiver.sql.metastore import Buckets
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver_proto import frames, ops
@@ -33,14 +34,6 @@ MODES = {
     "append": "append", "overwrite": "overwrite", "ignore": "ignore", "error": "error", "errorifexists": "error", "default": "error",
 }  # fmt: skip
 _OVERWRITE_MODE = "spark.sql.sources.partitionOverwriteMode"
-
-
-class Buckets(NamedTuple):
-    """Rows dealt by the hash of `columns` into `number` files, each ordered by `sort`."""
-
-    number: int
-    columns: tuple[str, ...]
-    sort: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +82,7 @@ def save(session: Session, relation: r.Relation, output: Output, call_site: ops.
     path = path.rstrip("/") or "/"
     dealt = _Dealt(session, relation, output)
     form = file_format(kind, dealt.data, _with_defaults(session, kind, output.options), session._settings.zone())
-    dynamic = bool(output.partition_by) and _is_dynamic(session, output)
+    dynamic = bool(output.partition_by) and is_dynamic(session, output.options)
     if output.mode == "overwrite" and not dynamic:
         check_not_read(relation, path)
     if output.mode == "ignore" and system.stat(path) is not None:
@@ -134,7 +127,7 @@ def check_not_read(relation: r.Relation, path: str, table: str = "") -> None:
         node = pending.pop()
         pending += node.inputs
         if isinstance(node, r.Files) and any(filesystem_of(root)[1].rstrip("/") == path for root in node.paths):
-            what = f"The target table is `{table}`" if table else f'The target path is "{_as_url(path)}"'
+            what = f"The target table is {table}" if table else f'The target path is "{_as_url(path)}"'
             raise AnalysisException(
                 f"Can't overwrite the target that is also being read from. {what}.", f"UNSUPPORTED_OVERWRITE.{'TABLE' if table else 'PATH'}"
             )
@@ -195,8 +188,9 @@ def _check_keys(keys: Sequence[e.Attribute], names: Sequence[str], columns: Sequ
         raise AnalysisException("Cannot use all columns for partition columns.", "ALL_PARTITION_COLUMNS_NOT_ALLOWED")
 
 
-def _is_dynamic(session: Session, output: Output) -> bool:
-    chosen: str = output.options.get("partitionoverwritemode", session.conf.get(_OVERWRITE_MODE, "static"))
+def is_dynamic(session: Session, options: Mapping[str, str]) -> bool:
+    """Whether an overwrite replaces only partitions that get rows. Raises IllegalArgumentException INVALID_CONF_VALUE."""
+    chosen: str = options.get("partitionoverwritemode", session.conf.get(_OVERWRITE_MODE, "static"))
     if chosen.lower() not in ("static", "dynamic"):
         raise IllegalArgumentException(f"{_OVERWRITE_MODE} should be static or dynamic, but was {chosen}.", "INVALID_CONF_VALUE")
     return chosen.lower() == "dynamic"

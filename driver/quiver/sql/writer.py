@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.callsite import capture
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, wrong_argument
-from quiver.sql.saving import Buckets, Output, save, save_mode
+from quiver.sql.metastore import Buckets
+from quiver.sql.saving import Output, save, save_mode
+from quiver.sql.table_writes import TableSpec, create_as, insert_into, name_parts
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
@@ -142,6 +144,58 @@ class DataFrameWriter:
             raise IllegalArgumentException("'path' is not specified.")
         output = Output(str(target), self._source(), self._mode, self._options, self._partition_by)
         save(self._df._session, self._df._relation, output, capture())
+
+    def saveAsTable(
+        self,
+        name: str,
+        format: str | None = None,
+        mode: str | None = None,
+        partitionBy: str | Sequence[str] | None = None,
+        **options: Any,
+    ) -> None:
+        """Write the rows as a table of the catalog: files in a folder of the warehouse (spark.sql.warehouse.dir), or with the option
+        `path` there. `append` adds rows by the names of their columns, `overwrite` makes the table anew.
+
+        Raises AnalysisException: TABLE_OR_VIEW_ALREADY_EXISTS, LOCATION_ALREADY_EXISTS, INCOMPATIBLE_DATA_FOR_TABLE,
+        UNSUPPORTED_OVERWRITE.TABLE, and what `save` raises.
+
+        >>> spark.range(3).write.bucketBy(2, "id").sortBy("id").saveAsTable("written")
+        >>> spark.range(1).write.mode("append").saveAsTable("written")
+        >>> sorted(row.id for row in spark.table("written").collect()), spark.catalog.dropTable("written")
+        ([0, 0, 1, 2], None)
+        """
+        self.mode(mode).options(**options)
+        if partitionBy is not None:
+            self.partitionBy(partitionBy)
+        if format is not None:
+            self.format(format)
+        spec = TableSpec(self._source(), self._options, self._partition_by, self._bucketing(None), self._options.get("path", ""))
+        create_as(self._df._session, name_parts(name), self._df._relation, spec, self._mode, capture())
+
+    def insertInto(self, tableName: str, overwrite: bool | None = None) -> None:
+        """Add the rows to a table, column by column in its order, whatever they are called; or (`overwrite`, or that mode) put them in the
+        place of its rows, see the setting spark.sql.sources.partitionOverwriteMode.
+
+        Raises AnalysisException: TABLE_OR_VIEW_NOT_FOUND, INSERT_COLUMN_ARITY_MISMATCH, INCOMPATIBLE_DATA_FOR_TABLE,
+        UNSUPPORTED_OVERWRITE.TABLE.
+
+        >>> spark.range(2).write.saveAsTable("target")
+        >>> spark.sql("SELECT 7 AS seven").write.insertInto("target")
+        >>> sorted(row.id for row in spark.table("target").collect()), spark.catalog.dropTable("target")
+        ([0, 1, 7], None)
+        """
+        if overwrite is not None:
+            self.mode("overwrite" if overwrite else "append")
+        parts = name_parts(tableName)
+        if self._partition_by:
+            raise AnalysisException(
+                "partitionBy() cannot be used with insertInto(). Partition columns for table "
+                f"{'.'.join(parts)} are determined by the table definition.",
+                "PARTITION_BY_NOT_ALLOWED_WITH_INSERT_INTO",
+            )
+        self._bucketing("insertInto")
+        df = self._df
+        insert_into(df._session, parts, df._relation, capture(), overwrite=self._mode == "overwrite", options=self._options)
 
     def _source(self) -> str:
         return self._format or str(self._df._session.conf.get("spark.sql.sources.default", "parquet"))
