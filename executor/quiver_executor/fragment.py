@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from quiver_executor.data_files import blaming, look_at
 from quiver_executor.exchange_read import resolve
 from quiver_executor.fragment_files import Pieces
+from quiver_executor.kernel_refusals import refusing
 from quiver_executor.operator_metrics import Operators, locations, sources
 from quiver_executor.pipeline import Build, check_end
 from quiver_executor.task import Cursor, Flow, Task, feed
@@ -170,7 +171,12 @@ def _batches(task: Task, context: SessionContext, execution: ExecutionPlan, oper
     import pyarrow as pa
 
     schema = pa.ipc.read_schema(pa.py_buffer(head))
-    for batch in context.execute(execution, 0):
+    stream = context.execute(execution, 0)
+    while True:
+        with refusing():
+            batch = next(stream, None)
+        if batch is None:
+            break
         arrow = without_views(batch.to_pyarrow())
         if arrow.num_rows:
             # Shuffled rows have lost which columns can't be null.
@@ -229,7 +235,8 @@ def _run_together(pull: Callable[[int], Any], count: int) -> None:
     async def together() -> None:
         await asyncio.gather(*(pull(number) for number in range(count)))
 
-    asyncio.run(together())
+    with refusing():
+        asyncio.run(together())
 
 
 def _session(task: Task, settings: tuple[tuple[str, str], ...]) -> SessionContext:

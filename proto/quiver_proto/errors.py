@@ -18,6 +18,7 @@
     │   ├── PathNotFound (FileNotFoundError)
     │   ├── PathUnreadable (PermissionError)
     │   ├── FileUnreadable
+    │   ├── ValueRefused
     │   ├── UndecodableLine (ValueError)
     │   ├── NotAPair (TypeError, ValueError)
     │   ├── UnhashableKey (TypeError)
@@ -268,6 +269,14 @@ class FileUnreadable(DataError):
         self.path = path
         self.problem = problem
         self.condition = condition
+
+
+class ValueRefused(DataError):
+    """The kernel can't compute something of a value: it would fail again in the same way. `problem` is what it says."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem, problem)
+        self.problem = problem
 
 
 class SharedFileDiffers(DataError, FileExistsError):

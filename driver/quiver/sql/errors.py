@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+import enum
+import pickle
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from quiver.sql.error_states import sql_state
 from quiver_proto.errors import QuiverError
 
 __all__ = [
@@ -15,32 +19,137 @@ __all__ = [
     "IllegalArgumentException",
     "NumberFormatException",
     "ParseException",
+    "PickleException",
+    "PySparkAssertionError",
     "PySparkAttributeError",
     "PySparkException",
+    "PySparkImportError",
     "PySparkIndexError",
+    "PySparkKeyError",
+    "PySparkNotImplementedError",
+    "PySparkPicklingError",
     "PySparkRuntimeError",
     "PySparkTypeError",
     "PySparkValueError",
     "PythonException",
+    "QueryContext",
+    "QueryContextType",
+    "QueryExecutionException",
+    "SessionNotSameException",
+    "SparkNoSuchElementException",
     "SparkRuntimeException",
+    "SparkUpgradeException",
+    "StreamingPythonRunnerInitializationException",
+    "StreamingQueryException",
+    "TempTableAlreadyExistsException",
+    "UnknownException",
     "UnsupportedOperationException",
     "column_not_found",
     "wrong_argument",
 ]
 
 
+class QueryContextType(enum.Enum):
+    """What a QueryContext tells of."""
+
+    SQL = 0
+    DataFrame = 1
+
+
+class QueryContext:
+    """A part of a query, and where the user's program asked for it."""
+
+    def __init__(self, fragment: str, call_site: str) -> None:
+        self._fragment = fragment
+        self._call_site = call_site
+
+    def contextType(self) -> QueryContextType:
+        """DataFrame: positions in a text of SQL are not known."""
+        return QueryContextType.DataFrame
+
+    def objectType(self) -> str:
+        """Empty: no view is named."""
+        return ""
+
+    def objectName(self) -> str:
+        """Empty: no view is named."""
+        return ""
+
+    def startIndex(self) -> int:
+        """-1: not known."""
+        return -1
+
+    def stopIndex(self) -> int:
+        """-1: not known."""
+        return -1
+
+    def fragment(self) -> str:
+        """The expression, as its column would be called: `(a / b)`."""
+        return self._fragment
+
+    def callSite(self) -> str:
+        """The action and its line: `collect at report.py:12`."""
+        return self._call_site
+
+    def summary(self) -> str:
+        """Both."""
+        return f"{self._fragment} was called from {self._call_site}"
+
+
 class PySparkException(QuiverError):
     """Base of the errors that DataFrames and SQL raise. `condition` is Spark's error condition, such as UNRESOLVED_COLUMN."""
 
-    def __init__(self, message: str, condition: str = "") -> None:
-        super().__init__(f"[{condition}] {message}" if condition else message, message, condition)
+    def __init__(
+        self,
+        message: str,
+        condition: str = "",
+        parameters: Mapping[str, str] | None = None,
+        contexts: Sequence[Sequence[str]] = (),
+    ) -> None:
+        """`parameters`: what the message was made of, by Spark's names; `contexts`: pairs of a fragment of the query and its call site."""
+        state = sql_state(condition) if parameters is not None else None
+        text = f"[{condition}] {message}" if condition else message
+        if state is not None:
+            text += f" SQLSTATE: {state}"
+        for fragment, call_site in contexts:
+            text += "\n== DataFrame ==\n" + (f"{fragment}\nwas called from {call_site}" if fragment else call_site)
+        fields: tuple[Any, ...] = (message, condition)
+        if parameters is not None or contexts:
+            fields += (None if parameters is None else dict(parameters), [list(context) for context in contexts])
+        super().__init__(text, *fields)
         self.condition = condition
+        self._parameters = parameters
+        self._contexts = [QueryContext(*context) for context in contexts]
 
     def getCondition(self) -> str:
-        """Spark's name for what is wrong."""
+        """Spark's name for what is wrong.
+
+        >>> from quiver.sql import errors
+        >>> try:
+        ...     spark.range(1).select("nothing")
+        ... except errors.AnalysisException as error:
+        ...     print(error.getCondition(), error.getSqlState())
+        UNRESOLVED_COLUMN.WITH_SUGGESTION 42703
+        """
         return self.condition
 
     getErrorClass = getCondition
+
+    def getSqlState(self) -> str | None:
+        """The SQLSTATE of the condition; None when it has none."""
+        return sql_state(self.condition)
+
+    def getMessageParameters(self) -> dict[str, str]:
+        """What the message was made of, by Spark's names: {"indexValue": "5", "arraySize": "2"}. Empty where that is not known."""
+        return dict(self._parameters or {})
+
+    def getMessage(self) -> str:
+        """The whole text."""
+        return str(self)
+
+    def getQueryContext(self) -> list[QueryContext]:
+        """Which parts of the query it is about, as far as known."""
+        return list(self._contexts)
 
 
 class AnalysisException(PySparkException):
@@ -101,6 +210,62 @@ class UnsupportedOperationException(PySparkException):
 
 class PythonException(PySparkException):
     """A user's function raised, or returned what its type does not allow."""
+
+
+class QueryExecutionException(PySparkException):
+    """A query that could not be carried out."""
+
+
+class UnknownException(PySparkException):
+    """What has no name of its own."""
+
+
+class SparkUpgradeException(PySparkException):
+    """What old versions of Spark did otherwise."""
+
+
+class SparkNoSuchElementException(PySparkException, LookupError):
+    """No such setting or element."""
+
+
+class TempTableAlreadyExistsException(AnalysisException):
+    """A temporary view of that name is there."""
+
+
+class SessionNotSameException(PySparkException):
+    """DataFrames of two sessions."""
+
+
+class StreamingQueryException(PySparkException):
+    """A stream ended with an error. There are no streams yet: for `except` clauses."""
+
+
+class StreamingPythonRunnerInitializationException(PySparkException):
+    """A stream's Python process did not start. There are no streams yet: for `except` clauses."""
+
+
+class PySparkImportError(PySparkException, ImportError):
+    """A library is missing, or too old."""
+
+
+class PySparkAssertionError(PySparkException, AssertionError):
+    """What a test expected does not hold."""
+
+
+class PySparkNotImplementedError(PySparkException, NotImplementedError):
+    """What is not offered."""
+
+
+class PySparkPicklingError(PySparkException, pickle.PicklingError):
+    """What can't be sent to tasks."""
+
+
+class PySparkKeyError(PySparkException, KeyError):
+    """No such name."""
+
+
+class PickleException(PySparkException, pickle.PicklingError):
+    """A value that can't be sent between Python and the kernel."""
 
 
 def wrong_argument(name: str, wanted: str, value: object) -> PySparkTypeError:

@@ -70,7 +70,7 @@ class Runtime:
 
     def collect(self, relation: r.Relation, call_site: CallSite) -> pa.Table:
         """All rows, as an Arrow table whose columns have the users' names (maybe some twice). Raises what the query's tasks raise."""
-        with self.executions.begin(relation, call_site) as execution, spark_errors():
+        with self.executions.begin(relation, call_site) as execution, spark_errors(relation, call_site):
             streams = self._run(relation, call_site, execution)
             table = queries.table_of(streams, arrow_schema(schema_of(relation)))
             execution.rows = table.num_rows

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from quiver.conf import Conf, check
-from quiver.sql.errors import AnalysisException, IllegalArgumentException, PySparkException, PySparkTypeError
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, PySparkException, PySparkTypeError, UnsupportedOperationException
 from quiver.sql.local_zone import kernel_zone, local_zone
 
 _DEFAULTS = {"spark.sql.repl.eagerEval.enabled": "false"}
 _MISSING = object()
+ANSI = "spark.sql.ansi.enabled"
 ZONE = "spark.sql.session.timeZone"
 
 
@@ -25,12 +26,14 @@ class RuntimeConfig:
     """
 
     def __init__(self, conf: Conf) -> None:
+        _check_ansi(conf.get(ANSI) or "true")
         self._application = conf
         self._values: dict[str, str] = {}
 
     def set(self, key: str, value: str | int | bool) -> None:
         """From now on. Raises AnalysisException CANNOT_MODIFY_CONFIG for settings of the application, such as its master,
-        IllegalArgumentException for an unknown time zone, BadSetting for an unknown `quiver.*` key."""
+        IllegalArgumentException for an unknown time zone, BadSetting for an unknown `quiver.*` key, UnsupportedOperationException for
+        ANSI mode switched off."""
         if not isinstance(value, str | int | bool):
             raise PySparkTypeError(f"Argument `value` should be a bool, int or str, got {type(value).__name__}.", "NOT_BOOL_OR_INT_OR_STR")
         text = str(value).lower() if isinstance(value, bool) else str(value)
@@ -38,6 +41,8 @@ class RuntimeConfig:
             raise AnalysisException(
                 f"Cannot modify the value of the Spark config: {key!r}. Set it before the application starts.", "CANNOT_MODIFY_CONFIG"
             )
+        if key == ANSI:
+            _check_ansi(text)
         if key == ZONE:
             _check_zone(text)
         elif not key.startswith("spark.sql."):
@@ -76,6 +81,15 @@ class RuntimeConfig:
         (True, False)
         """
         return key.startswith("spark.sql.") or not key.startswith(("spark.", "quiver."))
+
+
+def _check_ansi(text: str) -> None:
+    if text.strip().lower() != "true":
+        raise UnsupportedOperationException(
+            f"{ANSI} is true here and can't be set to {text!r}: values that can't be computed are errors. For nulls in their place use "
+            "try_divide, try_add, try_subtract, try_multiply, try_mod, try_cast, try_element_at, get, try_to_timestamp or try_to_date.",
+            "UNSUPPORTED_FEATURE.ANSI_OFF",
+        )
 
 
 def _check_zone(name: str) -> None:

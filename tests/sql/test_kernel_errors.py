@@ -1,0 +1,126 @@
+"""Values that can't be computed: Spark's exceptions, conditions, states and parameters, with the expression and the user's line."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import pyspark_errors_list as peer
+import pytest
+
+import quiver.errors
+from quiver.sql import Session, errors
+from quiver.sql import functions as F
+from quiver.sql.kernel_errors import translated
+from quiver_proto.errors import ValueRefused, from_wire, to_wire
+
+KINDS = "a int, b int, i int, l long, m int, d double, s string, arr array<int>"
+
+
+def of(spark: Session) -> Session:
+    spark.createDataFrame([(7, 0, 2147483647, 2**63 - 1, -(2**31), 1e10, "abc", [1, 2])], KINDS).createOrReplaceTempView("v")
+    return spark
+
+
+TRY_ADD = " Use 'try_add' to tolerate overflow and return NULL instead."
+DECIMAL = {"value": "10000000000", "precision": "5", "scale": "2"}
+CASES = [
+    ("a / b", "ArithmeticException", "DIVIDE_BY_ZERO", "22012", {}),
+    ("a div b", "ArithmeticException", "DIVIDE_BY_ZERO", "22012", {}),
+    ("a % b", "ArithmeticException", "REMAINDER_BY_ZERO", "22012", {}),
+    ("i + 1", "ArithmeticException", "ARITHMETIC_OVERFLOW", "22003", {"alternative": TRY_ADD}),
+    ("l * 2", "ArithmeticException", "ARITHMETIC_OVERFLOW", "22003", {"message": "overflow"}),
+    ("-m", "ArithmeticException", "ARITHMETIC_OVERFLOW", "22003", {}),
+    ("abs(m)", "ArithmeticException", "ARITHMETIC_OVERFLOW", "22003", {}),
+]  # fmt: skip
+CASTS = [
+    ("i", "tinyint", "ArithmeticException", "CAST_OVERFLOW", {"value": "2147483647", "sourceType": '"INT"', "targetType": '"TINYINT"'}),
+    ("l", "int", "ArithmeticException", "CAST_OVERFLOW", {"value": "9223372036854775807L", "sourceType": '"BIGINT"'}),
+    ("d", "int", "ArithmeticException", "CAST_OVERFLOW", {"value": "1.0E10D", "sourceType": '"DOUBLE"', "targetType": '"INT"'}),
+    ("d", "decimal(5,2)", "ArithmeticException", "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", DECIMAL),
+    ("s", "int", "NumberFormatException", "CAST_INVALID_INPUT", {"expression": "'abc'", "sourceType": '"STRING"', "targetType": '"INT"'}),
+    ("s", "double", "NumberFormatException", "CAST_INVALID_INPUT", {"targetType": '"DOUBLE"'}),
+    ("s", "decimal(10,2)", "NumberFormatException", "CAST_INVALID_INPUT", {"targetType": '"DECIMAL(10,2)"'}),
+    ("s", "date", "DateTimeException", "CAST_INVALID_INPUT", {"targetType": '"DATE"'}),
+    ("s", "timestamp", "DateTimeException", "CAST_INVALID_INPUT", {"targetType": '"TIMESTAMP"'}),
+    ("s", "boolean", "SparkRuntimeException", "CAST_INVALID_INPUT", {"targetType": '"BOOLEAN"'}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("expression", "kind", "condition", "state", "parameters"), CASES)
+def test_arithmetic(spark: Session, expression: str, kind: str, condition: str, state: str, parameters: dict[str, str]) -> None:
+    with pytest.raises(errors.PySparkException) as caught:
+        of(spark).sql(f"SELECT {expression} FROM v").collect()
+    error = caught.value
+    assert (type(error).__name__, error.getCondition(), error.getSqlState()) == (kind, condition, state)
+    assert parameters.items() <= error.getMessageParameters().items()
+    (context,) = error.getQueryContext()
+    assert context.fragment() == next(iter(of(spark).sql(f"SELECT {expression} FROM v").columns)) or not context.fragment()
+    assert "collect at " in context.callSite()
+    assert "test_kernel_errors.py:" in str(error)
+
+
+@pytest.mark.parametrize(("column", "target", "kind", "condition", "parameters"), CASTS)
+def test_casts(spark: Session, column: str, target: str, kind: str, condition: str, parameters: dict[str, str]) -> None:
+    with pytest.raises(errors.PySparkException) as caught:
+        of(spark).table("v").select(F.col(column).cast(target)).collect()
+    error = caught.value
+    assert (type(error).__name__, error.getCondition()) == (kind, condition)
+    assert parameters.items() <= error.getMessageParameters().items()
+    assert "try_cast" in str(error)
+
+
+def test_arrays(spark: Session) -> None:
+    frame = of(spark).table("v")
+    with pytest.raises(errors.ArrayIndexOutOfBoundsException, match=r"The index 5 is out of bounds. The array has 2") as caught:
+        frame.select(F.element_at("arr", 5)).collect()
+    assert caught.value.getMessageParameters() == {"indexValue": "5", "arraySize": "2"}
+    with pytest.raises(errors.SparkRuntimeException, match=r"\[INVALID_INDEX_OF_ZERO\]"):
+        frame.select(F.element_at("arr", 0)).collect()
+    assert frame.select(F.get("arr", F.lit(9))).collect()[0][0] is None
+
+
+def test_such_a_task_is_not_tried_again(spark: Session, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(errors.ArithmeticException):
+        of(spark).sql("SELECT a / b FROM v").collect()
+    assert not [record for record in caplog.records if "it will be tried again" in record.getMessage()]
+
+
+def test_ansi_mode_stays_on(spark: Session) -> None:
+    with pytest.raises(errors.UnsupportedOperationException, match="try_divide"):
+        spark.conf.set("spark.sql.ansi.enabled", False)
+    spark.conf.set("spark.sql.ansi.enabled", True)
+    spark.conf.unset("spark.sql.ansi.enabled")
+
+
+def test_what_says_nothing_of_values_stays_what_it_is() -> None:
+    assert translated(ValueError("DataFusion error: Execution error: the disk is on fire")) is None
+    error = translated(ValueRefused("DataFusion error: Arrow error: Divide by zero error"))
+    assert error is not None
+    assert str(error).endswith("SQLSTATE: 22012")
+
+
+def test_errors_cross_processes_whole() -> None:
+    made = errors.ArithmeticException("no", "DIVIDE_BY_ZERO", {"config": "x"}, [("(a / b)", "collect at a.py:1")])
+    code, fields = to_wire(made)
+    for again in (pickle.loads(pickle.dumps(made)), from_wire(code, tuple(json.loads(json.dumps(fields))))):
+        assert isinstance(again, errors.ArithmeticException)
+        assert (str(again), again.getMessageParameters()) == (str(made), {"config": "x"})
+        assert again.getQueryContext()[0].summary() == "(a / b) was called from collect at a.py:1"
+
+
+@pytest.mark.parametrize("name", peer.NAMES)
+def test_names_of_pyspark_are_there(name: str) -> None:
+    """`from pyspark.errors import …` becomes `from quiver.errors import …`."""
+    found = getattr(quiver.errors, name)
+    assert found is getattr(errors, name)
+    if name.endswith(("Exception", "Error")):
+        assert issubclass(found, errors.PySparkException)
+        made = found("words", "CONDITION")
+        assert str(made) == "[CONDITION] words"
+        assert type(pickle.loads(pickle.dumps(made))) is found
+
+
+def test_other_names_are_not() -> None:
+    with pytest.raises(AttributeError, match="Unheard"):
+        _ = quiver.errors.Unheard
