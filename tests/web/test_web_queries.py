@@ -113,6 +113,21 @@ def test_branches_are_set_in_and_a_stage_is_shown_once() -> None:
     assert [line.note for line in lines_of([waiting.jobs[0]], waiting.stages)] == ["has not begun", "has told of no operators"]
 
 
+def test_jobs_that_only_made_inputs_are_not_results() -> None:
+    first = e.StageInfo(9, "collect at a.py:7", 1, (0,), ())
+    told = [
+        *begun(),
+        e.JobStarted(1001.5, 1, "collect", "", [SCAN, first], query_id=3),
+        e.StageStarted(1001.5, 9, 0, 1),
+        e.StageEnded(1001.6, 9, 0, "succeeded"),
+        measured(1002.0, 0, (0, 0, "DataSource", -1, 1000, 0.75)),
+    ]
+    state = fold(told)
+    assert [line.name for line in lines_of([state.jobs[1]], state.stages)] == ["DataSource"]
+    state = fold([*told, measured(1003.0, 1, (0, 0, "ShuffleRead", 5, 9, 0.125))])
+    assert [line.name for line in lines_of([state.jobs[1], state.jobs[0]], state.stages)] == ["ShuffleRead", "DataSource"]
+
+
 def test_a_plan_of_any_depth_is_laid_out() -> None:
     infos = [e.StageInfo(n, "s", 1, (n - 1,) if n else (), (), n if n < 899 else None) for n in range(900)]
     told = [

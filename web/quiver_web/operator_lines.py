@@ -66,7 +66,8 @@ class _Layout:
         self._shuffles = {info.shuffle_id: stage_id for stage_id, info in self._infos.items() if info.shuffle_id is not None}
         self._shown: set[int] = set()
         results = [stage_id for stage_id, info in self._infos.items() if info.shuffle_id is None]
-        pending: list[Iterator[_Below]] = [iter([_Below((stage_id,), 0, -1)]) for stage_id in reversed(results)]
+        # The last job's results first: earlier jobs made what they read.
+        pending: list[Iterator[_Below]] = [iter([_Below((stage_id,), 0, -1)]) for stage_id in results]
         while pending and len(self.lines) < MOST_LINES:
             below = next(pending[-1], None)
             if below is None:
@@ -84,9 +85,15 @@ class _Layout:
         self._shown.add(stage_id)
         if stage is None or not stage.operators:
             info = self._infos[stage_id]
+            parents = tuple(known for known in info.parents if known in self._infos)
+            if parent < 0 and parents and stage is not None and stage.last is not None and stage.last.status == "succeeded":
+                # It had nothing to do but to wait for its inputs, whose sizes the next job was planned by.
+                if below := tuple(known for known in parents if known not in self._shown):
+                    yield _Below(below, indent, -1)
+                return
             note = "has told of no operators" if attempt is not None else "has not begun"
             number = self._add(parent, indent, stage_id, True, attempt, f"Stage {stage_id}", info.name, note)
-            yield _Below(tuple(known for known in info.parents if known in self._infos), indent, number)
+            yield _Below(parents, indent, number)
             return
         yield from self._operators(stage_id, attempt, stage.operators, indent, parent)
 

@@ -78,7 +78,7 @@ class Runtime:
 
     def save(self, relation: r.Relation, call_site: CallSite, make_sink: queries.MakeSink) -> Sequence[bytes]:
         """Computes the rows for a sink that leaves them somewhere; what its tasks say. Raises what the query's tasks raise."""
-        with self.executions.begin(relation, call_site) as execution, spark_errors():
+        with self.executions.begin(relation, call_site) as execution, spark_errors(relation, call_site):
             return self._run(relation, call_site, execution, make_sink)
 
     def batches(self, relation: r.Relation, call_site: CallSite) -> RDD[pa.RecordBatch]:
