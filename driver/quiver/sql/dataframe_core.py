@@ -171,7 +171,7 @@ class DataFrameCore:
         while pending:
             relation = pending.pop()
             pending.extend(relation.inputs)
-            if isinstance(relation, r.Files):
+            if isinstance(relation, r.Files | r.Sourced):
                 found.update((file.path if "://" in file.path else f"file://{file.path}", None) for file in relation.files)
         return list(found)
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from quiver.rdd import RDD
 from quiver.sql import types as t
-from quiver.sql.discovery import Found, discover
 from quiver.sql.errors import AnalysisException, wrong_argument
-from quiver.sql.file_schemas import called, schema_of_files, stored_names
-from quiver.sql.tree.expressions import Attribute
-from quiver.sql.tree.relations import Files
+from quiver.sql.file_schemas import called
+from quiver.sql.file_sources import files, lines
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
     from quiver.sql.session import Session
 
-FORMATS = ("arrow", "csv", "json", "parquet")
+FORMATS = ("arrow", "binaryfile", "csv", "json", "parquet", "text")
+_ALIASES = {"feather": "arrow", "ipc": "arrow"}
 
 
 class DataFrameReader:
@@ -40,7 +41,7 @@ class DataFrameReader:
         self._schema: t.StructType | None = None
 
     def format(self, source: str) -> DataFrameReader:
-        """The format that `load` reads: parquet (unless told), csv or json."""
+        """The format that `load` reads: parquet (unless told), csv, json, text, binaryFile, arrow."""
         self._format = source
         return self
 
@@ -76,39 +77,22 @@ class DataFrameReader:
         if schema is not None:
             self.schema(schema)
         self.options(**options)
-        given = path if path is not None else self._options.get("path")
-        if given is None:
-            raise AnalysisException("No path is given: use load(path).", "UNABLE_TO_INFER_SCHEMA")
-        kind = {"feather": "arrow", "ipc": "arrow"}.get(self._format.lower(), self._format.lower())
+        kind = _ALIASES.get(self._format.lower(), self._format.lower())
         if kind not in FORMATS:
             raise AnalysisException(
                 f"Failed to find the data source: {self._format}. Formats are {', '.join(FORMATS)}.", "DATA_SOURCE_NOT_FOUND"
             )
-        return self._read(kind, [given] if isinstance(given, str) else [str(one) for one in given])
-
-    def _read(self, kind: str, paths: Sequence[str]) -> DataFrame:
-        found = discover(paths, self._options)
-        schema, verified = self._columns(kind, found)
-        columns = tuple(Attribute(self._session._new_id(), field.name, field.dataType, True) for field in schema)
-        if self._schema is not None and kind == "parquet" and found.files:
-            schema = stored_names(schema, found.files[0].path)
-        names = tuple(name for name, _ in found.partitions)
-        options = tuple(self._options.items())
-        return self._session._dataframe(Files(kind, found.roots, options, schema, columns, names, found.files, verified))
-
-    def _columns(self, kind: str, found: Found) -> tuple[t.StructType, frozenset[str]]:
-        """Partition columns last; of the types that were asked for, or else those of their directories' names."""
-        wanted, verified = self._schema, frozenset[str]()
-        if wanted is None:
-            if not found.files:
-                raise AnalysisException(
-                    f"Unable to infer schema for {called(kind)}. It must be specified manually.", "UNABLE_TO_INFER_SCHEMA"
-                )
-            wanted, verified = schema_of_files(kind, [file.path for file in found.files], self._options)
-        asked = {field.name: field.dataType for field in wanted}
-        partitions = {name: asked.get(name, inferred) for name, inferred in found.partitions}
-        fields = [t.StructField(field.name, field.dataType) for field in wanted if field.name not in partitions]
-        return t.StructType([*fields, *(t.StructField(name, inferred) for name, inferred in partitions.items())]), verified
+        given = path if path is not None else self._options.get("path")
+        if not given:
+            if kind in ("text", "binaryfile", "csv", "json") and self._schema is not None:
+                raise AnalysisException("'path' is not specified.", "UNSPECIFIED_PATH")
+            raise AnalysisException(
+                f"Unable to infer schema for {called(kind)}. It must be specified manually: no path is given.", "UNABLE_TO_INFER_SCHEMA"
+            )
+        paths = [given] if isinstance(given, str) else [str(one) for one in given]
+        if not all(isinstance(one, str | os.PathLike) for one in ([given] if isinstance(given, str) else given)):
+            raise wrong_argument("path", "str or list of str", given)
+        return self._session._dataframe(files(self._session, kind, paths, self._options, self._schema))
 
     def parquet(self, *paths: str, **options: Any) -> DataFrame:
         """Parquet files. `mergeSchema`: columns of all files, rather than of the first.
@@ -121,13 +105,20 @@ class DataFrameReader:
         """
         return self.load(list(paths), "parquet", **options)
 
-    def csv(self, path: str | Sequence[str], schema: t.StructType | str | None = None, **options: Any) -> DataFrame:
-        """Lines of values. Options: header, sep, quote, escape, comment, nullValue, multiLine, inferSchema (else all are strings), and
-        mode for values that have not their column's type: PERMISSIVE (null), DROPMALFORMED, FAILFAST. See the class for an example."""
+    def csv(self, path: str | Sequence[str] | RDD[str], schema: t.StructType | str | None = None, **options: Any) -> DataFrame:
+        """Lines of values, of files or of an RDD. All of Spark's options: header, sep, quote, escape, comment, nullValue, multiLine,
+        inferSchema (else all are strings), encoding, dateFormat, timestampFormat … and `mode` for records that are not what the columns
+        promise: PERMISSIVE (null, and the record in a column `_corrupt_record` if the schema has one), DROPMALFORMED, FAILFAST.
+
+        >>> spark.read.csv(spark.sparkContext.parallelize(["1,x", "?,y"]), schema="n int, s string").collect()
+        [Row(n=1, s='x'), Row(n=None, s='y')]
+        """
+        if isinstance(path, RDD):
+            return self._of_lines(path, "csv", schema, options)
         return self.load(path, "csv", schema, **options)
 
-    def json(self, path: str | Sequence[str], schema: t.StructType | str | None = None, **options: Any) -> DataFrame:
-        """One JSON object a line.
+    def json(self, path: str | Sequence[str] | RDD[str], schema: t.StructType | str | None = None, **options: Any) -> DataFrame:
+        """One JSON object a line, of files or of an RDD; with `multiLine`, one or a list of them a file. All of Spark's options.
 
         >>> import os, tempfile
         >>> path = os.path.join(tempfile.mkdtemp(), "rows.json")
@@ -136,7 +127,27 @@ class DataFrameReader:
         >>> spark.read.json(path).collect()
         [Row(a=Row(k=[1.5]), b=1)]
         """
+        if isinstance(path, RDD):
+            return self._of_lines(path, "json", schema, options)
         return self.load(path, "json", schema, **options)
+
+    def _of_lines(self, rdd: RDD[str], kind: str, schema: t.StructType | str | None, options: dict[str, Any]) -> DataFrame:
+        if schema is not None:
+            self.schema(schema)
+        self.options(**options)
+        return self._session._dataframe(lines(self._session, rdd, kind, self._options, self._schema))
+
+    def text(self, paths: str | Sequence[str], wholetext: bool = False, lineSep: str | None = None, **options: Any) -> DataFrame:
+        """Lines (or, `wholetext`, whole files) as a column `value`.
+
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "a.txt")
+        >>> with open(path, "w") as file:
+        ...     _ = file.write("one\\ntwo")
+        >>> spark.read.text(path).collect()
+        [Row(value='one'), Row(value='two')]
+        """
+        return self.option("wholetext", wholetext).option("lineSep", lineSep).load(paths, "text", **options)
 
     def table(self, tableName: str) -> DataFrame:
         """A view by name.

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quiver.sql import queries, scanning, text_scanning
+from quiver.sql import queries, scanning
+from quiver.sql.analysis.demand import demands
 from quiver.sql.arrow_types import arrow_schema
 from quiver.sql.cutting import CutPlan, cut, has_exchanges, reads_of
 from quiver.sql.executions import Execution, Executions
@@ -19,6 +20,7 @@ from quiver.sql.lowering.relations import Query, lower
 from quiver.sql.producing import Production, lineage, placed, produce
 from quiver.sql.registry.python import prepare
 from quiver.sql.sizing import SMALL, Sizing, sizing
+from quiver.sql.sourcing import sourced
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
 from quiver.sql.types import StructField, StructType
@@ -89,7 +91,7 @@ class Runtime:
         context = self._context
         context._check(call_site.operator)
         query = lower(relation)
-        productions = self._productions(query, call_site)
+        productions = self._productions(relation, query, call_site)
         sizes = self._sizing()
         pieces = self._pieces(0, sizes)
         _, _, plan = self.staged_kernel(pieces, sizes, spread=True).planned(query, productions)
@@ -113,18 +115,22 @@ class Runtime:
         """A relation of the batches of `rdd`, whose columns have the Arrow types of `schema` (arrow_types.arrow_schema)."""
         return r.Produced(rdd, tuple(Attribute(new_id(), field.name, field.dataType, field.nullable) for field in schema), size)
 
-    def _productions(self, query: Query, call_site: CallSite) -> dict[str, Production]:
+    def _productions(self, relation: r.Relation, query: Query, call_site: CallSite) -> dict[str, Production]:
         planner = self._context._planner
         found = {}
+        asked = demands(relation) if any(isinstance(leaf, r.Sourced) for leaf in query.leaves.values()) else {}
         for name, leaf in query.leaves.items():
             if isinstance(leaf, r.Produced):
                 found[name] = produce(name, leaf.rdd, leaf.columns, planner, call_site, leaf.size)
+            elif isinstance(leaf, r.Sourced):
+                rdd, size = sourced(self._context, leaf, asked.get(id(leaf)))
+                found[name] = produce(name, rdd, leaf.columns, planner, call_site, size)
         return found
 
     def explain(self, relation: r.Relation) -> Explained:
         """How the kernel would compute it now. Nothing is computed."""
         query = lower(relation)
-        productions = self._productions(query, CallSite("explain", "", 0))
+        productions = self._productions(relation, query, CallSite("explain", "", 0))
         sizes = self._sizing()
         kernel = self.whole_kernel(query.ordered)
         frame = kernel.plan(query, productions)
@@ -178,7 +184,7 @@ class Runtime:
         context._check(call_site.operator)
         query = lower(relation)
         planner, driver, properties = context._planner, context._driver, execution.properties
-        productions = self._productions(query, call_site)
+        productions = self._productions(relation, query, call_site)
         sizes = self._sizing()
         kernel = self.whole_kernel(query.ordered)
         frame, physical, plan = kernel.planned(query, productions)
@@ -284,13 +290,11 @@ class _Kernel:
         match leaf:
             case r.Local():
                 self._context.register_record_batches(name, _sliced(_batches(leaf), self._slices))
-            case r.Files() if leaf.format in scanning.NATIVE:
+            case r.Files():
                 mirror = scanning.register(self._context, name, leaf)
                 key = os.path.basename(mirror.root)
                 self._mirrors[key] = mirror
                 self._mirrored[name] = key
-            case r.Files():
-                text_scanning.register(self._context, name, leaf)
             case _:
                 raise AssertionError(type(leaf))
 

@@ -28,7 +28,7 @@ _JOINS = {
     "anti": "LEFT ANTI JOIN",
 }
 
-Leaf = r.Files | r.Local | r.Produced | r.PythonMap | r.GroupedMap | r.Recursive
+Leaf = r.Files | r.Local | r.Produced | r.Sourced | r.PythonMap | r.GroupedMap | r.Recursive
 _numbers = itertools.count(1)
 
 
@@ -156,7 +156,7 @@ class _Writer:
                 # The condition always holds, and needs the column: a decoded series can't be read without any column.
                 always = f"value {'>=' if relation.step > 0 else '<='} {relation.start}"
                 return f"SELECT CAST(value AS BIGINT) AS {column(only)} FROM {series} WHERE {always}", 1
-            case r.Files() | r.Local() | r.Produced() | r.PythonMap() | r.GroupedMap() | r.Recursive():
+            case r.Files() | r.Local() | r.Produced() | r.Sourced() | r.PythonMap() | r.GroupedMap() | r.Recursive():
                 return f"SELECT * FROM {self._leaf(relation)}", 1
             case _:
                 raise AssertionError(type(relation))
@@ -173,7 +173,7 @@ class _Writer:
     def _source(self, relation: r.Relation) -> tuple[str, int]:
         """(what may follow FROM, how deeply the whole nests)."""
         match relation:
-            case r.Files() | r.Local() | r.Produced() | r.PythonMap() | r.GroupedMap() | r.Recursive():
+            case r.Files() | r.Local() | r.Produced() | r.Sourced() | r.PythonMap() | r.GroupedMap() | r.Recursive():
                 return self._leaf(relation), 1
             case r.Join():
                 return self._joined(relation)

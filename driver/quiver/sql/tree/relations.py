@@ -55,6 +55,31 @@ class Files(Relation):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Sourced(Relation):
+    """Rows that Python reads in tasks: `reader` (quiver_proto.sources.reading.Reader) makes them of `parts`, one part a partition.
+
+    `reader` and the parts are pickled. For files, a part is a list of Pieces, and `partition_columns` are told by their directories.
+    `size` is about how many bytes they are; None: who knows. `zone`: of partition columns that are timestamps. `push`, when there
+    is one, makes a reader and parts of the columns and conditions that a query has, which does less.
+    """
+
+    format: str
+    reader: Any
+    parts: tuple[Any, ...]
+    columns: tuple[Attribute, ...]
+    size: int | None = None
+    partition_columns: tuple[str, ...] = ()
+    options: tuple[tuple[str, str], ...] = ()
+    files: tuple[DataFile, ...] = ()
+    zone: str = "UTC"
+    push: Any = None
+
+    @property
+    def output(self) -> tuple[Attribute, ...]:
+        return self.columns
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Local(Relation):
     """Rows that the driver has, as a pyarrow.Table whose columns are `columns` in order."""
 

@@ -1,0 +1,153 @@
+"""From paths, a format and options to a relation of the files' rows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from quiver.sql import types as t
+from quiver.sql.arrow_types import arrow_schema
+from quiver.sql.discovery import Found, discover
+from quiver.sql.errors import AnalysisException
+from quiver.sql.file_schemas import called, failed_to_read, schema_of_files, stored_names
+from quiver.sql.scanning import NATIVE
+from quiver.sql.text_options import csv_options, flag, json_options, line_of, sampling_ratio
+from quiver.sql.text_schemas import csv_schema, first_record, json_schema
+from quiver.sql.tree import relations as r
+from quiver.sql.tree.expressions import Attribute
+from quiver_proto.errors import FileUnreadable
+from quiver_proto.sources.text_files import BinaryFiles, CsvFiles, JsonFiles, Lines, TextFiles
+from quiver_proto.text_formats.text_input import Line, Piece, pieces
+
+if TYPE_CHECKING:
+    from quiver.rdd import RDD
+    from quiver.sql.session import Session
+
+Options = Mapping[str, str]
+_TARGET = 32 << 20
+"""Bytes of text that are worth a task."""
+_BINARY = t.StructType(
+    [
+        t.StructField("path", t.StringType()),
+        t.StructField("modificationTime", t.TimestampType()),
+        t.StructField("length", t.LongType()),
+        t.StructField("content", t.BinaryType()),
+    ]
+)
+
+
+def files(session: Session, kind: str, paths: Sequence[str], options: Options, wanted: t.StructType | None) -> r.Relation:
+    """The rows of files. `wanted`: columns that were asked for. Raises AnalysisException, IllegalArgumentException."""
+    found = discover(paths, options)
+    if wanted is None and not found.files and kind not in ("text", "binaryfile"):
+        raise AnalysisException(f"Unable to infer schema for {called(kind)}. It must be specified manually.", "UNABLE_TO_INFER_SCHEMA")
+    try:
+        return _native(session, kind, found, options, wanted) if kind in NATIVE else _read(session, kind, found, options, wanted)
+    except FileUnreadable as problem:
+        raise failed_to_read(problem.path, problem.problem, problem.condition) from problem
+
+
+def _native(session: Session, kind: str, found: Found, options: Options, wanted: t.StructType | None) -> r.Relation:
+    held, verified = wanted, frozenset[str]()
+    if held is None:
+        held, verified = schema_of_files(kind, [file.path for file in found.files], options)
+    schema, columns = _columns(session, held, found)
+    if wanted is not None and kind == "parquet" and found.files:
+        schema = stored_names(schema, found.files[0].path)
+    names = tuple(name for name, _ in found.partitions)
+    return r.Files(kind, found.roots, tuple(options.items()), schema, columns, names, found.files, verified)
+
+
+def _columns(session: Session, held: t.StructType, found: Found) -> tuple[t.StructType, tuple[Attribute, ...]]:
+    """Partition columns last; of the types that were asked for, or else those of their directories' names."""
+    asked = {field.name: field.dataType for field in held}
+    partitions = {name: asked.get(name, inferred) for name, inferred in found.partitions}
+    fields = [t.StructField(field.name, field.dataType) for field in held if field.name not in partitions]
+    schema = t.StructType([*fields, *(t.StructField(name, inferred) for name, inferred in partitions.items())])
+    return schema, tuple(Attribute(session._new_id(), field.name, field.dataType, True) for field in schema)
+
+
+def _read(session: Session, kind: str, found: Found, options: Options, wanted: t.StructType | None) -> r.Relation:
+    zone = session._settings.zone()
+    context = session._context
+    keep = sampling_ratio(options)
+    reader: Any
+    held: t.StructType
+    match kind:
+        case "csv":
+            csv = csv_options(options, zone)
+            parts = _parts(found, csv.line, csv.multi_line)
+            reader = CsvFiles(csv)
+            infers = flag(options, "inferSchema", False)
+            held = wanted or csv_schema(context.parallelize(parts, len(parts)), first_record(parts, csv), csv, infers, keep)
+            _check_atomic(held, "CSV")
+        case "json":
+            json = json_options(options, zone)
+            parts = _parts(found, json.line, json.multi_line)
+            reader = JsonFiles(json)
+            held = wanted or json_schema(context.parallelize(parts, len(parts)), json, keep)
+        case "text":
+            line, whole = line_of(options, "Text"), flag(options, "wholetext", False)
+            parts = _parts(found, line, whole)
+            reader = TextFiles(whole, line)
+            held = wanted or t.StructType([t.StructField("value", t.StringType())])
+            _check_text(held, found)
+        case _:
+            parts = _parts(found, Line(), True)
+            reader = BinaryFiles()
+            held = _BINARY
+    _, columns = _columns(session, held, found)
+    names = tuple(name for name, _ in found.partitions)
+    size = sum(file.size for file in found.files)
+    return r.Sourced(kind, reader, tuple(parts), columns, size, names, tuple(options.items()), found.files, zone)
+
+
+def _parts(found: Found, line: Line, whole: bool) -> list[list[Piece]]:
+    return pieces([(file.path, file.size, file.modified, file.values) for file in found.files], line, whole, _TARGET)
+
+
+def _check_atomic(held: t.StructType, kind: str) -> None:
+    for field in held:
+        if isinstance(field.dataType, t.ArrayType | t.MapType | t.StructType):
+            raise AnalysisException(
+                f'The {kind} datasource doesn\'t support the column `{field.name}` of the type "{field.dataType.simpleString().upper()}".',
+                "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE",
+            )
+
+
+def _check_text(held: t.StructType, found: Found) -> None:
+    partitions = {name for name, _ in found.partitions}
+    own = [field for field in held if field.name not in partitions]
+    if len(own) != 1:
+        raise AnalysisException(f"Text data source supports only a single column, and you have {len(own)} columns.")
+    if not isinstance(own[0].dataType, t.StringType):
+        raise AnalysisException(
+            f'The Text datasource doesn\'t support the column `{own[0].name}` of the type "{own[0].dataType.simpleString().upper()}".',
+            "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE",
+        )
+
+
+def lines(session: Session, rdd: RDD[str], kind: str, options: Options, wanted: t.StructType | None) -> r.Relation:
+    """The rows of an RDD of CSV's lines, or of texts in JSON. Raises as `files`."""
+    zone = session._settings.zone()
+    keep = sampling_ratio(options)
+    held: t.StructType
+    parsing: Any
+    if kind == "csv":
+        parsing = csv_options(options, zone)
+        from quiver_proto.text_formats.csv_lines import tokenizer
+
+        if wanted is None or parsing.header:
+            head = next((text for text in rdd.take(100) if text.strip()), None)
+            first = [] if head is None else tokenizer(parsing)(head)
+            if parsing.header:
+                rdd = rdd.filter(lambda text: text != head)
+            held = wanted or csv_schema(rdd, first, parsing, flag(options, "inferSchema", False), keep)
+        else:
+            held = wanted
+        _check_atomic(held, "CSV")
+    else:
+        parsing = json_options(options, zone)
+        held = wanted or json_schema(rdd, parsing, keep)
+    schema = arrow_schema(held).serialize().to_pybytes()
+    return session._runtime.produced(rdd.mapPartitions(Lines(parsing, schema)), held, session._new_id)

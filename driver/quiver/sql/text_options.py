@@ -1,0 +1,144 @@
+"""Options of CSV, JSON and text, by Spark's names, as readers take them."""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping
+from typing import Final
+
+from quiver.sql.errors import AnalysisException, IllegalArgumentException
+from quiver_proto.text_formats.conversion import Formats
+from quiver_proto.text_formats.csv_lines import CsvOptions
+from quiver_proto.text_formats.json_batches import JsonOptions
+from quiver_proto.text_formats.json_parsing import Laxity
+from quiver_proto.text_formats.text_input import Line
+
+Options = Mapping[str, str]
+_ESCAPES: Final = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\b": "\b", "\\f": "\f", "\\\\": "\\", "\\0": "\0", "\\u0000": "\0"}
+_MODES: Final = ("PERMISSIVE", "DROPMALFORMED", "FAILFAST")
+
+
+def flag(options: Options, name: str, otherwise: bool) -> bool:
+    """Raises IllegalArgumentException for what is neither true nor false."""
+    value = options.get(name.lower(), str(otherwise)).lower()
+    if value not in ("true", "false"):
+        raise IllegalArgumentException(f"{name} flag can be true or false, not {value!r}.")
+    return value == "true"
+
+
+def line_of(options: Options, source: str) -> Line:
+    """How lines end, and the encoding. Raises IllegalArgumentException."""
+    encoding = options.get("encoding", options.get("charset", "utf-8"))
+    try:
+        codecs.lookup(encoding)
+    except LookupError:
+        raise IllegalArgumentException(
+            f"The value of parameter(s) `charset` in `{source}Options` is invalid: expects one of the iso-8859-1, us-ascii, utf-16, "
+            f"utf-16be, utf-16le, utf-32, utf-8, or another name that Python knows, but got {encoding}.",
+            "INVALID_PARAMETER_VALUE.CHARSET",
+        ) from None
+    separator = options.get("linesep")
+    if separator == "":
+        raise IllegalArgumentException("'lineSep' cannot be an empty string.")
+    return Line(separator, encoding)
+
+
+def formats_of(options: Options, zone: str) -> Formats:
+    """Patterns of dates and times, and texts of numbers that are none."""
+    return Formats(
+        options.get("timezone", zone),
+        options.get("dateformat"),
+        options.get("timestampformat"),
+        options.get("timestampntzformat"),
+        options.get("nanvalue", "NaN"),
+        options.get("positiveinf", "Inf"),
+        options.get("negativeinf", "-Inf"),
+    )
+
+
+def mode_of(options: Options) -> str:
+    """PERMISSIVE unless another mode is named."""
+    mode = options.get("mode", "PERMISSIVE").upper()
+    return mode if mode in _MODES else "PERMISSIVE"
+
+
+def csv_options(options: Options, zone: str) -> CsvOptions:
+    """Raises IllegalArgumentException, AnalysisException for options that can't be understood."""
+    separator = options.get("sep", options.get("delimiter", ","))
+    if not separator:
+        raise AnalysisException("Delimiter cannot be empty string.", "INVALID_DELIMITER_VALUE.EMPTY_STRING")
+    for written, meant in _ESCAPES.items():
+        separator = separator.replace(written, meant)
+    try:
+        max_columns = int(options.get("maxcolumns", "20480"))
+        max_characters = int(options.get("maxcharspercolumn", "-1"))
+    except ValueError as problem:
+        raise IllegalArgumentException(f"maxColumns and maxCharsPerColumn should be integers: {problem}.") from None
+    null, empty = options.get("nullvalue", ""), options.get("emptyvalue", "")
+    return CsvOptions(
+        separator,
+        _character(options, "quote", '"'),
+        _character(options, "escape", "\\"),
+        _character(options, "comment", ""),
+        flag(options, "header", False),
+        null,
+        empty,
+        flag(options, "ignoreLeadingWhiteSpace", False),
+        flag(options, "ignoreTrailingWhiteSpace", False),
+        flag(options, "multiLine", False),
+        flag(options, "enforceSchema", True),
+        mode_of(options),
+        options.get("columnnameofcorruptrecord", "_corrupt_record"),
+        max_columns,
+        max_characters,
+        options.get("unescapedquotehandling", "STOP_AT_DELIMITER").upper(),
+        flag(options, "preferDate", True),
+        line_of(options, "CSV"),
+        formats_of(options, zone),
+    )
+
+
+def json_options(options: Options, zone: str) -> JsonOptions:
+    """Raises IllegalArgumentException for options that can't be understood."""
+    line, multi_line = line_of(options, "JSON"), flag(options, "multiLine", False)
+    return JsonOptions(
+        mode_of(options),
+        options.get("columnnameofcorruptrecord", "_corrupt_record"),
+        multi_line,
+        flag(options, "primitivesAsString", False),
+        flag(options, "prefersDecimal", False),
+        flag(options, "dropFieldIfAllNull", False),
+        flag(options, "inferTimestamp", False),
+        Laxity(
+            flag(options, "allowComments", False),
+            flag(options, "allowUnquotedFieldNames", False),
+            flag(options, "allowSingleQuotes", True),
+            flag(options, "allowNumericLeadingZeros", False),
+            flag(options, "allowBackslashEscapingAnyCharacter", False),
+            flag(options, "allowUnquotedControlChars", False),
+            flag(options, "allowNonNumericNumbers", True),
+        ),
+        line,
+        formats_of(options, zone),
+    )
+
+
+def _character(options: Options, name: str, otherwise: str) -> str:
+    value = options.get(name, otherwise)
+    value = _ESCAPES.get(value, value)
+    if value == "\0":
+        return ""
+    if len(value) > 1:
+        raise IllegalArgumentException(f"{name} cannot be more than one character.")
+    return value
+
+
+def sampling_ratio(options: Options) -> float:
+    """Of the records that types are inferred from. Raises IllegalArgumentException."""
+    try:
+        ratio = float(options.get("samplingratio", "1.0"))
+    except ValueError:
+        ratio = 0.0
+    if not 0 < ratio <= 1:
+        raise IllegalArgumentException(f"samplingRatio ({options['samplingratio']}) should be greater than 0 and at most 1.")
+    return ratio

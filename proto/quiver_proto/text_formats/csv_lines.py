@@ -1,0 +1,178 @@
+"""Lines of CSV as lists of values, in the way of the parser that Spark uses (univocity)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from quiver_proto.text_formats.conversion import Formats
+from quiver_proto.text_formats.text_input import Line
+
+Tokens = list[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class CsvOptions:
+    """Spark's options of CSV; `quote`, `escape` and `comment` are one character or empty. `null` and `empty`: texts that mean null, and
+    what a quoted empty text means. `corrupt`: the column of malformed records."""
+
+    separator: str = ","
+    quote: str = '"'
+    escape: str = "\\"
+    comment: str = ""
+    header: bool = False
+    null: str = ""
+    empty: str = ""
+    trim_leading: bool = False
+    trim_trailing: bool = False
+    multi_line: bool = False
+    enforce_schema: bool = True
+    mode: str = "PERMISSIVE"
+    corrupt: str = "_corrupt_record"
+    max_columns: int = 20480
+    max_characters: int = -1
+    unescaped_quotes: str = "STOP_AT_DELIMITER"
+    prefer_date: bool = True
+    line: Line = field(default_factory=Line)
+    formats: Formats = field(default_factory=Formats)
+
+
+class TooLarge(ValueError):
+    """A record with more values, or a longer one, than options allow."""
+
+
+def tokenizer(options: CsvOptions) -> Callable[[str], Tokens]:
+    """What cuts one record into its values; None for null. It raises TooLarge."""
+    cut = _tokenizer(options)
+    most, longest = options.max_columns, options.max_characters
+
+    def tokens(record: str) -> Tokens:
+        found = cut(record)
+        if len(found) > most or (longest >= 0 and any(value is not None and len(value) > longest for value in found)):
+            raise TooLarge(record)
+        return found
+
+    return tokens
+
+
+def _tokenizer(options: CsvOptions) -> Callable[[str], Tokens]:
+    separator, quote = options.separator, options.quote
+    null, empty = options.null, options.empty
+    lead, trail = options.trim_leading, options.trim_trailing
+
+    def unquoted(text: str) -> str | None:
+        if lead:
+            text = text.lstrip(" \t")
+        if trail:
+            text = text.rstrip(" \t")
+        return None if not text or text == null else text
+
+    def quoted(text: str) -> str | None:
+        text = text or empty
+        return None if text == null else text
+
+    def tokens(record: str) -> Tokens:
+        if not quote or quote not in record:
+            return [unquoted(part) for part in record.split(separator)]
+        result: Tokens = []
+        position, size = 0, len(record)
+        while True:
+            start = position
+            while start < size and record[start] in " \t" and record[start] != separator:
+                start += 1
+            if start < size and record[start] == quote:
+                value, after = _quoted(record, start + 1, options)
+                if value is not None:
+                    result.append(quoted(value))
+                    position = after
+                    if position >= size:
+                        return result
+                    position += len(separator)
+                    continue
+            end = record.find(separator, position)
+            if end < 0:
+                result.append(unquoted(record[position:]))
+                return result
+            result.append(unquoted(record[position:end]))
+            position = end + len(separator)
+
+    return tokens
+
+
+def _quoted(record: str, position: int, options: CsvOptions) -> tuple[str | None, int]:
+    """(the value after an opening quote, where the separator after it or the end is); None: it is no quoted value."""
+    quote, escape, separator = options.quote, options.escape, options.separator
+    parts: list[str] = []
+    size = len(record)
+    stop = re.compile("|".join(re.escape(each) for each in {quote, escape} if each))
+    while True:
+        found = stop.search(record, position)
+        if found is None:  # It never ends.
+            parts.append(record[position:])
+            return "".join(parts), size
+        at = found.start()
+        parts.append(record[position:at])
+        character = record[at]
+        following = record[at + 1] if at + 1 < size else ""
+        if character == escape and escape and following == quote:
+            parts.append(quote)
+            position = at + 2
+            continue
+        if character == escape and character != quote:
+            if following == escape:  # Escaped itself.
+                parts.append(escape)
+                position = at + 2
+            else:
+                parts.append(escape)
+                position = at + 1
+            continue
+        after = at + 1
+        while after < size and record[after] in " \t" and not record.startswith(separator, after):
+            after += 1
+        if after >= size or record.startswith(separator, after):
+            return "".join(parts), after
+        if options.unescaped_quotes in ("STOP_AT_CLOSING_QUOTE", "BACK_TO_DELIMITER"):
+            parts.append(quote)
+            position = at + 1
+            continue
+        return None, 0
+
+
+def records(text: str, options: CsvOptions) -> Iterator[tuple[int, str]]:
+    """(number of lines before, record) of a text whose values may hold ends of lines: of the whole file, for multiLine."""
+    quote, escape = options.quote, options.escape
+    if options.line.separator is None:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    end = options.line.separator or "\n"
+    position, line, size = 0, 0, len(text)
+    fence = re.compile("|".join(re.escape(each) for each in (end, quote, escape) if each))
+    start, inside = 0, False
+    fresh = True
+    """Whether a value begins here: only there a quote opens one."""
+    separator = options.separator
+    while position < size:
+        found = fence.search(text, position)
+        if found is None:
+            break
+        at, what = found.start(), found[0]
+        if what == end and not inside:
+            yield line, text[start:at]
+            line += text.count(end, start, at) + 1
+            position = start = at + len(end)
+            continue
+        if quote and what == quote:
+            if inside:
+                if escape == quote and text.startswith(quote, at + 1):
+                    position = at + 2
+                    continue
+                inside = False
+            else:
+                before = text[start:at].rstrip(" \t")
+                fresh = not before or before.endswith(separator)
+                inside = fresh
+            position = at + 1
+            continue
+        position = at + (2 if what == escape and inside else len(what))
+    if start < size:
+        yield line, text[start:]
