@@ -31,6 +31,8 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
             return column(expression.attribute)
         case e.Alias():
             return lowered(expression.child, subquery)
+        case e.Call(name="and" | "or"):
+            return _condition(expression, subquery, set())
         case e.Call():
             return _call(expression, subquery)
         case e.Member():
@@ -76,6 +78,23 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
 def _cast(expression: e.Cast, subquery: Subquery) -> str:
     value = lowered(expression.child, subquery)
     return spark_cast(value, type_of(expression.child), expression.type, expression.lenient, expression.zone)
+
+
+def _condition(expression: e.Expression, subquery: Subquery, tested: set[e.Expression]) -> str:
+    """`tested`: what the condition has asked for membership so far.
+
+    The kernel makes one list of two of the same value, and forgets that the answer for null is null when it becomes empty: "x NOT IN (1) OR
+    x NOT IN (2)" was true for null. So it sees at most one of them.
+    """
+    match expression:
+        case e.Call(name="and" | "or" | "not"):
+            args = [_condition(argument, subquery, tested) for argument in expression.args]
+            return function_of(expression).lower(args, [t.BooleanType()] * len(args))
+        case e.In() if expression.child in tested:
+            return f"(CASE WHEN {lowered(expression.child, subquery)} IS NOT NULL THEN {lowered(expression, subquery)} END)"
+        case e.In():
+            tested.add(expression.child)
+    return lowered(expression, subquery)
 
 
 def _member(value: str, kind: t.DataType, name: str, maybe_null: bool = True) -> str:
