@@ -85,7 +85,9 @@ class Grammar:
         """One SELECT. With a LIMIT its order is total."""
         source, text = self._select(2)
         if self._rng.random() < 0.2:
-            keys = ", ".join(f"{name} {self._rng.choice(('ASC', 'DESC'))} NULLS {self._rng.choice(('FIRST', 'LAST'))}" for name, _ in source)
+            keys = ", ".join(
+                f"{name} {self._rng.choice(('ASC', 'DESC'))} NULLS {self._rng.choice(('FIRST', 'LAST'))}" for name, _ in source
+            )
             text = f"SELECT * FROM ({text}) AS {self._name('q')} ORDER BY {keys} LIMIT {self._rng.choice((0, 1, 7, 50))}"
         return text
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from quiver.sql.window_order import in_order
 from quiver_proto.errors import UnsupportedPlan
 from quiver_proto.fragments import COLLECT_LEFT, PARTITIONED, Exchange, body_of, children, copied, exchange_of, kind_of, scans, width
 from quiver_proto.v1.kernel_pb2 import Hash, Plan
@@ -121,6 +122,8 @@ class _Cutter:
                 if kind == "nested_loop_join":
                     right = self._single(right)  # Each task would emit the left rows that only others match.
                 return self._with_inputs(plan, [left, right])
+            case "window":
+                return self._with_inputs(plan, [in_order(plan, self.cut(body.input))])
             case "interleave":
                 raise UnsupportedPlan("an interleaved union")
             case _:
