@@ -14,7 +14,7 @@ def in_order(window: Plan, below: Plan) -> Plan:
     """The input `below` of `window`, with a sort on top unless there is one of these keys."""
     if window.window.HasField("linear") or window.window.HasField("partially_sorted"):
         return below  # It takes rows in any order, or in less.
-    needed = window.window.window_expr[0]
+    needed = window.window.expressions[0]
     if not _keys(needed) or _is_sorted(below, needed):
         return below
     result = Plan()

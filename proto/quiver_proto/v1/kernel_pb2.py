@@ -24,11 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-<<<<<<< HEAD
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cquiver_proto/v1/kernel.proto\x12\x10quiver.v1.kernel\"\xc0\x0c\n\x04Plan\x12\x32\n\x0cparquet_scan\x18\x01 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12.\n\x08\x63sv_scan\x18\x02 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12\'\n\x05\x65mpty\x18\x03 \x01(\x0b\x32\x16.quiver.v1.kernel.LeafH\x00\x12-\n\nprojection\x18\x04 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x35\n\x0cglobal_limit\x18\x06 \x01(\x0b\x32\x1d.quiver.v1.kernel.GlobalLimitH\x00\x12.\n\x0blocal_limit\x18\x07 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x30\n\taggregate\x18\x08 \x01(\x0b\x32\x1b.quiver.v1.kernel.AggregateH\x00\x12/\n\thash_join\x18\t \x01(\x0b\x32\x1a.quiver.v1.kernel.HashJoinH\x00\x12&\n\x04sort\x18\n \x01(\x0b\x32\x16.quiver.v1.kernel.SortH\x00\x12\x33\n\x10\x63oalesce_batches\x18\x0b \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12)\n\x06\x66ilter\x18\x0c \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12(\n\x05merge\x18\r \x01(\x0b\x32\x17.quiver.v1.kernel.MergeH\x00\x12\x34\n\x0brepartition\x18\x0e \x01(\x0b\x32\x1d.quiver.v1.kernel.RepartitionH\x00\x12*\n\x06window\x18\x0f \x01(\x0b\x32\x18.quiver.v1.kernel.WindowH\x00\x12,\n\ncross_join\x18\x10 \x01(\x0b\x32\x16.quiver.v1.kernel.JoinH\x00\x12/\n\tavro_scan\x18\x11 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12\'\n\x05union\x18\x13 \x01(\x0b\x32\x16.quiver.v1.kernel.ManyH\x00\x12\x38\n\x15sort_preserving_merge\x18\x15 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12<\n\x10nested_loop_join\x18\x16 \x01(\x0b\x32 .quiver.v1.kernel.NestedLoopJoinH\x00\x12\x35\n\x13symmetric_hash_join\x18\x19 \x01(\x0b\x32\x16.quiver.v1.kernel.JoinH\x00\x12,\n\ninterleave\x18\x1a \x01(\x0b\x32\x16.quiver.v1.kernel.ManyH\x00\x12\x38\n\x0fplaceholder_row\x18\x1b \x01(\x0b\x32\x1d.quiver.v1.kernel.PlaceholderH\x00\x12)\n\x06unnest\x18\x1e \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12/\n\tjson_scan\x18\x1f \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12.\n\x0b\x63ooperative\x18  \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x31\n\x0fgenerate_series\x18! \x01(\x0b\x32\x16.quiver.v1.kernel.LeafH\x00\x12:\n\x0fsort_merge_join\x18\" \x01(\x0b\x32\x1f.quiver.v1.kernel.SortMergeJoinH\x00\x12\x33\n\x0bmemory_scan\x18# \x01(\x0b\x32\x1c.quiver.v1.kernel.MemoryScanH\x00\x12-\n\nasync_func\x18$ \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12)\n\x06\x62uffer\x18% \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x30\n\narrow_scan\x18& \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12;\n\x0fscalar_subquery\x18\' \x01(\x0b\x32 .quiver.v1.kernel.ScalarSubqueryH\x00\x42\x06\n\x04node\"\x06\n\x04Leaf\"\x08\n\x06Opaque\"7\n\x0bPlaceholder\x12(\n\x06schema\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\".\n\x05Unary\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\"h\n\x06Window\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x37\n\x0b\x65xpressions\x18\x02 \x03(\x0b\x32\".quiver.v1.kernel.WindowExpression\"6\n\x10WindowExpression\x12\x0c\n\x04name\x18\x08 \x01(\t\x12\x14\n\x0cignore_nulls\x18\x0b \x01(\x08\"@\n\tAggregate\x12\x0c\n\x04mode\x18\x03 \x01(\x05\x12%\n\x05input\x18\x04 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\".\n\x04Many\x12&\n\x06inputs\x18\x01 \x03(\x0b\x32\x16.quiver.v1.kernel.Plan\"\'\n\tFileRange\x12\r\n\x05start\x18\x01 \x01(\x03\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x03\"j\n\x0fPartitionedFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12*\n\x05range\x18\x05 \x01(\x0b\x32\x1b.quiver.v1.kernel.FileRange\x12\x0f\n\x06\x63hecks\x18\xe8\x07 \x01(\r\"=\n\tFileGroup\x12\x30\n\x05\x66iles\x18\x01 \x03(\x0b\x32!.quiver.v1.kernel.PartitionedFile\"S\n\x0c\x46ileScanConf\x12\x30\n\x0b\x66ile_groups\x18\x01 \x03(\x0b\x32\x1b.quiver.v1.kernel.FileGroup\x12\x11\n\x08\x65xpected\x18\xe8\x07 \x01(\x0c\"=\n\x08\x46ileScan\x12\x31\n\tbase_conf\x18\x01 \x01(\x0b\x32\x1e.quiver.v1.kernel.FileScanConf\" \n\nMemoryScan\x12\x12\n\npartitions\x18\x01 \x03(\x0c\"Q\n\x0bGlobalLimit\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x0c\n\x04skip\x18\x02 \x01(\r\x12\r\n\x05\x66\x65tch\x18\x03 \x01(\x03\"L\n\x04Sort\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x1d\n\x15preserve_partitioning\x18\x04 \x01(\x08\"L\n\x05Merge\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x12\n\x05\x66\x65tch\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x08\n\x06_fetch\"L\n\x04Hash\x12+\n\thash_expr\x18\x01 \x03(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\x17\n\x0fpartition_count\x18\x02 \x01(\x04\"j\n\x0cPartitioning\x12\x15\n\x0bround_robin\x18\x01 \x01(\x04H\x00\x12&\n\x04hash\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.HashH\x00\x12\x11\n\x07unknown\x18\x03 \x01(\x04H\x00\x42\x08\n\x06scheme\"j\n\x0bRepartition\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x34\n\x0cpartitioning\x18\x05 \x01(\x0b\x32\x1e.quiver.v1.kernel.Partitioning\"Y\n\x06JoinOn\x12&\n\x04left\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\'\n\x05right\x18\x02 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\"\xbc\x01\n\x08HashJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12$\n\x02on\x18\x03 \x03(\x0b\x32\x18.quiver.v1.kernel.JoinOn\x12\x11\n\tjoin_type\x18\x04 \x01(\x05\x12\x16\n\x0epartition_mode\x18\x06 \x01(\x05\x12\x12\n\nnull_aware\x18\n \x01(\x08\"S\n\x04Join\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\"o\n\rSortMergeJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x11\n\tjoin_type\x18\x04 \x01(\x05\"p\n\x0eNestedLoopJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x11\n\tjoin_type\x18\x03 \x01(\x05\"c\n\x0eScalarSubquery\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12*\n\nsubqueries\x18\x02 \x03(\x0b\x32\x16.quiver.v1.kernel.Planb\x06proto3')
-=======
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cquiver_proto/v1/kernel.proto\x12\x10quiver.v1.kernel\"\xc0\x0c\n\x04Plan\x12\x32\n\x0cparquet_scan\x18\x01 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12.\n\x08\x63sv_scan\x18\x02 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12\'\n\x05\x65mpty\x18\x03 \x01(\x0b\x32\x16.quiver.v1.kernel.LeafH\x00\x12-\n\nprojection\x18\x04 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x35\n\x0cglobal_limit\x18\x06 \x01(\x0b\x32\x1d.quiver.v1.kernel.GlobalLimitH\x00\x12.\n\x0blocal_limit\x18\x07 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x30\n\taggregate\x18\x08 \x01(\x0b\x32\x1b.quiver.v1.kernel.AggregateH\x00\x12/\n\thash_join\x18\t \x01(\x0b\x32\x1a.quiver.v1.kernel.HashJoinH\x00\x12&\n\x04sort\x18\n \x01(\x0b\x32\x16.quiver.v1.kernel.SortH\x00\x12\x33\n\x10\x63oalesce_batches\x18\x0b \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12)\n\x06\x66ilter\x18\x0c \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12(\n\x05merge\x18\r \x01(\x0b\x32\x17.quiver.v1.kernel.MergeH\x00\x12\x34\n\x0brepartition\x18\x0e \x01(\x0b\x32\x1d.quiver.v1.kernel.RepartitionH\x00\x12*\n\x06window\x18\x0f \x01(\x0b\x32\x18.quiver.v1.kernel.WindowH\x00\x12,\n\ncross_join\x18\x10 \x01(\x0b\x32\x16.quiver.v1.kernel.JoinH\x00\x12/\n\tavro_scan\x18\x11 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12\'\n\x05union\x18\x13 \x01(\x0b\x32\x16.quiver.v1.kernel.ManyH\x00\x12\x38\n\x15sort_preserving_merge\x18\x15 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12<\n\x10nested_loop_join\x18\x16 \x01(\x0b\x32 .quiver.v1.kernel.NestedLoopJoinH\x00\x12\x35\n\x13symmetric_hash_join\x18\x19 \x01(\x0b\x32\x16.quiver.v1.kernel.JoinH\x00\x12,\n\ninterleave\x18\x1a \x01(\x0b\x32\x16.quiver.v1.kernel.ManyH\x00\x12\x38\n\x0fplaceholder_row\x18\x1b \x01(\x0b\x32\x1d.quiver.v1.kernel.PlaceholderH\x00\x12)\n\x06unnest\x18\x1e \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12/\n\tjson_scan\x18\x1f \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12.\n\x0b\x63ooperative\x18  \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x31\n\x0fgenerate_series\x18! \x01(\x0b\x32\x16.quiver.v1.kernel.LeafH\x00\x12:\n\x0fsort_merge_join\x18\" \x01(\x0b\x32\x1f.quiver.v1.kernel.SortMergeJoinH\x00\x12\x33\n\x0bmemory_scan\x18# \x01(\x0b\x32\x1c.quiver.v1.kernel.MemoryScanH\x00\x12-\n\nasync_func\x18$ \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12)\n\x06\x62uffer\x18% \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x30\n\narrow_scan\x18& \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12;\n\x0fscalar_subquery\x18\' \x01(\x0b\x32 .quiver.v1.kernel.ScalarSubqueryH\x00\x42\x06\n\x04node\"\x06\n\x04Leaf\"\x08\n\x06Opaque\"7\n\x0bPlaceholder\x12(\n\x06schema\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\".\n\x05Unary\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\"@\n\tAggregate\x12\x0c\n\x04mode\x18\x03 \x01(\x05\x12%\n\x05input\x18\x04 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\".\n\x04Many\x12&\n\x06inputs\x18\x01 \x03(\x0b\x32\x16.quiver.v1.kernel.Plan\"\'\n\tFileRange\x12\r\n\x05start\x18\x01 \x01(\x03\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x03\"j\n\x0fPartitionedFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12*\n\x05range\x18\x05 \x01(\x0b\x32\x1b.quiver.v1.kernel.FileRange\x12\x0f\n\x06\x63hecks\x18\xe8\x07 \x01(\r\"=\n\tFileGroup\x12\x30\n\x05\x66iles\x18\x01 \x03(\x0b\x32!.quiver.v1.kernel.PartitionedFile\"S\n\x0c\x46ileScanConf\x12\x30\n\x0b\x66ile_groups\x18\x01 \x03(\x0b\x32\x1b.quiver.v1.kernel.FileGroup\x12\x11\n\x08\x65xpected\x18\xe8\x07 \x01(\x0c\"=\n\x08\x46ileScan\x12\x31\n\tbase_conf\x18\x01 \x01(\x0b\x32\x1e.quiver.v1.kernel.FileScanConf\" \n\nMemoryScan\x12\x12\n\npartitions\x18\x01 \x03(\x0c\"Q\n\x0bGlobalLimit\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x0c\n\x04skip\x18\x02 \x01(\r\x12\r\n\x05\x66\x65tch\x18\x03 \x01(\x03\"Y\n\x07SortKey\x12&\n\x04\x65xpr\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\x11\n\tascending\x18\x02 \x01(\x08\x12\x13\n\x0bnulls_first\x18\x03 \x01(\x08\"5\n\nExpression\x12\'\n\x04sort\x18\n \x01(\x0b\x32\x19.quiver.v1.kernel.SortKey\"\x87\x01\n\x04Sort\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12*\n\x04\x65xpr\x18\x02 \x03(\x0b\x32\x1c.quiver.v1.kernel.Expression\x12\r\n\x05\x66\x65tch\x18\x03 \x01(\x03\x12\x1d\n\x15preserve_partitioning\x18\x04 \x01(\x08\"o\n\x10WindowExpression\x12.\n\x0cpartition_by\x18\x05 \x03(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12+\n\x08order_by\x18\x06 \x03(\x0b\x32\x19.quiver.v1.kernel.SortKey\"\xf0\x01\n\x06Window\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x37\n\x0bwindow_expr\x18\x02 \x03(\x0b\x32\".quiver.v1.kernel.WindowExpression\x12-\n\x06linear\x18\x07 \x01(\x0b\x32\x18.quiver.v1.kernel.OpaqueH\x00\x88\x01\x01\x12\x37\n\x10partially_sorted\x18\x08 \x01(\x0b\x32\x18.quiver.v1.kernel.OpaqueH\x01\x88\x01\x01\x42\t\n\x07_linearB\x13\n\x11_partially_sorted\"L\n\x05Merge\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x12\n\x05\x66\x65tch\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x08\n\x06_fetch\"L\n\x04Hash\x12+\n\thash_expr\x18\x01 \x03(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\x17\n\x0fpartition_count\x18\x02 \x01(\x04\"j\n\x0cPartitioning\x12\x15\n\x0bround_robin\x18\x01 \x01(\x04H\x00\x12&\n\x04hash\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.HashH\x00\x12\x11\n\x07unknown\x18\x03 \x01(\x04H\x00\x42\x08\n\x06scheme\"j\n\x0bRepartition\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x34\n\x0cpartitioning\x18\x05 \x01(\x0b\x32\x1e.quiver.v1.kernel.Partitioning\"Y\n\x06JoinOn\x12&\n\x04left\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\'\n\x05right\x18\x02 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\"\xbc\x01\n\x08HashJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12$\n\x02on\x18\x03 \x03(\x0b\x32\x18.quiver.v1.kernel.JoinOn\x12\x11\n\tjoin_type\x18\x04 \x01(\x05\x12\x16\n\x0epartition_mode\x18\x06 \x01(\x05\x12\x12\n\nnull_aware\x18\n \x01(\x08\"S\n\x04Join\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\"o\n\rSortMergeJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x11\n\tjoin_type\x18\x04 \x01(\x05\"p\n\x0eNestedLoopJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x11\n\tjoin_type\x18\x03 \x01(\x05\"c\n\x0eScalarSubquery\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12*\n\nsubqueries\x18\x02 \x03(\x0b\x32\x16.quiver.v1.kernel.Planb\x06proto3')
->>>>>>> 345a79f (Random queries against DuckDB)
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cquiver_proto/v1/kernel.proto\x12\x10quiver.v1.kernel\"\xc0\x0c\n\x04Plan\x12\x32\n\x0cparquet_scan\x18\x01 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12.\n\x08\x63sv_scan\x18\x02 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12\'\n\x05\x65mpty\x18\x03 \x01(\x0b\x32\x16.quiver.v1.kernel.LeafH\x00\x12-\n\nprojection\x18\x04 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x35\n\x0cglobal_limit\x18\x06 \x01(\x0b\x32\x1d.quiver.v1.kernel.GlobalLimitH\x00\x12.\n\x0blocal_limit\x18\x07 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x30\n\taggregate\x18\x08 \x01(\x0b\x32\x1b.quiver.v1.kernel.AggregateH\x00\x12/\n\thash_join\x18\t \x01(\x0b\x32\x1a.quiver.v1.kernel.HashJoinH\x00\x12&\n\x04sort\x18\n \x01(\x0b\x32\x16.quiver.v1.kernel.SortH\x00\x12\x33\n\x10\x63oalesce_batches\x18\x0b \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12)\n\x06\x66ilter\x18\x0c \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12(\n\x05merge\x18\r \x01(\x0b\x32\x17.quiver.v1.kernel.MergeH\x00\x12\x34\n\x0brepartition\x18\x0e \x01(\x0b\x32\x1d.quiver.v1.kernel.RepartitionH\x00\x12*\n\x06window\x18\x0f \x01(\x0b\x32\x18.quiver.v1.kernel.WindowH\x00\x12,\n\ncross_join\x18\x10 \x01(\x0b\x32\x16.quiver.v1.kernel.JoinH\x00\x12/\n\tavro_scan\x18\x11 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12\'\n\x05union\x18\x13 \x01(\x0b\x32\x16.quiver.v1.kernel.ManyH\x00\x12\x38\n\x15sort_preserving_merge\x18\x15 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12<\n\x10nested_loop_join\x18\x16 \x01(\x0b\x32 .quiver.v1.kernel.NestedLoopJoinH\x00\x12\x35\n\x13symmetric_hash_join\x18\x19 \x01(\x0b\x32\x16.quiver.v1.kernel.JoinH\x00\x12,\n\ninterleave\x18\x1a \x01(\x0b\x32\x16.quiver.v1.kernel.ManyH\x00\x12\x38\n\x0fplaceholder_row\x18\x1b \x01(\x0b\x32\x1d.quiver.v1.kernel.PlaceholderH\x00\x12)\n\x06unnest\x18\x1e \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12/\n\tjson_scan\x18\x1f \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12.\n\x0b\x63ooperative\x18  \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x31\n\x0fgenerate_series\x18! \x01(\x0b\x32\x16.quiver.v1.kernel.LeafH\x00\x12:\n\x0fsort_merge_join\x18\" \x01(\x0b\x32\x1f.quiver.v1.kernel.SortMergeJoinH\x00\x12\x33\n\x0bmemory_scan\x18# \x01(\x0b\x32\x1c.quiver.v1.kernel.MemoryScanH\x00\x12-\n\nasync_func\x18$ \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12)\n\x06\x62uffer\x18% \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x30\n\narrow_scan\x18& \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12;\n\x0fscalar_subquery\x18\' \x01(\x0b\x32 .quiver.v1.kernel.ScalarSubqueryH\x00\x42\x06\n\x04node\"\x06\n\x04Leaf\"\x08\n\x06Opaque\"7\n\x0bPlaceholder\x12(\n\x06schema\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\".\n\x05Unary\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\"\xf0\x01\n\x06Window\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x37\n\x0b\x65xpressions\x18\x02 \x03(\x0b\x32\".quiver.v1.kernel.WindowExpression\x12-\n\x06linear\x18\x07 \x01(\x0b\x32\x18.quiver.v1.kernel.OpaqueH\x00\x88\x01\x01\x12\x37\n\x10partially_sorted\x18\x08 \x01(\x0b\x32\x18.quiver.v1.kernel.OpaqueH\x01\x88\x01\x01\x42\t\n\x07_linearB\x13\n\x11_partially_sorted\"\x93\x01\n\x10WindowExpression\x12.\n\x0cpartition_by\x18\x05 \x03(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12+\n\x08order_by\x18\x06 \x03(\x0b\x32\x19.quiver.v1.kernel.SortKey\x12\x0c\n\x04name\x18\x08 \x01(\t\x12\x14\n\x0cignore_nulls\x18\x0b \x01(\x08\"@\n\tAggregate\x12\x0c\n\x04mode\x18\x03 \x01(\x05\x12%\n\x05input\x18\x04 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\".\n\x04Many\x12&\n\x06inputs\x18\x01 \x03(\x0b\x32\x16.quiver.v1.kernel.Plan\"\'\n\tFileRange\x12\r\n\x05start\x18\x01 \x01(\x03\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x03\"j\n\x0fPartitionedFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12*\n\x05range\x18\x05 \x01(\x0b\x32\x1b.quiver.v1.kernel.FileRange\x12\x0f\n\x06\x63hecks\x18\xe8\x07 \x01(\r\"=\n\tFileGroup\x12\x30\n\x05\x66iles\x18\x01 \x03(\x0b\x32!.quiver.v1.kernel.PartitionedFile\"S\n\x0c\x46ileScanConf\x12\x30\n\x0b\x66ile_groups\x18\x01 \x03(\x0b\x32\x1b.quiver.v1.kernel.FileGroup\x12\x11\n\x08\x65xpected\x18\xe8\x07 \x01(\x0c\"=\n\x08\x46ileScan\x12\x31\n\tbase_conf\x18\x01 \x01(\x0b\x32\x1e.quiver.v1.kernel.FileScanConf\" \n\nMemoryScan\x12\x12\n\npartitions\x18\x01 \x03(\x0c\"Q\n\x0bGlobalLimit\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x0c\n\x04skip\x18\x02 \x01(\r\x12\r\n\x05\x66\x65tch\x18\x03 \x01(\x03\"Y\n\x07SortKey\x12&\n\x04\x65xpr\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\x11\n\tascending\x18\x02 \x01(\x08\x12\x13\n\x0bnulls_first\x18\x03 \x01(\x08\"5\n\nExpression\x12\'\n\x04sort\x18\n \x01(\x0b\x32\x19.quiver.v1.kernel.SortKey\"\x87\x01\n\x04Sort\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12*\n\x04\x65xpr\x18\x02 \x03(\x0b\x32\x1c.quiver.v1.kernel.Expression\x12\r\n\x05\x66\x65tch\x18\x03 \x01(\x03\x12\x1d\n\x15preserve_partitioning\x18\x04 \x01(\x08\"L\n\x05Merge\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x12\n\x05\x66\x65tch\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x08\n\x06_fetch\"L\n\x04Hash\x12+\n\thash_expr\x18\x01 \x03(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\x17\n\x0fpartition_count\x18\x02 \x01(\x04\"j\n\x0cPartitioning\x12\x15\n\x0bround_robin\x18\x01 \x01(\x04H\x00\x12&\n\x04hash\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.HashH\x00\x12\x11\n\x07unknown\x18\x03 \x01(\x04H\x00\x42\x08\n\x06scheme\"j\n\x0bRepartition\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x34\n\x0cpartitioning\x18\x05 \x01(\x0b\x32\x1e.quiver.v1.kernel.Partitioning\"Y\n\x06JoinOn\x12&\n\x04left\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\'\n\x05right\x18\x02 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\"\xbc\x01\n\x08HashJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12$\n\x02on\x18\x03 \x03(\x0b\x32\x18.quiver.v1.kernel.JoinOn\x12\x11\n\tjoin_type\x18\x04 \x01(\x05\x12\x16\n\x0epartition_mode\x18\x06 \x01(\x05\x12\x12\n\nnull_aware\x18\n \x01(\x08\"S\n\x04Join\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\"o\n\rSortMergeJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x11\n\tjoin_type\x18\x04 \x01(\x05\"p\n\x0eNestedLoopJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x11\n\tjoin_type\x18\x03 \x01(\x05\"c\n\x0eScalarSubquery\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12*\n\nsubqueries\x18\x02 \x03(\x0b\x32\x16.quiver.v1.kernel.Planb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,99 +41,52 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PLACEHOLDER']._serialized_end=1726
   _globals['_UNARY']._serialized_start=1728
   _globals['_UNARY']._serialized_end=1774
-<<<<<<< HEAD
-  _globals['_WINDOW']._serialized_start=1776
-  _globals['_WINDOW']._serialized_end=1880
-  _globals['_WINDOWEXPRESSION']._serialized_start=1882
-  _globals['_WINDOWEXPRESSION']._serialized_end=1936
-  _globals['_AGGREGATE']._serialized_start=1938
-  _globals['_AGGREGATE']._serialized_end=2002
-  _globals['_MANY']._serialized_start=2004
-  _globals['_MANY']._serialized_end=2050
-  _globals['_FILERANGE']._serialized_start=2052
-  _globals['_FILERANGE']._serialized_end=2091
-  _globals['_PARTITIONEDFILE']._serialized_start=2093
-  _globals['_PARTITIONEDFILE']._serialized_end=2199
-  _globals['_FILEGROUP']._serialized_start=2201
-  _globals['_FILEGROUP']._serialized_end=2262
-  _globals['_FILESCANCONF']._serialized_start=2264
-  _globals['_FILESCANCONF']._serialized_end=2347
-  _globals['_FILESCAN']._serialized_start=2349
-  _globals['_FILESCAN']._serialized_end=2410
-  _globals['_MEMORYSCAN']._serialized_start=2412
-  _globals['_MEMORYSCAN']._serialized_end=2444
-  _globals['_GLOBALLIMIT']._serialized_start=2446
-  _globals['_GLOBALLIMIT']._serialized_end=2527
-  _globals['_SORT']._serialized_start=2529
-  _globals['_SORT']._serialized_end=2605
-  _globals['_MERGE']._serialized_start=2607
-  _globals['_MERGE']._serialized_end=2683
-  _globals['_HASH']._serialized_start=2685
-  _globals['_HASH']._serialized_end=2761
-  _globals['_PARTITIONING']._serialized_start=2763
-  _globals['_PARTITIONING']._serialized_end=2869
-  _globals['_REPARTITION']._serialized_start=2871
-  _globals['_REPARTITION']._serialized_end=2977
-  _globals['_JOINON']._serialized_start=2979
-  _globals['_JOINON']._serialized_end=3068
-  _globals['_HASHJOIN']._serialized_start=3071
-  _globals['_HASHJOIN']._serialized_end=3259
-  _globals['_JOIN']._serialized_start=3261
-  _globals['_JOIN']._serialized_end=3344
-  _globals['_SORTMERGEJOIN']._serialized_start=3346
-  _globals['_SORTMERGEJOIN']._serialized_end=3457
-  _globals['_NESTEDLOOPJOIN']._serialized_start=3459
-  _globals['_NESTEDLOOPJOIN']._serialized_end=3571
-  _globals['_SCALARSUBQUERY']._serialized_start=3573
-  _globals['_SCALARSUBQUERY']._serialized_end=3672
-=======
-  _globals['_AGGREGATE']._serialized_start=1776
-  _globals['_AGGREGATE']._serialized_end=1840
-  _globals['_MANY']._serialized_start=1842
-  _globals['_MANY']._serialized_end=1888
-  _globals['_FILERANGE']._serialized_start=1890
-  _globals['_FILERANGE']._serialized_end=1929
-  _globals['_PARTITIONEDFILE']._serialized_start=1931
-  _globals['_PARTITIONEDFILE']._serialized_end=2037
-  _globals['_FILEGROUP']._serialized_start=2039
-  _globals['_FILEGROUP']._serialized_end=2100
-  _globals['_FILESCANCONF']._serialized_start=2102
-  _globals['_FILESCANCONF']._serialized_end=2185
-  _globals['_FILESCAN']._serialized_start=2187
-  _globals['_FILESCAN']._serialized_end=2248
-  _globals['_MEMORYSCAN']._serialized_start=2250
-  _globals['_MEMORYSCAN']._serialized_end=2282
-  _globals['_GLOBALLIMIT']._serialized_start=2284
-  _globals['_GLOBALLIMIT']._serialized_end=2365
-  _globals['_SORTKEY']._serialized_start=2367
-  _globals['_SORTKEY']._serialized_end=2456
-  _globals['_EXPRESSION']._serialized_start=2458
-  _globals['_EXPRESSION']._serialized_end=2511
-  _globals['_SORT']._serialized_start=2514
-  _globals['_SORT']._serialized_end=2649
-  _globals['_WINDOWEXPRESSION']._serialized_start=2651
-  _globals['_WINDOWEXPRESSION']._serialized_end=2762
-  _globals['_WINDOW']._serialized_start=2765
-  _globals['_WINDOW']._serialized_end=3005
-  _globals['_MERGE']._serialized_start=3007
-  _globals['_MERGE']._serialized_end=3083
-  _globals['_HASH']._serialized_start=3085
-  _globals['_HASH']._serialized_end=3161
-  _globals['_PARTITIONING']._serialized_start=3163
-  _globals['_PARTITIONING']._serialized_end=3269
-  _globals['_REPARTITION']._serialized_start=3271
-  _globals['_REPARTITION']._serialized_end=3377
-  _globals['_JOINON']._serialized_start=3379
-  _globals['_JOINON']._serialized_end=3468
-  _globals['_HASHJOIN']._serialized_start=3471
-  _globals['_HASHJOIN']._serialized_end=3659
-  _globals['_JOIN']._serialized_start=3661
-  _globals['_JOIN']._serialized_end=3744
-  _globals['_SORTMERGEJOIN']._serialized_start=3746
-  _globals['_SORTMERGEJOIN']._serialized_end=3857
-  _globals['_NESTEDLOOPJOIN']._serialized_start=3859
-  _globals['_NESTEDLOOPJOIN']._serialized_end=3971
-  _globals['_SCALARSUBQUERY']._serialized_start=3973
-  _globals['_SCALARSUBQUERY']._serialized_end=4072
->>>>>>> 345a79f (Random queries against DuckDB)
+  _globals['_WINDOW']._serialized_start=1777
+  _globals['_WINDOW']._serialized_end=2017
+  _globals['_WINDOWEXPRESSION']._serialized_start=2020
+  _globals['_WINDOWEXPRESSION']._serialized_end=2167
+  _globals['_AGGREGATE']._serialized_start=2169
+  _globals['_AGGREGATE']._serialized_end=2233
+  _globals['_MANY']._serialized_start=2235
+  _globals['_MANY']._serialized_end=2281
+  _globals['_FILERANGE']._serialized_start=2283
+  _globals['_FILERANGE']._serialized_end=2322
+  _globals['_PARTITIONEDFILE']._serialized_start=2324
+  _globals['_PARTITIONEDFILE']._serialized_end=2430
+  _globals['_FILEGROUP']._serialized_start=2432
+  _globals['_FILEGROUP']._serialized_end=2493
+  _globals['_FILESCANCONF']._serialized_start=2495
+  _globals['_FILESCANCONF']._serialized_end=2578
+  _globals['_FILESCAN']._serialized_start=2580
+  _globals['_FILESCAN']._serialized_end=2641
+  _globals['_MEMORYSCAN']._serialized_start=2643
+  _globals['_MEMORYSCAN']._serialized_end=2675
+  _globals['_GLOBALLIMIT']._serialized_start=2677
+  _globals['_GLOBALLIMIT']._serialized_end=2758
+  _globals['_SORTKEY']._serialized_start=2760
+  _globals['_SORTKEY']._serialized_end=2849
+  _globals['_EXPRESSION']._serialized_start=2851
+  _globals['_EXPRESSION']._serialized_end=2904
+  _globals['_SORT']._serialized_start=2907
+  _globals['_SORT']._serialized_end=3042
+  _globals['_MERGE']._serialized_start=3044
+  _globals['_MERGE']._serialized_end=3120
+  _globals['_HASH']._serialized_start=3122
+  _globals['_HASH']._serialized_end=3198
+  _globals['_PARTITIONING']._serialized_start=3200
+  _globals['_PARTITIONING']._serialized_end=3306
+  _globals['_REPARTITION']._serialized_start=3308
+  _globals['_REPARTITION']._serialized_end=3414
+  _globals['_JOINON']._serialized_start=3416
+  _globals['_JOINON']._serialized_end=3505
+  _globals['_HASHJOIN']._serialized_start=3508
+  _globals['_HASHJOIN']._serialized_end=3696
+  _globals['_JOIN']._serialized_start=3698
+  _globals['_JOIN']._serialized_end=3781
+  _globals['_SORTMERGEJOIN']._serialized_start=3783
+  _globals['_SORTMERGEJOIN']._serialized_end=3894
+  _globals['_NESTEDLOOPJOIN']._serialized_start=3896
+  _globals['_NESTEDLOOPJOIN']._serialized_end=4008
+  _globals['_SCALARSUBQUERY']._serialized_start=4010
+  _globals['_SCALARSUBQUERY']._serialized_end=4109
 # @@protoc_insertion_point(module_scope)

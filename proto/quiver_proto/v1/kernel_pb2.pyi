@@ -242,21 +242,36 @@ class Window(_message.Message):
 
     INPUT_FIELD_NUMBER: _builtins.int
     EXPRESSIONS_FIELD_NUMBER: _builtins.int
+    LINEAR_FIELD_NUMBER: _builtins.int
+    PARTIALLY_SORTED_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def input(self) -> Global___Plan: ...
     @_builtins.property
     def expressions(self) -> _containers.RepeatedCompositeFieldContainer[Global___WindowExpression]: ...
+    @_builtins.property
+    def linear(self) -> Global___Opaque: ...
+    @_builtins.property
+    def partially_sorted(self) -> Global___Opaque: ...
     def __init__(
         self,
         *,
         input: Global___Plan | None = ...,
         expressions: _abc.Iterable[Global___WindowExpression] | None = ...,
+        linear: Global___Opaque | None = ...,
+        partially_sorted: Global___Opaque | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_linear", b"_linear", "_partially_sorted", b"_partially_sorted", "input", b"input", "linear", b"linear", "partially_sorted", b"partially_sorted"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expressions", b"expressions", "input", b"input"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_linear", b"_linear", "_partially_sorted", b"_partially_sorted", "expressions", b"expressions", "input", b"input", "linear", b"linear", "partially_sorted", b"partially_sorted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__linear: _TypeAlias = _typing.Literal["linear"]  # noqa: Y015
+    _WhichOneofArgType__linear: _TypeAlias = _typing.Literal["_linear", b"_linear"]  # noqa: Y015
+    _WhichOneofReturnType__partially_sorted: _TypeAlias = _typing.Literal["partially_sorted"]  # noqa: Y015
+    _WhichOneofArgType__partially_sorted: _TypeAlias = _typing.Literal["_partially_sorted", b"_partially_sorted"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__linear) -> _WhichOneofReturnType__linear | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__partially_sorted) -> _WhichOneofReturnType__partially_sorted | None: ...
 
 Global___Window: _TypeAlias = Window  # noqa: Y015
 
@@ -264,19 +279,27 @@ Global___Window: _TypeAlias = Window  # noqa: Y015
 class WindowExpression(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
+    PARTITION_BY_FIELD_NUMBER: _builtins.int
+    ORDER_BY_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     IGNORE_NULLS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     ignore_nulls: _builtins.bool
+    @_builtins.property
+    def partition_by(self) -> _containers.RepeatedCompositeFieldContainer[Global___Opaque]: ...
+    @_builtins.property
+    def order_by(self) -> _containers.RepeatedCompositeFieldContainer[Global___SortKey]: ...
     def __init__(
         self,
         *,
+        partition_by: _abc.Iterable[Global___Opaque] | None = ...,
+        order_by: _abc.Iterable[Global___SortKey] | None = ...,
         name: _builtins.str = ...,
         ignore_nulls: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ignore_nulls", b"ignore_nulls", "name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ignore_nulls", b"ignore_nulls", "name", b"name", "order_by", b"order_by", "partition_by", b"partition_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -562,69 +585,6 @@ class Sort(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Sort: _TypeAlias = Sort  # noqa: Y015
-
-@_typing.final
-class WindowExpression(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    PARTITION_BY_FIELD_NUMBER: _builtins.int
-    ORDER_BY_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def partition_by(self) -> _containers.RepeatedCompositeFieldContainer[Global___Opaque]: ...
-    @_builtins.property
-    def order_by(self) -> _containers.RepeatedCompositeFieldContainer[Global___SortKey]: ...
-    def __init__(
-        self,
-        *,
-        partition_by: _abc.Iterable[Global___Opaque] | None = ...,
-        order_by: _abc.Iterable[Global___SortKey] | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["order_by", b"order_by", "partition_by", b"partition_by"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___WindowExpression: _TypeAlias = WindowExpression  # noqa: Y015
-
-@_typing.final
-class Window(_message.Message):
-    DESCRIPTOR: _descriptor.Descriptor
-
-    INPUT_FIELD_NUMBER: _builtins.int
-    WINDOW_EXPR_FIELD_NUMBER: _builtins.int
-    LINEAR_FIELD_NUMBER: _builtins.int
-    PARTIALLY_SORTED_FIELD_NUMBER: _builtins.int
-    @_builtins.property
-    def input(self) -> Global___Plan: ...
-    @_builtins.property
-    def window_expr(self) -> _containers.RepeatedCompositeFieldContainer[Global___WindowExpression]: ...
-    @_builtins.property
-    def linear(self) -> Global___Opaque: ...
-    @_builtins.property
-    def partially_sorted(self) -> Global___Opaque: ...
-    def __init__(
-        self,
-        *,
-        input: Global___Plan | None = ...,
-        window_expr: _abc.Iterable[Global___WindowExpression] | None = ...,
-        linear: Global___Opaque | None = ...,
-        partially_sorted: Global___Opaque | None = ...,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_linear", b"_linear", "_partially_sorted", b"_partially_sorted", "input", b"input", "linear", b"linear", "partially_sorted", b"partially_sorted"]  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_linear", b"_linear", "_partially_sorted", b"_partially_sorted", "input", b"input", "linear", b"linear", "partially_sorted", b"partially_sorted", "window_expr", b"window_expr"]  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__linear: _TypeAlias = _typing.Literal["linear"]  # noqa: Y015
-    _WhichOneofArgType__linear: _TypeAlias = _typing.Literal["_linear", b"_linear"]  # noqa: Y015
-    _WhichOneofReturnType__partially_sorted: _TypeAlias = _typing.Literal["partially_sorted"]  # noqa: Y015
-    _WhichOneofArgType__partially_sorted: _TypeAlias = _typing.Literal["_partially_sorted", b"_partially_sorted"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__linear) -> _WhichOneofReturnType__linear | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__partially_sorted) -> _WhichOneofReturnType__partially_sorted | None: ...
-
-Global___Window: _TypeAlias = Window  # noqa: Y015
 
 @_typing.final
 class Merge(_message.Message):
