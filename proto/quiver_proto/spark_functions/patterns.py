@@ -5,7 +5,7 @@ from __future__ import annotations
 import calendar
 import functools
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from quiver_proto.spark_functions.java import SparkValueError
@@ -25,15 +25,58 @@ def _tokens(form: str) -> tuple[tuple[str, str], ...]:
     return tuple(result)
 
 
-def formatted(moment: datetime, form: str) -> str:
-    """The moment by the pattern. Raises SparkValueError for a pattern that Spark has not."""
-    return "".join(text or _written(moment, letters) for letters, text in _tokens(form))
+def formatted(moment: datetime, form: str, zone: str = "UTC") -> str:
+    """What clocks of the zone show, by the pattern. Raises SparkValueError for a pattern that Spark has not."""
+    return "".join(text or _written(moment, letters, zone) for letters, text in _tokens(form))
 
 
-def _written(moment: datetime, letters: str) -> str:
-    count = len(letters)
+def _offset(moment: datetime, zone: str) -> timedelta:
+    from quiver_proto.spark_functions.times import zone_of
+
+    offset: timedelta = moment.replace(tzinfo=zone_of(zone)).utcoffset() or timedelta(0)
+    return offset
+
+
+def _hours(offset: timedelta, colon: str, seconds: bool = False) -> str:
+    minutes, rest = divmod(abs(offset.days * 86400 + offset.seconds), 60)
+    text = f"{'-' if offset < timedelta(0) else '+'}{minutes // 60:02d}{colon}{minutes % 60:02d}"
+    return f"{text}{colon}{rest:02d}" if seconds and rest else text
+
+
+def _zone_written(moment: datetime, letters: str, zone: str) -> str:
+    from quiver_proto.spark_functions.times import zone_of
+
+    count, offset = len(letters), _offset(moment, zone)
     match letters[0]:
-        case "y" | "u":
+        case "V":
+            return "UTC" if zone in ("", "Etc/UTC") else zone
+        case "z":
+            return moment.replace(tzinfo=zone_of(zone)).tzname() or zone
+        case "O":
+            if not offset:
+                return "GMT"
+            hours, minutes = divmod(abs(offset.days * 86400 + offset.seconds) // 60, 60)
+            short = f"{'-' if offset < timedelta(0) else '+'}{hours}" + (f":{minutes:02d}" if minutes else "")
+            return "GMT" + (short if count == 1 else _hours(offset, ":"))
+        case "X" if not offset:
+            return "Z"
+        case "X" | "x":
+            if count == 1:
+                plain = _hours(offset, "")
+                return plain[:3] if plain.endswith("00") else plain
+            return _hours(offset, ":" if count in (3, 5) else "", count >= 4)
+        case _:
+            if count == 4:
+                return "GMT" + (_hours(offset, ":") if offset else "")
+            return ("Z" if not offset else _hours(offset, ":")) if count == 5 else _hours(offset, "")
+
+
+def _written(moment: datetime, letters: str, zone: str) -> str:
+    count = len(letters)
+    if letters[0] in "VzOXxZ":
+        return _zone_written(moment, letters, zone)
+    match letters[0]:
+        case "y":
             return f"{moment.year % 100:02d}" if count == 2 else f"{moment.year:0{count}d}"
         case "M" | "L":
             return (
@@ -78,20 +121,15 @@ def _written(moment: datetime, letters: str) -> str:
             return "Anno Domini" if count == 4 else "AD"
         case "F":
             return str((moment.day - 1) % 7 + 1)
-        case "z" | "V":
-            return "UTC" if letters[0] == "z" else "Etc/UTC"
-        case "X":
-            return "Z"
-        case "x":
-            return {1: "+00", 2: "+0000"}.get(count, "+00:00")
-        case "Z":
-            return "+0000" if count < 4 else "GMT" if count == 4 else "Z"
-        case "O":
-            return "GMT"
         case _:
-            raise SparkValueError(
-                "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION", f"'{letters}' is no pattern of dates and times."
-            )
+            if letters[0] in "nNAcWweuY":
+                raise SparkValueError(
+                    "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION"
+                    if letters[0] in "weuYWc"
+                    else "INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER",
+                    f"'{letters}' is no pattern of dates and times.",
+                )
+            raise SparkValueError("INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER", f"'{letters}' is no pattern of dates and times.")
 
 
 _MONTHS = {name.lower(): number for number in range(1, 13) for name in (calendar.month_name[number], calendar.month_abbr[number])}
@@ -172,8 +210,6 @@ def _moment(parts: dict[str, Any]) -> datetime:
     micros = int(parts["S"][1].ljust(6, "0")[:6]) if "S" in parts else 0
     moment = datetime(year, month, number("d", 1), hour, number("m", 0), number("s", 0), micros)
     if "D" in parts and "d" not in parts:
-        from datetime import timedelta
-
         moment += timedelta(days=number("D", 1) - 1)
     for letter in "zVXxZO":
         if letter in parts:

@@ -148,113 +148,34 @@ def _unit(name: str) -> int:
 
 # ---- text ----
 
-_DATE = re.compile(r"([+-]?\d{4,6})(?:-(\d{1,2})(?:-(\d{1,2})(?:[ T].*)?)?)?")
-_TIME = re.compile(
-    r"([+-]?\d{4,6})(?:-(\d{1,2})(?:-(\d{1,2})(?:[ T](\d{1,2})(?::(\d{1,2})(?::(\d{1,2})(?:\.(\d{1,9}))?)?)?\s*"
-    r"(Z|UTC|GMT|[+-]\d{1,2}(?::?\d{2})?|[A-Za-z_]+/[A-Za-z_]+)?)?)?)?"
-)
 
-
-def _bad(text: str, kind: str) -> SparkValueError:
-    return SparkValueError(
-        "CAST_INVALID_INPUT",
-        f'The value \'{text}\' of the type "STRING" cannot be cast to "{kind}" because it is malformed. Use `try_cast` to tolerate '
-        "malformed input and return NULL instead.",
-    )
-
-
-def to_date(text: str, form: str | None = None) -> date:
-    if form is not None:
-        return _parsed(text, form).date()
-    found = _DATE.fullmatch(text.strip())
-    try:
-        if found:
-            return date(*(int(part or 1) for part in found.groups()))
-    except ValueError:
-        pass
-    raise _bad(text, "DATE")
-
-
-def try_to_date(text: str, form: str | None = None) -> date | None:
-    try:
-        return to_date(text, form)
-    except SparkValueError:
-        return None
-
-
-def to_timestamp(text: str, form: str | None = None) -> datetime:
-    if form is not None:
-        return _parsed(text, form)
-    found = _TIME.fullmatch(text.strip())
-    try:
-        if found:
-            *fields, fraction, zone = found.groups()
-            year, month, day, hour, minute, second = (int(part or at) for part, at in zip(fields, (1, 1, 1, 0, 0, 0), strict=True))
-            moment = datetime(year, month, day, hour, minute, second, int((fraction or "0").ljust(6, "0")[:6]))
-            return moment.replace(tzinfo=zone_of(zone) if zone else UTC).astimezone(UTC)
-    except ValueError:
-        pass
-    raise _bad(text, "TIMESTAMP")
-
-
-def try_to_timestamp(text: str, form: str | None = None) -> datetime | None:
-    try:
-        return to_timestamp(text, form)
-    except SparkValueError:
-        return None
-
-
-to_timestamp_ltz = to_timestamp
-
-
-def to_timestamp_ntz(text: str, form: str | None = None) -> datetime:
-    return to_timestamp(re.sub(r"(Z|[+-]\d{2}:\d{2})$", "", text) if form is None else text, form).replace(tzinfo=None)
-
-
-def _parsed(text: str, form: str) -> datetime:
+def _by_pattern(text: str, form: str, lenient: bool) -> datetime | None:
     moment = parsed(text, form)
-    if moment is None:
+    if moment is None and not lenient:
         raise SparkValueError(
             "CANNOT_PARSE_TIMESTAMP",
             f"Text '{text}' could not be parsed by '{form}'. Use `try_to_timestamp` to tolerate invalid input and return NULL instead.",
         )
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+    return moment
 
 
-def date_format(moment: datetime, form: str) -> str:
-    return formatted(moment, form)
+def parsed_date(text: str, form: str, zone: str, lenient: bool) -> date | None:
+    moment = _by_pattern(text, form, lenient)
+    return None if moment is None else (moment.astimezone(zone_of(zone)) if moment.tzinfo else moment).date()
 
 
-def unix_timestamp(text: str, form: str = "yyyy-MM-dd HH:mm:ss") -> int:
-    return unix_seconds(_parsed(text, form))
+def parsed_wall_clock(text: str, form: str, zone: str, lenient: bool) -> datetime | None:
+    moment = _by_pattern(text, form, lenient)
+    return None if moment is None else moment.replace(tzinfo=None)
 
 
-def from_unixtime(seconds: int, form: str = "yyyy-MM-dd HH:mm:ss") -> str:
-    return formatted(_EPOCH + timedelta(seconds=seconds), form)
+def parsed_instant(text: str, form: str, zone: str, lenient: bool) -> datetime | None:
+    moment = _by_pattern(text, form, lenient)
+    return None if moment is None else (moment if moment.tzinfo else moment.replace(tzinfo=zone_of(zone))).astimezone(UTC)
 
 
-def unix_seconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(seconds=1)
-
-
-def unix_millis(moment: datetime) -> int:
-    return (moment - _EPOCH) // timedelta(milliseconds=1)
-
-
-def _since(value: Any, unit: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=int(Decimal(repr(value) if isinstance(value, float) else value) * unit))
-
-
-def timestamp_seconds(value: Any) -> datetime:
-    return _since(value, 10**6)
-
-
-def timestamp_millis(value: Any) -> datetime:
-    return _since(value, 1000)
-
-
-def timestamp_micros(value: Any) -> datetime:
-    return _since(value, 1)
+def date_format(moment: datetime, form: str, zone: str) -> str:
+    return formatted(moment, form, zone)
 
 
 # ---- zones ----
@@ -305,8 +226,8 @@ def convert_timezone(source: str, target: str, moment: datetime) -> datetime:
 # ---- from parts ----
 
 
-def make_timestamp(year: int, month: int, day: int, hour: int, minute: int, seconds: float, zone: str = "UTC") -> datetime:
-    micros = round(seconds * 10**6)
+def make_timestamp(year: int, month: int, day: int, hour: int, minute: int, seconds: Decimal, zone: str = "UTC") -> datetime:
+    micros = int(seconds * 10**6)
     try:
         whole = 0 if micros == 60 * 10**6 else micros
         moment = datetime(year, month, day, hour, minute, whole // 10**6, whole % 10**6, tzinfo=zone_of(zone))
@@ -315,23 +236,23 @@ def make_timestamp(year: int, month: int, day: int, hour: int, minute: int, seco
     return (moment + timedelta(minutes=micros == 60 * 10**6)).astimezone(UTC)
 
 
-def try_make_timestamp(year: int, month: int, day: int, hour: int, minute: int, seconds: float, zone: str = "UTC") -> datetime | None:
+def try_make_timestamp(year: int, month: int, day: int, hour: int, minute: int, seconds: Decimal, zone: str = "UTC") -> datetime | None:
     try:
         return make_timestamp(year, month, day, hour, minute, seconds, zone)
     except SparkValueError:
         return None
 
 
-def make_timestamp_ntz(year: int, month: int, day: int, hour: int, minute: int, seconds: float) -> datetime:
+def make_timestamp_ntz(year: int, month: int, day: int, hour: int, minute: int, seconds: Decimal) -> datetime:
     return make_timestamp(year, month, day, hour, minute, seconds).replace(tzinfo=None)
 
 
-def try_make_timestamp_ntz(year: int, month: int, day: int, hour: int, minute: int, seconds: float) -> datetime | None:
+def try_make_timestamp_ntz(year: int, month: int, day: int, hour: int, minute: int, seconds: Decimal) -> datetime | None:
     try:
         return make_timestamp_ntz(year, month, day, hour, minute, seconds)
     except SparkValueError:
         return None
 
 
-def make_dt_interval(days: int = 0, hours: int = 0, minutes: int = 0, seconds: float = 0.0) -> timedelta:
-    return timedelta(days=days, hours=hours, minutes=minutes, microseconds=round(seconds * 10**6))
+def make_ym_interval(years: int = 0, months: int = 0) -> tuple[int, int, int]:
+    return (years * 12 + months, 0, 0)

@@ -11,7 +11,7 @@ from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
 
 Fold = Callable[[str], str]
-NAMES = frozenset({"getfield", "getitem", "struct", "named_struct", "withfield", "dropfields"})
+NAMES = frozenset({"getfield", "getitem", "struct", "named_struct", "withfield", "dropfields", "extract", "date_part", "datepart"})
 """Calls that `accessed` rewrites."""
 
 
@@ -30,6 +30,10 @@ def accessed(call: e.Call, fold: Fold) -> e.Expression:
                     "WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
                 )
             return e.StructOf(tuple(_constant(name) for name in names), tuple(map(_bare, values)))
+        case "extract" | "date_part" | "datepart":
+            field = call.args[0] if call.args else None
+            seconds = isinstance(field, e.Literal) and str(field.value).lower() in ("second", "s", "sec", "seconds", "secs")
+            return e.Call("extract_seconds", call.args[1:]) if seconds else call  # Whose type is another.
         case "withfield":
             struct, name, value = call.args
             return _with_field(struct, _path(_constant(name)), value, fold)

@@ -7,10 +7,28 @@ from typing import assert_never
 
 from quiver.sql import types as t
 from quiver.sql.tree import expressions as e
+from quiver_proto.spark_functions.casts import shown_months, shown_span
 
 _INFIX = frozenset({"+", "-", "*", "/", "%", "div", "=", "<=>", "<", "<=", ">", ">=", "and", "or", "&", "|", "^"})
-_RANKING = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile"})
+_RANKING = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "ntile"})
 """They see the rows before, whatever the order's ties."""
+_CAPITALS = frozenset({
+    "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "cos", "cosh", "cot", "csc", "degrees", "dense_rank", "e",
+    "exp", "expm1", "floor", "hypot", "log10", "log1p", "log2", "percent_rank", "pi", "power", "radians", "rank", "sec", "signum", "sin",
+    "sinh", "sqrt", "tan", "tanh",
+})  # fmt: skip
+_OTHER_NAMES = {
+    "mean": "avg", "array_agg": "collect_list", "pow": "power", "ceiling": "ceil", "timestamp_add": "timestampadd",
+    "timestamp_diff": "timestampdiff", "create_map": "map",
+}  # fmt: skip
+_DEFAULTS: dict[str, tuple[str, ...]] = {
+    "round": ("", "0"), "bround": ("", "0"), "mask": ("", "X", "x", "n", "NULL"), "str_to_map": ("", ",", ":"), "sentences": ("", "", ""),
+    "substr": ("", "", "2147483647"), "substring": ("", "", "2147483647"), "replace": ("", "", ""), "regexp_replace": ("", "", "", "1"),
+    "regexp_instr": ("", "", "0"), "position": ("", "", "1"), "locate": ("", "", "1"), "lag": ("", "1", "NULL"), "lead": ("", "1", "NULL"),
+    "to_unix_timestamp": ("", "yyyy-MM-dd HH:mm:ss"), "unix_timestamp": ("", "yyyy-MM-dd HH:mm:ss"), "listagg": ("", "NULL"),
+    "from_unixtime": ("", "yyyy-MM-dd HH:mm:ss"), "string_agg": ("", "NULL"),
+}  # fmt: skip
+"""What Spark writes for arguments that were left out, by position."""
 
 
 def pretty(expression: e.Expression) -> str:
@@ -51,8 +69,11 @@ def pretty(expression: e.Expression) -> str:
             nulls = expression.ascending if expression.nulls_first is None else expression.nulls_first
             return f"{pretty(expression.child)} {'ASC' if expression.ascending else 'DESC'} NULLS {'FIRST' if nulls else 'LAST'}"
         case e.Windowed():
-            ranking = isinstance(expression.function, e.Call) and expression.function.name in _RANKING
-            return f"{pretty(expression.function)} OVER {_window(expression.window, ranking)}"
+            function = expression.function
+            ranking = isinstance(function, e.Call) and function.name in _RANKING
+            if isinstance(function, e.Call) and function.name in ("lag", "lead"):
+                return f"{pretty(function)} OVER {_window(expression.window, offset=_offset(function))}"
+            return f"{pretty(function)} OVER {_window(expression.window, ranking)}"
         case e.WindowSpec():
             return _window(expression)
         case e.Lambda():
@@ -109,18 +130,30 @@ def _call(call: e.Call) -> str:
             args = ["1"]
         case _:
             pass
+    if call.name in _DEFAULTS:
+        args += _DEFAULTS[call.name][len(args) :]
     inner = f"{'DISTINCT ' if call.distinct else ''}{', '.join(args)}"
     where = f" FILTER (WHERE {pretty(call.where)})" if call.where is not None else ""
-    return f"{call.name}({inner}){where}"
+    shown = _OTHER_NAMES.get(call.name, call.name)
+    ignoring = " ignore nulls" if call.ignore_nulls and call.name == "nth_value" else ""
+    return f"{shown.upper() if shown in _CAPITALS else shown}({inner}){ignoring}{where}"
 
 
-def _window(window: e.WindowSpec, ranking: bool = False) -> str:
+def _offset(call: e.Call) -> str:
+    """Of lag or lead: how many rows after the current one the value stands."""
+    steps = call.args[1].value if len(call.args) > 1 and isinstance(call.args[1], e.Literal) else 1
+    return str(-steps if call.name == "lag" else steps)
+
+
+def _window(window: e.WindowSpec, ranking: bool = False, offset: str | None = None) -> str:
     parts = []
     if window.partition_by:
         parts.append(f"PARTITION BY {', '.join(map(pretty, window.partition_by))}")
     if window.order_by:
         parts.append(f"ORDER BY {', '.join(map(pretty, window.order_by))}")
-    if window.frame is not None:
+    if offset is not None:
+        parts.append(f"ROWS BETWEEN {offset} FOLLOWING AND {offset} FOLLOWING")
+    elif window.frame is not None:
         parts.append(
             f"{window.frame.unit.upper()} BETWEEN {_bound(window.frame.start, 'PRECEDING')} AND {_bound(window.frame.end, 'FOLLOWING')}"
         )
@@ -143,6 +176,9 @@ def _bound(bound: int | e.Expression | None, side: str) -> str:
 
 def _literal(literal: e.Literal) -> str:
     value = literal.value
+    if isinstance(literal.type, t.DayTimeIntervalType | t.YearMonthIntervalType) and value is not None:
+        shown = shown_span if isinstance(literal.type, t.DayTimeIntervalType) else shown_months
+        return shown(value, literal.type.simpleString())
     match value:
         case None:
             return "NULL"
@@ -156,7 +192,7 @@ def _literal(literal: e.Literal) -> str:
             return f"TIME '{value.isoformat().rstrip('0') if value.microsecond else value.isoformat()}'"
         case datetime.date():
             return f"DATE '{value.isoformat()}'"
-        case bytes():
+        case bytes() | bytearray():
             return f"X'{value.hex().upper()}'"
         case float() if isinstance(literal.type, t.DoubleType | t.FloatType):
             return number_text(value)

@@ -121,7 +121,7 @@ def constant(value: Any, kind: t.DataType) -> str:
             return cast(text(value.replace(tzinfo=None).isoformat(" ")), kind)
         case t.DayTimeIntervalType():
             micros = (value.days * 86_400 + value.seconds) * 1_000_000 + value.microseconds
-            return f"INTERVAL '{micros} microseconds'"
+            return cast(str(micros) if micros >= 0 else f"({micros})", kind)
         case t.YearMonthIntervalType():
             return f"INTERVAL '{int(value)} months'"
         case t.ArrayType():

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException
-from quiver.sql.lowering.names import cast
-from quiver.sql.lowering.zones import wall_clock
-from quiver.sql.registry.define import Lower, define, result
-from quiver.sql.registry.model import Types
+from quiver.sql.lowering.casts import spark_cast
+from quiver.sql.lowering.names import cast, constant_text, text
+from quiver.sql.lowering.zones import instant, wall_clock
+from quiver.sql.registry import chrono
+from quiver.sql.registry.define import Lower, define, mismatch, result
+from quiver.sql.registry.model import Function, Types, register, template
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import times
 
@@ -28,8 +31,8 @@ define("dayofweek", "D", "i", "CAST(date_part('dow', {0}) + 1 AS INT)")
 define("weekday", "D", "i", "CAST((date_part('dow', {0}) + 6) % 7 AS INT)")
 for _name in ("hour", "minute", "second"):
     define(_name, "N", "i", f"CAST(date_part('{_name}', {{0}}) AS INT)")
-define("monthname", "D", "s", python(times.monthname, S))
-define("dayname", "D", "s", python(times.dayname, S))
+define("monthname", "D", "s", "to_char({0}, '%b')")
+define("dayname", "D", "s", "to_char({0}, '%a')")
 define("current_date", "", "D", lambda args, kinds: cast(_now(args[0]), t.DateType()), "curdate", nullable=False, zoned=True)
 define("current_timestamp", "", "T", lambda args, kinds: cast("now()", t.TimestampType()), "now", nullable=False)
 define("localtimestamp", "", "N", lambda args, kinds: _now(args[0]), nullable=False, zoned=True)
@@ -50,30 +53,120 @@ def _shifted(sign: str) -> Lower:
 define("date_add", "Di", "D", _shifted("+"), "dateadd")
 define("date_sub", "Di", "D", _shifted("-"))
 define("datediff", "DD", "i", "(arrow_cast({0}, 'Int32') - arrow_cast({1}, 'Int32'))", "date_diff")
-define("unix_date", "D", "i", "arrow_cast({0}, 'Int32')")
+
+
+def _dates_only(kinds: Types) -> Sequence[t.DataType | None]:
+    if not isinstance(kinds[0], t.DateType | t.NullType | t.StringType):
+        raise mismatch("unix_date", 1, '"DATE"', kinds[0])
+    return [t.DateType()]
+
+
+register(Function("unix_date", template("arrow_cast({0}, 'Int32')"), result("i"), _dates_only, arity=(1, 1)))
 define("date_from_unix_date", "i", "D", "arrow_cast({0}, 'Date32')")
-define("add_months", "Di", "D", python(times.add_months, D))
-define("months_between", "TT?b", "d", python(times.months_between, result("d")))
+
+
+def _add_months(args: Sequence[str], kinds: Types) -> str:
+    found = re.fullmatch(r"(?:arrow_cast\('|\()?(-?\d+)(?:', 'Int32'\)|\))?", args[1])
+    if found is None:
+        return python(times.add_months, D)(args, kinds)
+    return cast(f"({args[0]} + INTERVAL '{found[1]} months')", t.DateType())
+
+
+define("add_months", "Di", "D", _add_months)
+define("months_between", "NN?b", "d", python(times.months_between, result("d")))
 define("last_day", "D", "D", "last_day")
 define("next_day", "Ds", "D", python(times.next_day, D))
-define("trunc", "Ds", "D", python(times.trunc, D))
-define("date_trunc", "sT", "T", python(times.date_trunc, T))
+_TRUNCATED = {
+    "YEAR": "year", "YYYY": "year", "YY": "year", "QUARTER": "quarter", "MONTH": "month", "MON": "month", "MM": "month", "WEEK": "week",
+}  # fmt: skip
+_TRUNCATED_TIMES = {
+    **_TRUNCATED, "DAY": "day", "DD": "day", "HOUR": "hour", "MINUTE": "minute", "SECOND": "second", "MILLISECOND": "millisecond",
+    "MICROSECOND": "microsecond",
+}  # fmt: skip
+
+
+def _trunc(args: Sequence[str], kinds: Types) -> str:
+    unit = constant_text(args[1])
+    if unit is None:
+        return python(times.trunc, D)(args, kinds)
+    known = _TRUNCATED.get(unit.upper())
+    if known is None:
+        return f"CASE WHEN {args[0]} IS NULL THEN {cast('NULL', t.DateType())} END"
+    own = cast(f"date_trunc('{known}', {cast(args[0], t.TimestampNTZType())})", t.DateType())
+    # The kernel's goes through nanoseconds, which end in 2262.
+    near = f"arrow_cast({args[0]}, 'Int32') BETWEEN -106000 AND 106000"
+    return f"(CASE WHEN {near} THEN {own} ELSE {python(times.trunc, D)(args, kinds)} END)"
+
+
+def _date_trunc(args: Sequence[str], kinds: Types) -> str:
+    unit = constant_text(args[0])
+    if unit is None:
+        return python(times.date_trunc, N)(args, kinds)
+    known = _TRUNCATED_TIMES.get(unit.upper())
+    if known is None:
+        return f"CASE WHEN {args[1]} IS NULL THEN {cast('NULL', t.TimestampNTZType())} END"
+    if known == "microsecond":
+        return args[1]
+    near = f"arrow_cast({args[1]}, 'Int64') BETWEEN -9200000000000000 AND 9200000000000000"
+    return f"(CASE WHEN {near} THEN date_trunc('{known}', {args[1]}) ELSE {python(times.date_trunc, N)(args, kinds)} END)"
+
+
+define("trunc", "Ds", "D", _trunc, nullable=True)
+define("date_trunc", "sN", "W", _date_trunc, nullable=True)
 define("make_date", "iii", "D", python(times.make_date, D))
-define("timestamp_add", "slT", "T", python(times.timestamp_add, T), "timestampadd")
-define("timestamp_diff", "sTT", "l", python(times.timestamp_diff, L), "timestampdiff")
+
+
+def _timestamp_add(args: Sequence[str], kinds: Types) -> str:
+    """Hours and what is smaller are added to the instant; days and months to what clocks show."""
+    unit, amount, moment, zone = args
+    if (constant_text(unit) or "").upper() in ("HOUR", "MINUTE", "SECOND", "MILLISECOND", "MICROSECOND"):
+        return python(times.timestamp_add, T)([unit, amount, moment], kinds[:3])
+    wall = wall_clock(moment, constant_text(zone) or "")
+    return instant(python(times.timestamp_add, N)([unit, amount, wall], [*kinds[:2], t.TimestampNTZType()]), constant_text(zone) or "")
+
+
+define("timestamp_add", "slT", "T", _timestamp_add, "timestampadd", zoned=True)
+define("timestamp_diff", "sNN", "l", python(times.timestamp_diff, L), "timestampdiff")
 
 # ---- text and numbers ----
 
+_PLAIN = "yyyy-MM-dd HH:mm:ss"
+
+
+def _parsed(value: str, form: str, kind: t.DataType, lenient: bool, zone: str) -> str:
+    """Text by a pattern: by where its parts stand if that is known, else, and for what does not fit, by Python."""
+    in_python = python(
+        {"date": times.parsed_date, "timestamp_ntz": times.parsed_wall_clock}.get(kind.simpleString(), times.parsed_instant),
+        lambda kinds: kind,
+    )([value, form, text(zone), "TRUE" if lenient else "FALSE"], [t.StringType(), t.StringType(), t.StringType(), t.BooleanType()])
+    pattern = constant_text(form)
+    fixed = None if pattern is None else chrono.read(pattern)
+    if fixed is None:
+        return in_python
+    like, iso = fixed
+    wall = kind if isinstance(kind, t.DateType) else t.TimestampNTZType()
+    own = f"CASE WHEN {value} LIKE {text(like)} THEN {cast(iso.format(value), wall, True)} END"
+    if isinstance(kind, t.TimestampType):
+        own = instant(own, zone)
+    return f"(CASE WHEN ({own}) IS NOT NULL THEN ({own}) WHEN {value} IS NOT NULL THEN {in_python} END)"
+
 
 def _date_or_text(name: str, kind: t.DataType, lenient: bool) -> None:
-    function = getattr(times, name)
+    def lower(args: Sequence[str], kinds: Types) -> str:
+        *given, zone = args
+        at = constant_text(zone) or ""
+        if not isinstance(kinds[0], t.StringType) or len(given) == 1:
+            return spark_cast(given[0], kinds[0], kind, lenient, at)
+        return _parsed(given[0], given[1], kind, lenient, at)
 
-    def coerce_lower(args: Sequence[str], kinds: Types) -> str:
-        if not isinstance(kinds[0], t.StringType):
-            return cast(args[0], kind, lenient)
-        return python(function, lambda kinds: kind)(args, kinds)
+    def coerce(kinds: Types) -> Sequence[t.DataType | None]:
+        first = kinds[0]
+        known = (t.StringType, t.DateType, t.TimestampType, t.TimestampNTZType, t.NullType)
+        if not isinstance(first, known if name in ("to_date", "try_to_date") else (*known, t.NumericType)):
+            raise mismatch(name, 1, '("STRING" or "DATE" or "TIMESTAMP" or "TIMESTAMP_NTZ")', first)
+        return [None, t.StringType()][: len(kinds)]
 
-    define(name, "*?s", lambda kinds: kind, coerce_lower, nullable=True if lenient else None)
+    register(Function(name, lower, lambda kinds: kind, coerce, nullable=True if lenient else None, arity=(1, 2), zoned=True))
 
 
 _date_or_text("to_date", t.DateType(), False)
@@ -83,48 +176,144 @@ _date_or_text("try_to_timestamp", t.TimestampType(), True)
 _date_or_text("to_timestamp_ntz", t.TimestampNTZType(), False)
 _date_or_text("to_timestamp_ltz", t.TimestampType(), False)
 
-define("date_format", "Ts", "s", python(times.date_format, S))
+
+def _formatted(wall: str, form: str, zone: str) -> str:
+    pattern = constant_text(form)
+    own = None if pattern is None else chrono.written(pattern)
+    if own is not None:
+        # Without an offset: the kernel would write it behind what is shown.
+        return f"to_char({wall}, {text(own)})"
+    return python(times.date_format, S)([wall, form, zone], [t.TimestampNTZType(), t.StringType(), t.StringType()])
+
+
+define("date_format", "Ns", "s", lambda args, kinds: _formatted(args[0], args[1], args[2]), zoned=True)
+
+
+def _epoch(moment: str, divisor: int) -> str:
+    """Microseconds since 1970 in larger units, down before it too."""
+    micros = cast(moment, t.LongType())
+    return f"(({micros} - ((({micros} % {divisor}) + {divisor}) % {divisor})) / {divisor})"
 
 
 def _unix(args: Sequence[str], kinds: Types) -> str:
-    if not args:
+    *given, zone = args
+    if not given:
         return "CAST(floor(date_part('epoch', now())) AS BIGINT)"
+    at = constant_text(zone) or ""
     if isinstance(kinds[0], t.StringType):
-        return python(times.unix_timestamp, L)(args, kinds)
-    return f"arrow_cast(arrow_cast(date_trunc('second', {cast(args[0], t.TimestampType())}), 'Timestamp(Second, Some(\"UTC\"))'), 'Int64')"
+        return _epoch(_parsed(given[0], given[1] if len(given) > 1 else text(_PLAIN), t.TimestampType(), False, at), 10**6)
+    # Toward 1970, as Spark's.
+    return f"({cast(spark_cast(given[0], kinds[0], t.TimestampType(), False, at), t.LongType())} / 1000000)"
 
 
-define("unix_timestamp", "?*s", "l", _unix)
-define("to_unix_timestamp", "*?s", "l", _unix)
-define("from_unixtime", "l?s", "s", python(times.from_unixtime, S))
-define("unix_seconds", "T", "l", python(times.unix_seconds, L))
-define("unix_millis", "T", "l", python(times.unix_millis, L))
-define("unix_micros", "T", "l", "arrow_cast({0}, 'Int64')")
+define("unix_timestamp", "?*s", "l", _unix, zoned=True)
+define("to_unix_timestamp", "*?s", "l", _unix, zoned=True)
 
 
-def _of_number(name: str) -> None:
-    define(name, "n", "T", python(getattr(times, name), T))
+def _from_unixtime(args: Sequence[str], kinds: Types) -> str:
+    *given, zone = args
+    moment = spark_cast(given[0], t.LongType(), t.TimestampType(), False, constant_text(zone) or "")
+    return _formatted(wall_clock(moment, constant_text(zone) or ""), given[1] if len(given) > 1 else text(_PLAIN), zone)
 
 
-_of_number("timestamp_seconds")
-_of_number("timestamp_millis")
-_of_number("timestamp_micros")
-define("from_utc_timestamp", "Ts", "T", python(times.from_utc_timestamp, T))
+define("from_unixtime", "l?s", "s", _from_unixtime, zoned=True)
+
+
+def _instants_only(name: str, lower: str | Lower) -> None:
+    def coerce(kinds: Types) -> Sequence[t.DataType | None]:
+        if not isinstance(kinds[0], t.TimestampType | t.TimestampNTZType | t.NullType | t.StringType):
+            raise mismatch(name, 1, '"TIMESTAMP"', kinds[0])
+        return [t.TimestampType()]
+
+    lowered = template(lower) if isinstance(lower, str) else lower
+    register(Function(name, lowered, L, coerce, arity=(1, 1)))
+
+
+_instants_only("unix_seconds", lambda args, kinds: _epoch(args[0], 10**6))
+_instants_only("unix_millis", lambda args, kinds: _epoch(args[0], 1000))
+_instants_only("unix_micros", "arrow_cast({0}, 'Int64')")
+
+
+def _of_number(name: str, micros: int) -> None:
+    def lower(args: Sequence[str], kinds: Types) -> str:
+        if name == "timestamp_seconds":
+            return spark_cast(args[0], kinds[0], t.TimestampType(), False, "")
+        exact = f"({cast(args[0], t.DecimalType(20, 0))} * {micros})"
+        return cast(cast(exact, t.LongType()), t.TimestampType())
+
+    define(name, "n" if name == "timestamp_seconds" else "l", "T", lower)
+
+
+_of_number("timestamp_seconds", 10**6)
+_of_number("timestamp_millis", 1000)
+_of_number("timestamp_micros", 1)
+
+
+def _moved(args: Sequence[str], kinds: Types) -> str:
+    zone = constant_text(args[1])
+    if zone is None or not re.fullmatch(r"[A-Z][A-Za-z_]+/[A-Za-z_/]+|[+-]\d\d:\d\d", zone):
+        return python(times.from_utc_timestamp, T)(args, kinds)
+    return cast(wall_clock(args[0], zone), t.TimestampType())
+
+
+define("from_utc_timestamp", "Ts", "T", _moved)
 define("to_utc_timestamp", "Ts", "T", python(times.to_utc_timestamp, T))
-define("convert_timezone", "ss?N", "N", python(times.convert_timezone, N))
-_PARTS = "iiiiid?s"
-define("make_timestamp", _PARTS, "T", python(times.make_timestamp, T))
-define("make_timestamp_ltz", _PARTS, "T", python(times.make_timestamp, T))
-define("make_timestamp_ntz", "iiiiid", "N", python(times.make_timestamp_ntz, N))
-define("try_make_timestamp", _PARTS, "T", python(times.try_make_timestamp, T), nullable=True)
-define("try_make_timestamp_ltz", _PARTS, "T", python(times.try_make_timestamp, T), nullable=True)
-define("try_make_timestamp_ntz", "iiiiid", "N", python(times.try_make_timestamp_ntz, N), nullable=True)
 define(
-    "make_dt_interval",
-    "?iiid",
-    lambda kinds: t.DayTimeIntervalType(),
-    python(times.make_dt_interval, lambda kinds: t.DayTimeIntervalType()),
+    "convert_timezone",
+    "ss?N",
+    "N",
+    lambda args, kinds: python(times.convert_timezone, N)(
+        *(([args[3], args[0], args[1]], [kinds[3], *kinds[:2]]) if len(args) == 3 else (args[:3], kinds[:3]))
+    ),
+    zoned=True,
 )
+_PARTS = "iiiii**?s"
+_SECONDS = t.DecimalType(16, 6)
+
+
+def _made(name: str, wall: bool) -> None:
+    lenient = name.startswith("try_")
+
+    def coerce(kinds: Types) -> Sequence[t.DataType | None]:
+        if len(kinds) < (6 if wall else 1):
+            return [None] * len(kinds)
+        if not isinstance(kinds[5], t.NumericType | t.StringType | t.NullType):
+            raise mismatch(name, 6, '"DECIMAL(16,6)"', kinds[5])
+        return [*[t.IntegerType()] * 5, _SECONDS, t.StringType()][: len(kinds)]
+
+    def lower(args: Sequence[str], kinds: Types) -> str:
+        if wall:
+            function = times.try_make_timestamp_ntz if lenient else times.make_timestamp_ntz
+            return python(function, N)(args[:6], kinds[:6])
+        function = times.try_make_timestamp if lenient else times.make_timestamp
+        return python(function, T)(args[:7], kinds[:7])  # The zone that is given, else the session's.
+
+    returns = N if wall else T
+    register(Function(name, lower, returns, coerce, nullable=True if lenient else None, arity=(6, 6 if wall else 7), zoned=True))
+
+
+for _prefix in ("", "try_"):
+    _made(f"{_prefix}make_timestamp", False)
+    _made(f"{_prefix}make_timestamp_ltz", False)
+    _made(f"{_prefix}make_timestamp_ntz", True)
+
+
+def _span_kinds(kinds: Types) -> Sequence[t.DataType | None]:
+    return [*[t.IntegerType()] * 3, t.DecimalType(18, 6)][: len(kinds)]
+
+
+def _span(args: Sequence[str], kinds: Types) -> str:
+    given = [cast(value, t.DecimalType(20, 0)) for value in args[:3]]
+    total = [f"({value} * {size})" for value, size in zip(given, (86_400_000_000, 3_600_000_000, 60_000_000), strict=False)]
+    if len(args) > 3:
+        total.append(f"({args[3]} * 1000000)")
+    return cast(cast(f"({' + '.join(total)})", t.LongType()), t.DayTimeIntervalType()) if total else cast("0", t.DayTimeIntervalType())
+
+
+_INTERVAL = t.DayTimeIntervalType()
+_MONTHS = t.YearMonthIntervalType()
+register(Function("make_dt_interval", _span, lambda kinds: _INTERVAL, _span_kinds, arity=(0, 4)))
+define("make_ym_interval", "?ii", lambda kinds: _MONTHS, python(times.make_ym_interval, lambda kinds: _MONTHS))
 
 # ---- parts by name ----
 
@@ -145,12 +334,21 @@ def _extract(args: Sequence[str], kinds: Types) -> str:
         return f"CAST(date_part('dow', {args[1]}) + 1 AS INT)"
     if field in ("dow_iso", "dayofweek_iso"):
         return f"CAST((date_part('dow', {args[1]}) + 6) % 7 + 1 AS INT)"
-    if field in ("second", "s", "sec", "seconds", "secs"):
-        raise AnalysisException(
-            "the seconds of extract are a decimal: use `second`, or `extract_seconds` for the fraction too.", "INVALID_EXTRACT_FIELD"
-        )
+    if field in ("yearofweek", "year_iso", "yearofweek_iso"):
+        return f"CAST(date_part('isoyear', {args[1]}) AS INT)"
     raise AnalysisException(f"The field `{field}` is not supported for extract.", "INVALID_EXTRACT_FIELD")
 
 
-define("extract", "sT", "i", _extract, "date_part", "datepart")
-define("extract_seconds", "T", lambda kinds: t.DecimalType(8, 6), python(times.extract_seconds, lambda kinds: t.DecimalType(8, 6)))
+define("extract", "sN", "i", _extract, "date_part", "datepart")
+_FRACTION = t.DecimalType(8, 6)
+define(
+    "extract_seconds",
+    "N",
+    lambda kinds: _FRACTION,
+    lambda args, kinds: cast(f"({_epoch_rest(args[0])} / {cast(text('1000000'), t.DecimalType(7, 0))})", _FRACTION),
+)
+
+
+def _epoch_rest(moment: str) -> str:
+    micros = cast(moment, t.LongType())
+    return cast(f"((({micros} % 60000000) + 60000000) % 60000000)", t.DecimalType(16, 6))

@@ -65,16 +65,38 @@ _DATES = (t.DateType, t.TimestampType, t.TimestampNTZType)
 _INTERVALS = (t.DayTimeIntervalType, t.YearMonthIntervalType)
 
 
+def _is_days(kind: t.DataType) -> bool:
+    """An interval of whole days, which added to a date gives a date."""
+    return isinstance(kind, t.DayTimeIntervalType) and kind.startField == kind.endField == t.DayTimeIntervalType.DAY
+
+
 def _plus(kinds: Types) -> Sequence[t.DataType | None]:
     if any(isinstance(kind, _DATES) for kind in kinds):
+        for kind, other in (kinds, kinds[::-1]):
+            if isinstance(kind, t.DateType) and isinstance(other, t.DayTimeIntervalType) and not _is_days(other):
+                return [t.TimestampType() if each is kind else None for each in kinds]
+            if isinstance(kind, t.DateType) and isinstance(other, t.IntegralType | t.NullType):
+                return [None if each is kind else t.IntegerType() for each in kinds]
+            if isinstance(kind, t.StringType):
+                raise _operands("+", kinds)
+        if all(isinstance(kind, _DATES) for kind in kinds) or any(isinstance(kind, t.NumericType) for kind in kinds):
+            raise _operands("+", kinds)
         return [None, None]
     return _numbers("+", kinds)
 
 
+def _operands(operator: str, kinds: Types) -> AnalysisException:
+    listed = " and ".join(f'"{kind.simpleString().upper()}"' for kind in kinds)
+    return AnalysisException(
+        f'Cannot resolve "{operator}" due to data type mismatch: the left and right operands have incompatible types ({listed}).',
+        "DATATYPE_MISMATCH.BINARY_OP_DIFF_TYPES",
+    )
+
+
 def _plus_type(kinds: Types) -> t.DataType:
-    for kind, other in (kinds, kinds[::-1]):
+    for kind in kinds:
         if isinstance(kind, _DATES):
-            return t.TimestampType() if isinstance(kind, t.DateType) and isinstance(other, t.DayTimeIntervalType) else kind
+            return kind
     return _sum_type(kinds)
 
 
@@ -82,7 +104,7 @@ def _minus_type(kinds: Types) -> t.DataType:
     a, b = kinds
     if isinstance(a, _DATES) and isinstance(b, _DATES):
         return (
-            t.DayTimeIntervalType(t.DayTimeIntervalType.DAY)
+            t.DayTimeIntervalType(t.DayTimeIntervalType.DAY, t.DayTimeIntervalType.DAY)
             if isinstance(a, t.DateType) and isinstance(b, t.DateType)
             else t.DayTimeIntervalType()
         )
@@ -90,7 +112,29 @@ def _minus_type(kinds: Types) -> t.DataType:
 
 
 def _minus(kinds: Types) -> Sequence[t.DataType | None]:
-    return [None, None] if any(isinstance(kind, _DATES) for kind in kinds) else _numbers("-", kinds)
+    if all(isinstance(kind, _DATES) for kind in kinds):
+        if all(isinstance(kind, t.DateType) for kind in kinds):
+            return [None, None]
+        walls = all(isinstance(kind, t.TimestampNTZType | t.DateType) for kind in kinds)
+        return [t.TimestampNTZType() if walls else t.TimestampType()] * 2
+    return _plus(kinds) if any(isinstance(kind, _DATES) for kind in kinds) else _numbers("-", kinds)
+
+
+def _of_times(operator: str, args: Sequence[str], kinds: Types) -> str | None:
+    """Dates, times and intervals added and subtracted; None: there are none among the operands."""
+    (a, b), (left, right) = args, kinds
+    if isinstance(left, t.DateType) and isinstance(right, t.DateType):
+        return f"arrow_cast(CAST(arrow_cast({a}, 'Int32') - arrow_cast({b}, 'Int32') AS BIGINT) * 86400000000, 'Duration(Microsecond)')"
+    if isinstance(right, t.DateType) and operator == "+":
+        return _of_times(operator, (b, a), (right, left))
+    if isinstance(left, t.DateType):
+        if isinstance(right, t.IntegralType):
+            return cast(f"(arrow_cast({a}, 'Int32') {operator} {b})", left)
+        if isinstance(right, t.DayTimeIntervalType):
+            days = f"arrow_cast(arrow_cast({b}, 'Int64') / 86400000000, 'Int32')"
+            return cast(f"(arrow_cast({a}, 'Int32') {operator} {days})", left)
+        return cast(f"({a} {operator} {b})", left)
+    return None
 
 
 _WIDE = t.DecimalType(19, 0)
@@ -125,6 +169,9 @@ def _arithmetic(operator: str, result_type: Callable[[Types], t.DataType]) -> Ca
     def lower(args: Sequence[str], kinds: Types) -> str:
         kind = result_type(kinds)
         a, b = args
+        of_times = _of_times(operator, args, kinds)
+        if of_times is not None:
+            return of_times
         if not all(isinstance(operand, t.IntegralType) for operand in kinds):
             if isinstance(kind, t.DecimalType):
                 return cast(f"({a} {operator} {b})", kind)
