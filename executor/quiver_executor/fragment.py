@@ -39,14 +39,14 @@ _EXECUTING = {
 _LEAST_MEMORY = 64 << 20
 
 
-def compile_fragment(sink: ops.FragmentWrite | ops.FragmentCollect | ops.FragmentSave) -> Callable[[Task, Any], bytes | MapOutput]:
+def compile_fragment(sink: ops.FragmentSink) -> Callable[[Task, Any], bytes | MapOutput]:
     """The function that runs one task of the stage."""
     if isinstance(sink, ops.FragmentCollect) and not sink.plan:
         return _nothing
     plan = parse(sink.plan)
     if isinstance(sink, ops.FragmentCollect):
         return functools.partial(_collect, sink, plan, locations(plan))
-    if isinstance(sink, ops.FragmentSave):
+    if isinstance(sink, ops.FragmentSave | ops.FragmentDrop):
         return functools.partial(_save, sink, plan, locations(plan))
     hashing = Hash.FromString(sink.hash) if sink.hash else None
     return functools.partial(_write, sink, plan, locations(plan), hashing)
@@ -91,8 +91,8 @@ def _collect(sink: ops.FragmentCollect, plan: Plan, shown: Mapping[str, str], ta
     return out.getvalue().to_pybytes()  # type: ignore[no-any-return]
 
 
-def _save(sink: ops.FragmentSave, plan: Plan, shown: Mapping[str, str], task: Task, split: int | None) -> bytes:
-    from quiver_executor.fragment_save import SavedFiles
+def _save(sink: ops.FragmentSave | ops.FragmentDrop, plan: Plan, shown: Mapping[str, str], task: Task, split: int | None) -> bytes:
+    from quiver_executor.fragment_save import DroppedRows, SavedFiles
 
     fragment = copied(plan) if split is None else _one_partition(plan, split)
     read = sources(fragment, shown)
@@ -101,7 +101,8 @@ def _save(sink: ops.FragmentSave, plan: Plan, shown: Mapping[str, str], task: Ta
     context = _session(task, sink.settings)
     execution = _decoded(context, fragment)
     operators = Operators(execution, read)
-    files = SavedFiles(task, sink, split, execution.partition_count)
+    streams = execution.partition_count
+    files = DroppedRows(task) if isinstance(sink, ops.FragmentDrop) else SavedFiles(task, sink, split, streams)
 
     async def pull(number: int) -> None:
         async for batch in context.execute(execution, number):

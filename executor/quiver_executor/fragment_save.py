@@ -83,6 +83,25 @@ class SavedFiles:
         self._place.remove()
 
 
+class DroppedRows:
+    """What counts rows and keeps none."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._rows = 0
+
+    async def add(self, stream: int, batch: Any) -> None:
+        self._rows += batch.num_rows
+
+    def finish(self) -> int:
+        """How many rows there were."""
+        self._task.output_records += self._rows
+        return self._rows
+
+    def discard(self) -> None:
+        pass
+
+
 class _Place:
     """Where the attempt's files are, and how they are called."""
 

@@ -157,7 +157,7 @@ def _compile(body: ops.StageBody, functions: Functions) -> _Run:
         from quiver_executor.shuffle_write import compile_shuffle_write
 
         return compile_shuffle_write(sink, functions)
-    if isinstance(sink, ops.FragmentWrite | ops.FragmentCollect | ops.FragmentSave):
+    if isinstance(sink, ops.FragmentSink):
         from quiver_executor.fragment import compile_fragment
 
         return compile_fragment(sink)

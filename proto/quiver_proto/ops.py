@@ -465,6 +465,15 @@ class BatchWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class FragmentDrop:
+    """Computes as FragmentCollect does, and keeps nothing. Result: how many rows."""
+
+    plan: bytes
+    inputs: tuple[tuple[int, bytes], ...]
+    settings: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FileFormat:
     """How rows become a file: `kind` is parquet, orc, arrow, avro, csv, json or text; `suffix` is what its name ends with.
 
@@ -500,9 +509,10 @@ class FragmentSave:
     max_bytes: int = 0
 
 
+FragmentSink = FragmentWrite | FragmentCollect | FragmentSave | FragmentDrop
 Sink = (
     ShuffleWrite | Collect | Count | Apply | SaveText | SavePickle | SaveFrames
-    | FragmentWrite | FragmentCollect | FragmentSave | BatchWrite
+    | FragmentWrite | FragmentCollect | FragmentSave | FragmentDrop | BatchWrite
 )  # fmt: skip
 
 

@@ -186,8 +186,7 @@ class Actions(DataFrameCore):
     def write(self) -> DataFrameWriter:
         """Writes the rows to files: `df.write.parquet(path)`.
 
-        >>> spark.range(1).write.mode("overwrite").format("noop")  # doctest: +ELLIPSIS
-        <quiver.sql.writer.DataFrameWriter object at ...>
+        >>> spark.range(1).write.format("noop").mode("overwrite").save()
         """
         from quiver.sql.writer import DataFrameWriter
 

@@ -120,6 +120,12 @@ def save(session: Session, relation: r.Relation, output: Output, call_site: ops.
     return Saved(len(written), sum(rows for _, _, rows, _ in written), sum(size for *_, size in written), places)
 
 
+def run_only(session: Session, relation: r.Relation, call_site: ops.CallSite) -> None:
+    """Compute the relation, and drop its rows where they were made. Raises what the query raises."""
+    session._context._check(call_site.operator)
+    session._runtime.save(relation, call_site, ops.FragmentDrop)
+
+
 def check_not_read(relation: r.Relation, path: str, table: str = "") -> None:
     """Raises AnalysisException UNSUPPORTED_OVERWRITE when the relation reads what is at `path`."""
     pending: list[r.Relation] = [relation]

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiver.callsite import capture
-from quiver.sql.errors import AnalysisException, IllegalArgumentException, wrong_argument
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, column_not_found, wrong_argument
 from quiver.sql.metastore import Buckets
-from quiver.sql.saving import Output, save, save_mode
+from quiver.sql.refusals import NotOffered
+from quiver.sql.saving import Output, run_only, save, save_mode
 from quiver.sql.table_writes import TableSpec, create_as, insert_into, name_parts
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
+    from quiver.sql.tree.relations import Relation
 
 
 class DataFrameWriter:
@@ -31,6 +33,8 @@ class DataFrameWriter:
     4
     """
 
+    xml = NotOffered("there is no XML here. Write JSON: `df.write.json(path)`")
+
     def __init__(self, df: DataFrame) -> None:
         self._df = df
         self._format: str | None = None
@@ -39,6 +43,7 @@ class DataFrameWriter:
         self._partition_by: tuple[str, ...] = ()
         self._buckets: Buckets | None = None
         self._sort_by: tuple[str, ...] = ()
+        self._cluster_by: tuple[str, ...] = ()
 
     def mode(self, saveMode: str | None) -> DataFrameWriter:
         """What to do where there is something already: `append`, `overwrite`, `ignore` (write nothing), or `error` (unless told; also
@@ -54,7 +59,8 @@ class DataFrameWriter:
         return self
 
     def format(self, source: str) -> DataFrameWriter:
-        """What `save` and `saveAsTable` write: parquet (unless told), csv, json, text, orc, arrow or avro."""
+        """What `save` and `saveAsTable` write: parquet (unless told), csv, json, text, orc, arrow, avro, or
+        noop, which computes the rows and leaves them."""
         self._format = source
         return self
 
@@ -109,6 +115,27 @@ class DataFrameWriter:
         self._sort_by = _names("col", (col, *cols))
         return self
 
+    def clusterBy(self, *cols: str | Sequence[str]) -> DataFrameWriter:
+        """Order the rows of each task by these columns before they are written, so that a reader's filters can pass over more of them.
+
+        >>> import tempfile
+        >>> path = tempfile.mkdtemp() + "/out"
+        >>> spark.range(3).selectExpr("id", "-id AS n").write.clusterBy("n").parquet(path)
+        >>> spark.read.parquet(path).count()
+        3
+        """
+        self._cluster_by = _names("cols", cols)
+        return self
+
+    def _relation(self) -> Relation:
+        relation = self._df._relation
+        if not self._cluster_by:
+            return relation
+        unknown = [name for name in self._cluster_by if name.lower() not in {column.name.lower() for column in relation.output}]
+        if unknown:
+            raise column_not_found(unknown[0], self._df.columns)
+        return self._df.sortWithinPartitions(*self._cluster_by)._relation
+
     def _bucketing(self, operation: str | None) -> Buckets | None:
         """The buckets with their order. Raises AnalysisException where `operation` has none, and for an order without buckets."""
         if self._buckets is None:
@@ -140,10 +167,13 @@ class DataFrameWriter:
             self.format(format)
         self._bucketing("save")
         target = path if path is not None else self._options.get("path")
+        if self._source().lower() == "noop":
+            run_only(self._df._session, self._relation(), capture())
+            return
         if target is None:
             raise IllegalArgumentException("'path' is not specified.")
         output = Output(str(target), self._source(), self._mode, self._options, self._partition_by)
-        save(self._df._session, self._df._relation, output, capture())
+        save(self._df._session, self._relation(), output, capture())
 
     def saveAsTable(
         self,
@@ -170,7 +200,7 @@ class DataFrameWriter:
         if format is not None:
             self.format(format)
         spec = TableSpec(self._source(), self._options, self._partition_by, self._bucketing(None), self._options.get("path", ""))
-        create_as(self._df._session, name_parts(name), self._df._relation, spec, self._mode, capture())
+        create_as(self._df._session, name_parts(name), self._relation(), spec, self._mode, capture())
 
     def insertInto(self, tableName: str, overwrite: bool | None = None) -> None:
         """Add the rows to a table, column by column in its order, whatever they are called; or (`overwrite`, or that mode) put them in the
@@ -195,7 +225,7 @@ class DataFrameWriter:
             )
         self._bucketing("insertInto")
         df = self._df
-        insert_into(df._session, parts, df._relation, capture(), overwrite=self._mode == "overwrite", options=self._options)
+        insert_into(df._session, parts, self._relation(), capture(), overwrite=self._mode == "overwrite", options=self._options)
 
     def _source(self) -> str:
         return self._format or str(self._df._session.conf.get("spark.sql.sources.default", "parquet"))
@@ -298,10 +328,6 @@ class DataFrameWriter:
         """ORC files. `compression`: zstd (unless told), snappy, zlib, lz4, none."""
         self._given(compression=compression)
         self.save(path, "orc", mode, partitionBy)
-
-    def xml(self, path: str, rowTag: str | None = None, mode: str | None = None, **options: Any) -> None:
-        """Not offered: raises AnalysisException DATA_SOURCE_NOT_FOUND."""
-        self.save(path, "xml", mode)
 
     def _given(self, **options: Any) -> None:
         for key, value in options.items():
