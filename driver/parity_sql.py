@@ -17,19 +17,10 @@ NAMES = FOLDER / "pyspark-sql-names.txt"
 SAME, DIFFERS, NOT_HERE = "same", "differs", "missing"
 
 _STREAMS = "there are no streaming queries"
-_CACHE = "rows of DataFrames are not kept on executors; write them to files, or keep `df.toArrow()`"
 _PYTHON = "functions of users over batches of rows are not there"
 _TABLES = "tables that can be changed are not there; write files"
 MISSING = {
     "DataFrame.asTable": "table functions of users are not there",
-    "DataFrame.cache": _CACHE,
-    "DataFrame.persist": _CACHE,
-    "DataFrame.unpersist": _CACHE,
-    "DataFrame.storageLevel": _CACHE,
-    "DataFrame.checkpoint": _CACHE,
-    "DataFrame.localCheckpoint": _CACHE,
-    "DataFrame.createGlobalTempView": "views belong to one session; use `createTempView`",
-    "DataFrame.createOrReplaceGlobalTempView": "views belong to one session; use `createOrReplaceTempView`",
     "DataFrame.dropDuplicatesWithinWatermark": _STREAMS,
     "DataFrame.withWatermark": _STREAMS,
     "DataFrame.writeStream": _STREAMS,

@@ -20,6 +20,7 @@ MODULES = (
     "quiver.sql.verifying",
     "quiver.sql.dataframe_columns",
     "quiver.sql.dataframe_combining",
+    "quiver.sql.dataframe_keeping",
     "quiver.sql.dataframe_core",
     "quiver.sql.dataframe_rows",
     *(f"quiver.sql.functions.{family.name}" for family in pkgutil.iter_modules(functions.__path__)),

@@ -12,6 +12,7 @@ from quiver.sql import metastore as m
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException
 from quiver.sql.metastore import CATALOG, GLOBAL_TEMP
+from quiver_proto.storage import StorageLevel
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
@@ -366,15 +367,55 @@ class Catalog:
         self._session._stored_or_raise(_plain(tableName))
 
     def refreshTable(self, tableName: str) -> None:
-        """Files are looked up whenever a table is read: nothing has to be done. Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND."""
-        self._session.table(tableName)
+        """Have kept rows of a table's files computed again. Files are looked up whenever a table is read.
+
+        Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND.
+        """
+        stored = self._session._stored(_plain(tableName))
+        if stored is not None and stored.view is None:
+            was = self._session.table(tableName).storageLevel
+            self.refreshByPath(stored.location)
+            if was != StorageLevel.NONE:
+                self.cacheTable(tableName, was)
+        else:
+            self._session.table(tableName).unpersist()
 
     def recoverPartitions(self, tableName: str) -> None:
         """Partitions are looked up whenever a table is read: nothing has to be done. Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND."""
         self._session._stored_or_raise(_plain(tableName))
 
     def refreshByPath(self, path: str) -> None:
-        """Files are looked up whenever they are read: nothing has to be done."""
+        """Drop kept rows that were read from files at or below a path. Files are looked up whenever they are read."""
+        self._session._runtime.kept.refreshed(path)
+
+    # ---- kept rows ----
+
+    def isCached(self, tableName: str) -> bool:
+        """Whether a table's or view's rows are kept. Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND.
+
+        >>> spark.range(3).where("id > 0").createOrReplaceTempView("some")
+        >>> spark.catalog.cacheTable("some"); spark.catalog.isCached("some")
+        True
+        >>> spark.catalog.uncacheTable("some"); spark.catalog.isCached("some")
+        False
+        """
+        return self._session.table(tableName).is_cached
+
+    def cacheTable(self, tableName: str, storageLevel: StorageLevel | None = None) -> None:
+        """Keep a table's or view's rows (DataFrame.persist). Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND."""
+        relation = self._session.table(tableName)._relation
+        self._session._keep(relation, storageLevel or StorageLevel.MEMORY_AND_DISK_DESER, f"In-memory table {tableName}")
+
+    def uncacheTable(self, tableName: str) -> None:
+        """Drop a table's or view's kept rows. Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND."""
+        self._session.table(tableName).unpersist()
+
+    def clearCache(self) -> None:
+        """Drop all kept rows of tables, views and DataFrames.
+
+        >>> spark.catalog.clearCache()
+        """
+        self._session._runtime.kept.clear()
 
     # ---- functions ----
 

@@ -7,6 +7,7 @@ RowOperators        filter, orderBy, groupBy, …     dataframe_rows.py
 CombiningOperators  join, union, intersect, …       dataframe_combining.py
 NullOperators       dropna, fillna, replace         nulls.py
 StatisticOperators  describe, summary, corr, …      statistics.py
+Keeping             cache, persist, checkpoint      dataframe_keeping.py
 Actions             collect, show, count, …         dataframe_actions.py
 """
 
@@ -15,6 +16,7 @@ from __future__ import annotations
 from quiver.sql.dataframe_actions import Actions
 from quiver.sql.dataframe_columns import ColumnOperators
 from quiver.sql.dataframe_combining import CombiningOperators
+from quiver.sql.dataframe_keeping import Keeping
 from quiver.sql.dataframe_rows import RowOperators
 from quiver.sql.nulls import DataFrameNaFunctions, NullOperators
 from quiver.sql.statistics import DataFrameStatFunctions, StatisticOperators
@@ -22,7 +24,7 @@ from quiver.sql.statistics import DataFrameStatFunctions, StatisticOperators
 __all__ = ["DataFrame", "DataFrameNaFunctions", "DataFrameStatFunctions"]
 
 
-class DataFrame(ColumnOperators, RowOperators, CombiningOperators, NullOperators, StatisticOperators, Actions):
+class DataFrame(ColumnOperators, RowOperators, CombiningOperators, NullOperators, StatisticOperators, Keeping, Actions):
     """Rows with named, typed columns. Operators describe; actions (collect, show, count, toPandas …) compute.
 
     A mistake in names or types is told when the operator is called, on the driver.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql import queries, scanning
 from quiver.sql.analysis.demand import demands
 from quiver.sql.arrow_types import arrow_schema
+from quiver.sql.caching import kept_relations
 from quiver.sql.cutting import CutPlan, cut, has_exchanges, reads_of
 from quiver.sql.executions import Execution, Executions
 from quiver.sql.kernel import describe, encoded, physical_plan, session
@@ -69,6 +70,7 @@ class Runtime:
         self._setting = setting
         self._kernels: dict[tuple[object, ...], _Kernel] = {}
         self.executions = Executions(context)
+        self.kept = kept_relations(context)
 
     def collect(self, relation: r.Relation, call_site: CallSite) -> pa.Table:
         """All rows, as an Arrow table whose columns have the users' names (maybe some twice). Raises what the query's tasks raise."""
@@ -90,6 +92,7 @@ class Runtime:
         """
         context = self._context
         context._check(call_site.operator)
+        relation = self.kept.substituted(relation)
         query = lower(relation)
         productions = self._productions(relation, query, call_site)
         sizes = self._sizing()
@@ -129,6 +132,7 @@ class Runtime:
 
     def explain(self, relation: r.Relation) -> Explained:
         """How the kernel would compute it now. Nothing is computed."""
+        relation = self.kept.substituted(relation)
         query = lower(relation)
         productions = self._productions(relation, query, CallSite("explain", "", 0))
         sizes = self._sizing()
@@ -182,6 +186,7 @@ class Runtime:
     ) -> Sequence[bytes]:
         context = self._context
         context._check(call_site.operator)
+        relation = self.kept.substituted(relation)
         query = lower(relation)
         planner, driver, properties = context._planner, context._driver, execution.properties
         productions = self._productions(relation, query, call_site)

@@ -114,6 +114,7 @@ def save(session: Session, relation: r.Relation, output: Output, call_site: ops.
             static = "/".join(directory(column, value) for column, value in zip(output.partition_by, output.static))
             replaces = places if dynamic else (static,)
         job.commit([(staged, final) for staged, final, _, _ in written], replaces)
+        session._runtime.kept.refreshed(path)
     except BaseException:
         job.abort()
         raise

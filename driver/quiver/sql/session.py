@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from quiver.callsite import capture
 from quiver.conf import Conf
 from quiver.context import Context
 from quiver.sql import literals
@@ -25,7 +27,11 @@ from quiver.sql.tree.expressions import Attribute, Expression, Name
 if TYPE_CHECKING:
     from quiver.sql.catalog import Catalog
     from quiver.sql.reader import DataFrameReader
+    from quiver_proto.storage import StorageLevel
 
+log = logging.getLogger("quiver.sql")
+_LONG = 120
+"""Characters of a plan that are shown as the name of kept rows."""
 _ids = itertools.count(1)
 """Attributes of all sessions, so that DataFrames of two sessions never mean each other's columns."""
 
@@ -274,6 +280,17 @@ class Session:
             stored = self._stored_or_raise(wanted)
             found = stored.view if stored.view is not None else self._files(stored)
         return self._analyser.alias(found, parts[-1])
+
+    def _keep(self, relation: r.Relation, level: StorageLevel, name: str) -> None:
+        """Have a relation's rows kept; `name` is what pages show, or else its plan in short. Nothing changes when they are already."""
+        from quiver.sql.explaining import tree
+
+        if self._runtime.kept.find(relation) is not None:
+            log.warning("Asked to cache already cached data.")
+            return
+        rows = self._runtime.batches(relation, capture())
+        shown = name or " ".join(line.strip() for line in tree(relation).splitlines())
+        self._runtime.kept.keep(relation, rows.setName(shown if len(shown) <= _LONG else f"{shown[: _LONG - 1]}…"), level)
 
     def _temporary(self, parts: Sequence[str]) -> r.Relation | None:
         if len(parts) == 2 and parts[0].lower() == GLOBAL_TEMP:

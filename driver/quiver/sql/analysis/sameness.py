@@ -24,6 +24,11 @@ def shape(relation: r.Relation) -> str:
                 return f"[{', '.join(map(text, value))}]"
             case r.Local():
                 return f"Local({id(value.table):x}: {text(value.columns)})"
+            case r.Files():  # Whatever files there are now: what was kept of them is kept until it is refreshed.
+                read = (value.format, value.paths, sorted(value.options), value.partition_columns)
+                return f"Files({read!r}, {text(value.columns)})"
+            case r.Produced():
+                return f"Produced({value.rdd.id()}: {text(value.columns)})"
             case r.Aliased():
                 return f"Aliased({text(value.child)}, {text(value.columns)})"
             case r.Relation() | e.Expression() | e.Frame() if is_dataclass(value):
