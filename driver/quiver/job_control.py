@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+import weakref
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from quiver.closures import DriverOnly
@@ -178,7 +179,17 @@ class JobControl(DriverOnly):
         self._cancel(JobSelection(), "all jobs were cancelled", None)
 
     def _cancel(self, selection: JobSelection, what: str, reason: str | None) -> None:
-        self._driver.cancel_jobs(selection, f"{what}: {reason}" if reason else what)
+        text = f"{what}: {reason}" if reason else what
+        self._driver.cancel_jobs(selection, text)
+        for reference in list(vars(self).get("_watchers", ())):
+            if (watcher := reference()) is not None:
+                watcher(selection, text)
+
+    def _watch_cancellations(self, watcher: Callable[[JobSelection, str], None]) -> None:
+        """Tell this bound method, for as long as its object lives, which jobs are cancelled and why."""
+        watchers = vars(self).setdefault("_watchers", [])
+        watchers[:] = [known for known in watchers if known() is not None]
+        watchers.append(weakref.WeakMethod(watcher))
 
     def statusTracker(self) -> StatusTracker:
         """What jobs, stages and executors are doing now.

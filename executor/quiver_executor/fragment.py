@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from quiver_executor.data_files import blaming, look_at
 from quiver_executor.exchange_read import resolve
 from quiver_executor.fragment_files import Pieces
+from quiver_executor.interrupting import run_interruptibly
 from quiver_executor.kernel_refusals import refusing
 from quiver_executor.operator_metrics import Operators, locations, sources
 from quiver_executor.pipeline import Build, check_end
@@ -237,7 +238,7 @@ def _run_together(pull: Callable[[int], Any], count: int) -> None:
         await asyncio.gather(*(pull(number) for number in range(count)))
 
     with refusing():
-        asyncio.run(together())
+        run_interruptibly(together())
 
 
 def _session(task: Task, settings: tuple[tuple[str, str], ...]) -> SessionContext:

@@ -50,6 +50,8 @@ from quiver_proto.messages import (
 
 log = logging.getLogger("quiver.driver")
 
+MOST_EARLY = 1000
+
 
 class JobObserver(Protocol):
     """Told about every job as it starts and ends, in the engine's thread; must not block. The cluster's manager looks ahead by it."""
@@ -93,6 +95,8 @@ class Engine:
         self._block_servers: dict[str, str] = {}
         self._stages: dict[StageId, PlannedStage] = {}
         self._jobs: dict[JobId, RunningJob] = {}
+        self._early: dict[JobId, str] = {}
+        """Jobs that were cancelled when they were not known."""
         self._attempts: dict[tuple[StageId, int], AddStage] = {}
         self._holders: dict[tuple[StageId, int], set[ExecutorId]] = {}
         self._progress: dict[StageId, StageProgress] = {}
@@ -117,6 +121,9 @@ class Engine:
         if self._refused and (refused := self._refused.reason(job.properties)):
             running.finish(JobFailure(error=JobCancelled(job.job_id, refused)))
             return
+        if self._early and (reason := self._early.pop(job.job_id, None)) is not None:
+            running.finish(JobFailure(error=JobCancelled(job.job_id, reason)))
+            return
         self._jobs[job.job_id] = running
         self.book.job_started(job)
         for stage in job.stages:
@@ -137,6 +144,11 @@ class Engine:
     def cancel(self, job_id: JobId, reason: str) -> None:
         if job_id in self._jobs:
             self.step(m.JobCancelRequested(job_id, reason))
+        elif not self._stopped:
+            # It has ended, or another thread is about to submit it.
+            self._early[job_id] = reason
+            if len(self._early) > MOST_EARLY:
+                del self._early[next(iter(self._early))]
 
     def cancel_jobs(self, selection: JobSelection, reason: str) -> None:
         self._refused.add(selection, reason)

@@ -78,6 +78,7 @@ class InlineLink:
         self._removal = importlib.import_module("quiver_executor.shuffle_files")
         self._broadcasts = importlib.import_module("quiver_executor.broadcasts")
         self._storage = importlib.import_module("quiver_executor.block_store")
+        self._interrupting = importlib.import_module("quiver_executor.interrupting")
         self._shared = shared_memory(application_id)
         storage = int(memory_bytes * float(conf.get("quiver.storage.memoryFraction") or 0.5))
         environment = importlib.import_module("quiver_executor.environment")
@@ -143,6 +144,9 @@ class InlineLink:
                     stage = self._stages[key] = self._body.open_stage(stage, self._environment), facts
                 task_context.current = (stage[1], task_id, partition, attempt)
                 outcome: TaskDone | TaskFailure = stage[0].run(task_id, partition, attempt, split)
+        except self._interrupting.Interrupted:  # It is run again if it turns out that another job was meant.
+            self._killed.append(TaskFailure(TaskId(task_id), FailureKind.KILLED, "", "interrupted"))
+            return self.run_next()
         except BaseException:  # Ctrl-C: its slot is free again.
             self._killed.append(TaskFailure(TaskId(task_id), FailureKind.KILLED, "", "interrupted"))
             raise
@@ -173,6 +177,10 @@ class InlineLink:
             log.warning("cached partitions: %s", error)
             return None
         return BlocksChanged(self.executor_id, changes) if changes else None
+
+    def interrupt(self) -> None:
+        """By any thread: end the native fragment that runs, if one does. Python's functions can't be interrupted."""
+        self._interrupting.interrupt()
 
     def tell_killed(self) -> TasksEnded | None:
         return self.run_next() if self._killed else None
@@ -250,9 +258,11 @@ class InlineDriver:
 
     def cancel(self, job_id: JobId, reason: str) -> None:
         self._ask(lambda: self.engine.cancel(job_id, reason))
+        self._link.interrupt()
 
     def cancel_jobs(self, selection: JobSelection, reason: str) -> None:
         self._ask(lambda: self.engine.cancel_jobs(selection, reason))
+        self._link.interrupt()
 
     def _ask(self, request: Callable[[], None]) -> None:
         """Done at once when no job runs, else between two tasks of the one that does."""

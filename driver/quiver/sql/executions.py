@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import threading
 import time
 import weakref
@@ -10,16 +11,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from quiver.plan.selection import DESCRIPTION, GROUP, QUERY, tags_of
+from quiver.plan.selection import DESCRIPTION, GROUP, QUERY, JobSelection, tags_of
 from quiver.sql.tree import relations as r
 from quiver_proto.errors import JobCancelled
 from quiver_proto.events import QueryEnded, QueryPlanned, QueryStarted
-from quiver_proto.ids import StageId
+from quiver_proto.ids import JobId, StageId
 from quiver_proto.ops import CallSite
 
 if TYPE_CHECKING:
     from quiver.context import Context
-    from quiver.plan.model import PlannedJob
+    from quiver.plan.model import Driver, PlannedJob
     from quiver_proto.sessions import OperatorStatus
 
 MOST_SQL = 5
@@ -29,6 +30,7 @@ MOST_TEXT = 64 << 10
 RETAINED = 100
 """Relations whose last execution is known."""
 
+_sessions = itertools.count(1)
 _sql: weakref.WeakKeyDictionary[r.Relation, str] = weakref.WeakKeyDictionary()
 
 
@@ -54,35 +56,50 @@ def sql_of(relation: r.Relation) -> list[str]:
 
 
 class Execution:
-    """One query that runs, or ran. `properties` are to be those of its jobs; `jobs` are told of with `runs`."""
+    """One query that runs, or ran. `properties` are to be those of its jobs; its jobs are told of with `runs`. `tags`: the session's."""
 
-    def __init__(self, query_id: int, properties: Mapping[str, str], record: Callable[[Callable[[], QueryPlanned]], None]) -> None:
+    def __init__(self, query_id: int, properties: Mapping[str, str], tags: frozenset[str], driver: Driver) -> None:
         self.query_id = query_id
         self.properties = properties
+        self.tags = tags
+        self._driver = driver
+        self._jobs: list[JobId] = []
+        self._cancelled: str | None = None
         self.rows = -1
         """How many came out, as far as known."""
         self.stages: dict[StageId, int | None] = {}
         """Its stages, inputs first: the shuffle that each leaves, None for a result."""
-        self._record = record
+
+    def cancel(self, reason: str) -> None:
+        """End its jobs, and let it begin no other. By any thread."""
+        self._cancelled = reason
+        for job_id in list(self._jobs):
+            self._driver.cancel(job_id, reason)
 
     def runs(self, job: PlannedJob) -> None:
-        """The query begins this job."""
+        """The query begins this job. Raises JobCancelled."""
+        # In this order: one of both threads sees what the other did.
+        self._jobs.append(job.job_id)
+        if self._cancelled is not None:
+            raise JobCancelled(job.job_id, self._cancelled)
         self.stages.update((stage.spec.stage_id, stage.spec.shuffle_id) for stage in job.stages)
 
     def planned(self, analysed: Callable[[], str], logical: Callable[[], str], physical: Callable[[], str], where: str) -> None:
         """Tell pages how it is computed. The texts are made later, in another thread. A later call replaces what was told."""
         at = time.time()
-        self._record(
-            lambda: QueryPlanned(at, self.query_id, _made(analysed), _made(logical), _made(physical), where),
-        )
+        self._driver.record(lambda: QueryPlanned(at, self.query_id, _made(analysed), _made(logical), _made(physical), where))
 
 
 class Executions:
-    """Of one application."""
+    """Of one session."""
 
     def __init__(self, context: Context) -> None:
+        self.tags_key = f"quiver.session.{next(_sessions)}.tags"
+        """The local property that holds the tags of this session's queries: threads inherit it as they do others."""
         self._context = context
         self._lock = threading.Lock()
+        self._running: dict[int, Execution] = {}
+        context._watch_cancellations(self._jobs_cancelled)
         self._last: OrderedDict[r.Relation, Execution] = OrderedDict()
 
     @contextlib.contextmanager
@@ -92,7 +109,8 @@ class Executions:
         record = context._driver.record
         properties = context._properties()
         query_id = context._planner.query_id()
-        execution = Execution(query_id, {**properties, QUERY: str(query_id)}, record)
+        tags = frozenset(properties.get(self.tags_key, "").split(",")) - {""}
+        execution = Execution(query_id, {**properties, QUERY: str(query_id)}, tags, context._driver)
         at = time.time()
         record(
             lambda: QueryStarted(
@@ -102,6 +120,7 @@ class Executions:
         )  # fmt: skip
         self._remember(relation if of is None else of, execution)
         status, error = "succeeded", ""
+        self._running[query_id] = execution
         try:
             yield execution
         except (JobCancelled, KeyboardInterrupt) as problem:
@@ -111,8 +130,20 @@ class Executions:
             status, error = "failed", _told(problem)
             raise
         finally:
+            self._running.pop(query_id, None)
             ended, rows = time.time(), execution.rows
             record(lambda: QueryEnded(ended, query_id, status, rows, error))
+
+    def interrupt(self, wanted: Callable[[Execution], bool], reason: str) -> list[str]:
+        """Cancel those of the running queries that are wanted: their ids."""
+        found = [execution for execution in list(self._running.values()) if wanted(execution)]
+        for execution in found:
+            execution.cancel(reason)
+        return [str(execution.query_id) for execution in found]
+
+    def _jobs_cancelled(self, selection: JobSelection, reason: str) -> None:
+        # Between two jobs of a query there is none that the driver could end.
+        self.interrupt(lambda execution: selection.concerns(execution.properties), reason)
 
     def last_of(self, relation: r.Relation) -> Execution | None:
         """The last execution of this relation, for the last RETAINED relations."""

@@ -17,6 +17,7 @@ from quiver.sql.analysis.analyser import Analyser
 from quiver.sql.dataframe import DataFrame
 from quiver.sql.errors import AnalysisException, PySparkRuntimeError, UnsupportedOperationException
 from quiver.sql.executions import note_sql
+from quiver.sql.interrupting import Interrupting
 from quiver.sql.metastore import CATALOG, DEFAULT, GLOBAL_TEMP, Table, metastore
 from quiver.sql.refusals import STREAMS, NotOffered
 from quiver.sql.runtime import Runtime
@@ -95,7 +96,7 @@ class _BuilderProperty:
         return Builder()
 
 
-class Session:
+class Session(Interrupting):
     """DataFrames and SQL on a Context.
 
     >>> spark.sql("SELECT 1 + 1 AS two").collect()

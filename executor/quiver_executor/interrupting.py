@@ -1,0 +1,53 @@
+"""Ending a native fragment from another thread, where there is no process of its own to kill (`inline`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+_running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+
+
+class Interrupted(KeyboardInterrupt):
+    """`interrupt` was called. No failure of the task's."""
+
+
+def run_interruptibly(work: Coroutine[Any, Any, None]) -> None:
+    """asyncio.run(work). The kernel's streams are dropped when it ends early. Raises Interrupted."""
+    was_asked = False
+
+    async def watched() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        entry = asyncio.get_running_loop(), task
+        _running.append(entry)
+        try:
+            await work
+        except asyncio.CancelledError:
+            nonlocal was_asked
+            was_asked = entry not in _running
+            raise
+        finally:
+            if entry in _running:
+                _running.remove(entry)
+
+    try:
+        asyncio.run(watched())
+    except asyncio.CancelledError:
+        if was_asked:
+            raise Interrupted from None
+        raise
+
+
+def interrupt() -> None:
+    """End what `run_interruptibly` does in other threads of this process. By any thread."""
+    while _running:
+        try:
+            loop, task = _running.pop()
+        except IndexError:
+            return
+        try:
+            loop.call_soon_threadsafe(task.cancel)
+        except RuntimeError:
+            pass  # It has just ended by itself.
