@@ -36,6 +36,8 @@ DIALECT: Final = {
     "datafusion.sql_parser.enable_subquery_sort_elimination": "false",
 }
 _LEFT_JOIN = 1
+_MIRRORED = {"lag": "lead", "lead": "lag"}
+_ORDER = re.compile(r" ORDER BY \[.*? (ASC|DESC) NULLS (?:FIRST|LAST)[],]")
 _IGNORES = re.compile(r"\) IGNORE NULLS( FILTER \(.*\))? (PARTITION BY|ORDER BY|ROWS|RANGE|GROUPS) ")
 
 
@@ -63,13 +65,14 @@ def encoded(execution: ExecutionPlan) -> Plan:
     except Exception as error:
         raise UnsupportedPlan(f"an operator that has no serialised form ({error})") from error
     plan = parse(data)
-    if b" IGNORE NULLS " in data:
-        _ignore_nulls(plan)
+    if b" IGNORE NULLS " in data or b"lag" in data or b"lead" in data:
+        _mend_windows(plan)
     return plan
 
 
-def _ignore_nulls(plan: Plan) -> None:
-    """Write into window functions what the kernel reads back, and leaves out when it encodes them; their names still tell."""
+def _mend_windows(plan: Plan) -> None:
+    """Write into window functions what the kernel leaves out when it encodes them, and their names still tell: that nulls are ignored,
+    and that lag or lead look the other way because the optimiser has turned their order round to save a sort."""
     pending = [plan]
     while pending:
         top = pending.pop()
@@ -77,6 +80,10 @@ def _ignore_nulls(plan: Plan) -> None:
             for function in top.window.expressions:
                 if _IGNORES.search(function.name):
                     function.ignore_nulls = True
+                order = _ORDER.search(function.name)
+                turned = order is not None and function.order_by and (order[1] == "ASC") != function.order_by[0].ascending
+                if turned and function.function in _MIRRORED:
+                    function.function = _MIRRORED[function.function]
         pending += children(top)
 
 

@@ -20,6 +20,7 @@ from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.lowering.relations import Query, lower
 from quiver.sql.producing import Production, lineage, placed, produce
 from quiver.sql.registry.python import prepare
+from quiver.sql.rounds import without_rounds
 from quiver.sql.sizing import SMALL, Sizing, sizing
 from quiver.sql.sourcing import sourced
 from quiver.sql.tree import relations as r
@@ -133,6 +134,7 @@ class Runtime:
     def explain(self, relation: r.Relation) -> Explained:
         """How the kernel would compute it now. Nothing is computed."""
         relation = self.kept.substituted(relation)
+        relation, recursive = without_rounds(relation)
         query = lower(relation)
         productions = self._productions(relation, query, CallSite("explain", "", 0))
         sizes = self._sizing()
@@ -145,6 +147,8 @@ class Runtime:
             kernel = self.staged_kernel(pieces, sizes)
             frame = kernel.plan(query, productions)
             where = _in_stages(len(cut(physical_plan(frame), describe, itertools.count().__next__, pieces).stages) + 1)
+        for name in recursive:
+            where += f", after the recursive query `{name}`, each of whose rounds is a query of its own"
         return Explained(frame.optimized_logical_plan().display_indent(), kernel.shown(frame.execution_plan().display_indent()), where)
 
     def whole_kernel(self, ordered: bool = False) -> _Kernel:
@@ -295,6 +299,8 @@ class _Kernel:
         match leaf:
             case r.Local():
                 self._context.register_record_batches(name, _sliced(_batches(leaf), self._slices))
+            case r.Recursive():
+                self._register(name, r.Local(leaf.rows(), leaf.columns))
             case r.Files():
                 mirror = scanning.register(self._context, name, leaf)
                 key = os.path.basename(mirror.root)

@@ -282,8 +282,10 @@ class WindowExpression(_message.Message):
     PARTITION_BY_FIELD_NUMBER: _builtins.int
     ORDER_BY_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
+    FUNCTION_FIELD_NUMBER: _builtins.int
     IGNORE_NULLS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
+    function: _builtins.str
     ignore_nulls: _builtins.bool
     @_builtins.property
     def partition_by(self) -> _containers.RepeatedCompositeFieldContainer[Global___Opaque]: ...
@@ -295,11 +297,12 @@ class WindowExpression(_message.Message):
         partition_by: _abc.Iterable[Global___Opaque] | None = ...,
         order_by: _abc.Iterable[Global___SortKey] | None = ...,
         name: _builtins.str = ...,
+        function: _builtins.str = ...,
         ignore_nulls: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ignore_nulls", b"ignore_nulls", "name", b"name", "order_by", b"order_by", "partition_by", b"partition_by"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["function", b"function", "ignore_nulls", b"ignore_nulls", "name", b"name", "order_by", b"order_by", "partition_by", b"partition_by"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

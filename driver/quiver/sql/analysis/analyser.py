@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -12,7 +13,8 @@ from quiver.sql.analysis.access import NAMES, accessed
 from quiver.sql.analysis.coercion import common_type
 from quiver.sql.analysis.generators import call_of, generated, is_generator
 from quiver.sql.analysis.pretty import pretty
-from quiver.sql.analysis.typing import function_of, type_of
+from quiver.sql.analysis.subqueries import unnested
+from quiver.sql.analysis.typing import function_of, nullable, type_of
 from quiver.sql.errors import AnalysisException, column_not_found
 from quiver.sql.local_zone import clock
 from quiver.sql.lowering.zones import reads_clock
@@ -20,6 +22,8 @@ from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
 Columns = Sequence[e.Attribute]
+_HIDDEN = ("#hidden", True)
+"""Metadata of a column that a join USING has left out: it is named with its table, or not at all."""
 Levels = Sequence[Columns]
 """The columns of the queries around a subquery, the nearest first."""
 
@@ -56,8 +60,8 @@ class Analyser:
         if any(has_aggregate(expression) for expression in resolved):
             for expression in resolved:
                 self._check_grouped(expression, None)
-            return r.Aggregate(child, (), resolved)
-        return r.Project(child, resolved)
+            return unnested(self, r.Aggregate(child, (), resolved))
+        return unnested(self, r.Project(child, resolved))
 
     def generate(
         self, child: r.Relation, generator: e.Expression, names: Sequence[str] = (), qualifier: str = "", keeps: bool = False,
@@ -76,7 +80,7 @@ class Analyser:
         return r.Generate(child, resolved, keeps, columns)
 
     def filter(self, child: r.Relation, condition: e.Expression, outer: Levels = ()) -> r.Relation:
-        child, hidden, (resolved,) = self._with_hidden(child, (condition,), outer)
+        child, hidden, (resolved,) = self.with_hidden(child, (condition,), outer)
         if found := [node for node in walk(resolved) if _is_aggregate(node)]:
             raise AnalysisException(
                 f'The WHERE condition "{pretty(condition)}" contains invalid expressions: {", ".join(map(pretty, found))}.',
@@ -90,7 +94,7 @@ class Analyser:
                 f'The filter condition "{pretty(condition)}" must have type "BOOLEAN", not "{kind.simpleString().upper()}".',
                 "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN",
             )
-        return self._without(r.Filter(child, resolved), hidden)
+        return self._without(unnested(self, r.Filter(child, resolved)), hidden)
 
     def aggregate(
         self,
@@ -108,7 +112,7 @@ class Analyser:
         return r.Aggregate(child, resolved_keys, resolved, sets)
 
     def sort(self, child: r.Relation, keys: Sequence[e.SortKey], globally: bool = True, outer: Levels = ()) -> r.Relation:
-        child, hidden, resolved = self._with_hidden(child, keys, outer)
+        child, hidden, resolved = self.with_hidden(child, keys, outer)
         return self._without(r.Sort(child, tuple(key for key in resolved if isinstance(key, e.SortKey)), globally), hidden)
 
     def alias(self, child: r.Relation, name: str, columns: Sequence[str] = ()) -> r.Aliased:
@@ -123,9 +127,10 @@ class Analyser:
 
     def join(
         self, left: r.Relation, right: r.Relation, kind: str, condition: e.Expression | None = None, using: Sequence[str] | None = None,
-        outer: Levels = (), hint: str | None = None,
+        outer: Levels = (), hint: str | None = None, hidden: bool = False,
     ) -> r.Relation:  # fmt: skip
-        """A join on a condition, or on columns of the same names, which are there once in the result."""
+        """A join on a condition, or on columns of the same names, which are there once in the result; `hidden`: and can still be named
+        with their tables."""
         fresh_right = self.distinct_from(right, left.output)
         if using is None:
             scope = (*left.output, *fresh_right.output)
@@ -149,7 +154,12 @@ class Analyser:
             else:
                 keys.append(b if kind == "right" else a)
         taken = {attribute.id for pair in pairs for attribute in pair}
-        return r.Project(joined, (*keys, *(column for column in output if column.id not in taken)))
+        result: tuple[e.Expression, ...] = (*keys, *(column for column in output if column.id not in taken))
+        if hidden:
+            shown = {column.id for column in result if isinstance(column, e.Attribute)}
+            left_out = [column for column in output if column.id in taken and column.id not in shown and column.qualifier]
+            result += tuple(replace(column, metadata=(*column.metadata, _HIDDEN)) for column in left_out)
+        return r.Project(joined, result)
 
     def union(self, branches: Sequence[r.Relation], by_name: bool = False, allow_missing: bool = False) -> r.Union:
         first = branches[0].output
@@ -207,8 +217,14 @@ class Analyser:
             elif isinstance(expression, e.Listed):
                 result += expression.columns
             else:
-                result.append(expression)
+                result.append(self._with_stars(expression, columns))
         return result
+
+    def _with_stars(self, expression: e.Expression, columns: Columns) -> e.Expression:
+        """`struct(*)`: with the columns as arguments."""
+        if isinstance(expression, e.Call) and any(isinstance(argument, e.Star) for argument in expression.args):
+            return replace(expression, args=tuple(self.expand(expression.args, columns)))
+        return rebuilt(expression, lambda child: self._with_stars(child, columns))
 
     def resolve(self, expression: e.Expression, columns: Columns, outer: Levels = ()) -> e.Expression:
         """Names to attributes, implicit casts written out. Raises AnalysisException."""
@@ -232,7 +248,7 @@ class Analyser:
 
     def _matches(self, column: e.Attribute, qualifier: Sequence[str], name: str) -> bool:
         fold = self.fold
-        if fold(column.name) != fold(name):
+        if fold(column.name) != fold(name) or (not qualifier and _HIDDEN in column.metadata):
             return False
         return not qualifier or [fold(part) for part in column.qualifier[-len(qualifier) :]] == [fold(part) for part in qualifier]
 
@@ -294,12 +310,27 @@ class Analyser:
         result: list[e.Expression] = []
         for expression, resolved in zip(expressions, self._resolved(expressions, columns, outer), strict=True):
             if isinstance(resolved, e.Attribute):
-                result.append(resolved)
+                result.append(self._as_written(expression, resolved))
             elif isinstance(resolved, e.Alias):
+                _check_windowed(resolved.child)
                 result.append(replace(resolved, id=self._new_id()))
             else:
+                _check_windowed(resolved)
                 result.append(e.Alias(resolved, output_name(self.shown(expression, columns)), self._new_id()))
         return tuple(result)
+
+    def _as_written(self, expression: e.Expression, column: e.Attribute) -> e.Expression:
+        """A column under the name by which it was asked for, which may be in another case; no longer hidden."""
+        if _HIDDEN in column.metadata:
+            return e.Alias(column, column.name, self._standing_for(column).id, tuple(item for item in column.metadata if item != _HIDDEN))
+        if (
+            isinstance(expression, e.Name)
+            and expression.parts[-1] != column.name
+            and self.fold(expression.parts[-1]) == self.fold(column.name)
+        ):
+            fresh = self._standing_for(column)
+            return e.Alias(column, expression.parts[-1], fresh.id, column.metadata)
+        return column
 
     def shown(self, expression: e.Expression, columns: Columns) -> e.Expression:
         """As named to the user: what `getitem` reaches into decides how it is written."""
@@ -318,7 +349,7 @@ class Analyser:
 
         return visit(expression)
 
-    def _with_hidden(
+    def with_hidden(
         self, child: r.Relation, expressions: Sequence[e.Expression], outer: Levels
     ) -> tuple[r.Relation, int, tuple[e.Expression, ...]]:
         """Resolved against the child, or what it was selected from: then those columns are added to it (how many is told)."""
@@ -355,7 +386,7 @@ class Analyser:
 
     def _starred(self, star: e.Star, columns: Columns) -> Sequence[e.Expression]:
         if not star.qualifier:
-            return columns
+            return [column for column in columns if _HIDDEN not in column.metadata]
         found = [column for column in columns if self._matches(column, star.qualifier, column.name)]
         if found:
             return found
@@ -589,6 +620,8 @@ def _coerced(expression: e.Expression) -> e.Expression:
                 )
             if function.coerce is None:
                 return expression
+            if expression.name in _ARITHMETIC:
+                expression = _with_exact_literals(expression)
             kinds = [type_of(argument) for argument in expression.args]
             args = tuple(
                 argument if wanted is None else as_type(argument, wanted)
@@ -611,6 +644,34 @@ def _coerced(expression: e.Expression) -> e.Expression:
             return expression
 
 
+def _check_windowed(expression: e.Expression) -> None:
+    """Raises AnalysisException for a window function without a window."""
+    if isinstance(expression, e.Windowed):
+        for child in (*children_of(expression.function), expression.window):
+            _check_windowed(child)
+        return
+    if isinstance(expression, e.Call) and function_of(expression).kind == "window":
+        raise AnalysisException(f'Window function "{pretty(expression)}" requires an OVER clause.', "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE")
+    for child in children_of(expression):
+        _check_windowed(child)
+
+
+_ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
+
+
+def _with_exact_literals(call: e.Call) -> e.Call:
+    """Beside a decimal, a whole constant has as many digits as it is written with."""
+    if not any(isinstance(type_of(argument), t.DecimalType) for argument in call.args):
+        return call
+    return replace(call, args=tuple(map(_exact, call.args)))
+
+
+def _exact(argument: e.Expression) -> e.Expression:
+    if isinstance(argument, e.Literal) and isinstance(argument.type, t.IntegralType) and argument.value is not None:
+        return e.Literal(decimal.Decimal(argument.value), t.DecimalType(len(str(abs(argument.value))), 0))
+    return argument
+
+
 def in_zone(expression: e.Expression, zone: Callable[[], str]) -> e.Expression:
     """With the zone written into it, and into casts that are its direct operands, where they depend on it and have none."""
     if isinstance(expression, e.Cast):
@@ -631,4 +692,10 @@ def as_type(expression: e.Expression, kind: t.DataType) -> e.Expression:
         return expression
     if isinstance(expression, e.Literal) and expression.value is None:
         return e.Literal(None, kind)
+    was = type_of(expression)
+    if isinstance(was, t.StructType) and isinstance(kind, t.StructType) and was.names != kind.names and len(set(was.names)) == len(was):
+        # Structs fit member by member, whatever these are called.
+        members = tuple(as_type(e.Member(expression, name), field.dataType) for name, field in zip(was.names, kind, strict=True))
+        made = e.StructOf(tuple(kind.names), members)
+        return e.Case(((e.Call("isnotnull", (expression,)), made),)) if nullable(expression) else made
     return e.Cast(expression, kind)

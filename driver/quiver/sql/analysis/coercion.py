@@ -45,6 +45,10 @@ def _common(a: t.DataType, b: t.DataType) -> t.DataType | None:
             if isinstance(other, t.FractionalType):
                 return t.DoubleType()
             return other if isinstance(other, t.AtomicType) else None
+    if isinstance(a, t.DayTimeIntervalType) and isinstance(b, t.DayTimeIntervalType):
+        return t.DayTimeIntervalType(min(a.startField, b.startField), max(a.endField, b.endField))
+    if isinstance(a, t.YearMonthIntervalType) and isinstance(b, t.YearMonthIntervalType):
+        return t.YearMonthIntervalType(min(a.startField, b.startField), max(a.endField, b.endField))
     times = (t.DateType, t.TimestampNTZType, t.TimestampType)
     if isinstance(a, times) and isinstance(b, times):
         return max(a, b, key=lambda kind: times.index(type(kind)))

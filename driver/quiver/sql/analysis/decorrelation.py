@@ -7,19 +7,22 @@ joined in at the leaves and carried up as further columns; grouping, numbering a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.analysis.analyser import Analyser, all_of, as_type
 from quiver.sql.analysis.rewriting import changed, outer_references
+from quiver.sql.analysis.typing import type_of
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
-_ZERO = frozenset({"count", "count_if", "approx_count_distinct", "regr_count"})
-_EMPTY = frozenset({"collect_list", "collect_set", "array_agg"})
+if TYPE_CHECKING:
+    from quiver.sql.analysis.analyser import Analyser
+
+ZERO = frozenset({"count", "count_if", "approx_count_distinct", "regr_count"})
+EMPTY = frozenset({"collect_list", "collect_set", "array_agg"})
 Columns = Mapping[int, e.Attribute]
 """Columns that stand for outer ones, by the ids of those."""
 
@@ -30,10 +33,10 @@ def lateral(analyser: Analyser, left: r.Relation, right: r.Relation, kind: str, 
     refers = {number: column for number, column in outer_references(right).items() if number in wanted}
     if not refers:
         return r.Join(left, right, "cross" if condition is None and kind == "inner" else kind, condition)
-    domain = _Domain(analyser, left, refers)
+    domain = Domain(analyser, left, refers)
     pushed, columns = domain.push(right)
     conditions = [e.Call("<=>", (refers[number], columns[number])) for number in refers]
-    joined = r.Join(left, pushed, kind, all_of([*conditions, *([] if condition is None else [condition])]))
+    joined = r.Join(left, pushed, kind, _all([*conditions, *([] if condition is None else [condition])]))
     if kind in ("semi", "anti"):
         return joined
     ids = {column.id for column in (*left.output, *right.output)}
@@ -46,7 +49,20 @@ def refers_to(relation: r.Relation, columns: tuple[e.Attribute, ...]) -> bool:
     return any(column.id in found for column in columns)
 
 
-class _Domain:
+def _all(conditions: Sequence[e.Expression]) -> e.Expression:
+    result = conditions[0]
+    for condition in conditions[1:]:
+        result = e.Call("and", (result, condition))
+    return result
+
+
+def _typed(value: e.Expression, kind: t.DataType) -> e.Expression:
+    return value if type_of(value) == kind else e.Cast(value, kind)
+
+
+class Domain:
+    """The values of outer columns (`refers`, by id) that `left` has; `push` computes a subquery for all of them."""
+
     def __init__(self, analyser: Analyser, left: r.Relation, refers: Mapping[int, e.Attribute]) -> None:
         self._analyser = analyser
         self._left = left
@@ -156,7 +172,7 @@ class _Domain:
         # Without keys there is a row for every value of the domain, even where there was nothing to aggregate.
         domain, fresh = self._made()
         pairs = [e.Call("<=>", (fresh[number], columns[number])) for number in columns]
-        joined = r.Join(domain, grouped, "left", all_of(pairs))
+        joined = r.Join(domain, grouped, "left", _all(pairs))
         items = [
             replace(column, child=self._of_nothing(column.child, output)) if isinstance(column, e.Alias) else output
             for column, output in zip(relation.outputs, joined.output[len(fresh) :], strict=False)
@@ -164,9 +180,9 @@ class _Domain:
         return r.Project(joined, (*items, *fresh.values())), fresh
 
     def _of_nothing(self, made: e.Expression, column: e.Attribute) -> e.Expression:
-        if isinstance(made, e.Call) and made.name in _ZERO:
-            return e.Call("coalesce", (column, as_type(e.Literal(0, t.LongType()), column.type)))
-        if isinstance(made, e.Call) and made.name in _EMPTY:
+        if isinstance(made, e.Call) and made.name in ZERO:
+            return e.Call("coalesce", (column, _typed(e.Literal(0, t.LongType()), column.type)))
+        if isinstance(made, e.Call) and made.name in EMPTY:
             return e.Call("coalesce", (column, e.Cast(e.Call("array"), column.type)))
         return column
 
@@ -182,11 +198,11 @@ class _Domain:
         order = self._over(keys, columns) or tuple(map(e.SortKey, marks))
         number = e.Alias(e.Windowed(e.Call("row_number"), e.WindowSpec(marks, order)), "#number", self._analyser.fresh())
         numbered = r.Project(child, (*child.output, number))
-        position = as_type(numbered.output[-1], t.LongType())
+        position = _typed(numbered.output[-1], t.LongType())
         tests: list[e.Expression] = [e.Call(">", (position, e.Literal(relation.offset, t.LongType())))]
         if relation.count is not None:
             tests.append(e.Call("<=", (position, e.Literal(relation.offset + relation.count, t.LongType()))))
-        return r.Project(r.Filter(numbered, all_of(tests)), child.output), columns
+        return r.Project(r.Filter(numbered, _all(tests)), child.output), columns
 
     def _join(self, relation: r.Join) -> tuple[r.Relation, dict[int, e.Attribute]]:
         if relation.kind == "full":
@@ -202,4 +218,4 @@ class _Domain:
             conditions += [e.Call("<=>", (columns[number], others[number])) for number in columns]
         left, right = (other, pushed) if mirrored else (pushed, other)
         kind = "inner" if relation.kind == "cross" and conditions else relation.kind
-        return r.Join(left, right, kind, all_of(conditions) if conditions else None, relation.hint), columns
+        return r.Join(left, right, kind, _all(conditions) if conditions else None, relation.hint), columns

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 from typing import Any, ClassVar, cast
 
 from sqlglot import expressions as g
@@ -17,6 +19,12 @@ _SPELLED = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "OVERLAY", "SUBST
 """Functions with a grammar of their own."""
 LITERAL = "literal"
 """Marks a cast, or a sum of intervals, that was written as one literal: `1L`, `DATE '2026-01-01'`, `INTERVAL 1 DAY 2 HOURS`."""
+
+
+_TABLE = re.compile(r"^TABLE(?=\s+[\w`.]+\s*;?\s*$)", re.IGNORECASE)
+
+
+_CONSTRUCTORS = (TokenType.ARRAY, TokenType.MAP, TokenType.STRUCT)
 
 
 class _Parser(SparkParser):
@@ -73,11 +81,17 @@ def parsed(text: str) -> Node:
 def parsed_all(text: str) -> list[Node | None]:
     """All statements. Raises ParseException."""
     dialect = Dialect()
+    text = _TABLE.sub("FROM ", text)  # Of the same length: places stay.
     try:
         tokens = dialect.tokenize(text)
     except TokenError as error:
         line, column = _place(text, error.end if error.end is not None else len(text))
         raise syntax_error("Syntax error: text that is no SQL, maybe a quote that is not closed.", text, line, column) from None
+    for token, after in itertools.pairwise(tokens):
+        if token.token_type in _CONSTRUCTORS and after.token_type == TokenType.L_PAREN:
+            token.token_type = TokenType.VAR  # A function here; sqlglot would read `array(5, 6)[1]` as a type and a list.
+        if token.token_type == TokenType.COMMA and after.token_type == TokenType.FROM:
+            raise syntax_error("Trailing comma detected in SELECT clause.", text, token.line, token.col - 1, "TRAILING_COMMA_IN_SELECT")
     try:
         return cast("list[Node | None]", dialect.parser(error_level=ErrorLevel.IMMEDIATE).parse(tokens, text))
     except ParseError as error:
@@ -94,13 +108,13 @@ def _syntax_error(error: ParseError, tokens: list[Token], text: str) -> ParseExc
     word = str(found.get("highlight") or "")
     token = next((one for one in tokens if one.line == line and one.col == end), None)
     column = end - (token.end - token.start + 1) if token is not None else max(0, end - len(word))
-    what = str(found.get("description") or "")
+    what = re.sub(r" but got <Token.*|Required keyword: .*", "", str(found.get("description") or ""))
     last = bool(tokens) and token is tokens[-1]
     if what.startswith(("Invalid expression", "Expecting")):
         where = "end of input" if last and what.startswith("Expecting") else f"'{word}'"
         more = "" if what.startswith("Invalid") else f" {what}."
         return syntax_error(f"Syntax error at or near {where}.{more}", text, line, max(0, column))
-    return syntax_error(f"Syntax error at or near '{word}': {what}.", text, line, max(0, column))
+    return syntax_error(f"Syntax error at or near '{word}'{f': {what}' if what else ''}.", text, line, max(0, column))
 
 
 def _second_statement(text: str) -> Token:

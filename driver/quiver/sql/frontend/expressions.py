@@ -269,7 +269,10 @@ class Reader:
         if isinstance(node.expression, g.All | g.Any):
             return self._quantified(node, negate=False)
         name = "ilike" if isinstance(node, g.ILike) else "like"
-        return e.Call(name, (self.read(node.this), self.read(node.expression), *(() if escape is None else (escape,))))
+        pattern = self.read(node.expression)
+        if escape is not None:
+            pattern = _escaped(pattern, escape)
+        return e.Call(name, (self.read(node.this), pattern))
 
     def _quantified(self, node: Node, negate: bool) -> e.Expression:
         """`LIKE ANY (…)` and `LIKE ALL (…)`: NOT is said of each pattern."""
@@ -388,6 +391,10 @@ class Reader:
             case e.Call(name="mode", args=()) if len(keys) == 1:
                 return replace(call, args=(first.child,))
             case e.Call(name="listagg" | "string_agg"):
+                if call.distinct:
+                    raise unsupported("DISTINCT with WITHIN GROUP", node)
+                if len(call.args) == 1:
+                    call = replace(call, args=(*call.args, e.Literal("", t.StringType())))
                 return replace(call, order=tuple(key for key in keys if isinstance(key, e.SortKey)))
             case _:
                 raise unsupported("WITHIN GROUP of this function", node)
@@ -433,7 +440,9 @@ class Reader:
             offset = self.read(value)
             if isinstance(offset, e.Literal) and isinstance(offset.value, int) and not isinstance(offset.type, t.YearMonthIntervalType):
                 return -offset.value if direction == "PRECEDING" else offset.value
-            if direction == "PRECEDING" and isinstance(offset, e.Literal) and offset.value is not None:
+            if direction != ("PRECEDING" if side == "start" else "FOLLOWING"):  # Said from the other side.
+                if not isinstance(offset, e.Literal):
+                    raise unsupported("a frame whose bound is an expression beyond the current row", spec)
                 return replace(offset, value=-offset.value)
             return offset
 
@@ -444,6 +453,24 @@ def _members(value: e.Expression, names: Sequence[str]) -> e.Expression:
     for name in names:
         value = e.Call("getfield", (value, e.Literal(name, t.StringType())))
     return value
+
+
+def _escaped(pattern: e.Expression, escape: e.Expression) -> e.Expression:
+    """The pattern with backslashes for the escape character that it was written with."""
+    if not isinstance(pattern, e.Literal) or not isinstance(escape, e.Literal) or not isinstance(pattern.value, str):
+        raise ParseException("The feature is not supported: ESCAPE for a pattern that is no constant.", "UNSUPPORTED_FEATURE")
+    mark = escape.value
+    if not isinstance(mark, str) or len(mark) != 1:
+        raise ParseException("The escape of LIKE is one character.", "INVALID_ESCAPE_CHAR")
+    if mark == "\\":
+        return pattern
+    text, rest = "", pattern.value
+    while rest:
+        if rest[0] == mark and len(rest) > 1:
+            text, rest = f"{text}\\{rest[1]}", rest[2:]
+        else:
+            text, rest = text + ("\\\\" if rest[0] == "\\" else rest[0]), rest[1:]
+    return e.Literal(text, t.StringType())
 
 
 def _negative(literal: e.Literal) -> e.Literal:

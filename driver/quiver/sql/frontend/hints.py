@@ -44,6 +44,7 @@ def hinted(query: Query, node: g.Select, result: r.Relation) -> r.Relation:
     for name, args in reversed(of(node)):
         if name not in _PARTITIONS:
             continue
+        kept = len(result.output)
         reader = query.reader(result.output)
         read = [reader.read(argument) for argument in args]
         count = None
@@ -54,9 +55,11 @@ def hinted(query: Query, node: g.Select, result: r.Relation) -> r.Relation:
                     f"{name.upper()} Hint parameter should be a positive number of partitions.", "INVALID_HINT_PARAMETER"
                 )
             count, read = value, read[1:]
-        keys = tuple(query.analyser.resolve(key, result.output) for key in read)
+        result, hidden, keys = query.analyser.with_hidden(result, read, query.outer)
         if name == "rebalance":
             result = r.Hint(result, name, (*([] if count is None else [count]), *keys))
         else:
             result = r.Repartition(result, count, keys, name == "repartition_by_range", name == "coalesce")
+        if hidden:
+            result = r.Project(result, result.output[:kept])
     return result

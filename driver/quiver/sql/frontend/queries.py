@@ -12,7 +12,8 @@ from sqlglot.expressions.core import Expression as Node
 from quiver.sql import types as t
 from quiver.sql.analysis.analyser import Analyser, has_aggregate, output_name, strip_alias, walk
 from quiver.sql.analysis.generators import is_generator
-from quiver.sql.errors import AnalysisException
+from quiver.sql.analysis.subqueries import unnested
+from quiver.sql.errors import AnalysisException, ParseException
 from quiver.sql.frontend import hints, recursion, sources
 from quiver.sql.frontend.dialect import unsupported
 from quiver.sql.frontend.expressions import Reader, Surroundings
@@ -27,11 +28,12 @@ Levels = tuple[tuple[e.Attribute, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """What a query's text refers to: `table` gives what a name stands for."""
+    """What a query's text refers to: `table` gives what a name stands for, `rounds` computes a recursive query."""
 
     analyser: Analyser
     table: Tables
     surroundings: Surroundings
+    rounds: Callable[[str, r.Relation, r.Relation, r.Round], Callable[[], object]]
 
 
 class Query:
@@ -119,6 +121,8 @@ class Query:
                 raise unsupported("an alias without a name", node)
         items = with_earlier_aliases(analyser, items, source.output)
         group, having, qualify = (node.args.get(key) for key in ("group", "having", "qualify"))
+        if group is not None and not any(group.args.get(key) for key in ("expressions", "all", "rollup", "cube", "grouping_sets")):
+            raise ParseException("Syntax error: GROUP BY without keys.", "PARSE_SYNTAX_ERROR")
         select = _Select(self, source, items, reader)
         condition = None if qualify is None else reader.read(qualify.this)
         keys = [reader.read(item) for item in self._order(node)]
@@ -352,7 +356,7 @@ class _Select:
                 places.append(-len(extra))
             else:
                 places.append(known)
-        result: r.Relation = grouped.relation()
+        result: r.Relation = unnested(analyser, grouped.relation())
         if condition is not None:
             result = analyser.filter(result, condition, outer)
         result = analyser.project(result, [*outputs, *extra, *flags], outer)

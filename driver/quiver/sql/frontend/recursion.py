@@ -52,7 +52,9 @@ def recursive(query: Query, node: Node, name: str, columns: Sequence[str]) -> r.
     for wanted, got in zip(anchor.output, both.output, strict=True):
         if wanted.type != got.type:
             raise _invalid(f"the step of `{name}` gives {got.type.simpleString()} where the anchor has {wanted.type.simpleString()}")
-    return r.Recursive(name, both.branches[0], both.branches[1], before, tuple(replace(column, id=analyser.fresh()) for column in shape))
+    anchor, step = both.branches
+    rows = query.catalogue.rounds(name, anchor, step, before)
+    return r.Recursive(name, anchor, step, before, tuple(replace(column, id=analyser.fresh()) for column in shape), rows)
 
 
 def _invalid(why: str) -> AnalysisException:

@@ -16,6 +16,7 @@ from quiver.sql.errors import AnalysisException
 from quiver.sql.frontend import pivots
 from quiver.sql.frontend.dialect import unsupported
 from quiver.sql.frontend.expressions import folded
+from quiver.sql.registry.model import lookup
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
@@ -111,7 +112,7 @@ def table_function(query: Query, name: str, args: Sequence[Node]) -> r.Relation:
         column = e.Attribute(analyser.fresh(), "id", t.LongType(), False)
         return r.Span(first, last, step, (column,), numbers[3] if len(numbers) > 3 else None)
     call = reader.read(g.Anonymous(this=name, expressions=[argument.copy() for argument in args]))
-    if not is_generator(call):
+    if not (isinstance(call, e.Call) and lookup(call.name) and is_generator(call)):
         raise AnalysisException(f"Could not resolve `{name}` to a table-valued function.", "UNRESOLVABLE_TABLE_VALUED_FUNCTION")
     made = analyser.generate(one_row(), call, outer=query.outer)
     return r.Project(made, made.output)
@@ -162,7 +163,7 @@ def _join(query: Query, left: r.Relation, join: g.Join) -> r.Relation:
         how = "inner" if how == "cross" else how
         if not names:
             return analyser.join(left, right, "cross" if how == "inner" else how, outer=query.outer)
-        return analyser.join(left, right, how, using=names, outer=query.outer)
+        return analyser.join(left, right, how, using=names, outer=query.outer, hidden=True)
     right = analyser.distinct_from(right, left.output)
     condition = None if on is None else query.reader((*left.output, *right.output)).read(on)
     return analyser.join(left, right, how, condition, outer=query.outer)

@@ -10,7 +10,9 @@ from quiver.sql.frontend.dialect import parsed
 from quiver.sql.frontend.expressions import Surroundings
 from quiver.sql.frontend.parameters import Formatted, bound
 from quiver.sql.frontend.queries import Catalogue, Query
+from quiver.sql.rounds import LEVELS, ROWS, Rounds
 from quiver.sql.tree import relations as r
+from quiver_proto.ops import CallSite
 
 if TYPE_CHECKING:
     from quiver.sql.session import Session
@@ -30,8 +32,15 @@ def relation_of(session: Session, text: str, args: Mapping[str, Any] | Iterable[
         found = formatted.tables.get(parts[-1])
         return session._table(parts) if found is None else session._analyser.alias(found, parts[-1])
 
+    def rounds(name: str, anchor: r.Relation, step: r.Relation, before: r.Round) -> Rounds:
+        conf = session.conf
+        levels = int(conf.get("spark.sql.cteRecursionLevelLimit", LEVELS))
+        rows = int(conf.get("spark.sql.cteRecursionRowLimit", ROWS))
+        site = CallSite(f"recursive query {name}", "", 0)
+        return Rounds(name, anchor, step, before, lambda relation: session._runtime.collect(relation, site), levels, rows)
+
     around = Surroundings(session.conf.zone(), {**formatted.parameters, **parameters}, session._routines)
-    query = Query(Catalogue(session._analyser, table, around))
+    query = Query(Catalogue(session._analyser, table, around, rounds))
     statement = parsed(text)
     command = commands.of(statement)
     return query.read(statement) if command is None else command(session, query, statement, text)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from quiver.sql import types as t
@@ -16,6 +18,8 @@ from quiver.sql.tree import expressions as e
 
 if TYPE_CHECKING:
     from quiver.sql.tree.relations import Relation
+
+_OPPOSITE = {"PRECEDING": "FOLLOWING", "FOLLOWING": "PRECEDING"}
 
 Subquery = Callable[["Relation"], str]
 
@@ -108,6 +112,9 @@ def _member(value: str, kind: t.DataType, name: str, maybe_null: bool = True) ->
 def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
     function = function_of(call)
     args = [lowered(argument, subquery) for argument in call.args]
+    if call.distinct and len(args) > 1 and call.name.lower() == "count":
+        args = [_together(args)]
+        call = replace(call, args=(e.Literal(None, t.NullType()),))
     if call.distinct and args:
         args[0] = f"DISTINCT {args[0]}"
     if call.order:
@@ -127,6 +134,12 @@ def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
     return result.replace(AFTER, after) if AFTER in result else result + after
 
 
+def _together(args: Sequence[str]) -> str:
+    """Several values as one, which is null when one of them is."""
+    members = ", ".join(f"'c{i}', {value}" for i, value in enumerate(args))
+    return f"CASE WHEN {' AND '.join(f'{value} IS NOT NULL' for value in args)} THEN named_struct({members}) END"
+
+
 def _window(window: e.WindowSpec, subquery: Subquery) -> str:
     parts = []
     if window.partition_by:
@@ -144,6 +157,12 @@ def _window(window: e.WindowSpec, subquery: Subquery) -> str:
 def _bound(bound: int | e.Expression | None, side: str, subquery: Subquery) -> str:
     if bound is None:
         return f"UNBOUNDED {side}"
+    if isinstance(bound, e.Literal) and isinstance(bound.value, datetime.timedelta):
+        # Of a date or time the kernel takes bounds that are intervals of SQL; other durations give no row at all.
+        micros = bound.value // datetime.timedelta(microseconds=1)
+        return f"INTERVAL '{abs(micros)} microseconds' {side if micros >= 0 else _OPPOSITE[side]}"
+    if isinstance(bound, e.Literal) and isinstance(bound.type, t.YearMonthIntervalType):
+        return f"INTERVAL '{abs(bound.value)} months' {side if bound.value >= 0 else _OPPOSITE[side]}"
     if isinstance(bound, e.Expression):
         return f"{lowered(bound, subquery)} {side}"
     return "CURRENT ROW" if bound == 0 else f"{abs(bound)} {'FOLLOWING' if bound > 0 else 'PRECEDING'}"

@@ -103,6 +103,7 @@ for _name in ("avgx", "avgy", "intercept", "r2", "slope", "sxx", "sxy", "syy"):
 define("regr_count", "dd", "l", "CAST(regr_count({0}, {1}) AS BIGINT)", kind="aggregate", nullable=False)
 define("max_by", "**", "0", "first_value({0} ORDER BY {1} DESC NULLS LAST)", kind="aggregate", nullable=True)
 define("min_by", "**", "0", "first_value({0} ORDER BY {1} ASC NULLS LAST)", kind="aggregate", nullable=True)
+define("grouping_id", "?*+", "l", "arrow_cast(grouping({all}), 'Int64')", kind="aggregate", nullable=False)
 define("grouping", "*", "y", "arrow_cast(grouping({0}), 'Int8')", kind="aggregate", nullable=False)
 define(
     "string_agg",

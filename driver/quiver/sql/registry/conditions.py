@@ -14,6 +14,14 @@ define("nvl2", "*==", "1", "CASE WHEN {0} IS NOT NULL THEN {1} ELSE {2} END")
 define("nullif", "==", "0", "nullif", nullable=True)
 define("nullifzero", "n", "0", "CASE WHEN {0} = 0 THEN NULL ELSE {0} END", nullable=True)
 define("zeroifnull", "n", "0", "coalesce({0}, 0)", nullable=False)
+define(
+    "only_row",
+    "*l",
+    "0",
+    "CASE WHEN CASE WHEN {1} > 1 THEN arrow_cast(concat('[SCALAR_SUBQUERY_TOO_MANY_ROWS] ', arrow_cast({1}, 'Utf8')), 'Int64') "
+    "ELSE 0 END = 0 THEN {0} END",
+    nullable=True,
+)
 define("if", "b==", "1", "CASE WHEN {0} THEN {1} ELSE {2} END")
 define("greatest", "==+", "0", "greatest")
 define("least", "==+", "0", "least")

@@ -296,13 +296,15 @@ class Round(Relation):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recursive(Relation):
-    """The rows of `anchor`, of `step` over these, of `step` over those, and so on until there are none. It is computed round by round."""
+    """The rows of `anchor`, of `step` over these, of `step` over those, and so on until there are none: `rows` computes them, as a
+    pyarrow.Table."""
 
     name: str
     anchor: Relation
     step: Relation
     before: Round
     columns: tuple[Attribute, ...]
+    rows: Any
 
     @property
     def inputs(self) -> tuple[Relation, ...]:
