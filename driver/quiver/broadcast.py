@@ -6,7 +6,7 @@ import itertools
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from quiver.plan.model import Driver
@@ -30,6 +30,12 @@ referred: dict[int, list[DriverBroadcast[Any]]] = {}
 def take_referred() -> tuple[DriverBroadcast[Any], ...]:
     """The broadcasts that this thread has pickled since the last call, each once."""
     return tuple({id(each): each for each in referred.pop(threading.get_ident(), ())}.values())
+
+
+def note_referred(broadcasts: Sequence[DriverBroadcast[Any]]) -> None:
+    """What this thread pickles refers to these, in bytes that were pickled before."""
+    if broadcasts:
+        referred.setdefault(threading.get_ident(), []).extend(broadcasts)
 
 
 class DriverBroadcast(Broadcast[T]):

@@ -20,7 +20,7 @@ from quiver_proto.units import format_bytes
 log = logging.getLogger("quiver.closures")
 
 LARGE_CLOSURE_BYTES = 1 << 20
-_OUR_PACKAGE = "quiver_proto."
+_OUR_PACKAGE = ("quiver_proto.", "quiver.sql.python.")
 _OURS = (functions.__name__, "_operator", "operator", "builtins")
 _MAX_DEPTH = 24
 _MAX_PROBES = 2000

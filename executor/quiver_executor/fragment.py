@@ -23,6 +23,7 @@ from quiver_proto.errors import BatchMismatch
 from quiver_proto.fragments import at_partition, copied, parse, width
 from quiver_proto.frames import dump_value
 from quiver_proto.ids import ExecutorId, NodeId, TaskId
+from quiver_proto.kernel_faults import taken_back
 from quiver_proto.messages import MapOutput
 from quiver_proto.ops import CallSite
 from quiver_proto.shorten import shorten
@@ -175,7 +176,7 @@ def _batches(task: Task, context: SessionContext, execution: ExecutionPlan, oper
     schema = pa.ipc.read_schema(pa.py_buffer(head))
     stream = context.execute(execution, 0)
     while True:
-        with refusing():
+        with refusing(), taken_back():
             batch = next(stream, None)
         if batch is None:
             break
@@ -211,11 +212,21 @@ def _fitting(record: Any, schema: Any, call_site: CallSite) -> Any:
         raise BatchMismatch(str(call_site), f"{shorten(record)} is a {type(record).__qualname__}, not a pyarrow.RecordBatch")
     if record.num_columns != len(schema):
         raise BatchMismatch(str(call_site), f"it has {record.num_columns} columns, not {len(schema)}")
-    for field, column in zip(schema, record.columns):
-        if column.type != field.type:
+    columns = list(record.columns)
+    for place, field in enumerate(schema):
+        kind = columns[place].type
+        if kind == field.type:
+            continue
+        if _without_nulls(kind) != _without_nulls(field.type):
             name = field.name.rpartition("#")[0] or field.name
-            raise BatchMismatch(str(call_site), f"column {name} is of type {column.type}, not {field.type}")
-    return record
+            raise BatchMismatch(str(call_site), f"column {name} is of type {kind}, not {field.type}")
+        columns[place] = columns[place].cast(field.type)
+    return pa.RecordBatch.from_arrays(columns, schema=schema) if columns else record
+
+
+def _without_nulls(kind: Any) -> str:
+    """A type's text but for which of its parts are never null."""
+    return str(kind).replace(" not null", "")
 
 
 def _committed(task: Task, pieces: Pieces, shuffle_id: int) -> MapOutput:
@@ -237,7 +248,7 @@ def _run_together(pull: Callable[[int], Any], count: int) -> None:
     async def together() -> None:
         await asyncio.gather(*(pull(number) for number in range(count)))
 
-    with refusing():
+    with refusing(), taken_back():
         run_interruptibly(together())
 
 

@@ -223,13 +223,15 @@ class CheckpointRead:
 class Fragment:
     """The rows of one partition of a fragment (quiver_proto.fragments), as pyarrow.RecordBatches of `schema` (serialised).
 
-    `inputs` are the schemas of the shuffles that it reads, by shuffle id; `settings` the kernel's.
+    `inputs` are the schemas of the shuffles that it reads, by shuffle id; `settings` the kernel's. `functions` are users'
+    functions that the plan holds: here without their bytes, for the driver to know their broadcasts.
     """
 
     plan: bytes
     inputs: tuple[tuple[int, bytes], ...]
     settings: tuple[tuple[str, str], ...]
     schema: bytes
+    functions: tuple[Function, ...] = ()
 
 
 # ---- narrow operators ----
@@ -424,7 +426,7 @@ class SaveFrames:
 
 @dataclass(frozen=True, slots=True)
 class FragmentWrite:
-    """One partition of a fragment (quiver_proto.fragments), left as a shuffle file with typed columns.
+    """One partition of a fragment (quiver_proto.fragments), left as a shuffle file with typed columns. `functions`: see Fragment.
 
     `hash` is the kernel's hash partitioning (serialised) into `width` pieces; empty: one piece. `schema` is the Arrow schema of what
     comes out, serialised, and `inputs` those of the shuffles that the fragment reads, by shuffle id. `settings` are the kernel's.
@@ -437,6 +439,7 @@ class FragmentWrite:
     schema: bytes
     inputs: tuple[tuple[int, bytes], ...]
     settings: tuple[tuple[str, str], ...]
+    functions: tuple[Function, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

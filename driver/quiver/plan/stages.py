@@ -386,7 +386,7 @@ def _map_sink(shuffle: Shuffle, node: ops.Node) -> ops.Sink:
     if not isinstance(how, ops.KernelPartitioner):
         return ops.ShuffleWrite(node, shuffle.id, how, shuffle.aggregator, shuffle.call_site, shuffle.first_two)
     if isinstance(node, ops.Fragment):
-        return ops.FragmentWrite(node.plan, shuffle.id, how.width, how.hash, how.schema, node.inputs, node.settings)
+        return ops.FragmentWrite(node.plan, shuffle.id, how.width, how.hash, how.schema, node.inputs, node.settings, node.functions)
     assert how.width == 1
     return ops.BatchWrite(node, shuffle.id, how.schema, shuffle.call_site)
 

@@ -1,13 +1,20 @@
 """DataFrames and SQL: `from quiver.sql import SparkSession, functions as F, Window, types as T`."""
 
-from quiver.sql.column import Column
-from quiver.sql.dataframe import DataFrame, DataFrameNaFunctions, DataFrameStatFunctions
-from quiver.sql.grouped import GroupedData
-from quiver.sql.row import Row
-from quiver.sql.session import Session
-from quiver.sql.window import Window, WindowSpec
+from __future__ import annotations
 
-SparkSession = Session
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from quiver.sql.column import Column
+    from quiver.sql.dataframe import DataFrame, DataFrameNaFunctions, DataFrameStatFunctions
+    from quiver.sql.grouped import GroupedData
+    from quiver.sql.python.cogrouped import PandasCogroupedOps
+    from quiver.sql.python.registration import UDFRegistration
+    from quiver.sql.python.user_defined import UserDefinedFunction
+    from quiver.sql.row import Row
+    from quiver.sql.session import Session
+    from quiver.sql.session import Session as SparkSession
+    from quiver.sql.window import Window, WindowSpec
 
 __all__ = [
     "Column",
@@ -15,9 +22,38 @@ __all__ = [
     "DataFrameNaFunctions",
     "DataFrameStatFunctions",
     "GroupedData",
+    "PandasCogroupedOps",
     "Row",
     "Session",
     "SparkSession",
+    "UDFRegistration",
+    "UserDefinedFunction",
     "Window",
     "WindowSpec",
 ]
+
+_PLACES = {
+    "Column": "column",
+    "DataFrame": "dataframe",
+    "DataFrameNaFunctions": "dataframe",
+    "DataFrameStatFunctions": "dataframe",
+    "GroupedData": "grouped",
+    "PandasCogroupedOps": "python.cogrouped",
+    "Row": "row",
+    "Session": "session",
+    "UDFRegistration": "python.registration",
+    "UserDefinedFunction": "python.user_defined",
+    "Window": "window",
+    "WindowSpec": "window",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Slots that make Rows, or run users' functions, need little of all this.
+    import importlib
+
+    if name == "SparkSession":
+        name = "Session"
+    if name not in _PLACES:
+        raise AttributeError(f"module 'quiver.sql' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"quiver.sql.{_PLACES[name]}"), name)

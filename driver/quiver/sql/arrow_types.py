@@ -66,6 +66,19 @@ def arrow_type(kind: t.DataType) -> pa.DataType:
             raise TypeError(f"{kind!r} has no Arrow type")
 
 
+def nullable(kind: pa.DataType) -> pa.DataType:
+    """The type with nulls allowed everywhere but in keys."""
+    import pyarrow as pa
+
+    if pa.types.is_map(kind):
+        return pa.map_(nullable(kind.key_type), pa.field("value", nullable(kind.item_type)))
+    if pa.types.is_list(kind):
+        return pa.list_(pa.field("element", nullable(kind.value_type)))
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(field.name, nullable(field.type)) for field in kind])
+    return kind
+
+
 def spark_type(kind: pa.DataType) -> t.DataType:
     """The type that a column of this Arrow type has. Unsigned integers become the next wider signed type. Raises TypeError."""
     import pyarrow as pa

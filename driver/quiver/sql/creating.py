@@ -189,7 +189,7 @@ def _from_rows(rows: list[Any], schema: Any, verify: bool) -> tuple[pa.Table, t.
     arrow = arrow_schema(named)
     arrays = []
     for field, column, wanted in zip(kinds, columns, arrow):
-        convert = _conversion(field.dataType)
+        convert = to_arrow(field.dataType)
         if not verify:
             fit = fitting(field.dataType)
             column = tuple(None if value is None else fit(value) for value in column)
@@ -217,7 +217,7 @@ def _member(row: Any, kinds: t.StructType) -> Sequence[Any]:
     return [members.get(name) for name in kinds.names]
 
 
-def _conversion(kind: t.DataType) -> Convert | None:
+def to_arrow(kind: t.DataType) -> Convert | None:
     """What makes of a Python value what Arrow takes; None: nothing has to be made."""
     match kind:
         case t.StringType():
@@ -235,13 +235,13 @@ def _conversion(kind: t.DataType) -> Convert | None:
 
             return lambda months: pa.MonthDayNano([months, 0, 0])
         case t.StructType():
-            names, parts = kind.names, [_conversion(field.dataType) for field in kind]
+            names, parts = kind.names, [to_arrow(field.dataType) for field in kind]
             return lambda row: dict(zip(names, (_converted(v, part) for v, part in zip(_member(row, kind), parts))))
         case t.ArrayType():
-            inner = _conversion(kind.elementType)
+            inner = to_arrow(kind.elementType)
             return lambda items: [_converted(item, inner) for item in items]
         case t.MapType():
-            key, item = _conversion(kind.keyType), _conversion(kind.valueType)
+            key, item = to_arrow(kind.keyType), to_arrow(kind.valueType)
             return lambda pairs: [(_converted(a, key), _converted(b, item)) for a, b in pairs.items()]
         case _:
             return None

@@ -17,6 +17,7 @@ from quiver.sql.tree import expressions as e
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
+    from quiver.sql.python.cogrouped import PandasCogroupedOps
 
 
 class GroupedData:
@@ -74,6 +75,55 @@ class GroupedData:
                 )
             values = [row[0] for row in found]
         return GroupedData(self._df, self._keys, self._sets, (column, tuple(values)))
+
+    def applyInPandas(self, func: Any, schema: Any) -> DataFrame:
+        """`func` of each group: of its rows as a pandas.DataFrame, with the key (a tuple) before it where it has two parameters. It gives a
+        pandas.DataFrame of `schema`, by names of columns or else by place. A group must fit into memory.
+
+        >>> df = spark.createDataFrame([(1, 1.0), (1, 3.0), (2, 5.0)], ["id", "v"])
+        >>> centred = df.groupBy("id").applyInPandas(lambda rows: rows.assign(v=rows.v - rows.v.mean()), "id long, v double")
+        >>> centred.orderBy("id", "v").collect()
+        [Row(id=1, v=-1.0), Row(id=1, v=1.0), Row(id=2, v=0.0)]
+        """
+        return self._applied(func, schema, "pandas")
+
+    def applyInArrow(self, func: Any, schema: Any) -> DataFrame:
+        """As applyInPandas, with a pyarrow.Table, and a key of Arrow's scalars.
+
+        >>> df = spark.createDataFrame([(1, 1.0), (1, 3.0)], ["id", "v"])
+        >>> df.groupBy("id").applyInArrow(lambda table: table.slice(0, 1).select(["id"]), "id long").collect()
+        [Row(id=1)]
+        """
+        return self._applied(func, schema, "arrow")
+
+    def apply(self, udf: Any) -> DataFrame:
+        """As applyInPandas, of a function with its schema: what pandas_udf makes. Use applyInPandas.
+
+        >>> same = F.pandas_udf(lambda rows: rows, "id long")
+        >>> spark.range(2).groupBy("id").apply(same).orderBy("id").collect()
+        [Row(id=0), Row(id=1)]
+        """
+        from quiver.sql.python.user_defined import UserDefinedFunction
+
+        if not isinstance(udf, UserDefinedFunction):
+            raise PySparkTypeError("Invalid udf: the udf argument must be a pandas_udf.", "INVALID_UDF_EVAL_TYPE")
+        return self._applied(udf.func, udf.returnType, "pandas")
+
+    def cogroup(self, other: GroupedData) -> PandasCogroupedOps:
+        """Its groups beside those of equal keys of another DataFrame, for applyInPandas and applyInArrow.
+
+        >>> df = spark.range(2).groupBy("id")
+        >>> df.cogroup(df).applyInPandas(lambda a, b: a, "id long").count()
+        2
+        """
+        from quiver.sql.python.cogrouped import PandasCogroupedOps
+
+        return PandasCogroupedOps(self, other)
+
+    def _applied(self, func: Any, schema: Any, kind: str) -> DataFrame:
+        from quiver.sql.python.applying import grouped
+
+        return self._df._with(grouped(self._df._session, [self._df._relation], [self._keys], func, schema, kind))
 
     def count(self) -> DataFrame:
         """How many rows each group has, as `count`.

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.plan.lineage import Fragmented, Shuffle
 from quiver.plan.stages import Planner
-from quiver.sql.arrow_types import arrow_type
+from quiver.sql.arrow_types import arrow_type, nullable
 from quiver.sql.cutting import CutPlan, reads_of
 from quiver.sql.tree.expressions import Attribute
 from quiver_proto import ops
@@ -62,7 +62,7 @@ def produce(
     import pyarrow as pa
 
     # Whether a column may be null is known to the analysed tree; that it may be is always true here.
-    schema = pa.schema([pa.field(f"{column.name}#{column.id}", arrow_type(column.type)) for column in columns])
+    schema = pa.schema([pa.field(f"{column.name}#{column.id}", nullable(arrow_type(column.type))) for column in columns])
     head = schema.serialize().to_pybytes()
     shuffle = planner.shuffle(rdd._dataset, ops.KernelPartitioner(1, b"", head), None, call_site)
     folder = tempfile.mkdtemp(prefix="quiver-produced-")
@@ -94,7 +94,13 @@ def placed(plan: Plan, productions: Mapping[str, Production]) -> None:
 
 
 def lineage(
-    cut: CutPlan, productions: Iterable[Production], planner: Planner, schema: bytes, call_site: CallSite, settings: Settings
+    cut: CutPlan,
+    productions: Iterable[Production],
+    planner: Planner,
+    schema: bytes,
+    call_site: CallSite,
+    settings: Settings,
+    functions: tuple[ops.Function, ...] = (),
 ) -> Fragmented:
     """A cut plan as lineage: a dataset whose records are batches of `schema`, in as many partitions as the plan has."""
     shuffles = {int(each.shuffle.id): each.shuffle for each in productions}
@@ -102,7 +108,7 @@ def lineage(
 
     def fragmented(plan: Plan, head: bytes) -> Fragmented:
         reads = reads_of(plan)
-        node = ops.Fragment(plan.SerializeToString(), tuple((number, heads[number]) for number in reads), settings, head)
+        node = ops.Fragment(plan.SerializeToString(), tuple((number, heads[number]) for number in reads), settings, head, functions)
         return planner.fragmented(node, tuple(shuffles[number] for number in reads), width(plan), call_site)
 
     for stage in cut.stages:

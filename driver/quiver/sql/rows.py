@@ -28,7 +28,7 @@ def rows_of(table: pa.Table, schema: t.StructType, zone: str = "") -> list[Row]:
     columns: list[Sequence[Any]] = []
     for position, field in enumerate(schema):
         values = table.column(position).to_pylist()
-        convert = _conversion(field.dataType, zone)
+        convert = conversion(field.dataType, zone)
         columns.append(values if convert is None else [None if value is None else convert(value) for value in values])
     if not columns:
         return [row_of(names, ()) for _ in range(table.num_rows)]
@@ -49,7 +49,7 @@ class Rows:
             yield from rows_of(pa.Table.from_batches([batch]), kinds)
 
 
-def _conversion(kind: t.DataType, zone: str) -> Convert | None:
+def conversion(kind: t.DataType, zone: str = "") -> Convert | None:
     """What makes of Arrow's value Spark's; None: it is the same."""
     match kind:
         case t.TimestampType():
@@ -57,13 +57,13 @@ def _conversion(kind: t.DataType, zone: str) -> Convert | None:
             return lambda instant: instant.astimezone(there).replace(tzinfo=None)
         case t.StructType():
             names = kind.names
-            parts = [(name, _conversion(field.dataType, zone)) for name, field in zip(names, kind)]
+            parts = [(name, conversion(field.dataType, zone)) for name, field in zip(names, kind)]
             return lambda value: row_of(names, [_converted(value[name], convert) for name, convert in parts])
         case t.ArrayType():
-            inner = _conversion(kind.elementType, zone)
+            inner = conversion(kind.elementType, zone)
             return None if inner is None else lambda items: [_converted(item, inner) for item in items]
         case t.MapType():
-            key, item = _conversion(kind.keyType, zone), _conversion(kind.valueType, zone)
+            key, item = conversion(kind.keyType, zone), conversion(kind.valueType, zone)
             return lambda pairs: {_converted(a, key): _converted(b, item) for a, b in pairs}
         case t.YearMonthIntervalType():
             return lambda interval: interval.months
@@ -127,7 +127,7 @@ def pandas_of(table: pa.Table, schema: t.StructType, zone: str = "", arrow: bool
             values = column.to_pandas()
             series.append(values.dt.tz_convert(clock(zone or local_zone())).dt.tz_localize(None))
         elif isinstance(field.dataType, t.StructType | t.ArrayType | t.MapType | t.BinaryType):
-            nested = _pandas_conversion(field.dataType, zone) if arrow else _conversion(field.dataType, zone)
+            nested = _pandas_conversion(field.dataType, zone) if arrow else conversion(field.dataType, zone)
             series.append(pd.Series(_objects([_converted(value, nested) for value in column.to_pylist()])))
         else:
             series.append(column.to_pandas(date_as_object=True))
@@ -155,7 +155,7 @@ def _pandas_conversion(kind: t.DataType, zone: str) -> Convert | None:
             key, item = _pandas_conversion(kind.keyType, zone), _pandas_conversion(kind.valueType, zone)
             return lambda pairs: {_converted(a, key): _converted(b, item) for a, b in pairs}
         case _:
-            return _conversion(kind, zone)
+            return conversion(kind, zone)
 
 
 def _objects(items: list[Any]) -> Any:

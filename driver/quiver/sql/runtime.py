@@ -6,7 +6,7 @@ import itertools
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import queries, scanning
@@ -19,7 +19,8 @@ from quiver.sql.kernel import describe, encoded, physical_plan, session
 from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.lowering.relations import Query, lower
 from quiver.sql.producing import Production, lineage, placed, produce
-from quiver.sql.registry.python import prepare
+from quiver.sql.python.inputs import by_group, by_partition
+from quiver.sql.registry.python import called, prepare
 from quiver.sql.rounds import without_rounds
 from quiver.sql.sizing import SMALL, Sizing, sizing
 from quiver.sql.sourcing import sourced
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from quiver.context import Context
     from quiver.plan.model import PlannedJob
     from quiver.rdd import RDD
+    from quiver.sql.python.model import Bound
 
 
 _TINY = 4 << 20
@@ -94,26 +96,47 @@ class Runtime:
         context = self._context
         context._check(call_site.operator)
         relation = self.kept.substituted(relation)
-        query = lower(relation)
-        productions = self._productions(relation, query, call_site)
         sizes = self._sizing()
-        pieces = self._pieces(0, sizes)
-        _, _, plan = self.staged_kernel(pieces, sizes, spread=True).planned(query, productions)
-        size = _size(plan, productions)
-        if self._pieces(size, sizes) > pieces:
-            pieces = self._pieces(size, sizes)
-            _, _, plan = self.staged_kernel(pieces, sizes, spread=True).planned(query, productions)
-        placed(plan, productions)
-        if size <= _TINY and has_exchanges(plan):
-            _, _, plan = self.whole_kernel(query.ordered).planned(query, productions)
-            placed(plan, productions)
+        query = lower(relation, self._pieces(0, sizes))
+        productions = self._productions(relation, query, call_site)
+        plans = self._spread(query, productions, sizes)
+        placed(plans.plan, productions)
+        if plans.pieces is None:
             whole = Plan()
-            whole.merge.input.CopyFrom(plan)
+            whole.merge.input.CopyFrom(plans.plan)
             parts = CutPlan((), whole, reads_of(whole))
         else:
-            parts = cut(plan, describe, context._planner.shuffle_id, pieces)
+            parts = cut(plans.plan, describe, context._planner.shuffle_id, plans.pieces)
         head = arrow_schema(schema_of(relation)).serialize().to_pybytes()
-        return context._rdd(lineage(parts, productions.values(), context._planner, head, call_site, ()))
+        functions = tuple(replace(each.function.sealed, pickled=b"") for each in called(query.text))
+        return context._rdd(lineage(parts, productions.values(), context._planner, head, call_site, (), functions))
+
+    def _spread(self, query: Query, productions: Mapping[str, Production], sizes: Sizing) -> _Plans:
+        """For rows that Python's functions get: over all slots, unless little would have to be exchanged for that."""
+        pieces = self._pieces(0, sizes)
+        kernel = self.staged_kernel(pieces, sizes, spread=True)
+        made = kernel.planned(query, productions)
+        size = _size(made[2], productions)
+        if size <= _TINY and has_exchanges(made[2]):
+            kernel = self.whole_kernel(query.ordered)
+            return _Plans(kernel, *kernel.planned(query, productions), None)
+        if self._pieces(size, sizes) > pieces:
+            pieces = self._pieces(size, sizes)
+            kernel = self.staged_kernel(pieces, sizes, spread=True)
+            made = kernel.planned(query, productions)
+        return _Plans(kernel, *made, pieces)
+
+    def _planned(self, query: Query, productions: Mapping[str, Production], sizes: Sizing) -> _Plans:
+        if called(query.text):
+            return self._spread(query, productions, sizes)
+        kernel = self.whole_kernel(query.ordered)
+        made = kernel.planned(query, productions)
+        size = _size(made[2], productions)
+        if self._is_one_task(size, sizes):
+            return _Plans(kernel, *made, None)
+        pieces = self._pieces(size, sizes)
+        kernel = self.staged_kernel(pieces, sizes)
+        return _Plans(kernel, *kernel.planned(query, productions), pieces)
 
     def produced(self, rdd: RDD[pa.RecordBatch], schema: StructType, new_id: Callable[[], int], size: int | None = None) -> r.Produced:
         """A relation of the batches of `rdd`, whose columns have the Arrow types of `schema` (arrow_types.arrow_schema)."""
@@ -124,12 +147,22 @@ class Runtime:
         found = {}
         asked = demands(relation) if any(isinstance(leaf, r.Sourced) for leaf in query.leaves.values()) else {}
         for name, leaf in query.leaves.items():
-            if isinstance(leaf, r.Produced):
-                found[name] = produce(name, leaf.rdd, leaf.columns, planner, call_site, leaf.size)
-            elif isinstance(leaf, r.Sourced):
-                rdd, size = sourced(self._context, leaf, asked.get(id(leaf)))
-                found[name] = produce(name, rdd, leaf.columns, planner, call_site, size)
+            match leaf:
+                case r.Produced():
+                    found[name] = produce(name, leaf.rdd, leaf.columns, planner, call_site, leaf.size)
+                case r.Sourced():
+                    rdd, size = sourced(self._context, leaf, asked.get(id(leaf)))
+                    found[name] = produce(name, rdd, leaf.columns, planner, call_site, size)
+                case r.PythonMap() | r.GroupedMap():
+                    found[name] = produce(name, self.mapped(leaf, call_site), leaf.columns, planner, call_site)
         return found
+
+    def mapped(self, leaf: r.PythonMap | r.GroupedMap, call_site: CallSite) -> RDD[pa.RecordBatch]:
+        """The results of a user's function over batches or groups."""
+        if isinstance(leaf, r.PythonMap):
+            return self.batches(leaf.child, call_site).mapPartitions(by_partition(leaf, schema_of(leaf.child), schema_of(leaf)))
+        rows, function = by_group(leaf, schema_of(leaf))
+        return self.batches(rows, call_site).mapPartitions(function)
 
     def explain(self, relation: r.Relation) -> Explained:
         """How the kernel would compute it now. Nothing is computed."""
@@ -191,21 +224,21 @@ class Runtime:
         context = self._context
         context._check(call_site.operator)
         relation = self.kept.substituted(relation)
+        sizes = self._sizing()
         query = lower(relation)
+        users = called(query.text)
+        if users:
+            query = lower(relation, self._pieces(0, sizes))
+            users = called(query.text)
         planner, driver, properties = context._planner, context._driver, execution.properties
         productions = self._productions(relation, query, call_site)
-        sizes = self._sizing()
-        kernel = self.whole_kernel(query.ordered)
-        frame, physical, plan = kernel.planned(query, productions)
-        size = _size(plan, productions)
+        plans = self._planned(query, productions, sizes)
+        kernel, frame, physical, plan = plans.kernel, plans.frame, plans.physical, plans.plan
+        placed(plan, productions)
         staged: queries.StagedQuery | None = None
         where = _ONE_TASK
-        if not self._is_one_task(size, sizes):
-            pieces = self._pieces(size, sizes)
-            kernel = self.staged_kernel(pieces, sizes)
-            frame, physical, plan = kernel.planned(query, productions)
-            placed(plan, productions)
-            staged = queries.staged(plan, planner, pieces, call_site, (), properties, productions.values(), make_sink)
+        if plans.pieces is not None:
+            staged = queries.staged(plan, planner, plans.pieces, call_site, (), properties, productions.values(), make_sink)
             where = _in_stages(staged.planned_stages)
         execution.planned(
             lambda: _tree(relation),
@@ -216,10 +249,9 @@ class Runtime:
 
         def run(job: PlannedJob) -> Sequence[bytes]:
             execution.runs(job)
-            return context._run_planned(job)
+            return context._run_planned(_with_broadcasts(job, users))
 
         if staged is None:
-            placed(plan, productions)
             return run(
                 queries.in_one_task(plan, planner, driver.executor_cores(), call_site, (), properties, productions.values(), make_sink)
             )
@@ -227,6 +259,24 @@ class Runtime:
             return staged.run(driver, run, sizes.policy if sizes.adapts else None)
         finally:
             staged.close(driver)  # Shuffles of RDDs go with the last reference to them.
+
+
+@dataclass(frozen=True, slots=True)
+class _Plans:
+    """A query's plans, of which `plan` is to run, and the kernel that made them. `pieces`: of an exchange; None: it is one task."""
+
+    kernel: _Kernel
+    frame: datafusion.DataFrame
+    physical: Any
+    plan: Plan
+    pieces: int | None
+
+
+def _with_broadcasts(job: PlannedJob, functions: Sequence[Bound]) -> PlannedJob:
+    met = {each.id: each for bound in functions for each in bound.function.sealed.broadcasts}
+    if not met:
+        return job
+    return replace(job, stages=tuple(replace(stage, broadcasts={**stage.broadcasts, **met}) for stage in job.stages))
 
 
 def _tree(relation: r.Relation) -> str:

@@ -27,6 +27,7 @@ from quiver.sql.tree.expressions import Attribute, Expression, Name
 
 if TYPE_CHECKING:
     from quiver.sql.catalog import Catalog
+    from quiver.sql.python.registration import UDFRegistration
     from quiver.sql.reader import DataFrameReader
     from quiver_proto.storage import StorageLevel
 
@@ -130,6 +131,7 @@ class Session(Interrupting):
         self._settings = RuntimeConfig(context._conf)
         self._runtime = Runtime(context, self._settings.get)
         self._analyser = Analyser(self._new_id, zone=self._settings.zone)
+        self._analyser.routines, self._analyser.batch_rows = self._routines, self._batch_rows
         self._store = metastore(context)
         self._database = DEFAULT
         with Session._lock:
@@ -214,6 +216,22 @@ class Session(Interrupting):
         (True, [])
         """
         return Session(self._context)
+
+    @property
+    def udf(self) -> UDFRegistration:
+        """Registers Python functions for SQL.
+
+        >>> _ = spark.udf.register("plus_one", lambda x: x + 1, "long")
+        >>> spark.sql("SELECT plus_one(id) AS x FROM range(2)").collect()
+        [Row(x=1), Row(x=2)]
+        """
+        from quiver.sql.python.registration import UDFRegistration
+
+        return UDFRegistration(self)
+
+    def _batch_rows(self) -> int:
+        """How many rows users' functions get at a time at most; 0: as they come."""
+        return int(self._settings.get("spark.sql.execution.arrow.maxRecordsPerBatch", "10000"))
 
     @property
     def read(self) -> DataFrameReader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
@@ -36,6 +36,10 @@ class Analyser:
         self._zone = zone
         self._origins: dict[int, int] = {}
         """Attributes that stand for others in relations made by alias, union or a join of a relation with itself."""
+        self.routines: Mapping[str, Callable[[Sequence[e.Expression]], e.Expression]] = {}
+        """Functions that users have registered, by their names in lower case."""
+        self.batch_rows: Callable[[], int] = lambda: 0
+        """How many rows users' functions get at a time at most; 0: as they come."""
         self.fold: Callable[[str], str] = (lambda name: name) if case_sensitive else str.lower
 
     def fresh(self) -> int:
@@ -81,7 +85,7 @@ class Analyser:
 
     def filter(self, child: r.Relation, condition: e.Expression, outer: Levels = ()) -> r.Relation:
         child, hidden, (resolved,) = self.with_hidden(child, (condition,), outer)
-        if found := [node for node in walk(resolved) if _is_aggregate(node)]:
+        if found := [node for node in walk(resolved) if is_aggregate(node)]:
             raise AnalysisException(
                 f'The WHERE condition "{pretty(condition)}" contains invalid expressions: {", ".join(map(pretty, found))}.',
                 "INVALID_WHERE_CONDITION",
@@ -269,6 +273,10 @@ class Analyser:
             if isinstance(expression, e.Call) and any(isinstance(argument, e.Lambda) for argument in expression.args):
                 expression = _with_lambdas(expression, visit)
             inside = rebuilt(expression, visit)
+            if isinstance(inside, e.PythonCall):
+                inside = replace(inside, rows=self.batch_rows()) if inside.rows < 0 else inside
+            elif isinstance(inside, e.Call) and inside.name.lower() in self.routines:
+                inside = self.routines[inside.name.lower()](inside.args)
             if isinstance(inside, e.Call) and inside.name in NAMES:
                 inside = accessed(inside, self.fold)
             return in_zone(_coerced(inside), self._zone)
@@ -465,8 +473,8 @@ class Analyser:
         def check(expression: e.Expression) -> None:
             if keys and expression in keys:
                 return
-            if _is_aggregate(expression):
-                if any(_is_aggregate(node) for child in children_of(expression) for node in walk(child)):
+            if is_aggregate(expression):
+                if any(is_aggregate(node) for child in children_of(expression) for node in walk(child)):
                     raise AnalysisException(
                         f'"{pretty(expression)}": it is not allowed to use an aggregate function in the argument of another aggregate '
                         "function. Please use the inner aggregate function in a sub-query.",
@@ -549,12 +557,15 @@ def has_aggregate(expression: e.Expression) -> bool:
     """Whether an aggregate is in it, other than one over a window."""
     if isinstance(expression, e.Windowed):
         return any(has_aggregate(child) for call in children_of(expression.function) for child in [call])
-    if isinstance(expression, e.Call) and function_of(expression).kind == "aggregate":
+    if is_aggregate(expression):
         return True
     return any(has_aggregate(child) for child in children_of(expression))
 
 
-def _is_aggregate(expression: e.Expression) -> bool:
+def is_aggregate(expression: e.Expression) -> bool:
+    """Whether it is a call of one."""
+    if isinstance(expression, e.PythonCall):
+        return bool(expression.function.is_aggregate)
     return isinstance(expression, e.Call) and function_of(expression).kind == "aggregate"
 
 
@@ -678,6 +689,8 @@ def in_zone(expression: e.Expression, zone: Callable[[], str]) -> e.Expression:
         if not expression.zone and reads_clock(type_of(expression.child), expression.type):
             return replace(expression, zone=zone())
         return expression
+    if isinstance(expression, e.PythonCall) and not expression.zone:
+        return replace(expression, zone=zone())
     inside = rebuilt(expression, lambda child: in_zone(child, zone) if isinstance(child, e.Cast) else child)
     if isinstance(inside, e.Call) and not inside.zone:
         function = function_of(inside)

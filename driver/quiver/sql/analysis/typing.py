@@ -105,5 +105,7 @@ def nullable(expression: e.Expression) -> bool:
             return False
         case e.Windowed():
             return nullable(expression.function)
+        case e.PythonCall():
+            return bool(expression.function.nullable)
         case _:
             return True

@@ -10,8 +10,7 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
-from quiver.sql.analysis.analyser import Analyser, as_type, has_aggregate, output_name, rebuilt, strip_alias, walk
-from quiver.sql.analysis.typing import function_of
+from quiver.sql.analysis.analyser import Analyser, as_type, has_aggregate, is_aggregate, output_name, rebuilt, strip_alias, walk
 from quiver.sql.errors import AnalysisException
 from quiver.sql.frontend.expressions import Reader
 from quiver.sql.frontend.scopes import is_column, position
@@ -153,7 +152,7 @@ class Grouped:
                 raise AnalysisException(
                     "grouping()/grouping_id() can only be used with GroupingSets/Cube/Rollup", "UNSUPPORTED_GROUPING_EXPRESSION"
                 )
-            case e.Call() if function_of(expression).kind == "aggregate":
+            case e.Call() | e.PythonCall() if is_aggregate(expression):
                 return self._aggregate(expression)
             case e.Attribute():
                 raise self._not_grouped(expression)
@@ -178,20 +177,21 @@ class Grouped:
         attribute = column if isinstance(column, e.Attribute) else r.named_output((column,))[0]
         return attribute if self.sets is None else replace(attribute, nullable=True)
 
-    def _aggregate(self, call: e.Call) -> e.Attribute:
-        for argument in (*call.args, *([call.where] if call.where is not None else [])):
+    def _aggregate(self, call: e.Call | e.PythonCall) -> e.Attribute:
+        where = None if isinstance(call, e.PythonCall) else call.where
+        for argument in (*call.args, *([where] if where is not None else [])):
             for node in walk(argument):
                 if isinstance(node, e.Windowed):
                     raise AnalysisException(
                         "It is not allowed to use a window function inside an aggregate function.", "WINDOW_FUNCTION_IN_AGGREGATE"
                     )
-                if isinstance(node, e.Call) and function_of(node).kind == "aggregate":
+                if is_aggregate(node):
                     raise AnalysisException(
                         "It is not allowed to use an aggregate function in the argument of another aggregate function. "
                         "Please use the inner aggregate function in a sub-query.",
                         "NESTED_AGGREGATE_FUNCTION",
                     )
-        if self._written is not None and call.name == "grouping":
+        if self._written is not None and isinstance(call, e.Call) and call.name == "grouping":
             call = replace(call, args=(self.keys[self._written.index(call.args[0])],))
         for made in self._aggregates:
             if made.child == call:

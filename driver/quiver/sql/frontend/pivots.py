@@ -57,6 +57,8 @@ def _only(expression: e.Expression, condition: e.Expression) -> e.Expression:
     from quiver.sql.analysis.analyser import rebuilt
     from quiver.sql.analysis.typing import function_of
 
+    if isinstance(expression, e.PythonCall) and expression.function.is_aggregate:
+        raise AnalysisException(f"`{expression.name}` can't be used in a pivot: use an aggregate of SQL.", "UNSUPPORTED_FEATURE")
     if isinstance(expression, e.Call) and function_of(expression).kind == "aggregate":
         where = condition if expression.where is None else e.Call("and", (expression.where, condition))
         return replace(expression, where=where)

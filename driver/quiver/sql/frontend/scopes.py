@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from quiver.sql import types as t
-from quiver.sql.analysis.analyser import Analyser, rebuilt
-from quiver.sql.analysis.typing import function_of
+from quiver.sql.analysis.analyser import Analyser, is_aggregate, rebuilt
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
 
@@ -34,7 +33,7 @@ def substituted(expression: e.Expression, meaning: Callable[[e.Name], e.Expressi
             for member in node.parts[1:]:
                 found = e.Call("getfield", (found, e.Literal(member, t.StringType())))
             return found
-        if not inside_aggregates and isinstance(node, e.Call) and function_of(node).kind == "aggregate":
+        if not inside_aggregates and is_aggregate(node):
             return node
         return rebuilt(node, visit)
 

@@ -385,7 +385,11 @@ from quiver.sql.functions.windows import (
 power = pow
 negate = negative
 
+_USERS = ("ArrowUDFType", "PandasUDFType", "arrow_udf", "call_udf", "pandas_udf", "udf")
+
 __all__ = [
+    "ArrowUDFType",
+    "PandasUDFType",
     "abs",
     "acos",
     "acosh",
@@ -414,6 +418,7 @@ __all__ = [
     "array_union",
     "arrays_overlap",
     "arrays_zip",
+    "arrow_udf",
     "asc",
     "asc_nulls_first",
     "asc_nulls_last",
@@ -440,6 +445,7 @@ __all__ = [
     "bround",
     "btrim",
     "call_function",
+    "call_udf",
     "cardinality",
     "cbrt",
     "ceil",
@@ -599,6 +605,7 @@ __all__ = [
     "nvl2",
     "octet_length",
     "overlay",
+    "pandas_udf",
     "parse_url",
     "percent_rank",
     "percentile",
@@ -721,6 +728,7 @@ __all__ = [
     "try_validate_utf8",
     "typeof",
     "ucase",
+    "udf",
     "unbase64",
     "unhex",
     "uniform",
@@ -748,9 +756,16 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:
+if TYPE_CHECKING:
+    from quiver.sql.python.user_defined import ArrowUDFType, PandasUDFType, arrow_udf, call_udf, pandas_udf, udf
+else:
 
     def __getattr__(name: str) -> object:
+        if name in _USERS:
+            # They need Column, which needs these functions.
+            from quiver.sql.python import user_defined
+
+            return getattr(user_defined, name)
         # For what is not here: why, and what to use.
         from quiver.sql.functions.absent import absent
         from quiver.sql.functions.names import PYSPARK

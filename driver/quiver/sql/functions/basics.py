@@ -47,9 +47,11 @@ def expr(str: str) -> Column:
     >>> spark.range(1).select(F.expr("id + 1")).first()[0]
     1
     """
-    from quiver.sql.frontend.expressions import parse_expression
+    from quiver.sql.frontend.expressions import Surroundings, parse_expression
+    from quiver.sql.session import Session
 
-    return Column(parse_expression(str))
+    active = Session.getActiveSession()
+    return Column(parse_expression(str, None if active is None else Surroundings(active.conf.zone(), {}, active._routines)))
 
 
 def when(condition: Column, value: Any) -> Column:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 from quiver.sql import types as t
 from quiver.sql.analysis.ranges import stays
 from quiver.sql.analysis.typing import function_of, nullable, type_of
+from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.casts import spark_cast
 from quiver.sql.lowering.names import column, constant, quoted, text
 from quiver.sql.lowering.zones import instant
@@ -58,9 +59,13 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
             return f"{lowered(expression.child, subquery)} {direction} NULLS {'FIRST' if first else 'LAST'}"
         case e.Windowed():
             over = f" OVER ({_window(expression.window, subquery)})"
+            if isinstance(expression.function, e.PythonCall):
+                return _python(expression.function, subquery, over)
             if isinstance(expression.function, e.Call):
                 return _call(expression.function, subquery, over)
             return lowered(expression.function, subquery) + over
+        case e.PythonCall():
+            return _python(expression, subquery)
         case e.Lambda():
             return f"({', '.join(map(quoted, expression.parameters))}) -> {lowered(expression.body, subquery)}"
         case e.Variable():
@@ -73,8 +78,8 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
             # By another name: as a value (not a condition) the kernel's join would have two columns of this one's name.
             value = f'SELECT {column(expression.relation.output[0])} AS "#value" FROM ({subquery(expression.relation)})'
             return f"({lowered(expression.child, subquery)} IN ({value}))"
-        case e.Name() | e.Star() | e.Listed() | e.MultiAlias() | e.WindowSpec() | e.PythonCall() | e.Expression():
-            raise AssertionError(expression)  # Gone after analysis; Python calls are columns of a PythonMap.
+        case e.Name() | e.Star() | e.Listed() | e.MultiAlias() | e.WindowSpec() | e.Expression():
+            raise AssertionError(expression)  # Gone after analysis.
         case _:
             assert_never(expression)
 
@@ -138,6 +143,18 @@ def _together(args: Sequence[str]) -> str:
     """Several values as one, which is null when one of them is."""
     members = ", ".join(f"'c{i}', {value}" for i, value in enumerate(args))
     return f"CASE WHEN {' AND '.join(f'{value} IS NOT NULL' for value in args)} THEN named_struct({members}) END"
+
+
+def _python(call: e.PythonCall, subquery: Subquery, over: str = "") -> str:
+    """An aggregate is a function of the list of its group's arguments."""
+    bound = call.function.bind([type_of(argument) for argument in call.args], call.names, call.zone, call.rows)
+    args = [lowered(argument, subquery) for argument in call.args]
+    if call.function.is_aggregate:
+        members = ", ".join(f"'_{place}', {argument}" for place, argument in enumerate(args))
+        return f"{bound.name}(array_agg(named_struct({members})){over})"
+    if over:
+        raise AnalysisException(f"`{call.name}` can't be used over a window: it makes no value of many rows.", "UNSUPPORTED_FEATURE")
+    return f"{bound.name}({', '.join(['random()'] * bound.leading + args)})"
 
 
 def _window(window: e.WindowSpec, subquery: Subquery) -> str:

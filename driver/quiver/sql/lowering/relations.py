@@ -44,9 +44,9 @@ class Query:
     ordered: bool = False
 
 
-def lower(relation: r.Relation) -> Query:
-    """The query whose rows are the relation's, columns in the order of its output."""
-    writer = _Writer()
+def lower(relation: r.Relation, slices: int = 1) -> Query:
+    """The query whose rows are the relation's, columns in the order of its output. Series of numbers are in so many partitions at most."""
+    writer = _Writer(slices)
     text, _ = writer.select(relation)
     if writer.named:
         listed = ", ".join(f"{name} AS ({query})" for name, query in writer.named)
@@ -72,7 +72,8 @@ def leaf_name(relation: r.Relation) -> str:
 
 
 class _Writer:
-    def __init__(self) -> None:
+    def __init__(self, slices: int) -> None:
+        self._slices = slices
         self.leaves: dict[str, r.Relation] = {}
         self.named: list[tuple[str, str]] = []
         self._names: dict[int, str] = {}
@@ -151,11 +152,7 @@ class _Writer:
                 return sample(relation, source), depth + 3
             case r.Span():
                 (only,) = relation.columns
-                last = relation.end - 1 if relation.step > 0 else relation.end + 1
-                series = f"generate_series({relation.start}, {last}, {relation.step})"
-                # The condition always holds, and needs the column: a decoded series can't be read without any column.
-                always = f"value {'>=' if relation.step > 0 else '<='} {relation.start}"
-                return f"SELECT CAST(value AS BIGINT) AS {column(only)} FROM {series} WHERE {always}", 1
+                return _series(relation, column(only), self._slices), 1
             case r.Files() | r.Local() | r.Produced() | r.Sourced() | r.PythonMap() | r.GroupedMap() | r.Recursive():
                 return f"SELECT * FROM {self._leaf(relation)}", 1
             case _:
@@ -232,3 +229,17 @@ class _Writer:
             return self.select(relation)[0]
         finally:
             self._inside_subquery -= 1
+
+
+def _series(span: r.Span, name: str, slices: int) -> str:
+    values = range(span.start, span.end, span.step)
+    count = min(slices if span.partitions is None else span.partitions, len(values)) if slices > 1 else 1
+    bounds = [len(values) * number // count for number in range(count + 1)] if count > 1 else [0, len(values)]
+    parts = []
+    for begin, stop in itertools.pairwise(bounds):
+        start = span.start + begin * span.step
+        last = span.start + stop * span.step - (1 if span.step > 0 else -1) if count > 1 else span.end - (1 if span.step > 0 else -1)
+        # The condition always holds, and needs the column: a decoded series can't be read without any column.
+        always = f"value {'>=' if span.step > 0 else '<='} {start}"
+        parts.append(f"SELECT CAST(value AS BIGINT) AS {name} FROM generate_series({start}, {last}, {span.step}) WHERE {always}")
+    return parts[0] if count <= 1 else " UNION ALL ".join(f"({part})" for part in parts)

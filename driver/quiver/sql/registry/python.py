@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from quiver.sql.python.model import Bound, bound
 from quiver.sql.registry.model import Types
 from quiver.sql.types import DataType
 
@@ -27,6 +28,7 @@ class _Needed:
 
 
 _NEEDED: dict[str, _Needed] = {}
+_USER = re.compile(r"\bquiver_user_[0-9a-f]{12}\b")
 _NAME = re.compile(r"\bquiver_[a-z0-9_]+_[0-9a-f]{12}\b")
 _known: weakref.WeakKeyDictionary[SessionContext, set[str]] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
@@ -54,9 +56,26 @@ def prepare(context: SessionContext, text: str) -> None:
     """Gives the kernel the Python functions that a lowered query calls."""
     with _lock:
         known = _known.setdefault(context, set())
-        for name in set(_NAME.findall(text)) - known:
+        for name in {*_NAME.findall(text)} - known - {*_USER.findall(text)}:
             context.register_udf(_kernel_function(name, _NEEDED[name]))
             known.add(name)
+    for user in called(text):
+        if user.name not in known:
+            context.register_udf(user.kernel_function())
+            known.add(user.name)
+            weakref.finalize(user, _forget, weakref.ref(context), user.name).atexit = False
+
+
+def called(text: str) -> list[Bound]:
+    """The users' functions that a lowered query calls."""
+    return [bound[name] for name in dict.fromkeys(_USER.findall(text))] if "quiver_user_" in text else []
+
+
+def _forget(context: weakref.ref[SessionContext], name: str) -> None:
+    living = context()
+    if living is not None:
+        living.deregister_udf(name)
+        _known.get(living, set()).discard(name)
 
 
 def _kernel_function(name: str, needed: _Needed) -> Any:

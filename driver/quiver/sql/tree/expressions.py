@@ -6,7 +6,7 @@ Operators, functions and aggregates are all `Call`s by Spark's name, lower case:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql.types import DataType
@@ -189,15 +189,27 @@ class Variable(Expression):
 
 @dataclass(frozen=True, slots=True)
 class PythonCall(Expression):
-    """A user's Python function. `kind`: row, arrow, pandas, pandas_iter, or aggregate (grouped). `pickled` as sealed by quiver.closures."""
+    """A call of a user's Python function (python.model.UserFunction). `names`: of each argument, None for those by place.
 
-    name: str
-    pickled: bytes
-    type: DataType
+    `zone`: the session's, in which pandas has instants; `rows`: of a batch at most. Both are written in when it is analysed.
+    """
+
+    function: Any
     args: tuple[Expression, ...]
-    kind: str = "row"
-    deterministic: bool = True
-    evaluated: int = field(default=0, compare=False)
+    names: tuple[str | None, ...]
+    zone: str = ""
+    rows: int = -1
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return str(self.function.name)
+
+    @property
+    def type(self) -> DataType:
+        """Of its results."""
+        kind: DataType = self.function.returns
+        return kind
 
 
 @dataclass(frozen=True, slots=True)

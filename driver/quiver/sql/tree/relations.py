@@ -341,29 +341,38 @@ class Hint(Unary):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PythonMap(Unary):
-    """`function` over batches of the rows. `kind`: pandas, arrow (iterators of batches), or udf: columns added by PythonCalls."""
+    """A user's function of an iterator of the batches of a partition. `function`: sealed (ops.Function). `kind`: pandas or arrow.
 
+    `rows`: of a batch at most; `zone`: in which pandas has instants.
+    """
+
+    function: Any
     kind: str
-    pickled: bytes
-    name: str
     columns: tuple[Attribute, ...]
-    calls: tuple[Alias, ...] = ()
+    rows: int
+    zone: str
 
     @property
     def output(self) -> tuple[Attribute, ...]:
-        return (*self.child.output, *self.columns) if self.kind == "udf" else self.columns
+        return self.columns
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GroupedMap(Relation):
-    """`function` over each group of equal keys, of one child or of two (cogroup). `kind`: pandas or arrow."""
+    """A user's function of each group of equal `keys`, of one child or of two (cogroup). `function`, `kind`, `rows`, `zone`: as PythonMap.
+
+    `with_key`: it is given the key first. `as_iterator`: it is given an iterator of the group's batches.
+    """
 
     children: tuple[Relation, ...]
-    keys: tuple[tuple[Attribute, ...], ...]
+    keys: tuple[tuple[Expression, ...], ...]
+    function: Any
     kind: str
-    pickled: bytes
-    name: str
     columns: tuple[Attribute, ...]
+    rows: int
+    zone: str
+    with_key: bool
+    as_iterator: bool
 
     @property
     def inputs(self) -> tuple[Relation, ...]:
