@@ -32,6 +32,7 @@ _OPEN = 64
 _TEXT_BYTES = 1 << 20
 _ROW_GROUP = 128 << 20
 _WORTH_A_FILE = 1 << 20
+_PORTION = 64 << 20
 
 
 class SavedFiles:
@@ -150,6 +151,9 @@ class _Stream:
         self._place = place
         limit = max(16 << 20, task.env.memory_bytes // 4) // streams
         self._limit = max(1 << 20, limit)
+        self._portion = min(_PORTION, self._limit // 4)
+        self._undealt: list[Any] = []
+        self._undealt_bytes = 0
         block = int(dict(sink.format.options).get("block", _ROW_GROUP))
         self._worth = _TEXT_BYTES if sink.format.kind in TEXTS else max(1, min(block, self._limit // 2, sink.max_bytes or block))
         self._open_limit = max(1, _OPEN // streams)
@@ -159,16 +163,38 @@ class _Stream:
         self._runs: list[tuple[dict[Key, int], Run]] = []
 
     def add(self, batch: Any) -> None:
-        for key, part in _dealt(batch, len(self._sink.partitions), self._sink.bucketed, self._place.schema):
-            target = self._targets.get(key)
-            if target is None:
-                target = self._targets[key] = _Target(key)
-            target.held.append(part)
-            size = part.nbytes
-            target.bytes += size
-            self._held += size
-            if target.bytes >= self._worth and self._may_write(target):
-                self._write(target)
+        if not self._place.keyed:
+            self._hold((), _with_schema(batch, self._place.schema))
+            return
+        self._undealt.append(batch)
+        size = batch.nbytes
+        self._undealt_bytes += size
+        self._held += size
+        if self._undealt_bytes >= self._portion:
+            self._deal()
+
+    def _deal(self) -> None:
+        """Many batches at once: each of them may have rows of every directory, and a few rows are as dear to handle as many."""
+        import pyarrow as pa
+
+        batches, self._undealt = self._undealt, []
+        self._held -= self._undealt_bytes
+        self._undealt_bytes = 0
+        if batches:
+            whole = batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+            for key, part in _dealt(whole, len(self._sink.partitions), self._sink.bucketed, self._place.schema):
+                self._hold(key, part)
+
+    def _hold(self, key: Key, part: Any) -> None:
+        target = self._targets.get(key)
+        if target is None:
+            target = self._targets[key] = _Target(key)
+        target.held.append(part)
+        size = part.nbytes
+        target.bytes += size
+        self._held += size
+        if target.bytes >= self._worth and self._may_write(target):
+            self._write(target)
         if self._held > self._limit:
             self._relieve()
 
@@ -206,6 +232,7 @@ class _Stream:
 
     def finish(self) -> list[tuple[Key, list[Any]]]:
         """Write what belongs into files of its own; small rests that don't are given back."""
+        self._deal()
         rests = []
         for target in self._targets.values():
             if target.file is None and not target.spilled and target.bytes < _WORTH_A_FILE:
@@ -362,12 +389,8 @@ def _dealt(batch: Any, partitions: int, bucketed: bool, schema: Any) -> Iterator
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    count = len(schema)
-    rows = pa.RecordBatch.from_arrays(batch.columns[:count], schema=schema)
-    keys = batch.columns[count:]
-    if not keys:
-        yield (), rows
-        return
+    rows = _with_schema(batch, schema)
+    keys = batch.columns[len(schema) :]
     assert len(keys) == partitions + int(bucketed)
     codes: Any = None
     values: list[Any] = []
@@ -393,6 +416,13 @@ def _dealt(batch: Any, partitions: int, bucketed: bool, schema: Any) -> Iterator
     for code, end in zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True):
         yield _key(values, code), sorted_rows.slice(start, end - start)
         start = end
+
+
+def _with_schema(batch: Any, schema: Any) -> Any:
+    """A file's columns, with its types."""
+    import pyarrow as pa
+
+    return pa.RecordBatch.from_arrays(batch.columns[: len(schema)], schema=schema)
 
 
 def _key(values: list[Any], number: int) -> Key:
