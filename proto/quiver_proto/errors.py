@@ -18,6 +18,7 @@
     │   ├── PathNotFound (FileNotFoundError)
     │   ├── PathUnreadable (PermissionError)
     │   ├── FileUnreadable
+    │   ├── DatabaseFailed
     │   ├── ValueRefused
     │   ├── UndecodableLine (ValueError)
     │   ├── NotAPair (TypeError, ValueError)
@@ -41,6 +42,7 @@
     ├── UnstableKey (TypeError)
     ├── NotAnRDD (TypeError, AttributeError)
     ├── NegativeFraction (ValueError, AssertionError)
+    ├── PackageMissing (ImportError)
     ├── NeedsJVM (RuntimeError)
     ├── NotOffered (RuntimeError)
     ├── SharedVariableError (RuntimeError)
@@ -277,6 +279,13 @@ class ValueRefused(DataError):
     def __init__(self, problem: str) -> None:
         super().__init__(problem, problem)
         self.problem = problem
+
+
+class DatabaseFailed(DataError):
+    """A database refused. `where` has no password in it."""
+
+    def __init__(self, where: str, problem: str) -> None:
+        super().__init__(f"[FAILED_JDBC] The database {where} cannot be read: {problem}", where, problem)
 
 
 class SharedFileDiffers(DataError, FileExistsError):
@@ -734,6 +743,18 @@ class CalledBeforeInitialized(QuiverError, RuntimeError):
 class NegativeFraction(QuiverError, ValueError, AssertionError):
     def __init__(self, fraction: float) -> None:
         super().__init__(f"Negative fraction value: {fraction}. A fraction is 0 or more.", fraction)
+
+
+class PackageMissing(QuiverError, ImportError):
+    """What an optional part needs is not installed."""
+
+    def __init__(self, purpose: str, package: str, extra: str) -> None:
+        super().__init__(
+            f"{purpose} needs the package {package}, which is not installed here. Try: pip install 'quiver-cluster[{extra}]'.",
+            purpose,
+            package,
+            extra,
+        )
 
 
 class NeedsJVM(QuiverError, RuntimeError):

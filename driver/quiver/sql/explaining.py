@@ -39,6 +39,10 @@ def tree(relation: r.Relation, depth: int = 0) -> str:
 def _line(relation: r.Relation) -> str:
     if isinstance(relation, r.Local):
         return f"Local [{', '.join(map(_shown, relation.columns))}] {relation.table.num_rows} rows"
+    if isinstance(relation, r.Files | r.Sourced):  # Of options and readers, some hold passwords.
+        more = len(relation.files) - 3
+        listed = ", ".join(file.path for file in relation.files[:3]) + (f" and {more} more" if more > 0 else "")
+        return f"{type(relation).__name__} {relation.format} [{', '.join(map(_shown, relation.columns))}] {listed}".rstrip()
     details = []
     for item in fields(relation):  # type: ignore[arg-type]
         value = getattr(relation, item.name)

@@ -1,4 +1,4 @@
-"""What columns Parquet and Arrow files have, by looking into them."""
+"""What columns files have that tell their types: Parquet, Arrow, ORC, Avro."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from quiver.sql.arrow_types import spark_type
 from quiver.sql.errors import AnalysisException
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.filesystems import filesystem_of
+from quiver_proto.sources.columnar_files import avro_schema, orc_schema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,7 +27,7 @@ def failed_to_read(path: str, problem: object, condition: str = "FAILED_READ_FIL
 
 
 def schema_of_files(kind: str, files: Sequence[str], options: Mapping[str, str]) -> tuple[t.StructType, frozenset[str]]:
-    """The columns of Parquet or Arrow files (there is at least one): of the first that can be read, or (mergeSchema) of all; and the files
+    """The columns of such files (there is at least one): of the first that can be read, or (mergeSchema) of all; and the files
     that were seen to have them. Raises AnalysisException FAILED_READ_FILE, UNABLE_TO_INFER_SCHEMA, CANNOT_MERGE_SCHEMAS.
     """
     schemas: dict[str, pa.Schema] = {}
@@ -45,10 +46,14 @@ def schema_of_files(kind: str, files: Sequence[str], options: Mapping[str, str])
 
 
 def stored_schema(kind: str, path: str) -> pa.Schema:
-    """The Arrow schema that a Parquet or Arrow file tells. Raises FileUnreadable."""
+    """The Arrow schema that a file tells. Raises FileUnreadable, PackageMissing."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if kind == "orc":
+        return orc_schema(path)
+    if kind == "avro":
+        return avro_schema(path)
     system, inner = filesystem_of(path)
     try:
         with system.open_input(inner) as file:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.arrow_types import arrow_schema
-from quiver.sql.discovery import Found, discover
+from quiver.sql.arrow_types import arrow_schema, spark_schema
+from quiver.sql.discovery import Found, discover, is_local
 from quiver.sql.errors import AnalysisException
 from quiver.sql.file_schemas import called, failed_to_read, schema_of_files, stored_names
 from quiver.sql.scanning import NATIVE
@@ -16,6 +16,8 @@ from quiver.sql.text_schemas import csv_schema, first_record, json_schema
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
 from quiver_proto.errors import FileUnreadable
+from quiver_proto.sources.columnar_files import AvroFiles, OrcFiles
+from quiver_proto.sources.hdf_files import HdfTables, rows_and_schema
 from quiver_proto.sources.text_files import BinaryFiles, CsvFiles, JsonFiles, Lines, TextFiles
 from quiver_proto.text_formats.text_input import Line, Piece, pieces
 
@@ -92,6 +94,15 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
             reader = TextFiles(whole, line)
             held = wanted or t.StructType([t.StructField("value", t.StringType())])
             _check_text(held, found)
+        case "orc" | "avro":
+            parts = _parts(found, Line(), True)
+            reader = OrcFiles() if kind == "orc" else AvroFiles()
+            held = wanted or schema_of_files(kind, [file.path for file in found.files], options)[0]
+        case "hdf5":
+            if not all(is_local(file.path) for file in found.files):
+                raise AnalysisException("HDF5 files are read from local paths only.", "UNSUPPORTED_FILE_SYSTEM")
+            reader, seen, parts = _hdf_parts(found, options)
+            held = wanted or seen
         case _:
             parts = _parts(found, Line(), True)
             reader = BinaryFiles()
@@ -104,6 +115,19 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
 
 def _parts(found: Found, line: Line, whole: bool) -> list[list[Piece]]:
     return pieces([(file.path, file.size, file.modified, file.values) for file in found.files], line, whole, _TARGET)
+
+
+def _hdf_parts(found: Found, options: Options) -> tuple[HdfTables, t.StructType, list[list[Piece]]]:
+    """Pieces are of rows here, `rowsPerPartition` each."""
+    parts: list[list[Piece]] = []
+    key, held = options.get("key"), t.StructType([])
+    step = int(options.get("rowsperpartition", "1000000"))
+    for file in found.files:
+        key, rows, schema = rows_and_schema(file.path, key)
+        held = held if len(held) else spark_schema(schema)
+        starts = range(0, rows, step)
+        parts += ([Piece(file.path, start, min(step, rows - start), file.values, file.size, file.modified)] for start in starts)
+    return HdfTables(key or ""), held, parts
 
 
 def _check_atomic(held: t.StructType, kind: str) -> None:

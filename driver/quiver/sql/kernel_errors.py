@@ -19,7 +19,7 @@ from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import type_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
-from quiver_proto.errors import FileUnreadable, ValueRefused
+from quiver_proto.errors import DatabaseFailed, FileUnreadable, ValueRefused
 from quiver_proto.ops import CallSite
 
 _RAISED = re.compile(r"Cannot cast (?:string|value) '\[([A-Z][A-Z0-9_.]{3,})\] ?(.*?)' to value of", re.DOTALL)

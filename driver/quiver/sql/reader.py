@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.rdd import RDD
 from quiver.sql import types as t
-from quiver.sql.errors import AnalysisException, wrong_argument
+from quiver.sql.database_sources import database
+from quiver.sql.errors import AnalysisException, PySparkValueError, wrong_argument
 from quiver.sql.file_schemas import called
 from quiver.sql.file_sources import files, lines
+from quiver.sql.lake_sources import delta, iceberg
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
     from quiver.sql.session import Session
 
-FORMATS = ("arrow", "binaryfile", "csv", "json", "parquet", "text")
-_ALIASES = {"feather": "arrow", "ipc": "arrow"}
+FORMATS = ("arrow", "avro", "binaryfile", "csv", "delta", "hdf5", "iceberg", "jdbc", "json", "orc", "parquet", "text")
+_ALIASES = {"feather": "arrow", "hdf": "hdf5", "ipc": "arrow"}
 
 
 class DataFrameReader:
@@ -41,7 +43,11 @@ class DataFrameReader:
         self._schema: t.StructType | None = None
 
     def format(self, source: str) -> DataFrameReader:
-        """The format that `load` reads: parquet (unless told), csv, json, text, binaryFile, arrow."""
+        """The format that `load` reads: parquet (unless told), csv, json, text, binaryFile, orc, arrow (or feather), jdbc.
+
+        With their extras: avro, delta (options versionAsOf, timestampAsOf), iceberg (snapshot-id, as-of-timestamp, branch, tag), hdf5
+        (key, rowsPerPartition).
+        """
         self._format = source
         return self
 
@@ -82,6 +88,8 @@ class DataFrameReader:
             raise AnalysisException(
                 f"Failed to find the data source: {self._format}. Formats are {', '.join(FORMATS)}.", "DATA_SOURCE_NOT_FOUND"
             )
+        if kind == "jdbc":
+            return self._session._dataframe(database(self._session, self._options, self._schema))
         given = path if path is not None else self._options.get("path")
         if not given:
             if kind in ("text", "binaryfile", "csv", "json") and self._schema is not None:
@@ -92,6 +100,10 @@ class DataFrameReader:
         paths = [given] if isinstance(given, str) else [str(one) for one in given]
         if not all(isinstance(one, str | os.PathLike) for one in ([given] if isinstance(given, str) else given)):
             raise wrong_argument("path", "str or list of str", given)
+        if kind in ("delta", "iceberg"):
+            if len(paths) != 1:
+                raise AnalysisException(f"A {kind.capitalize()} table has one path, not {len(paths)}.")
+            return self._session._dataframe((delta if kind == "delta" else iceberg)(self._session, paths[0], self._options))
         return self._session._dataframe(files(self._session, kind, paths, self._options, self._schema))
 
     def parquet(self, *paths: str, **options: Any) -> DataFrame:
@@ -104,6 +116,17 @@ class DataFrameReader:
         [Row(n=1), Row(n=2)]
         """
         return self.load(list(paths), "parquet", **options)
+
+    def orc(self, path: str | Sequence[str], **options: Any) -> DataFrame:
+        """ORC files.
+
+        >>> import os, tempfile, pyarrow, pyarrow.orc
+        >>> path = os.path.join(tempfile.mkdtemp(), "one.orc")
+        >>> pyarrow.orc.write_table(pyarrow.table({"n": [1, 2]}), path)
+        >>> spark.read.orc(path).collect()
+        [Row(n=1), Row(n=2)]
+        """
+        return self.load(path, "orc", **options)
 
     def csv(self, path: str | Sequence[str] | RDD[str], schema: t.StructType | str | None = None, **options: Any) -> DataFrame:
         """Lines of values, of files or of an RDD. All of Spark's options: header, sep, quote, escape, comment, nullValue, multiLine,
@@ -148,6 +171,37 @@ class DataFrameReader:
         [Row(value='one'), Row(value='two')]
         """
         return self.option("wholetext", wholetext).option("lineSep", lineSep).load(paths, "text", **options)
+
+    def jdbc(
+        self,
+        url: str,
+        table: str,
+        column: str | None = None,
+        lowerBound: int | str | None = None,
+        upperBound: int | str | None = None,
+        numPartitions: int | None = None,
+        predicates: list[str] | None = None,
+        properties: dict[str, str] | None = None,
+    ) -> DataFrame:
+        """A table of a database, or a query in parentheses. `url` is SQLAlchemy's, with or without `jdbc:` in front of it.
+
+        Read in one partition; in `numPartitions` strides of a `column`; or in one for each of `predicates`, conditions in the database's
+        SQL. Needs the extra `jdbc`. Raises AnalysisException FAILED_JDBC with what the database says.
+
+        >>> import os, sqlite3, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "one.db")
+        >>> with sqlite3.connect(path) as database:
+        ...     _ = database.execute("CREATE TABLE people (id INTEGER, name TEXT)")
+        ...     _ = database.execute("INSERT INTO people VALUES (1, 'Alice'), (2, 'Bob')")
+        >>> spark.read.jdbc(f"sqlite:///{path}", "people", "id", 1, 3, 2).where("id > 1").collect()
+        [Row(id=2, name='Bob')]
+        """
+        self.options(**(properties or {})).options(url=url, dbtable=table)
+        if column is not None:
+            if lowerBound is None or upperBound is None or numPartitions is None:
+                raise PySparkValueError("`lowerBound`, `upperBound` and `numPartitions` are needed with `column`.", "ARGUMENT_REQUIRED")
+            self.options(partitionColumn=column, lowerBound=lowerBound, upperBound=upperBound, numPartitions=numPartitions)
+        return self._session._dataframe(database(self._session, self._options, self._schema, predicates))
 
     def table(self, tableName: str) -> DataFrame:
         """A view by name.

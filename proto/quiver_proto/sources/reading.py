@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.text_formats.conversion import Formats, converted
 from quiver_proto.text_formats.text_input import Piece
+from quiver_proto.widening import widens
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,6 +77,13 @@ def cast(array: pa.Array, kind: pa.DataType, part: Any, name: str) -> pa.Array:
     """Raises FileUnreadable for values that don't fit the type, with the column."""
     import pyarrow as pa
 
+    path = part.path if isinstance(part, Piece) else str(part)
+    if not widens(array.type, kind):
+        raise FileUnreadable(
+            path,
+            f"Data type mismatches when reading column [{name}]. Expected type: {kind}, actual type: {array.type}.",
+            "FAILED_READ_FILE.COLUMN_DATA_TYPE_MISMATCH",
+        )
     try:
         if pa.types.is_dictionary(array.type):
             array = array.dictionary_decode()
@@ -83,5 +91,4 @@ def cast(array: pa.Array, kind: pa.DataType, part: Any, name: str) -> pa.Array:
             return array.cast(pa.timestamp("us", array.type.tz), safe=False).cast(kind)
         return array.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as problem:
-        path = part.path if isinstance(part, Piece) else str(part)
         raise FileUnreadable(path, f"Column [{name}] is of type {array.type} there, not {kind}: {problem}.") from problem

@@ -1,0 +1,162 @@
+"""Delta and Iceberg tables: their own libraries tell files and columns, the kernel scans the Parquet files."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from quiver.sql import types as t
+from quiver.sql.arrow_types import spark_schema
+from quiver.sql.errors import AnalysisException
+from quiver.sql.tree import relations as r
+from quiver.sql.tree.expressions import Attribute
+from quiver_proto.sources.packages import needed
+
+if TYPE_CHECKING:
+    from quiver.sql.session import Session
+
+Options = Mapping[str, str]
+
+
+def delta(session: Session, path: str, options: Options) -> r.Relation:
+    """A Delta table, of now, of `versionAsOf`, or of `timestampAsOf`. Raises PackageMissing, AnalysisException.
+
+    Tables with deletion vectors or renamed columns are refused: their files alone don't tell their rows.
+    """
+    deltalake = needed("deltalake", "deltalake", "delta", "Reading Delta tables")
+    import pyarrow as pa
+
+    local = _local(path)
+    version, moment = options.get("versionasof"), options.get("timestampasof")
+    try:
+        table = deltalake.DeltaTable(local, version=int(version) if version is not None else None)
+        if moment is not None:
+            table.load_as_version(datetime.datetime.fromisoformat(moment).astimezone())
+    except ValueError as problem:
+        raise AnalysisException(f"versionAsOf or timestampAsOf of {path}: {problem}", "DELTA_INVALID_TIME_TRAVEL") from problem
+    except deltalake.exceptions.TableNotFoundError as problem:
+        raise AnalysisException(f"`{path}` is not a Delta table.", "DELTA_MISSING_DELTA_TABLE") from problem
+    except deltalake.exceptions.DeltaError as problem:
+        raise AnalysisException(f"The Delta table {path} cannot be read: {problem}", "DELTA_TABLE_UNREADABLE") from problem
+    settings = table.metadata().configuration
+    if settings.get("delta.columnMapping.mode", "none") != "none":
+        raise _unsupported("Delta", path, "it maps columns to others of its files (delta.columnMapping.mode)")
+    if "deletionVectors" in (table.protocol().reader_features or ()) and pa.table(table.deletion_vectors()).num_rows:
+        raise _unsupported("Delta", path, "some of its rows are deleted by deletion vectors: rewrite them (REORG TABLE … APPLY (PURGE))")
+    schema = spark_schema(pa.schema(table.schema().to_arrow()))
+    names = tuple(table.metadata().partition_columns)
+    files = []
+    for action in pa.table(table.get_add_actions(flatten=True)).to_pylist():
+        given = unquote(action["path"])
+        at = given if os.path.isabs(given) else _local(given) if "://" in given else os.path.join(local, given)
+        values = tuple(_text(action.get(f"partition.{name}")) for name in names)
+        files.append(r.DataFile(at, action["size_bytes"], action["modification_time"] / 1000, values))
+    return _scan(session, path, options, schema, names, files)
+
+
+def iceberg(session: Session, path: str, options: Options) -> r.Relation:
+    """An Iceberg table: its directory, or one of its metadata files. Of now, of `snapshot-id`, `as-of-timestamp` (ms), `branch` or `tag`.
+
+    Tables with delete files, or whose columns were renamed, are refused. Raises PackageMissing, AnalysisException.
+    """
+    tables = needed("pyiceberg.table", "pyiceberg", "iceberg", "Reading Iceberg tables")
+    local = _local(path)
+    metadata = local if local.endswith(".json") else _newest_metadata(local, path)
+    try:
+        table = tables.StaticTable.from_metadata(metadata)
+        snapshot = _snapshot(table, options, path)
+        scan = table.scan(snapshot_id=snapshot)
+        tasks = list(scan.plan_files())
+        current = scan.projection()
+    except AnalysisException:
+        raise
+    except Exception as problem:  # The library raises errors of many kinds.
+        raise AnalysisException(f"The Iceberg table {path} cannot be read: {problem}", "ICEBERG_TABLE_UNREADABLE") from problem
+    names = {field.field_id: field.name for field in current.fields}
+    for schema in table.metadata.schemas:
+        for field in schema.fields:
+            same_name = next((number for number, name in names.items() if name == field.name), field.field_id)
+            if names.get(field.field_id, field.name) != field.name or same_name != field.field_id:
+                raise _unsupported("Iceberg", path, f"its column `{field.name}` was renamed or made anew, which its files don't tell")
+    if "schema.name-mapping.default" in table.metadata.properties and any(not spec.is_unpartitioned() for spec in table.specs().values()):
+        raise _unsupported("Iceberg", path, "it has adopted files, which may lack the columns that it is partitioned by")
+    files = []
+    for task in tasks:
+        if task.delete_files:
+            raise _unsupported("Iceberg", path, "some of its rows are deleted by delete files: compact it (rewrite_data_files)")
+        if str(task.file.file_format).rpartition(".")[2].upper() != "PARQUET":
+            raise _unsupported("Iceberg", path, f"its file {task.file.file_path} is no Parquet file")
+        files.append(r.DataFile(_local(task.file.file_path), task.file.file_size_in_bytes))
+    return _scan(session, path, options, spark_schema(current.as_arrow()), (), files)
+
+
+def _snapshot(table: Any, options: Options, path: str) -> int | None:
+    if "snapshot-id" in options:
+        number = int(options["snapshot-id"])
+        if table.snapshot_by_id(number) is None:
+            raise AnalysisException(f"The Iceberg table {path} has no snapshot {number}.", "ICEBERG_NO_SNAPSHOT")
+        return number
+    if "as-of-timestamp" in options:
+        found = table.snapshot_as_of_timestamp(int(options["as-of-timestamp"]))
+        if found is None:
+            raise AnalysisException(f"The Iceberg table {path} has no snapshot before {options['as-of-timestamp']}.", "ICEBERG_NO_SNAPSHOT")
+        return int(found.snapshot_id)
+    name = options.get("branch", options.get("tag"))
+    if name is not None:
+        reference = table.snapshot_by_name(name)
+        if reference is None:
+            raise AnalysisException(f"The Iceberg table {path} has no branch or tag {name!r}.", "ICEBERG_NO_SNAPSHOT")
+        return int(reference.snapshot_id)
+    return None
+
+
+def _newest_metadata(local: str, path: str) -> str:
+    folder = os.path.join(local, "metadata")
+    try:
+        hint = os.path.join(folder, "version-hint.text")
+        if os.path.exists(hint):
+            with open(hint) as file:
+                return os.path.join(folder, f"v{int(file.read())}.metadata.json")
+        found = [name for name in os.listdir(folder) if name.endswith(".metadata.json")]
+    except (OSError, ValueError):
+        found = []
+    if not found:
+        raise AnalysisException(f"`{path}` is not an Iceberg table: it has no metadata.", "ICEBERG_MISSING_TABLE")
+    return os.path.join(folder, max(found, key=lambda name: (int("".join(filter(str.isdigit, name.partition("-")[0])) or 0), name)))
+
+
+def _local(path: str) -> str:
+    if path.startswith("file:"):
+        return unquote(urlsplit(path).path)
+    if "://" in path:
+        raise AnalysisException(
+            f"{path!r} is not on a file system that tables are read from: give a local path.", "UNSUPPORTED_FILE_SYSTEM"
+        )
+    return os.path.abspath(path)
+
+
+def _text(value: Any) -> str | None:
+    if value is None:
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value.isoformat(" ") if isinstance(value, datetime.datetime) else str(value)
+
+
+def _unsupported(kind: str, path: str, why: str) -> AnalysisException:
+    return AnalysisException(f"The {kind} table {path} is of a kind that is not read: {why}.", "UNSUPPORTED_FEATURE.TABLE_OPERATION")
+
+
+def _scan(
+    session: Session, path: str, options: Options, schema: t.StructType, names: tuple[str, ...], files: list[r.DataFile]
+) -> r.Relation:
+    ordered = [field for field in schema if field.name not in names] + [schema[name] for name in names]
+    held = t.StructType([t.StructField(field.name, field.dataType) for field in ordered])
+    by_name = {field.name: Attribute(session._new_id(), field.name, field.dataType, True) for field in held}
+    scan = r.Files("parquet", (path,), tuple(options.items()), held, tuple(by_name[field.name] for field in held), names, tuple(files))
+    if [field.name for field in schema] == [field.name for field in held]:
+        return scan
+    return r.Project(scan, tuple(by_name[field.name] for field in schema))
