@@ -66,6 +66,8 @@ def translated(
 
     `relation` is what was computed, for the action at `call_site`.
     """
+    if isinstance(error, DatabaseFailed):
+        return errors.SparkRuntimeException(error.message.removeprefix("[FAILED_JDBC] "), "FAILED_JDBC")
     if isinstance(error, FileUnreadable):
         return errors.SparkRuntimeException(f"Encountered error while reading file {error.path}. {error.problem}", error.condition)
     return _Translation(relation, call_site).of(error.problem if isinstance(error, ValueRefused) else str(error))
