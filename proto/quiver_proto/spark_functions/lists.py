@@ -240,6 +240,15 @@ def map_concat(*maps: Pairs) -> Pairs:
     return _checked(pair for pairs in maps for pair in pairs)
 
 
+def paired_entries(a: Pairs, b: Pairs) -> list[dict[str, Any]]:
+    """Of each key of two maps, the values there."""
+    left, right = ({_key(key): (key, value) for key, value in pairs} for pairs in (a, b))
+    return [
+        {"key": (left.get(key) or right[key])[0], "a": left[key][1] if key in left else None, "b": right[key][1] if key in right else None}
+        for key in dict.fromkeys([*left, *right])
+    ]
+
+
 def map_contains_key(pairs: Pairs, wanted: Any) -> bool:
     return any(_key(key) == _key(wanted) for key, _ in pairs)
 

@@ -2,16 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 
 from quiver.sql import types as t
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import nullable, type_of
+from quiver.sql.analysis.windows_of_time import last_moment, windowed
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
 
 Fold = Callable[[str], str]
-NAMES = frozenset({"getfield", "getitem", "struct", "named_struct", "withfield", "dropfields", "extract", "date_part", "datepart"})
+NAMES = frozenset(
+    {
+        "getfield",
+        "getitem",
+        "struct",
+        "named_struct",
+        "withfield",
+        "dropfields",
+        "extract",
+        "date_part",
+        "datepart",
+        "from_json",
+        "from_csv",
+        "window",
+        "window_time",
+    }
+)
 """Calls that `accessed` rewrites."""
 
 
@@ -34,6 +52,12 @@ def accessed(call: e.Call, fold: Fold) -> e.Expression:
             field = call.args[0] if call.args else None
             seconds = isinstance(field, e.Literal) and str(field.value).lower() in ("second", "s", "sec", "seconds", "secs")
             return e.Call("extract_seconds", call.args[1:]) if seconds else call  # Whose type is another.
+        case "window":
+            return windowed(call)
+        case "window_time":
+            return last_moment(call)
+        case "from_json" | "from_csv":
+            return _typed_document(call)
         case "withfield":
             struct, name, value = call.args
             return _with_field(struct, _path(_constant(name)), value, fold)
@@ -42,6 +66,27 @@ def accessed(call: e.Call, fold: Fold) -> e.Expression:
             for name in call.args[1:]:
                 result = _without_field(result, _path(_constant(name)), fold)
             return result
+
+
+def _typed_document(call: e.Call) -> e.Call:
+    """With the type that is read as the type of a null, and the options as JSON."""
+    from quiver.sql.registry.documents import schema_of
+
+    if len(call.args) < 2:
+        return call
+    text, schema, *options = call.args
+    if isinstance(schema, e.Call) and schema.name in ("schema_of_json", "schema_of_csv") and isinstance(schema.args[0], e.Literal):
+        schema = e.Literal(None, schema_of(schema.name, str(schema.args[0].value)))
+    elif isinstance(schema, e.Literal) and isinstance(schema.value, str):
+        schema = e.Literal(None, t.DataType.fromDDL(schema.value))
+    elif not (isinstance(schema, e.Literal) and schema.value is None):
+        raise AnalysisException(f'The schema "{pretty(schema)}" of `{call.name}` must be a constant.', "INVALID_SCHEMA.NON_STRING_LITERAL")
+    if call.name == "from_csv" and not isinstance(schema.type, t.StructType):
+        schema = e.Literal(None, t.StructType([t.StructField("value", schema.type)]))
+    if options and isinstance(options[0], e.Call) and options[0].name in ("map", "create_map"):
+        items = [item.value if isinstance(item, e.Literal) else "" for item in options[0].args]
+        options = [e.Literal(json.dumps(dict(zip(items[::2], items[1::2], strict=True))), t.StringType())]
+    return e.Call(call.name, (text, schema, *options), zone=call.zone)
 
 
 def _extracted(call: e.Call, fold: Fold) -> e.Expression:

@@ -15,6 +15,7 @@ from quiver.sql.analysis.generators import call_of, generated, is_generator
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.subqueries import unnested
 from quiver.sql.analysis.typing import function_of, nullable, type_of
+from quiver.sql.analysis.windows_of_time import is_sliding, sliding
 from quiver.sql.errors import AnalysisException, column_not_found
 from quiver.sql.local_zone import clock
 from quiver.sql.lowering.zones import reads_clock
@@ -50,7 +51,7 @@ class Analyser:
 
     def project(self, child: r.Relation, expressions: Sequence[e.Expression], outer: Levels = ()) -> r.Relation:
         """select(): stars expanded, aggregates without keys become an Aggregate."""
-        expressions = self.expand(expressions, child.output)
+        child, expressions = self._in_windows(child, self.expand(expressions, child.output), outer)
         for position in reversed([i for i, expression in enumerate(expressions) if is_generator(expression)]):
             made = self.generate(child, expressions[position], outer=outer)
             child, expressions[position : position + 1] = made, made.columns
@@ -66,6 +67,25 @@ class Analyser:
                 self._check_grouped(expression, None)
             return unnested(self, r.Aggregate(child, (), resolved))
         return unnested(self, r.Project(child, resolved))
+
+    def _in_windows(self, child: r.Relation, expressions: list[e.Expression], outer: Levels) -> tuple[r.Relation, list[e.Expression]]:
+        """Rows whose time is known, once for each of the windows of time that they are in."""
+        found = [node for expression in expressions for node in walk(expression) if isinstance(node, e.Call) and node.name == "window"]
+        for call in dict.fromkeys(found):
+            child = self.filter(child, e.Call("isnotnull", (call.args[0],)), outer)
+            if not is_sliding(call):
+                continue
+            (moment,) = self._resolved(call.args[:1], child.output, outer)
+            windows = e.Call("explode", (sliding(replace(call, args=(moment, *call.args[1:]), zone=self._zone())),))
+            made = self.generate(child, windows, outer=outer)
+            named = e.Alias(made.columns[0], "window")
+            child = made
+
+            def put(node: e.Expression, call: e.Call = call, named: e.Expression = named) -> e.Expression:
+                return named if node == call else rebuilt(node, lambda inside: put(inside, call, named))
+
+            expressions = [_without_inner_names(put(expression)) for expression in expressions]
+        return child, expressions
 
     def generate(
         self, child: r.Relation, generator: e.Expression, names: Sequence[str] = (), qualifier: str = "", keeps: bool = False,
@@ -109,8 +129,10 @@ class Analyser:
         outer: Levels = (),
     ) -> r.Aggregate:
         """groupBy(keys).agg(...): `outputs` are all columns of the result, keys included where they are wanted."""
-        resolved_keys = tuple(strip_alias(key) for key in self._named(self.expand(keys, child.output), child.output, outer))
-        resolved = self._named(outputs, child.output, outer)
+        child, both = self._in_windows(child, [*self.expand(keys, child.output), *outputs], outer)
+        count = len(both) - len(outputs)
+        resolved_keys = tuple(strip_alias(key) for key in self._named(both[:count], child.output, outer))
+        resolved = self._named(both[count:], child.output, outer)
         for output in resolved:
             self._check_grouped(output, resolved_keys)
         return r.Aggregate(child, resolved_keys, resolved, sets)
@@ -586,6 +608,15 @@ def output_name(expression: e.Expression) -> str:
     while isinstance(expression, e.Cast) and isinstance(expression.child, e.Name | e.Attribute | e.Cast):
         expression = expression.child
     return pretty(expression)
+
+
+def _without_inner_names(expression: e.Expression) -> e.Expression:
+    """Names are of whole columns only."""
+
+    def bare(node: e.Expression) -> e.Expression:
+        return bare(node.child) if isinstance(node, e.Alias) else rebuilt(node, bare)
+
+    return replace(expression, child=bare(expression.child)) if isinstance(expression, e.Alias) else rebuilt(expression, bare)
 
 
 def _with_lambdas(call: e.Call, visit: Callable[[e.Expression], e.Expression]) -> e.Call:

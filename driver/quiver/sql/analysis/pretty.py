@@ -26,7 +26,8 @@ _DEFAULTS: dict[str, tuple[str, ...]] = {
     "substr": ("", "", "2147483647"), "substring": ("", "", "2147483647"), "replace": ("", "", ""), "regexp_replace": ("", "", "", "1"),
     "regexp_instr": ("", "", "0"), "position": ("", "", "1"), "locate": ("", "", "1"), "lag": ("", "1", "NULL"), "lead": ("", "1", "NULL"),
     "to_unix_timestamp": ("", "yyyy-MM-dd HH:mm:ss"), "unix_timestamp": ("", "yyyy-MM-dd HH:mm:ss"), "listagg": ("", "NULL"),
-    "from_unixtime": ("", "yyyy-MM-dd HH:mm:ss"), "string_agg": ("", "NULL"),
+    "from_unixtime": ("", "yyyy-MM-dd HH:mm:ss"),
+    "make_dt_interval": ("0",) * 4, "make_ym_interval": ("0", "0"), "string_agg": ("", "NULL"),
 }  # fmt: skip
 """What Spark writes for arguments that were left out, by position."""
 
@@ -120,6 +121,23 @@ def _call(call: e.Call) -> str:
             return f"{args[0]} LIKE {args[1]} ESCAPE '{args[2]}'"
         case "rlike":
             return f"RLIKE({args[0]}, {args[1]})"
+        case "positive":
+            return f"(+ {args[0]})"
+        case "bitwise_not":
+            return f"~{args[0]}"
+        case "log":
+            return f"ln({args[0]})" if len(args) == 1 else f"LOG({args[0]}, {args[1]})"
+        case "trim" | "ltrim" | "rtrim" if len(args) > 1:
+            side = {"trim": "BOTH", "ltrim": "LEADING", "rtrim": "TRAILING"}[name]
+            return f"TRIM({side} {args[1]} FROM {args[0]})"
+        case "window":
+            return "window"
+        case "approx_count_distinct" | "from_json" | "to_json" | "from_csv" | "to_csv" | "schema_of_json" | "schema_of_csv":
+            args = args[:1]
+        case "withfield":
+            return f"update_fields({args[0]}, WithField({args[2]}))"
+        case "dropfields":
+            return f"update_fields({args[0]}, {', '.join('dropfield()' for _ in args[1:])})"
         case "extract":
             return f"extract({args[0]} FROM {args[1]})"
         case "getfield":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from quiver.sql.column import Column, column_of, expression_of
@@ -392,10 +393,14 @@ def map_contains_key(col: ColumnOrName, value: Any) -> Column:
     return call("map_contains_key", column_of(col), expression_of(value))
 
 
-def array_sort(col: ColumnOrName) -> Column:
-    """Sorted, nulls last.
+def array_sort(col: ColumnOrName, comparator: Callable[[Column, Column], Column] | None = None) -> Column:
+    """Sorted, nulls last; or by a function that gives a negative number, 0 or a positive one for two values.
 
     >>> spark.range(1).select(F.array_sort(F.array(F.lit(2), F.lit(None), F.lit(1)))).first()[0]
     [1, 2, None]
     """
-    return call("array_sort", column_of(col))
+    if comparator is None:
+        return call("array_sort", column_of(col))
+    from quiver.sql.functions.lambdas import _function
+
+    return call("array_sort", column_of(col), _function(comparator, 2, 2))

@@ -11,7 +11,10 @@ from quiver.sql.column import Column, column_of, expression_of
 from quiver.sql.functions.arguments import ColumnOrName, call
 from quiver.sql.tree import expressions as e
 
-__all__ = ["exists", "filter", "forall", "map_filter", "transform", "transform_keys", "transform_values", "zip_with"]
+__all__ = [
+    "aggregate", "exists", "filter", "forall", "map_filter", "map_zip_with", "reduce", "transform", "transform_keys", "transform_values",
+    "zip_with",
+]  # fmt: skip
 
 _nesting = threading.local()
 
@@ -110,3 +113,47 @@ def transform_values(col: ColumnOrName, f: Callable[[Column, Column], Column]) -
     {'a': 2}
     """
     return call("transform_values", column_of(col), _function(f, 2, 2))
+
+
+def aggregate(
+    col: ColumnOrName,
+    initialValue: ColumnOrName,
+    merge: Callable[[Column, Column], Column],
+    finish: Callable[[Column], Column] | None = None,
+) -> Column:
+    """The array folded: `merge` of what there is and the next value, from the start on; and `finish` of that.
+
+    `merge` gives the type of the start. It may use arithmetic, comparisons, conditions, structs, and the commonest functions.
+
+    >>> df = spark.createDataFrame([([20.0, 4.0, 2.0],)], ["xs"])
+    >>> df.select(F.aggregate("xs", F.lit(0.0), lambda acc, x: acc + x).alias("sum")).first()[0]
+    26.0
+    """
+    functions = [_function(merge, 2, 2), *([] if finish is None else [_function(finish, 1, 1)])]
+    return call("aggregate", column_of(col), column_of(initialValue), *functions)
+
+
+def reduce(
+    col: ColumnOrName,
+    initialValue: ColumnOrName,
+    merge: Callable[[Column, Column], Column],
+    finish: Callable[[Column], Column] | None = None,
+) -> Column:
+    """The array folded; see aggregate.
+
+    >>> df = spark.createDataFrame([([1, 2, 3],)], ["xs"])
+    >>> df.select(F.reduce("xs", F.lit(1).cast("bigint"), lambda acc, x: acc * x).alias("p")).first()[0]
+    6
+    """
+    functions = [_function(merge, 2, 2), *([] if finish is None else [_function(finish, 1, 1)])]
+    return call("reduce", column_of(col), column_of(initialValue), *functions)
+
+
+def map_zip_with(col1: ColumnOrName, col2: ColumnOrName, f: Callable[[Column, Column, Column], Column]) -> Column:
+    """Two maps as one: of each key, `f` of the key and both values, null where a map has none.
+
+    >>> a, b = F.create_map(F.lit("x"), F.lit(1)), F.create_map(F.lit("x"), F.lit(2))
+    >>> spark.range(1).select(F.map_zip_with(a, b, lambda k, v, w: v + w).alias("m")).first()[0]
+    {'x': 3}
+    """
+    return call("map_zip_with", column_of(col1), column_of(col2), _function(f, 3, 3))

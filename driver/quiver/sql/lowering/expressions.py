@@ -12,6 +12,7 @@ from quiver.sql.analysis.ranges import stays
 from quiver.sql.analysis.typing import function_of, nullable, type_of
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.casts import spark_cast
+from quiver.sql.lowering.folding import FOLDING, folded
 from quiver.sql.lowering.names import column, constant, quoted, text
 from quiver.sql.lowering.zones import instant
 from quiver.sql.registry.model import AFTER
@@ -116,6 +117,8 @@ def _member(value: str, kind: t.DataType, name: str, maybe_null: bool = True) ->
 
 def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
     function = function_of(call)
+    if any(isinstance(argument, e.Lambda) for argument in call.args) and call.name in (*FOLDING, "array_sort"):
+        return folded(call, lambda child: lowered(child, subquery))
     args = [lowered(argument, subquery) for argument in call.args]
     if call.distinct and len(args) > 1 and call.name.lower() == "count":
         args = [_together(args)]

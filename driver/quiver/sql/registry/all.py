@@ -6,6 +6,7 @@ from quiver.sql.registry import (  # noqa: F401
     collections,
     conditions,
     datetime,
+    documents,
     generators,
     hashes,
     lambdas,

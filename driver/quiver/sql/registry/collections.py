@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from quiver.sql import types as t
 from quiver.sql.analysis.coercion import expect_common
 from quiver.sql.errors import AnalysisException
+from quiver.sql.lowering.names import cast
 from quiver.sql.registry.define import define, element_type, mismatch, result
 from quiver.sql.registry.model import Function, Types, register
 from quiver.sql.registry.python import python
@@ -74,7 +75,22 @@ define("array_repeat", "*i", "[0]", python(lists.array_repeat, result("[0]"), nu
 define("array_size", "a", "i", "CAST(array_length({0}) AS INT)")
 define("slice", "aii", "0", python(lists.slice_of, result("0")))
 define("sort_array", "a?b", "0", python(lists.sort_array, result("0")))
-define("array_sort", "a", "0", python(lists.array_sort, result("0")))
+
+
+def _sorted(args: Sequence[str], kinds: Types) -> str:
+    return python(lists.array_sort, result("0"))(args, kinds)
+
+
+register(
+    Function(
+        "array_sort",
+        _sorted,
+        result("0"),
+        lambda kinds: [t.ArrayType(t.NullType()) if isinstance(kinds[0], t.NullType) else None, None][: len(kinds)],
+        arity=(1, 2),
+        parameters=lambda kinds, count: [element_type(kinds[0])] * 2,
+    )
+)  # With a comparator: quiver.sql.lowering.folding.
 define("shuffle", "a?l", "0", python(lists.shuffle, result("0"), volatile=True))
 define("flatten", "a", "e0", python(lists.flatten, result("e0")))
 define("get", "ai", "e0", python(lists.get, result("e0")), nullable=True)
@@ -142,7 +158,13 @@ def _create_type(kinds: Types) -> t.DataType:
     return t.MapType(kinds[0], kinds[1]) if kinds else t.MapType(t.StringType(), t.StringType())
 
 
-register(Function("map", python(lists.create_map, _create_type, nulls=True), _create_type, _create_kinds, nullable=False), "create_map")
+def _create(args: Sequence[str], kinds: Types) -> str:
+    if not args:  # The kernel calls no function of nothing with how many rows there are.
+        return cast("map(make_array(), make_array())", _create_type(()))
+    return python(lists.create_map, _create_type, nulls=True)(args, kinds)
+
+
+register(Function("map", _create, _create_type, _create_kinds, nullable=False), "create_map")
 define("map_keys", "m", lambda kinds: t.ArrayType(_map_parts(kinds)[0], False), "map_keys")
 define("map_values", "m", lambda kinds: t.ArrayType(_map_parts(kinds)[1], True), "map_values")
 
@@ -178,7 +200,7 @@ def _map_concat_kinds(kinds: Types) -> Sequence[t.DataType | None]:
 register(
     Function(
         "map_concat",
-        python(lists.map_concat, lambda kinds: kinds[0] if kinds else _create_type(())),
+        lambda args, kinds: python(lists.map_concat, lambda kinds: kinds[0])(args, kinds) if args else _create((), ()),
         lambda kinds: kinds[0] if kinds else _create_type(()),
         _map_concat_kinds,
     )

@@ -313,7 +313,12 @@ def _span(args: Sequence[str], kinds: Types) -> str:
 _INTERVAL = t.DayTimeIntervalType()
 _MONTHS = t.YearMonthIntervalType()
 register(Function("make_dt_interval", _span, lambda kinds: _INTERVAL, _span_kinds, arity=(0, 4)))
-define("make_ym_interval", "?ii", lambda kinds: _MONTHS, python(times.make_ym_interval, lambda kinds: _MONTHS))
+define(
+    "make_ym_interval",
+    "?ii",
+    lambda kinds: _MONTHS,
+    lambda args, kinds: python(times.make_ym_interval, lambda kinds: _MONTHS)(args, kinds) if args else "INTERVAL '0 months'",
+)
 
 # ---- parts by name ----
 
@@ -352,3 +357,19 @@ define(
 def _epoch_rest(moment: str) -> str:
     micros = cast(moment, t.LongType())
     return cast(f"((({micros} % 60000000) + 60000000) % 60000000)", t.DecimalType(16, 6))
+
+
+# ---- windows of time ----
+
+
+def _window_start(args: Sequence[str], kinds: Types) -> str:
+    """Where the window of a moment begins: the moment, the slide, the start, and what is added to it, in microseconds."""
+    moment, slide, start, *added = args
+    at = f"({cast(moment, t.LongType())} - {start})"
+    begin = f"({cast(moment, t.LongType())} - ((({at} % {slide}) + {slide}) % {slide}){f' + {added[0]}' if added else ''})"
+    return cast(begin, kinds[0])
+
+
+register(Function("window_start", _window_start, lambda kinds: kinds[0], arity=(3, 4)))
+register(Function("window", template(""), lambda kinds: kinds[0], arity=(2, 4)))
+register(Function("window_time", template(""), lambda kinds: kinds[0], arity=(1, 1)))

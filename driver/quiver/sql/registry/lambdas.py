@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from quiver.sql import types as t
 from quiver.sql.registry.define import element_type, mismatch, result
-from quiver.sql.registry.model import Function, Types, register
+from quiver.sql.registry.model import Function, Types, register, template
+from quiver.sql.registry.python import python
+from quiver_proto.spark_functions import lists
 
 
 def _elements(name: str, indexed: bool) -> object:
@@ -134,3 +136,56 @@ def _new_keys(kinds: Types) -> t.DataType:
 register(Function("map_filter", _map_filter, result("0"), arity=(2, 2), parameters=_key_and_value))
 register(Function("transform_values", _transform_values, _new_values, arity=(2, 2), parameters=_key_and_value))
 register(Function("transform_keys", _transform_keys, _new_keys, arity=(2, 2), parameters=_key_and_value))
+
+
+def _map_zip_with(args: Sequence[str], kinds: Types) -> str:
+    parameters, body = _body(args[2])
+    key, left, right = parameters
+    entry = f'"entry_{key[1:]}'
+    inner = _put(_put(_put(body, left, f"get_field({entry}, 'a')"), right, f"get_field({entry}, 'b')"), key, f"get_field({entry}, 'key')")
+    pairs = python(lists.paired_entries, lambda kinds: _paired(kinds))(args[:2], kinds[:2])
+    keys = f"array_transform({pairs}, ({entry}) -> get_field({entry}, 'key'))"
+    return f"map_from_arrays({keys}, array_transform({pairs}, ({entry}) -> {inner}))"
+
+
+def _paired(kinds: Types) -> t.DataType:
+    a, b = kinds[:2]
+    assert isinstance(a, t.MapType)
+    assert isinstance(b, t.MapType)
+    members = [t.StructField("key", a.keyType), t.StructField("a", a.valueType), t.StructField("b", b.valueType)]
+    return t.ArrayType(t.StructType(members), False)
+
+
+def _zipped(kinds: Types, count: int) -> Sequence[t.DataType]:
+    a, b = kinds[:2]
+    for number, kind in enumerate((a, b), 1):
+        if not isinstance(kind, t.MapType):
+            raise mismatch("map_zip_with", number, "a map", kind)
+    assert isinstance(a, t.MapType)
+    assert isinstance(b, t.MapType)
+    return [a.keyType, a.valueType, b.valueType]
+
+
+def _zipped_type(kinds: Types) -> t.DataType:
+    kind = kinds[0]
+    assert isinstance(kind, t.MapType)
+    return t.MapType(kind.keyType, kinds[2])
+
+
+register(Function("map_zip_with", _map_zip_with, _zipped_type, arity=(3, 3), parameters=_zipped))
+
+
+def _merging(kinds: Types, count: int) -> Sequence[t.DataType]:
+    if not isinstance(kinds[0], t.ArrayType | t.NullType):
+        raise mismatch("aggregate", 1, "an array", kinds[0])
+    return [kinds[1]] if count == 1 else [kinds[1], element_type(kinds[0])]
+
+
+def _merged(kinds: Types) -> t.DataType:
+    if kinds[1].simpleString() != kinds[2].simpleString():
+        raise mismatch("aggregate", 3, f'"{kinds[1].simpleString().upper()}"', kinds[2])
+    return kinds[-1]
+
+
+register(Function("aggregate", template(""), _merged, nullable=True, arity=(3, 4), parameters=_merging), "reduce")
+"""Lowered by quiver.sql.lowering.folding."""

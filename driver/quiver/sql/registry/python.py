@@ -10,9 +10,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from quiver.sql.lowering.names import cast
 from quiver.sql.python.model import Bound, bound
 from quiver.sql.registry.model import Types
-from quiver.sql.types import DataType
+from quiver.sql.types import ArrayType, DataType, StructType
 
 if TYPE_CHECKING:
     from datafusion import SessionContext
@@ -47,9 +48,15 @@ def python(
         what = f"{function.__module__}.{function.__qualname__}({', '.join(map(repr, kinds))}) {gives!r} {nulls} {volatile}"
         name = f"quiver_{function.__name__.strip('_').lower()}_{hashlib.sha256(what.encode()).hexdigest()[:12]}"
         _NEEDED.setdefault(name, _Needed(function, tuple(kinds), gives, nulls, volatile))
-        return f"{name}({', '.join(args)})"
+        # The kernel makes what is inside lists take nulls by itself, but not what is inside structs.
+        given = (cast(value, kind) if _holds_struct(kind) else value for value, kind in zip(args, kinds, strict=True))
+        return f"{name}({', '.join(given)})"
 
     return lower
+
+
+def _holds_struct(kind: DataType) -> bool:
+    return isinstance(kind, StructType) or (isinstance(kind, ArrayType) and _holds_struct(kind.elementType))
 
 
 def prepare(context: SessionContext, text: str) -> None:

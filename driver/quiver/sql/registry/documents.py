@@ -1,0 +1,83 @@
+"""Functions of text in JSON and CSV. The type that is read travels as the type of a null, the options as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from quiver.sql import types as t
+from quiver.sql.errors import AnalysisException
+from quiver.sql.lowering.names import constant_text
+from quiver.sql.registry.define import define, mismatch, result
+from quiver.sql.registry.model import Function, Types, register
+from quiver.sql.registry.python import python
+from quiver_proto.spark_functions import csv_text, json_text
+
+S = result("s")
+Make = Callable[[str, json_text.Options, str], Any]
+
+
+def _reading(name: str, make: Make) -> None:
+    def lower(args: Sequence[str], kinds: Types) -> str:
+        kind = kinds[1]
+        body = make(kind.json(), _options(args[2]) if len(args) > 3 else (), constant_text(args[-1]) or "")
+        return python(body, lambda kinds: kind)(args[:1], kinds[:1])
+
+    def coerce(kinds: Types) -> Sequence[t.DataType | None]:
+        if not isinstance(kinds[0], t.StringType | t.NullType):
+            raise mismatch(name, 1, '"STRING"', kinds[0])
+        if name == "from_csv" and not isinstance(kinds[1], t.StructType):
+            raise mismatch(name, 2, '"STRUCT"', kinds[1])
+        return [t.StringType(), None, None][: len(kinds)]
+
+    register(Function(name, lower, lambda kinds: kinds[1], coerce, nullable=True, arity=(2, 3), zoned=True))
+
+
+def _writing(name: str, make: Make) -> None:
+    def lower(args: Sequence[str], kinds: Types) -> str:
+        body = make(kinds[0].json(), _options(args[1]) if len(args) > 2 else (), constant_text(args[-1]) or "")
+        return python(body, S)(args[:1], kinds[:1])
+
+    def coerce(kinds: Types) -> Sequence[t.DataType | None]:
+        wanted = (t.StructType,) if name == "to_csv" else (t.StructType, t.ArrayType, t.MapType)
+        if not isinstance(kinds[0], wanted):
+            raise mismatch(name, 1, '"STRUCT"' if name == "to_csv" else '"STRUCT", "ARRAY" or "MAP"', kinds[0])
+        return [None] * len(kinds)
+
+    register(Function(name, lower, S, coerce, arity=(1, 2), zoned=True))
+
+
+def _options(lowered: str) -> json_text.Options:
+    given = json.loads(constant_text(lowered) or "{}")
+    return tuple(sorted((str(key), str(value)) for key, value in given.items()))
+
+
+_reading("from_json", json_text.json_reader)
+_reading("from_csv", csv_text.csv_reader)
+_writing("to_json", json_text.json_writer)
+_writing("to_csv", csv_text.csv_writer)
+define("get_json_object", "ss", "s", python(json_text.get_json_object, S), nullable=True)
+define("json_array_length", "s", "i", python(json_text.json_array_length, result("i")), nullable=True)
+define("json_object_keys", "s", "[s]", python(json_text.json_object_keys, lambda kinds: t.ArrayType(t.StringType())), nullable=True)
+define("schema_of_json", "s?s", "s", python(json_text.schema_of_json, S), nullable=False)
+define("schema_of_csv", "s?s", "s", python(csv_text.schema_of_csv, S), nullable=False)
+
+
+def _tuple_type(kinds: Types) -> t.StructType:
+    return t.StructType([t.StructField(f"c{at}", t.StringType()) for at in range(len(kinds) - 1)])
+
+
+def _tuple(args: Sequence[str], kinds: Types) -> str:
+    return f"make_array({python(json_text.json_tuple, _tuple_type, nulls=True)(args, kinds)})"
+
+
+register(Function("json_tuple", _tuple, _tuple_type, lambda kinds: [t.StringType()] * len(kinds), kind="generator", arity=(2, None)))
+
+
+def schema_of(name: str, value: str) -> t.DataType:
+    """The type that `schema_of_json` or `schema_of_csv` of a constant tells. Raises AnalysisException."""
+    try:
+        return t.DataType.fromDDL(json_text.schema_of_json(value) if name == "schema_of_json" else csv_text.schema_of_csv(value))
+    except ValueError as error:
+        raise AnalysisException(str(error), "INVALID_SCHEMA") from None

@@ -1,0 +1,429 @@
+"""JSON as text: read by a type, written, and reached into by paths. Types are as Spark writes them in JSON."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from typing import Any
+
+from quiver_proto.spark_functions import casts
+from quiver_proto.spark_functions.java import SparkValueError
+from quiver_proto.spark_functions.patterns import formatted, parsed
+from quiver_proto.spark_functions.times import zone_of
+
+Convert = Callable[[Any], Any]
+Options = tuple[tuple[str, str], ...]
+_RANGES = {"byte": 8, "short": 16, "integer": 32, "long": 64}
+_WIDE = Context(prec=100)
+
+
+class Unfit(ValueError):
+    """A value that is not of the wanted type."""
+
+
+class _Number(str):
+    """A number as it is written."""
+
+    __slots__ = ()
+
+
+_SINGLE = re.compile(r"""'((?:[^'"\\]|\\.)*)'""")
+_BARE_NAME = re.compile(r"([{,]\s*)([A-Za-z_]\w*)\s*:")
+
+
+def _loads(text: str, bare_names: bool = False) -> Any:
+    try:
+        return json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_Number)
+    except ValueError:
+        loose = _SINGLE.sub(r'"\1"', text) if "'" in text else text  # Text in single quotes is taken too.
+        loose = _BARE_NAME.sub(r'\1"\2":', loose) if bare_names else loose
+        if loose == text:
+            raise
+        return json.loads(loose, parse_float=_Number, parse_int=_Number, parse_constant=_Number)
+
+
+class JsonReader:
+    """Reads JSON text as values of a type, for the kernel; malformed text is null, or nulls in the members of a struct."""
+
+    def __init__(self, kind: str, options: Options, zone: str) -> None:
+        self._given = (kind, options, zone)
+        self.__module__, self.__qualname__, self.__name__ = __name__, f"read {kind} {options} {zone}", "from_json"
+        self._read: Convert | None = None
+
+    def __reduce__(self) -> Any:
+        return json_reader, self._given
+
+    def __call__(self, text: str) -> Any:
+        kind, options, zone = self._given
+        if self._read is None:
+            self._kind = json.loads(kind)
+            self._options = dict(options)
+            self._read = reader(self._kind, self._options, zone)
+        try:
+            if not text.strip():
+                return None
+            value = _loads(text, self._options.get("allowUnquotedFieldNames", "").lower() == "true")
+            if isinstance(self._kind, dict) and self._kind["type"] == "struct" and isinstance(value, list):
+                value = value[0] if value else None
+            if isinstance(self._kind, dict) and self._kind["type"] == "array" and isinstance(value, dict):
+                value = [value]
+            return self._read(value)
+        except (ValueError, RecursionError) as error:
+            if self._options.get("mode", "").upper() == "FAILFAST":
+                raise SparkValueError(
+                    "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", f"Malformed records are detected in record parsing: {text}."
+                ) from error
+            if isinstance(self._kind, dict) and self._kind["type"] == "struct":
+                corrupt = self._options.get("columnNameOfCorruptRecord", "_corrupt_record")
+                return {field["name"]: text if field["name"] == corrupt else None for field in self._kind["fields"]}
+            return None
+
+
+@functools.lru_cache(256)
+def json_reader(kind: str, options: Options, zone: str) -> JsonReader:
+    """`kind`: a type in JSON."""
+    return JsonReader(kind, options, zone)
+
+
+def reader(kind: Any, options: dict[str, str], zone: str) -> Convert:
+    """What makes values of the type of parsed JSON. It raises Unfit."""
+    if isinstance(kind, dict):
+        return _nested_reader(kind, options, zone)
+    match kind:
+        case "string":
+            return lambda value: None if value is None else str(value) if isinstance(value, str) else written(value)
+        case "boolean":
+            return lambda value: value if value is None or isinstance(value, bool) else _unfit(value)
+        case "byte" | "short" | "integer" | "long":
+            return functools.partial(_integer, _RANGES[kind])
+        case "float" | "double":
+            return _double
+        case "date":
+            return functools.partial(_date, options.get("dateFormat"))
+        case "timestamp" | "timestamp_ntz":
+            return functools.partial(_time, options.get("timestampFormat"), zone, kind == "timestamp_ntz")
+        case "binary":
+            return lambda value: None if value is None else base64.b64decode(_text(value))
+        case "void":
+            return lambda value: None
+        case _ if kind.startswith("decimal"):
+            precision, scale = map(int, re.findall(r"\d+", kind) or ("10", "0"))
+            return functools.partial(_decimal, precision, scale)
+        case _:
+            raise Unfit(kind)
+
+
+def _nested_reader(kind: dict[str, Any], options: dict[str, str], zone: str) -> Convert:
+    if kind["type"] == "array":
+        item = reader(kind["elementType"], options, zone)
+        return lambda value: None if value is None else [item(x) for x in value] if isinstance(value, list) else _unfit(value)
+    if kind["type"] == "map":
+        item = reader(kind["valueType"], options, zone)
+        return lambda value: (
+            None if value is None else [(key, item(x)) for key, x in value.items()] if isinstance(value, dict) else _unfit(value)
+        )
+    members = [(field["name"], reader(field["type"], options, zone)) for field in kind["fields"]]
+
+    def read(value: Any) -> Any:
+        if value is None:
+            return None
+        if not isinstance(value, dict):
+            raise Unfit(value)
+        result = {}
+        for name, member in members:
+            try:
+                result[name] = member(value.get(name))
+            except (ValueError, InvalidOperation):
+                if options.get("mode", "").upper() == "FAILFAST":
+                    raise
+                result[name] = None
+        return result
+
+    return read
+
+
+def _unfit(value: Any) -> Any:
+    raise Unfit(value)
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) and not isinstance(value, _Number) else _unfit(value)
+
+
+def _integer(bits: int, value: Any) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, _Number) or not re.fullmatch(r"-?\d+", value):
+        raise Unfit(value)
+    number = int(value)
+    return number if -(1 << bits - 1) <= number < 1 << bits - 1 else _unfit(value)
+
+
+def _double(value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, _Number) or value in ("NaN", "Infinity", "-Infinity", "INF", "-INF", "+INF", "+Infinity"):
+        return float(value)
+    raise Unfit(value)
+
+
+def _decimal(precision: int, scale: int, value: Any) -> Decimal | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise Unfit(value)
+    number = Decimal(value).quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, _WIDE)
+    return number if len(number.as_tuple().digits) <= precision else None
+
+
+def _date(form: str | None, value: Any) -> date | None:
+    if value is None:
+        return None
+    if form is not None:
+        moment = parsed(_text(value), form)
+        return moment.date() if moment else _unfit(value)
+    return casts.date_of(_text(value), True) or _unfit(value)
+
+
+def _time(form: str | None, zone: str, wall: bool, value: Any) -> datetime | None:
+    if value is None:
+        return None
+    if form is not None:
+        moment = parsed(_text(value), form)
+        if moment is None:
+            raise Unfit(value)
+        return moment.replace(tzinfo=None) if wall else (moment if moment.tzinfo else moment.replace(tzinfo=zone_of(zone))).astimezone(UTC)
+    found = casts.wall_clock_of(_text(value), True) if wall else casts.instant_of(_text(value), True, zone)
+    return found or _unfit(value)
+
+
+# ---- written ----
+
+
+def written(value: Any) -> str:
+    """Parsed JSON as text again, numbers as they stood."""
+    if isinstance(value, _Number):
+        return str(value)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_quoted(key)}:{written(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(written, value)) + "]"
+    return "null" if value is None else "true" if value is True else "false" if value is False else _quoted(value)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+class JsonWriter:
+    """Writes values of a type as JSON text, for the kernel."""
+
+    def __init__(self, kind: str, options: Options, zone: str) -> None:
+        self._given = (kind, options, zone)
+        self.__module__, self.__qualname__, self.__name__ = __name__, f"write {kind} {options} {zone}", "to_json"
+        self._write: Callable[[Any], str] | None = None
+
+    def __reduce__(self) -> Any:
+        return json_writer, self._given
+
+    def __call__(self, value: Any) -> str:
+        if self._write is None:
+            kind, options, zone = self._given
+            self._write = writer(json.loads(kind), dict(options), zone)
+        return self._write(value)
+
+
+@functools.lru_cache(256)
+def json_writer(kind: str, options: Options, zone: str) -> JsonWriter:
+    """`kind`: a type in JSON."""
+    return JsonWriter(kind, options, zone)
+
+
+def writer(kind: Any, options: dict[str, str], zone: str) -> Callable[[Any], str]:
+    """What writes values of the type, which are not null."""
+    if isinstance(kind, dict):
+        return _nested_writer(kind, options, zone)
+    match kind:
+        case "boolean":
+            return lambda value: "true" if value else "false"
+        case "byte" | "short" | "integer" | "long":
+            return str
+        case "double" | "float":
+            show = casts.written if kind == "double" else casts.written_single
+            return lambda value: show(value) if value == value and abs(value) != float("inf") else f'"{show(value)}"'
+        case "date":
+            form = options.get("dateFormat", "yyyy-MM-dd")
+            return lambda value: f'"{formatted(datetime(value.year, value.month, value.day), form)}"'
+        case "timestamp":
+            form = options.get("timestampFormat", "yyyy-MM-dd'T'HH:mm:ss.SSSXXX")
+            return lambda value: f'"{formatted(value.astimezone(zone_of(zone)).replace(tzinfo=None), form, zone)}"'
+        case "timestamp_ntz":
+            form = options.get("timestampNTZFormat", "yyyy-MM-dd'T'HH:mm:ss.SSS")
+            return lambda value: f'"{formatted(value, form)}"'
+        case "binary":
+            return lambda value: f'"{base64.b64encode(value).decode()}"'
+        case _ if kind.startswith("decimal"):
+            return lambda value: format(value, "f")
+        case _ if kind.startswith("interval"):
+            show_text = casts.shower(kind, zone)
+            return lambda value: _quoted(show_text(value))
+        case _:
+            return _quoted
+
+
+def _nested_writer(kind: dict[str, Any], options: dict[str, str], zone: str) -> Callable[[Any], str]:
+    if kind["type"] == "array":
+        item = writer(kind["elementType"], options, zone)
+        return lambda value: "[" + ",".join("null" if x is None else item(x) for x in value) + "]"
+    if kind["type"] == "map":
+        item = writer(kind["valueType"], options, zone)
+        key = kind["keyType"]
+        plain = casts.shower(key if isinstance(key, str) else "string", zone)
+        names = {"byte": "tinyint", "short": "smallint", "integer": "int", "long": "bigint"}
+        plain = casts.shower(names.get(key, key), zone) if isinstance(key, str) else plain
+        return lambda value: "{" + ",".join(f"{_quoted(plain(k))}:{'null' if x is None else item(x)}" for k, x in value) + "}"
+    members = [(_quoted(field["name"]), writer(field["type"], options, zone)) for field in kind["fields"]]
+    keep = options.get("ignoreNullFields", "true").lower() == "false"
+
+    def write(value: Any) -> str:
+        parts = (
+            f"{name}:{'null' if x is None else member(x)}"
+            for (name, member), x in zip(members, value.values(), strict=True)
+            if keep or x is not None
+        )
+        return "{" + ",".join(parts) + "}"
+
+    return write
+
+
+# ---- paths and questions ----
+
+_STEP = re.compile(r"\.(\*|[^.\[\]'*?]+)|\['([^']*)'\]|\[(\d+|\*)\]")
+
+
+@functools.lru_cache(256)
+def _steps(path: str) -> tuple[str | int, ...] | None:
+    """Names, positions, and "*"; names begin with a dot. None: no path."""
+    if not path.startswith("$"):
+        return None
+    steps: list[str | int] = []
+    at = 1
+    while at < len(path):
+        found = _STEP.match(path, at)
+        if found is None:
+            return None
+        name, quoted, index = found.groups()
+        if index is not None:
+            steps.append("*" if index == "*" else int(index))
+        else:
+            steps.append("*" if name == "*" else "." + (name if name is not None else quoted))
+        at = found.end()
+    return tuple(steps)
+
+
+def _reached(value: Any, steps: tuple[str | int, ...]) -> list[Any]:
+    if not steps:
+        return [value]
+    first, rest = steps[0], steps[1:]
+    if first == "*":
+        items = value if isinstance(value, list) else list(value.values()) if isinstance(value, dict) else []
+        return [found for item in items for found in _reached(item, rest)]
+    if isinstance(first, int):
+        return _reached(value[first], rest) if isinstance(value, list) and first < len(value) else []
+    if isinstance(value, dict):
+        return _reached(value[first[1:]], rest) if first[1:] in value else []
+    if isinstance(value, list):
+        return [found for item in value if isinstance(item, dict) for found in _reached(item, steps)]
+    return []
+
+
+def get_json_object(text: str, path: str) -> str | None:
+    steps = _steps(path)
+    if steps is None:
+        return None
+    try:
+        found = _reached(_loads(text), steps)
+    except (ValueError, RecursionError):
+        return None
+    if not found:
+        return None
+    if "*" in steps and len(found) > 1:
+        return written(found)
+    (value,) = found[:1]
+    if value is None:
+        return None
+    if "*" in steps:
+        return written(value)
+    return str(value) if isinstance(value, str) else written(value)
+
+
+def json_tuple(text: str | None, *names: str | None) -> dict[str, str | None]:
+    """The members c0, c1 … of an object as text."""
+    try:
+        value = None if text is None else _loads(text)
+    except (ValueError, RecursionError):
+        value = None
+    members = value if isinstance(value, dict) else {}
+    found = (None if name is None else members.get(name) for name in names)
+    return {f"c{at}": None if x is None else str(x) if isinstance(x, str) else written(x) for at, x in enumerate(found)}
+
+
+def json_array_length(text: str) -> int | None:
+    try:
+        value = _loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return len(value) if isinstance(value, list) else None
+
+
+def json_object_keys(text: str) -> list[str] | None:
+    try:
+        value = _loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return list(value) if isinstance(value, dict) else None
+
+
+def schema_of_json(text: str, options: str = "{}") -> str:
+    try:
+        return _ddl(_inferred(_loads(text, json.loads(options).get("allowUnquotedFieldNames", "").lower() == "true")))
+    except (ValueError, RecursionError) as error:
+        raise SparkValueError("INVALID_JSON_ROOT_FIELD", f"the text is no JSON: {error}") from None
+
+
+def _inferred(value: Any) -> Any:
+    if isinstance(value, _Number):
+        if re.fullmatch(r"-?\d+", value):
+            return "BIGINT" if -(2**63) <= int(value) < 2**63 else f"DECIMAL({len(value.lstrip('-'))},0)"
+        return "DOUBLE"
+    if isinstance(value, dict):
+        return {key: _inferred(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        items = [_inferred(item) for item in value if item is not None]
+        return [functools.reduce(_both, items) if items else "STRING"]
+    return "BOOLEAN" if isinstance(value, bool) else "STRING"
+
+
+def _both(a: Any, b: Any) -> Any:
+    if a == b:
+        return a
+    if isinstance(a, dict) and isinstance(b, dict):
+        return {key: _both(a[key], b[key]) if key in a and key in b else a.get(key, b.get(key)) for key in sorted({*a, *b})}
+    if isinstance(a, list) and isinstance(b, list):
+        return [_both(a[0], b[0])]
+    return "DOUBLE" if {a, b} == {"BIGINT", "DOUBLE"} else "STRING"
+
+
+def _ddl(kind: Any) -> str:
+    if isinstance(kind, dict):
+        return f"STRUCT<{', '.join(f'{_name(key)}: {_ddl(item)}' for key, item in kind.items())}>"
+    return f"ARRAY<{_ddl(kind[0])}>" if isinstance(kind, list) else str(kind)
+
+
+def _name(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z_]\w*", name) else f"`{name}`"
