@@ -22,7 +22,9 @@ from quiver.sql.tree import relations as r
 from quiver_proto.errors import DatabaseFailed, FileUnreadable, ValueRefused
 from quiver_proto.ops import CallSite
 
-_RAISED = re.compile(r"Cannot cast (?:string|value) '\[([A-Z][A-Z0-9_.]{3,})\] ?(.*?)' to value of", re.DOTALL)
+_RAISED = re.compile(
+    r"(?:Cannot cast (?:string|value)|Error parsing timestamp from) '\[([A-Z][A-Z0-9_.]{3,})\] ?(.*?)'(?: to value of|:)", re.DOTALL
+)
 """By a cast that can't succeed, which lowering put there."""
 _PYTHON = re.compile(r"value: \w+\(('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", re.DOTALL)
 """The text with which one of our own functions failed, as Python's repr."""

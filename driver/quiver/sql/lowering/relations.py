@@ -192,7 +192,8 @@ class _Writer:
     def _items(self, expressions: Sequence[e.Expression], shield: int | None = None) -> str:
         if not expressions:
             return "1 AS " + quoted("#none")
-        return ", ".join(self._item(expression, shield) for expression in expressions)
+        # Who groups by a column twice has it once: the kernel wants every name once, and whoever is above asks by name.
+        return ", ".join(dict.fromkeys(self._item(expression, shield) for expression in expressions))
 
     def _item(self, expression: e.Expression, shield: int | None = None) -> str:
         bare = expression.child if isinstance(expression, e.Alias) else expression

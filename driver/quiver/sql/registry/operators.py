@@ -143,11 +143,12 @@ _NONZERO = re.compile(r"\(*(?:arrow_cast\()*'?-?(\d[\d.]*)'?(?:, '[^']*'\))*\)*"
 
 
 def guarded(condition: str, error: str, value: str, kind: t.DataType, otherwise: str) -> str:
-    """`otherwise`, unless the condition holds of a row: then the job fails with Spark's `error`, raised by a cast that can't succeed.
+    """`otherwise`, unless the condition holds of a row: then the job fails with Spark's `error`, raised by a time that can't be read.
 
-    `value` must be of a column, or the kernel would see the failure coming while it plans.
+    It must be a function that fails: of a cast that does, in a branch that no row takes, the kernel complains while it plans.
     """
-    raised = cast(f"concat({text(f'[{error}] ')}, {cast(value, t.StringType())})", kind)
+    failing = f"arrow_cast(to_timestamp(concat({text(f'[{error}] ')}, {cast(value, t.StringType())})), 'Int64')"
+    raised = cast(failing, kind)
     return f"CASE WHEN {condition} THEN {raised} ELSE {otherwise} END"
 
 
