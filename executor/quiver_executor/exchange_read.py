@@ -39,7 +39,8 @@ def _fill(task: Task, group: FileGroup, exchange: Exchange, head: bytes) -> None
         maps = range(exchange.number, exchange.number + exchange.many)
     else:
         maps = range(1 << 62) if exchange.maps is None else range(exchange.maps[0], sum(exchange.maps))
-    rows = [row for row, index in enumerate(table.map_indexes) if index in maps]
+    # In the order of the map tasks, whichever ended first: a limit takes the same rows each time.
+    rows = sorted((row for row, index in enumerate(table.map_indexes) if index in maps), key=table.map_indexes.__getitem__)
     here = task.env.node_id
     wanted = MapOutputTable(
         table.shuffle_id,

@@ -17,7 +17,6 @@ from quiver_proto.fragments import COLLECT_LEFT, PARTITIONED, Exchange, body_of,
 from quiver_proto.v1.kernel_pb2 import Hash, Plan
 
 # Join types, as the kernel numbers them.
-_EXCHANGES = frozenset({"repartition", "merge", "sort_preserving_merge"})
 _LEFT, _RIGHT, _FULL, _LEFT_SEMI, _LEFT_ANTI, _RIGHT_SEMI, _RIGHT_ANTI, _LEFT_MARK, _RIGHT_MARK = range(1, 10)
 EMITS_LEFT = frozenset({_LEFT, _FULL, _LEFT_SEMI, _LEFT_ANTI, _LEFT_MARK})
 EMITS_RIGHT = frozenset({_RIGHT, _FULL, _RIGHT_SEMI, _RIGHT_ANTI, _RIGHT_MARK})
@@ -67,18 +66,6 @@ def reads_of(plan: Plan) -> tuple[int, ...]:
     """The shuffles that a fragment reads, each once."""
     found = (exchange_of(group) for scan in scans(plan) for group in scan.base_conf.file_groups)
     return tuple(dict.fromkeys(exchange.shuffle_id for exchange in found if exchange is not None))
-
-
-def has_exchanges(plan: Plan) -> bool:
-    """Whether cutting would leave more than one stage."""
-    pending = [plan]
-    while pending:
-        top = pending.pop()
-        below = children(top)
-        if kind_of(top) in _EXCHANGES and width(below[0]) > 1:
-            return True
-        pending += below
-    return False
 
 
 class _Cutter:

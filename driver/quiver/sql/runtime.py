@@ -13,7 +13,7 @@ from quiver.sql import queries, scanning
 from quiver.sql.analysis.demand import demands
 from quiver.sql.arrow_types import arrow_schema
 from quiver.sql.caching import kept_relations
-from quiver.sql.cutting import CutPlan, cut, has_exchanges, reads_of
+from quiver.sql.cutting import cut
 from quiver.sql.executions import Execution, Executions
 from quiver.sql.kernel import describe, encoded, physical_plan, session
 from quiver.sql.kernel_errors import spark_errors
@@ -40,10 +40,6 @@ if TYPE_CHECKING:
     from quiver.plan.model import PlannedJob
     from quiver.rdd import RDD
     from quiver.sql.python.model import Bound
-
-
-_TINY = 4 << 20
-"""Bytes of input below which a query is done sooner by one core than spread over executors, where Python gets each row afterwards."""
 
 
 def schema_of(relation: r.Relation) -> StructType:
@@ -91,7 +87,7 @@ class Runtime:
     def batches(self, relation: r.Relation, call_site: CallSite) -> RDD[pa.RecordBatch]:
         """An RDD of the relation's rows as Arrow batches with the users' names; planned now, computed when it is used.
 
-        Its partitions are those of the kernel's plan, cut into stages; small inputs that would be exchanged make one partition.
+        Its partitions are those of the kernel's plan, cut into stages.
         """
         context = self._context
         context._check(call_site.operator)
@@ -101,25 +97,18 @@ class Runtime:
         productions = self._productions(relation, query, call_site)
         plans = self._spread(query, productions, sizes)
         placed(plans.plan, productions)
-        if plans.pieces is None:
-            whole = Plan()
-            whole.merge.input.CopyFrom(plans.plan)
-            parts = CutPlan((), whole, reads_of(whole))
-        else:
-            parts = cut(plans.plan, describe, context._planner.shuffle_id, plans.pieces)
+        assert plans.pieces is not None
+        parts = cut(plans.plan, describe, context._planner.shuffle_id, plans.pieces)
         head = arrow_schema(schema_of(relation)).serialize().to_pybytes()
         functions = tuple(replace(each.function.sealed, pickled=b"") for each in called(query.text))
         return context._rdd(lineage(parts, productions.values(), context._planner, head, call_site, (), functions))
 
     def _spread(self, query: Query, productions: Mapping[str, Production], sizes: Sizing) -> _Plans:
-        """For rows that Python's functions get: over all slots, unless little would have to be exchanged for that."""
+        """For rows that Python's functions get: over all slots, however few they are, since a row may take long."""
         pieces = self._pieces(0, sizes)
         kernel = self.staged_kernel(pieces, sizes, spread=True)
         made = kernel.planned(query, productions)
         size = _size(made[2], productions)
-        if size <= _TINY and has_exchanges(made[2]):
-            kernel = self.whole_kernel(query.ordered)
-            return _Plans(kernel, *kernel.planned(query, productions), None)
         if self._pieces(size, sizes) > pieces:
             pieces = self._pieces(size, sizes)
             kernel = self.staged_kernel(pieces, sizes, spread=True)

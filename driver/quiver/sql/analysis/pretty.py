@@ -82,7 +82,8 @@ def pretty(expression: e.Expression) -> str:
         case e.Variable():
             return "namedlambdavariable()"
         case e.PythonCall():
-            return f"{expression.name}({', '.join(map(pretty, expression.args))})"
+            named = zip(expression.names, expression.args, strict=True)
+            return f"{expression.name}({', '.join(f'{name} => {pretty(arg)}' if name else pretty(arg) for name, arg in named)})"
         case e.ScalarSubquery():
             return "scalarsubquery()"
         case e.Exists():

@@ -20,10 +20,18 @@ from quiver.sql.tree import expressions as e
 
 _EVAL_TYPES = {
     "row": 100, "pandas": 200, "pandas_iter": 204, "pandas_aggregate": 202, "pandas_iter_aggregate": 216, "arrow": 250, "arrow_iter": 251,
-    "arrow_aggregate": 252, "arrow_iter_aggregate": 254,
+    "arrow_aggregate": 252, "arrow_iter_aggregate": 254, "pandas_grouped_map": 201,
 }  # fmt: skip
 """Spark's numbers of them."""
-_OF_NUMBERS = {200: "pandas", 202: "pandas_aggregate", 204: "pandas_iter", 250: "arrow", 251: "arrow_iter", 252: "arrow_aggregate"}
+_OF_NUMBERS = {
+    200: "pandas",
+    201: "pandas_grouped_map",
+    202: "pandas_aggregate",
+    204: "pandas_iter",
+    250: "arrow",
+    251: "arrow_iter",
+    252: "arrow_aggregate",
+}
 
 
 class PandasUDFType:
@@ -106,6 +114,8 @@ class UserDefinedFunction:
         return self._made
 
     def _call(self, args: Sequence[e.Expression], names: Sequence[str | None]) -> e.Expression:
+        if self._kind == "pandas_grouped_map":
+            raise PySparkTypeError(f"`{self._name}` is a function of groups: use groupBy().applyInPandas.", "INVALID_UDF_EVAL_TYPE")
         function = self._function()
         if function.is_aggregate and not args:
             raise PySparkValueError(f"`{self._name}` makes one value of many rows: it needs a column.", "WRONG_NUM_ARGS")
@@ -189,7 +199,7 @@ def _vectorised(f: Any, return_type: Any, function_type: int | None, of: str) ->
         function_type, return_type = return_type, None
     if function_type is not None and function_type not in _OF_NUMBERS:
         raise PySparkValueError(
-            f"Argument `functionType` is {function_type}: use applyInPandas for functions of groups, or type hints.",
+            f"Argument `functionType` should be one of PandasUDFType or ArrowUDFType, got {function_type}.",
             "INVALID_PANDAS_UDF_TYPE",
         )
 

@@ -123,6 +123,13 @@ def frame_of(batch: pa.RecordBatch | pa.Table, schema: t.StructType, zone: str) 
 
 def column_of_series(series: Any, kind: t.DataType, zone: str) -> pa.Array:
     """What a function gave for a column (a Series, or for a struct a DataFrame) as one. Raises Misfit."""
+    import pyarrow as pa
+
+    made = _column_of_series(series, kind, zone)
+    return made.combine_chunks() if isinstance(made, pa.ChunkedArray) else made
+
+
+def _column_of_series(series: Any, kind: t.DataType, zone: str) -> Any:
     import pandas as pd
     import pyarrow as pa
 
