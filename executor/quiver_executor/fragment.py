@@ -14,7 +14,7 @@ from quiver_executor.exchange_read import resolve
 from quiver_executor.fragment_files import Pieces
 from quiver_executor.interrupting import run_interruptibly
 from quiver_executor.kernel_refusals import refusing
-from quiver_executor.operator_metrics import Operators, locations, sources
+from quiver_executor.operator_metrics import Operators
 from quiver_executor.pipeline import Build, check_end
 from quiver_executor.task import Cursor, Flow, Task, feed
 from quiver_executor.views import compacted, without_views
@@ -25,6 +25,7 @@ from quiver_proto.frames import dump_value
 from quiver_proto.ids import ExecutorId, NodeId, TaskId
 from quiver_proto.kernel_faults import taken_back
 from quiver_proto.messages import MapOutput
+from quiver_proto.operator_texts import locations, sources
 from quiver_proto.ops import CallSite
 from quiver_proto.shorten import shorten
 from quiver_proto.spark_functions.kernel import enable

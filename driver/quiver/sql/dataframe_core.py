@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.column import Column, column_of
-from quiver.sql.errors import PySparkAttributeError, PySparkIndexError, column_not_found, wrong_argument
+from quiver.sql.errors import PySparkAttributeError, PySparkIndexError, PySparkValueError, column_not_found, wrong_argument
 from quiver.sql.runtime import schema_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -202,18 +202,26 @@ class DataFrameCore:
         return zlib.crc32(shape(self._relation).encode()) - 2**31
 
     def explain(self, extended: bool | str | None = None, mode: str | None = None) -> None:
-        """Print how it is computed: the kernel's plan; `extended` (or mode="extended"): our tree before it; "formatted": both in short.
+        """Print how it is computed, and whether as one task or in how many stages, and why.
 
-        Raises ValueError for another mode.
+        `mode`: "simple" has the physical plan; "extended" (or extended=True) also the logical ones; "formatted" operators with numbers and
+        their details below; "cost" what the kernel expects of them. Raises IllegalArgumentException for another, PySparkValueError for both
+        arguments, UnsupportedOperationException for "codegen".
 
-        >>> spark.range(1).explain()  # doctest: +ELLIPSIS
+        >>> spark.range(10).where("id > 3").explain()  # doctest: +ELLIPSIS
         == Physical Plan ==
         ...
+        Runs as one task: it reads no files.
+        <BLANKLINE>
         """
         from quiver.sql.explaining import explained
 
         if extended is not None and mode is not None:
-            raise ValueError("extended and mode should not be set together.")
+            raise PySparkValueError("extended and mode should not be set together.", "CANNOT_SET_TOGETHER")
+        if not isinstance(extended, bool | str | None):
+            raise wrong_argument("extended", "bool or str", extended)
+        if not isinstance(mode, str | None):
+            raise wrong_argument("mode", "str", mode)
         chosen = mode if mode is not None else extended if isinstance(extended, str) else "extended" if extended else "simple"
         print(explained(self._relation, self._session._runtime, chosen))
 

@@ -2,30 +2,66 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from typing import Any
 
 from quiver.sql.analysis.pretty import pretty
+from quiver.sql.errors import IllegalArgumentException, UnsupportedOperationException
+from quiver.sql.executions import sql_of
+from quiver.sql.plan_drawing import detailed, drawn
 from quiver.sql.runtime import Runtime
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
-MODES = ("simple", "extended", "formatted", "codegen", "cost")
+MODES = ("simple", "extended", "codegen", "cost", "formatted")
 
 
 def explained(relation: r.Relation, runtime: Runtime, mode: str) -> str:
-    """The text for one of MODES. Raises ValueError for another."""
+    """The text for one of MODES. Raises IllegalArgumentException for another, UnsupportedOperationException for "codegen"."""
+    mode = mode.strip().lower()
     if mode not in MODES:
-        raise ValueError(f"Unknown explain mode: {mode}. Accepted explain modes are {', '.join(map(repr, MODES))}.")
+        raise IllegalArgumentException(
+            f"Unknown explain mode: {mode}. Accepted explain modes are {', '.join(map(repr, MODES))}.", "INVALID_PARAMETER_VALUE"
+        )
+    if mode == "codegen":
+        raise UnsupportedOperationException(
+            "No code is generated for a query: the kernel's operators are compiled. Use mode='formatted' for their details.",
+            "UNSUPPORTED_FEATURE.EXPLAIN_CODEGEN",
+        )
+    how = runtime.explain(relation, statistics=mode == "cost")
     parts = []
-    if mode != "simple":
-        parts.append(f"== Analyzed Logical Plan ==\n{tree(relation)}")
-    how = runtime.explain(relation)
+    if mode == "extended":
+        parts += ["== Parsed Logical Plan ==", _parsed(relation), "", "== Analyzed Logical Plan =="]
+        parts += [", ".join(f"{column.name}: {column.type.simpleString()}" for column in relation.output), tree(relation)]
     if mode in ("extended", "cost"):
-        parts.append(f"== Optimized Logical Plan ==\n{how.logical}")
-    parts.append(f"== Physical Plan ==\n{how.physical}")
-    parts.append(f"Runs {how.where}.")
-    return "\n".join(parts) + "\n"
+        parts += ["== Optimized Logical Plan ==", how.logical.rstrip(), ""]
+    parts.append("== Physical Plan ==")
+    if mode == "formatted":
+        parts.append(detailed(how.root))
+    elif mode == "cost":
+        parts.append(_with_rows(how.statistics))
+    else:
+        parts.append(drawn(how.root))
+    return "\n".join([*parts, "", *how.notes]) + "\n"
+
+
+def _parsed(relation: r.Relation) -> str:
+    """What the user wrote, where it was SQL; else the tree, whose columns were resolved when it was made."""
+    return "\n".join(sql_of(relation)) or re.sub(r"#\d+", "", tree(relation)).rstrip()
+
+
+def _with_rows(physical: str) -> str:
+    """Of the kernel's statistics the rows and bytes: what it knows of columns is long."""
+    lines = []
+    for line in physical.rstrip().splitlines():
+        operator, _, statistics = line.partition(", statistics=[")
+        told = [
+            f"{name}={'' if how == 'Exact' else '~'}{int(number):,}"
+            for name, how, number in re.findall(r"(Rows|Bytes)=(Exact|Inexact)\((\d+)\)", statistics.partition("[")[0])
+        ]
+        lines.append(operator + (f", Statistics({', '.join(told)})" if told else ""))
+    return "\n".join(lines)
 
 
 def tree(relation: r.Relation, depth: int = 0) -> str:

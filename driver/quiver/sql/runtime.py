@@ -15,9 +15,11 @@ from quiver.sql.arrow_types import arrow_schema
 from quiver.sql.caching import kept_relations
 from quiver.sql.cutting import cut
 from quiver.sql.executions import Execution, Executions
-from quiver.sql.kernel import describe, encoded, physical_plan, session
+from quiver.sql.kernel import describe, encoded, session
 from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.lowering.relations import Query, lower
+from quiver.sql.plan_drawing import Operator
+from quiver.sql.plan_reading import PlanReader, single_tasks
 from quiver.sql.producing import Production, lineage, placed, produce
 from quiver.sql.python.inputs import by_group, by_partition
 from quiver.sql.registry.python import called, prepare
@@ -28,8 +30,10 @@ from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
 from quiver.sql.types import StructField, StructType
 from quiver_proto import ops
+from quiver_proto.errors import UnsupportedPlan
 from quiver_proto.fragments import scans
 from quiver_proto.ops import CallSite
+from quiver_proto.units import format_bytes
 from quiver_proto.v1.kernel_pb2 import Plan
 
 if TYPE_CHECKING:
@@ -49,11 +53,17 @@ def schema_of(relation: r.Relation) -> StructType:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """The kernel's plans as it writes them, and where they run: "as one task", "in 3 stages"."""
+    """The kernel's plans as it writes them, and where they run: "as one task", "in 3 stages".
+
+    `root` is the physical plan over all stages, `notes` say where it runs and why, `statistics` is it with what the kernel expects.
+    """
 
     logical: str
     physical: str
     where: str
+    root: Operator
+    notes: tuple[str, ...] = ()
+    statistics: str = ""
 
 
 class Runtime:
@@ -153,25 +163,49 @@ class Runtime:
         rows, function = by_group(leaf, schema_of(leaf))
         return self.batches(rows, call_site).mapPartitions(function)
 
-    def explain(self, relation: r.Relation) -> Explained:
-        """How the kernel would compute it now. Nothing is computed."""
+    def explain(self, relation: r.Relation, statistics: bool = False) -> Explained:
+        """How it would be computed now. Nothing is computed. `statistics`: with what the kernel expects of each operator."""
         relation = self.kept.substituted(relation)
         relation, recursive = without_rounds(relation)
         query = lower(relation)
-        productions = self._productions(relation, query, CallSite("explain", "", 0))
         sizes = self._sizing()
-        kernel = self.whole_kernel(query.ordered)
-        frame = kernel.plan(query, productions)
+        if called(query.text):
+            query = lower(relation, self._pieces(0, sizes))
+        productions = self._productions(relation, query, CallSite("explain", "", 0))
+        plans = self._planned(query, productions, sizes)
+        kernel, frame, physical, plan = plans.kernel, plans.frame, plans.physical, plans.plan
+        size, limit = _size(plan, productions), self._one_task_limit(sizes)
+        placed(plan, productions)
+        staged: CutPlan | None = None
+        notes = [f"Runs as one task: {f'it reads {format_bytes(size)}, no more than {limit[1]}' if size else 'it reads no files'}."]
         where = _ONE_TASK
-        size = _size(physical_plan(frame), productions)
-        if not self._is_one_task(size, sizes):
-            pieces = self._pieces(size, sizes)
-            kernel = self.staged_kernel(pieces, sizes)
-            frame = kernel.plan(query, productions)
-            where = _in_stages(len(cut(physical_plan(frame), describe, itertools.count().__next__, pieces).stages) + 1)
+        if plans.pieces is not None:
+            try:
+                staged = cut(plan, describe, itertools.count(_FIRST_EXPLAINED).__next__, plans.pieces)
+            except UnsupportedPlan as problem:
+                kernel = self.whole_kernel(query.ordered)
+                frame, physical, plan = kernel.planned(query, productions)
+                placed(plan, productions)
+                notes = [f"Runs as one task, though it reads {format_bytes(size)}: {problem}"]
+            else:
+                where = _in_stages(len(staged.stages) + 1)
+                adapts = "; what follows a stage is planned anew by the sizes that it left (spark.sql.adaptive.enabled)"
+                notes = [f"Runs {where}{adapts if sizes.adapts and staged.stages else ''}.", *single_tasks(staged)]
         for name in recursive:
-            where += f", after the recursive query `{name}`, each of whose rounds is a query of its own"
-        return Explained(frame.optimized_logical_plan().display_indent(), kernel.shown(frame.execution_plan().display_indent()), where)
+            told = f", after the recursive query `{name}`, each of whose rounds is a query of its own"
+            where += told
+            notes.append(f"Runs{told[1:]}.")
+        made = {int(each.shuffle.id): "of the program" for each in productions.values()}
+        reader = PlanReader(kernel.context, made)
+        root = reader.whole(plan) if staged is None else reader.staged(staged)
+        return Explained(
+            frame.optimized_logical_plan().display_indent(),
+            kernel.shown(physical.display_indent()),
+            where,
+            root,
+            tuple(notes),
+            kernel.shown(kernel.statistics(query, productions)) if statistics else "",
+        )
 
     def whole_kernel(self, ordered: bool = False) -> _Kernel:
         """The kernel that plans whole queries; `ordered`: those that work on rows in their order."""
@@ -199,10 +233,14 @@ class Runtime:
         return sizing(self._setting, self._context.defaultParallelism)
 
     def _is_one_task(self, size: int, sizes: Sizing) -> bool:
+        return size <= self._one_task_limit(sizes)[0]
+
+    def _one_task_limit(self, sizes: Sizing) -> tuple[int, str]:
+        """Up to how many bytes of input a query is one task, and what says so."""
         limit = sizes.one_task_bytes
-        if self._context._driver.executor_cores() < self._context.defaultParallelism:
-            limit = min(limit, SMALL)
-        return size <= limit
+        if self._context._driver.executor_cores() < self._context.defaultParallelism and limit > SMALL:
+            return SMALL, f"the {format_bytes(SMALL)} that are worth spreading over executors"
+        return limit, f"quiver.sql.oneTask.maxBytes, {format_bytes(limit)}"
 
     def _pieces(self, size: int, sizes: Sizing) -> int:
         return sizes.pieces(size, self._context.defaultParallelism, 0)
@@ -227,8 +265,13 @@ class Runtime:
         staged: queries.StagedQuery | None = None
         where = _ONE_TASK
         if plans.pieces is not None:
-            staged = queries.staged(plan, planner, plans.pieces, call_site, (), properties, productions.values(), make_sink)
-            where = _in_stages(staged.planned_stages)
+            try:
+                staged = queries.staged(plan, planner, plans.pieces, call_site, (), properties, productions.values(), make_sink)
+                where = _in_stages(staged.planned_stages)
+            except UnsupportedPlan:  # What can't be cut is still one task.
+                kernel = self.whole_kernel(query.ordered)
+                frame, physical, plan = kernel.planned(query, productions)
+                placed(plan, productions)
         execution.planned(
             lambda: _tree(relation),
             lambda: frame.logical_plan().display_indent(),
@@ -275,6 +318,8 @@ def _tree(relation: r.Relation) -> str:
 
 
 _ONE_TASK = "as one task"
+_FIRST_EXPLAINED = 1 << 50
+"""Numbers of shuffles that are only explained: those of RDDs that a query reads are real."""
 
 
 def _in_stages(count: int) -> str:
@@ -285,7 +330,7 @@ class _Kernel:
     """A kernel context, and the leaves that it has been given: each as long as its relation lives."""
 
     def __init__(self, context: datafusion.SessionContext, slices: int) -> None:
-        self._context = context
+        self.context = self._context = context
         self._slices = slices
         self._mirrors: dict[str, scanning.Mirror] = {}
         """By their directories' names."""
@@ -310,6 +355,16 @@ class _Kernel:
             raise
         scanning.resolve(plan, self._mirrors)
         return frame, physical, plan
+
+    def statistics(self, query: Query, productions: Mapping[str, Production]) -> str:
+        """The physical plan with how many rows and bytes the kernel expects of each operator."""
+        self._context.sql("SET datafusion.explain.show_statistics = true").collect()
+        try:
+            rows = self.plan(Query(f"EXPLAIN {query.text}", query.leaves), productions).collect()
+        finally:
+            self._context.sql("SET datafusion.explain.show_statistics = false").collect()
+        plans = {row["plan_type"]: row["plan"] for batch in rows for row in batch.to_pylist()}
+        return str(plans["physical_plan"])
 
     def shown(self, text: str) -> str:
         """A plan as the kernel writes it, with the files that it reads."""
