@@ -13,7 +13,7 @@ from quiver.sql import queries, scanning
 from quiver.sql.analysis.demand import demands
 from quiver.sql.arrow_types import arrow_schema
 from quiver.sql.caching import kept_relations
-from quiver.sql.cutting import cut
+from quiver.sql.cutting import CutPlan, cut
 from quiver.sql.executions import Execution, Executions
 from quiver.sql.kernel import describe, encoded, session
 from quiver.sql.kernel_errors import spark_errors
