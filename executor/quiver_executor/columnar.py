@@ -138,7 +138,9 @@ class ColumnCombiner:
 
     def count(self, keys: Column) -> bool:
         """Take keys, each for (key, count), or decline them."""
-        if not kernels.can_group(keys) or (self._keys and kernels.kind_of(self._keys[0]) != kernels.kind_of(keys)):
+        # Keys of another kind than those counted before are declined at once: what was taken could not be handed back later.
+        held = self._keys[0] if self._keys else self._parts[-1].keys if self._parts else None
+        if not kernels.can_group(keys) or (held is not None and kernels.kind_of(held) != kernels.kind_of(keys)):
             return False
         self._keys.append(keys)
         self._uncounted += len(keys)
