@@ -7,6 +7,8 @@ not exist must be in MISSING: a name that is neither is a fault, and the page is
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,41 +20,49 @@ SAME, DIFFERS, NOT_HERE = "same", "differs", "missing"
 
 _STREAMS = "there are no streaming queries"
 _PYTHON = "functions of users over batches of rows are not there"
+_VARIANT = "columns can't be variants; keep JSON as text, or use `from_json`"
+_PLACES = "there are no geographic types; keep WKB as binary"
 _TABLES = "tables that can be changed are not there; write files"
 MISSING = {
     "DataFrame.asTable": "table functions of users are not there",
-    "DataFrame.dropDuplicatesWithinWatermark": _STREAMS,
-    "DataFrame.withWatermark": _STREAMS,
-    "DataFrame.writeStream": _STREAMS,
-    "DataFrame.executionInfo": "it belongs to Spark Connect; the driver's page shows what a query did",
-    "DataFrame.lateralJoin": "a join whose right side sees the left one's rows is not there; explode and window functions serve most uses",
-    "DataFrame.mapInArrow": _PYTHON,
-    "DataFrame.mapInPandas": _PYTHON,
     "DataFrame.mergeInto": _TABLES,
-    "DataFrame.writeTo": _TABLES,
-    "DataFrame.nearestByJoin": "use a join on a condition and `row_number`",
-    "DataFrame.observe": "use an aggregate beside the query",
-    "DataFrame.pandas_api": "use `toPandas`",
-    "DataFrame.plot": "use `toPandas().plot`",
-    "DataFrame.rdd": "use `spark.context.parallelize(df.collect())`",
-    "DataFrame.repartitionById": "use `repartition`",
-    "DataFrame.write": "use `pyarrow.parquet.write_table(df.toArrow(), path)`",
-    "DataFrame.zip": "use `zipWithIndex` on both, and a join",
-    "Column.outer": "subqueries that see the query around them are there in SQL",
-    "GroupedData.apply": _PYTHON,
-    "GroupedData.applyInArrow": _PYTHON,
-    "GroupedData.applyInPandas": _PYTHON,
     "GroupedData.applyInPandasWithState": _STREAMS,
-    "GroupedData.cogroup": _PYTHON,
     "GroupedData.transformWithState": _STREAMS,
     "GroupedData.transformWithStateInPandas": _STREAMS,
+    "SparkSession.addArtifacts": "it belongs to Spark Connect; use `spark.context.addPyFile` and `addFile`",
+    "Catalog.registerFunction": _PYTHON,
+    "TableValuedFunction.collations": "texts are compared by their bytes only",
+    "TableValuedFunction.json_tuple": "use `from_json` or `get_json_object`",
+    "TableValuedFunction.python_worker_logs": "logs of tasks are on the driver's page",
+    "TableValuedFunction.sql_keywords": "the parser is sqlglot's; quote a name in backticks where it is a word of SQL",
+    "TableValuedFunction.variant_explode": _VARIANT,
+    "TableValuedFunction.variant_explode_outer": _VARIANT,
+    "types.Geography": _PLACES,
+    "types.GeographyType": _PLACES,
+    "types.Geometry": _PLACES,
+    "types.GeometryType": _PLACES,
+    "types.VariantVal": _VARIANT,
 }
-"""What does not exist: why, and what to use."""
+"""What does not exist: why, and what to use. What exists to say so (quiver.sql.refusals) says it itself."""
 
 NOTES = {
     "DataFrame.approxQuantile": "exact, whatever error is allowed",
     "DataFrame.coalesce": "a query that runs as one task has one partition, whatever was asked for",
     "DataFrame.crosstab": "computed at once",
+    "DataFrame.nearestByJoin": "approx is exact: all pairs are ranked",
+    "DataFrame.observe": "metrics are computed by a query of their own after the first query on the rows; names without an Observation "
+    "have no effect, as there are no listeners",
+    "Observation.get": "raises when no query has run or is running; PySpark waits for ever",
+    "SparkSession.Builder.enableHiveSupport": "changes nothing: names of tables live as long as the application",
+    "Catalog.analyzeTable": "does nothing: sizes are looked up whenever a table is read",
+    "Catalog.recoverPartitions": "does nothing: partitions are looked up whenever a table is read",
+    "Catalog.refreshByPath": "kept rows are dropped, and not kept again",
+    "Catalog.createTable": "names of tables live as long as the application, as in Spark without Hive",
+    "types.CharType": "texts are neither padded nor cut",
+    "types.VarcharType": "texts are not cut",
+    "types.CalendarIntervalType": "no column can have it",
+    "types.VariantType": "no column can have it",
+    "types.StringType": "only the collation UTF8_BINARY compares",
     "DataFrame.describe": "computed at once; the last digit of means and deviations may differ",
     "DataFrame.explain": "prints Quiver's tree and the kernel's plan, and whether it runs as one task or in stages",
     "DataFrame.foreach": "rows pass through the driver on their way to the tasks",
@@ -94,12 +104,36 @@ def names() -> list[str]:
     return [line for line in NAMES.read_text().splitlines() if line and not line.startswith("#")]
 
 
+_ELSEWHERE = {
+    "Catalog": "quiver.sql.catalog:Catalog",
+    "RuntimeConfig": "quiver.sql.session_conf:RuntimeConfig",
+    "TableValuedFunction": "quiver.sql.tvf:TableValuedFunction",
+    "types": "quiver.sql.types:",
+}
+"""Where what `quiver.sql` does not export is: module and name (nothing: the module itself)."""
+
+
+def _member(name: str) -> object:
+    """What a name is in the code, None: nothing."""
+    owner, *members = name.split(".")
+    module, _, kind = _ELSEWHERE.get(owner, f"quiver.sql:{owner}").partition(":")
+    home = importlib.import_module(module)
+    found: object = getattr(home, kind) if kind else home
+    for part in members:
+        found = inspect.getattr_static(found, part, None)
+        if found is None:
+            return None
+    return found
+
+
 def judged(name: str) -> tuple[str, str]:
     """What a name is here, and its note. Raises Unaccounted."""
-    import quiver.sql
+    from quiver.sql.refusals import NotOffered
 
-    owner, _, member = name.partition(".")
-    if hasattr(getattr(quiver.sql, owner), member):
+    found = _member(name)
+    if isinstance(found, NotOffered):
+        return NOT_HERE, found.why
+    if found is not None:
         return (DIFFERS, NOTES[name]) if name in NOTES else (SAME, "")
     if name not in MISSING:
         raise Unaccounted(f"neither in the code nor in MISSING: {name}")

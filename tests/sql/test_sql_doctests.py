@@ -21,6 +21,8 @@ MODULES = (
     "quiver.sql.dataframe_columns",
     "quiver.sql.dataframe_combining",
     "quiver.sql.dataframe_keeping",
+    "quiver.sql.observation",
+    "quiver.sql.tvf",
     "quiver.sql.dataframe_core",
     "quiver.sql.dataframe_python",
     "quiver.sql.dataframe_rows",

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from quiver.sql.column import Column
     from quiver.sql.dataframe import DataFrame, DataFrameNaFunctions, DataFrameStatFunctions
     from quiver.sql.grouped import GroupedData
+    from quiver.sql.observation import Observation
     from quiver.sql.python.cogrouped import PandasCogroupedOps
     from quiver.sql.python.registration import UDFRegistration
     from quiver.sql.python.user_defined import UserDefinedFunction
@@ -22,6 +23,7 @@ __all__ = [
     "DataFrameNaFunctions",
     "DataFrameStatFunctions",
     "GroupedData",
+    "Observation",
     "PandasCogroupedOps",
     "Row",
     "Session",
@@ -38,6 +40,7 @@ _PLACES = {
     "DataFrameNaFunctions": "dataframe",
     "DataFrameStatFunctions": "dataframe",
     "GroupedData": "grouped",
+    "Observation": "observation",
     "PandasCogroupedOps": "python.cogrouped",
     "Row": "row",
     "Session": "session",

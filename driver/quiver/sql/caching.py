@@ -14,8 +14,8 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from quiver.sql.analysis.rewriting import changed
 from quiver.sql.analysis.sameness import shape
-from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
 if TYPE_CHECKING:
@@ -91,16 +91,13 @@ class KeptRelations:
         if not self._kept:
             return relation
         counts: dict[int, int] = {}
-        done: dict[int, r.Relation] = {}
 
-        def visit(node: r.Relation) -> r.Relation:
-            made = done.get(id(node))
-            if made is None:
-                kept = self._same(node, counts)
-                made = done[id(node)] = _over(kept, node) if kept is not None else _rebuilt(node, visit)
-            return made
+        def kept_rows(node: r.Relation) -> r.Relation | None:
+            kept = self._same(node, counts)
+            return None if kept is None else r.Aliased(kept.rows, "", node.output)
 
-        return visit(relation)
+        made: r.Relation = changed(relation, of_relation=kept_rows)
+        return made
 
     def _same(self, relation: r.Relation, counts: dict[int, int]) -> Kept | None:
         alike = [kept for kept in self._kept if type(kept.relation) is type(relation)]
@@ -121,42 +118,12 @@ def _bare(relation: r.Relation) -> r.Relation:
     return relation
 
 
-def _over(kept: Kept, relation: r.Relation) -> r.Relation:
-    return r.Aliased(kept.rows, "", relation.output)
-
-
 def _count(relation: r.Relation, counts: dict[int, int]) -> int:
     """How many relations it is made of, shared ones as often as they are read."""
     found = counts.get(id(relation))
     if found is None:
         found = counts[id(relation)] = 1 + sum(_count(child, counts) for child in relation.inputs)
     return found
-
-
-def _rebuilt(value: Any, visit: Any) -> Any:
-    """A relation or expression with `visit` applied to the relations in it, also those of subqueries; the same object if none changed."""
-    changes = {}
-    for item in dataclasses.fields(value):
-        old = getattr(value, item.name)
-        new = _mapped(old, visit)
-        if new is not old:
-            changes[item.name] = new
-    return dataclasses.replace(value, **changes) if changes else value
-
-
-def _mapped(value: Any, visit: Any) -> Any:
-    match value:
-        case r.Relation():
-            return visit(value)
-        case e.Attribute() | e.Literal() | e.PythonCall():
-            return value
-        case e.Expression():
-            return _rebuilt(value, visit)
-        case tuple():
-            new = tuple(_mapped(item, visit) for item in value)
-            return new if any(a is not b for a, b in zip(new, value, strict=True)) else value
-        case _:
-            return value
 
 
 def _paths(relation: r.Relation) -> list[str]:

@@ -10,6 +10,7 @@ from quiver.sql import types as t
 from quiver.sql.analysis.coercion import common_type
 from quiver.sql.column import Column, column_of, expression_of
 from quiver.sql.dataframe_core import DataFrameCore, listed
+from quiver.sql.deferred import correlated
 from quiver.sql.errors import AnalysisException, PySparkTypeError, PySparkValueError, column_not_found, wrong_argument
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 class ColumnOperators(DataFrameCore):
     """select, withColumn, drop, …"""
 
+    @correlated
     def select(self, *cols: Any) -> DataFrame:
         """These columns: names, Columns, `*`.
 
@@ -40,6 +42,7 @@ class ColumnOperators(DataFrameCore):
 
         return self.select(*(parse(text) for text in listed(expr)))
 
+    @correlated
     def withColumn(self, colName: str, col: Column) -> DataFrame:
         """With this column, in place of the one of that name or at the end.
 
@@ -51,6 +54,7 @@ class ColumnOperators(DataFrameCore):
             raise wrong_argument("colName", "str", colName)
         return self.withColumns({colName: col})
 
+    @correlated
     def withColumns(self, *colsMap: dict[str, Column]) -> DataFrame:
         """With these columns, each in place of the one of that name or at the end. All see the columns as they were.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql import types as t
 from quiver.sql.column import Column, column_of
 from quiver.sql.errors import PySparkAttributeError, PySparkIndexError, PySparkValueError, column_not_found, wrong_argument
+from quiver.sql.refusals import STREAMS, NotOffered
 from quiver.sql.runtime import schema_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -25,6 +26,14 @@ def listed(cols: Sequence[Any]) -> list[Any]:
 
 class DataFrameCore:
     """Identity, columns and plan."""
+
+    writeStream = NotOffered(STREAMS, called=False)
+    withWatermark = NotOffered(STREAMS)
+    dropDuplicatesWithinWatermark = NotOffered(STREAMS)
+    executionInfo = NotOffered("it belongs to Spark Connect. The driver's page shows what a query did", called=False)
+    pandas_api = NotOffered("pandas on Spark is not there. Use `toPandas`")
+    plot = NotOffered("pandas on Spark is not there. Use `toPandas().plot`", called=False)
+    repartitionById = NotOffered("use `repartition` with the column, or `rdd.partitionBy` for places of your own")
 
     def __init__(self, relation: r.Relation, session: Session) -> None:
         self._relation = relation

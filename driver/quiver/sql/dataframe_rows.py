@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql.column import Column, column_of
 from quiver.sql.dataframe_core import DataFrameCore, listed
+from quiver.sql.deferred import correlated
 from quiver.sql.errors import IllegalArgumentException, PySparkTypeError, PySparkValueError, wrong_argument
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -15,11 +16,13 @@ from quiver.sql.tree import relations as r
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
     from quiver.sql.grouped import GroupedData
+    from quiver.sql.observation import Observation
 
 
 class RowOperators(DataFrameCore):
     """filter, orderBy, limit, groupBy, sample, …"""
 
+    @correlated
     def filter(self, condition: Column | str) -> DataFrame:
         """Rows for which the condition holds; a str is SQL.
 
@@ -109,6 +112,7 @@ class RowOperators(DataFrameCore):
             sets.append(tuple(places))
         return self._grouped(tuple(map(Column, keys)), tuple(sets))
 
+    @correlated
     def agg(self, *exprs: Any) -> DataFrame:
         """Aggregates of all rows.
 
@@ -143,6 +147,7 @@ class RowOperators(DataFrameCore):
                 keys.append(e.SortKey(expression, up))
         return keys
 
+    @correlated
     def orderBy(self, *cols: Any, ascending: bool | Sequence[bool] = True) -> DataFrame:
         """In this order; nulls are smallest. Numbers are positions, from 1; negative ones: descending.
 
@@ -301,6 +306,32 @@ class RowOperators(DataFrameCore):
             if not isinstance(parameter, str | float | int | Column | list):
                 raise wrong_argument("parameters", "Column, float, int, list or str", parameter)
         return self._with(r.Hint(self._relation, name.lower(), tuple(listed(parameters))))
+
+    def observe(self, observation: Observation | str, *exprs: Column) -> DataFrame:
+        """The same rows; the first query on them tells these aggregates to `observation`. A name instead of an Observation has no effect:
+        it is for listeners of streaming queries, which are not there.
+
+        >>> from quiver.sql import Observation
+        >>> seen = Observation()
+        >>> spark.range(3).observe(seen, F.sum("id").alias("total")).where("id > 0").count()
+        2
+        >>> seen.get
+        {'total': 3}
+        """
+        from quiver.sql.observation import Observation
+
+        if not exprs:
+            raise PySparkValueError("At least one `exprs` must be specified.", "CANNOT_BE_EMPTY")
+        for column in exprs:
+            if not isinstance(column, Column):
+                raise PySparkTypeError(f"Argument `exprs` should be list[Column], got {type(exprs).__name__}.", "NOT_EXPECTED_TYPE")
+        if not isinstance(observation, Observation | str):
+            raise wrong_argument("observation", "Observation or str", observation)
+        aggregate = self._session._analyser.aggregate(self._relation, (), [column._expression for column in exprs])
+        if isinstance(observation, str):
+            return self._with(r.Hint(self._relation, "observe", (observation,)))
+        observation._attach()
+        return self._with(r.Observe(self._relation, "observe", (), aggregate.outputs, observation))
 
 
 def _count(name: str, value: Any) -> int:

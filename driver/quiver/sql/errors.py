@@ -249,7 +249,7 @@ class PySparkImportError(PySparkException, ImportError):
 
 
 class PySparkAssertionError(PySparkException, AssertionError):
-    """What a test expected does not hold."""
+    """What a test expected does not hold, or what must have been done before, or must not have been."""
 
 
 class PySparkNotImplementedError(PySparkException, NotImplementedError):

@@ -13,7 +13,7 @@ class NotOffered:
     """A method or property whose use raises UnsupportedOperationException with `why`; `called`: not before it is called."""
 
     def __init__(self, why: str, called: bool = True) -> None:
-        self._why, self._called = why, called
+        self.why, self._called = why, called
         self.__doc__ = f"Not offered: {why}."
 
     def __set_name__(self, owner: type, name: str) -> None:
@@ -31,4 +31,4 @@ class NotOffered:
         return refuse
 
     def _error(self) -> UnsupportedOperationException:
-        return UnsupportedOperationException(f"{self._name} is not offered: {self._why}.", "NOT_IMPLEMENTED")
+        return UnsupportedOperationException(f"{self._name} is not offered: {self.why}.", "NOT_IMPLEMENTED")

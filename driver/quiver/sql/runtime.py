@@ -6,6 +6,7 @@ import itertools
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +19,14 @@ from quiver.sql.executions import Execution, Executions
 from quiver.sql.kernel import describe, encoded, session
 from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.lowering.relations import Query, lower
+from quiver.sql.observation import observing
 from quiver.sql.plan_drawing import Operator
 from quiver.sql.plan_reading import PlanReader, single_tasks
 from quiver.sql.producing import Production, lineage, placed, produce
 from quiver.sql.python.inputs import by_group, by_partition
 from quiver.sql.registry.python import called, prepare
 from quiver.sql.rounds import without_rounds
+from quiver.sql.rows import rows_of
 from quiver.sql.sizing import SMALL, Sizing, sizing
 from quiver.sql.sourcing import sourced
 from quiver.sql.tree import relations as r
@@ -83,7 +86,8 @@ class Runtime:
 
     def collect(self, relation: r.Relation, call_site: CallSite) -> pa.Table:
         """All rows, as an Arrow table whose columns have the users' names (maybe some twice). Raises what the query's tasks raise."""
-        with self.executions.begin(relation, call_site) as execution, spark_errors(relation, call_site):
+        observed = self._observing(relation, call_site)
+        with observed, self.executions.begin(relation, call_site) as execution, spark_errors(relation, call_site):
             streams = self._run(relation, call_site, execution)
             table = queries.table_of(streams, arrow_schema(schema_of(relation)))
             execution.rows = table.num_rows
@@ -91,8 +95,12 @@ class Runtime:
 
     def save(self, relation: r.Relation, call_site: CallSite, make_sink: queries.MakeSink) -> Sequence[bytes]:
         """Computes the rows for a sink that leaves them somewhere; what its tasks say. Raises what the query's tasks raise."""
-        with self.executions.begin(relation, call_site) as execution, spark_errors(relation, call_site):
+        observed = self._observing(relation, call_site)
+        with observed, self.executions.begin(relation, call_site) as execution, spark_errors(relation, call_site):
             return self._run(relation, call_site, execution, make_sink)
+
+    def _observing(self, relation: r.Relation, call_site: CallSite) -> AbstractContextManager[None]:
+        return observing(relation, lambda metrics: rows_of(self.collect(metrics, call_site), schema_of(metrics))[0])
 
     def batches(self, relation: r.Relation, call_site: CallSite) -> RDD[pa.RecordBatch]:
         """An RDD of the relation's rows as Arrow batches with the users' names; planned now, computed when it is used.

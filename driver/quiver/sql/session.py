@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from quiver.sql.catalog import Catalog
     from quiver.sql.python.registration import UDFRegistration
     from quiver.sql.reader import DataFrameReader
+    from quiver.sql.tvf import TableValuedFunction
     from quiver_proto.storage import StorageLevel
 
 log = logging.getLogger("quiver.sql")
@@ -273,6 +274,13 @@ class Session(Interrupting):
         columns = tuple(Attribute(self._new_id(), field.name, field.dataType, field.nullable) for field in kinds)
         return self._dataframe(r.Local(table, columns))
 
+    @property
+    def tvf(self) -> TableValuedFunction:
+        """Functions that give rows: `spark.tvf.explode(…)`."""
+        from quiver.sql.tvf import TableValuedFunction
+
+        return TableValuedFunction(self)
+
     def emptyDataFrame(self, schema: t.StructType | str) -> DataFrame:
         """No rows, of these columns.
 
@@ -298,7 +306,8 @@ class Session(Interrupting):
         if found is None:
             stored = self._stored_or_raise(wanted)
             found = stored.view if stored.view is not None else self._files(stored)
-        return self._analyser.alias(found, parts[-1])
+        *_, name = parts
+        return self._analyser.alias(found, name)
 
     def _keep(self, relation: r.Relation, level: StorageLevel, name: str) -> None:
         """Have a relation's rows kept; `name` is what pages show, or else its plan in short. Nothing changes when they are already."""

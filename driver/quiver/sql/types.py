@@ -14,6 +14,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, overload
 
+from quiver.sql.row import Row
+
 __all__ = [
     "AnsiIntervalType",
     "AnyTimeType",
@@ -38,6 +40,7 @@ __all__ = [
     "MapType",
     "NullType",
     "NumericType",
+    "Row",
     "ShortType",
     "StringType",
     "StructField",

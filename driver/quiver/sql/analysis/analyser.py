@@ -10,6 +10,7 @@ from typing import Any
 
 from quiver.sql import types as t
 from quiver.sql.analysis.access import NAMES, accessed
+from quiver.sql.analysis.around import AROUND, NeedsQueryAround
 from quiver.sql.analysis.coercion import common_type
 from quiver.sql.analysis.generators import call_of, generated, is_generator
 from quiver.sql.analysis.pretty import pretty
@@ -282,6 +283,11 @@ class Analyser:
         def visit(expression: e.Expression) -> e.Expression:
             if isinstance(expression, e.Attribute):
                 return self._present(expression, columns, outer)
+            if isinstance(expression, e.Outer):
+                return self._around(expression.child)
+            if isinstance(expression, e.LateSubquery):
+                relation = expression.within(tuple(columns))
+                return e.ScalarSubquery(relation) if expression.kind == "scalar" else e.Exists(relation)
             if isinstance(expression, e.Name):
                 found = self.lookup(expression.parts, columns)
                 for level in outer:
@@ -323,6 +329,20 @@ class Analyser:
             "an operator that dropped or replaced it.",
             "MISSING_ATTRIBUTES.RESOLVED_ATTRIBUTE_MISSING_FROM_INPUT",
         )
+
+    def _around(self, column: e.Expression) -> e.Expression:
+        """A column of the query around. Raises NeedsQueryAround where there is none."""
+        columns = AROUND.get()
+        if columns is None:
+            raise NeedsQueryAround(pretty(column))
+        found: e.Expression | None = None
+        if isinstance(column, e.Name):
+            found = self.lookup(column.parts, columns)
+        elif isinstance(column, e.Attribute):
+            found = self._present(column, columns, ())
+        if not isinstance(found, e.Attribute):
+            raise column_not_found(pretty(column), (each.name for each in columns))
+        return e.OuterReference(found)
 
     def _ancestors(self, number: int) -> Iterator[int]:
         while number in self._origins:

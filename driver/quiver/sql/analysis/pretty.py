@@ -84,6 +84,10 @@ def pretty(expression: e.Expression) -> str:
         case e.PythonCall():
             named = zip(expression.names, expression.args, strict=True)
             return f"{expression.name}({', '.join(f'{name} => {pretty(arg)}' if name else pretty(arg) for name, arg in named)})"
+        case e.Outer():
+            return f"outer({pretty(expression.child)})"
+        case e.LateSubquery():
+            return f"{'scalarsubquery' if expression.kind == 'scalar' else 'exists'}()"
         case e.ScalarSubquery():
             return "scalarsubquery()"
         case e.Exists():

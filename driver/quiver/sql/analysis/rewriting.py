@@ -64,3 +64,23 @@ def parts(value: Any) -> Iterator[e.Expression | r.Relation]:
 def outer_references(value: Any) -> dict[int, e.Attribute]:
     """The columns of queries around that are referred to, by id."""
     return {part.attribute.id: part.attribute for part in parts(value) if isinstance(part, e.OuterReference)}
+
+
+def merged_projection(relation: r.Relation) -> tuple[r.Relation, tuple[e.Expression, ...]]:
+    """What a chain of selections is made from, and its columns as one selection from that."""
+    if isinstance(relation, r.Project):
+        source, below = merged_projection(relation.child)
+        return source, tuple(_through(item, below, relation.child.output) for item in relation.expressions)
+    if isinstance(relation, r.Aliased):
+        source, below = merged_projection(relation.child)
+        return source, tuple(
+            e.Alias(item.child if isinstance(item, e.Alias) else item, column.name, column.id)
+            for item, column in zip(below, relation.columns, strict=True)
+        )
+    return relation, relation.output
+
+
+def _through(item: e.Expression, below: tuple[e.Expression, ...], columns: tuple[e.Attribute, ...]) -> e.Expression:
+    given = {column.id: each.child if isinstance(each, e.Alias) else each for column, each in zip(columns, below, strict=True)}
+    moved = changed(item, lambda node: given.get(node.id) if isinstance(node, e.Attribute) else None)
+    return e.Alias(moved, item.name, item.id) if isinstance(item, e.Attribute) and moved is not item else moved

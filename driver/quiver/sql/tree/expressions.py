@@ -6,6 +6,7 @@ Operators, functions and aggregates are all `Call`s by Spark's name, lower case:
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -233,3 +234,18 @@ class OuterReference(Expression):
     """In a subquery: a column of the query around it."""
 
     attribute: Attribute
+
+
+@dataclass(frozen=True, slots=True)
+class Outer(Expression):
+    """A column of the query around this one, as `col("a").outer()` says."""
+
+    child: Expression
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LateSubquery(Expression):
+    """A subquery that is analysed when the columns of the query around it are known. `kind`: scalar or exists."""
+
+    kind: str
+    within: Callable[[tuple[Attribute, ...]], Relation]

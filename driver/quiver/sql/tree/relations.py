@@ -340,6 +340,14 @@ class Hint(Unary):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Observe(Hint):
+    """Rows whose `metrics` (aggregates) are told to `observation` when a query has run. Changes no rows."""
+
+    metrics: tuple[Expression, ...] = ()
+    observation: Any = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class PythonMap(Unary):
     """A user's function of an iterator of the batches of a partition. `function`: sealed (ops.Function). `kind`: pandas or arrow.
 
