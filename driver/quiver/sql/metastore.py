@@ -10,7 +10,7 @@ import shutil
 import threading
 import weakref
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -170,6 +170,13 @@ class Metastore:
             self._tables[key] = table
         if table.view is None and not table.external:
             Path(table.location).mkdir(parents=True, exist_ok=True)
+
+    def rename_table(self, table: Table, database: str, name: str) -> None:
+        """The folder of a managed table stays where it is. Raises AnalysisException TABLE_OR_VIEW_ALREADY_EXISTS, SCHEMA_NOT_FOUND."""
+        with self._lock:
+            renamed = replace(table, database=self.database(database).name, name=name.lower())
+            self.create_table(renamed)
+            del self._tables[(table.database.lower(), table.name.lower())]
 
     def drop_table(self, database: str, name: str) -> bool:
         """Whether there was one. The files of a managed table go."""

@@ -39,6 +39,10 @@ _ids = itertools.count(1)
 """Attributes of all sessions, so that DataFrames of two sessions never mean each other's columns."""
 
 
+_FORMATS = frozenset({"parquet", "csv", "json", "orc", "avro", "text", "arrow", "binaryfile", "delta"})
+"""Of files that SQL reads without a table: SELECT * FROM parquet.`path`."""
+
+
 class Builder:
     """Settings of a session to be: `Session.builder.master("local[2]").appName("report").getOrCreate()`."""
 
@@ -303,6 +307,8 @@ class Session(Interrupting):
         """What a name stands for: a temporary view, else a table or view of a database."""
         wanted = parts[1:] if len(parts) > 1 and parts[0].lower() == CATALOG else parts
         found = self._temporary(wanted)
+        if found is None and len(wanted) == 2 and wanted[0].lower() in _FORMATS and self._stored(wanted) is None:
+            return self.read.format(wanted[0].lower()).load(wanted[1])._relation
         if found is None:
             stored = self._stored_or_raise(wanted)
             found = stored.view if stored.view is not None else self._files(stored)

@@ -69,6 +69,10 @@ class RuntimeConfig:
         name = self._values.get(ZONE) or self._application.get(ZONE)
         return kernel_zone(name) if name else local_zone()
 
+    def reset(self) -> None:
+        """As if nothing had been set here."""
+        self._values.clear()
+
     @property
     def getAll(self) -> dict[str, str]:
         """All that were set, here and for the application."""

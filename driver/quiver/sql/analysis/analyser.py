@@ -36,6 +36,8 @@ class Analyser:
     def __init__(self, new_id: Callable[[], int], case_sensitive: bool = False, zone: Callable[[], str] = lambda: "") -> None:
         self._new_id = new_id
         self._zone = zone
+        self.variables: dict[str, e.Literal] = {}
+        """The session's variables, by name in lower case: what a name means that no column has."""
         self._origins: dict[int, int] = {}
         """Attributes that stand for others in relations made by alias, union or a join of a relation with itself."""
         self.routines: Mapping[str, Callable[[Sequence[e.Expression]], e.Expression]] = {}
@@ -293,6 +295,8 @@ class Analyser:
                 for level in outer:
                     if found is None:
                         found = self.lookup(expression.parts, level)
+                if found is None and self.variables:
+                    found = self.variables.get(expression.parts[-1].lower())
                 if found is None:
                     raise column_not_found("`.`".join(expression.parts), (column.name for column in columns))
                 return visit(found)

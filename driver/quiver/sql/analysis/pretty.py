@@ -106,6 +106,8 @@ def _call(call: e.Call) -> str:
     if name in _INFIX and len(args) == 2:
         return f"({args[0]} {name.upper() if name in ('and', 'or') else name} {args[1]})"
     match name:
+        case "current_schema" | "current_database":
+            return "current_schema()"
         case "<>":
             return f"(NOT ({args[0]} = {args[1]}))"
         case "~":

@@ -1,13 +1,25 @@
-"""Commands: statements that are no queries."""
+"""Commands on tables and views: made, filled, altered, kept and dropped at once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
+from quiver.callsite import capture
+from quiver.sql import types as t
+from quiver.sql.errors import AnalysisException
+from quiver.sql.frontend.dialect import unsupported
 from quiver.sql.frontend.queries import Query
+from quiver.sql.frontend.results import nothing
+from quiver.sql.frontend.settings import create_function, drop_function, name_of
+from quiver.sql.frontend.types import column_of
+from quiver.sql.metastore import Buckets, Table
+from quiver.sql.table_writes import TableSpec, create_as, insert_into, name_parts
+from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
 if TYPE_CHECKING:
@@ -17,5 +29,376 @@ Command = Callable[["Session", Query, Any, str], r.Relation]
 
 
 def of(node: Node) -> Command | None:
-    """How to run a statement; None for queries."""
-    return None
+    """How to run a statement; None for queries. Raises ParseException for one that is not supported."""
+    match node:
+        case g.Create(kind=str() as kind):
+            return {"VIEW": _create_view, "TABLE": _create_table, "FUNCTION": create_function}.get(kind.upper(), _unsupported)
+        case g.Insert():
+            return _insert
+        case g.Drop():
+            return _drop
+        case g.Cache():
+            return _cache
+        case g.Uncache():
+            return _uncache
+        case g.Refresh():
+            return _refresh
+        case g.TruncateTable():
+            return _truncate
+        case g.Alter():
+            return _alter
+        case g.Analyze():
+            return _analyze
+        case g.Comment():
+            return _comment
+        case (
+            g.Create()
+            | g.Command()
+            | g.DDL()
+            | g.DML()
+            | g.Merge()
+            | g.LoadData()
+            | g.MultitableInserts()
+            | g.Set()
+            | g.Use()
+            | g.Describe()
+        ):
+            return _unsupported
+        case _:
+            return None
+
+
+def _unsupported(session: Session, query: Query, node: Node, text: str) -> r.Relation:
+    raise unsupported("this statement", node)
+
+
+# ---- CREATE ----
+
+
+def _properties(node: g.Create) -> dict[type[Any], Any]:
+    listed = node.args.get("properties")
+    return {type(item): item for item in (listed.expressions if listed is not None else [])}
+
+
+def _pairs(items: Any) -> dict[str, str]:
+    """`('a' = 'b', c 'd')`."""
+    found = {}
+    for item in items:
+        key, value = item.this, item.args.get("value")
+        text = str(bool(value.this)).lower() if isinstance(value, g.Boolean) else value.name if isinstance(value, Node) else str(value)
+        found[key.name if isinstance(key, Node) else str(key)] = text
+    return found
+
+
+def _options(properties: Mapping[type[Any], Any]) -> dict[str, str]:
+    options = properties.get(g.OptionsProperty)
+    return {} if options is None else _pairs(options.expressions)
+
+
+def _table_properties(node: g.Create) -> dict[str, str]:
+    listed = node.args.get("properties")
+    return _pairs(item for item in (listed.expressions if listed is not None else []) if type(item) is g.Property)
+
+
+def _comment_of(properties: Mapping[type[Any], Any]) -> str | None:
+    found = properties.get(g.SchemaCommentProperty)
+    return None if found is None else str(found.this.name)
+
+
+def _provider(session: Session, properties: Mapping[type[Any], Any]) -> str:
+    found = properties.get(g.FileFormatProperty)
+    if found is None:
+        return str(session.conf.get("spark.sql.sources.default", "parquet"))
+    return str(found.this.name if isinstance(found.this, Node) else found.this).lower()
+
+
+def _head(node: g.Create) -> tuple[g.Table, list[Node]]:
+    """(the name, the columns)."""
+    if isinstance(node.this, g.Schema):
+        return node.this.this, list(node.this.expressions)
+    return node.this, []
+
+
+def _create_view(session: Session, query: Query, node: g.Create, text: str) -> r.Relation:
+    properties = _properties(node)
+    table, columns = _head(node)
+    parts = name_parts(name_of(table))
+    temporary, everywhere = g.TemporaryProperty in properties, g.GlobalProperty in properties
+    if node.expression is None:
+        if not temporary and g.FileFormatProperty not in properties:
+            raise unsupported("CREATE VIEW without a query", node)
+        reader = session.read.format(_provider(session, properties)).options(**_options(properties))
+        if columns:
+            reader = reader.schema(t.StructType([column_of(column) for column in columns]))
+        relation = reader.load()._relation
+    else:
+        relation = query.read(node.expression)
+        relation = _renamed(session, relation, columns, parts[-1])
+    df = session._dataframe(relation)
+    if temporary or everywhere:
+        if len(parts) > 1 and not (everywhere and parts[0].lower() == "global_temp"):
+            raise AnalysisException(
+                f"`{'`.`'.join(parts)}` is not a valid name for a temporary view.", "TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS"
+            )
+        quoted = f"`{parts[-1]}`"
+        known = session._store.global_views if everywhere else session._views
+        if node.args.get("exists") and parts[-1].lower() in known:
+            return nothing()
+        if everywhere:
+            (df.createOrReplaceGlobalTempView if node.args.get("replace") else df.createGlobalTempView)(quoted)
+        else:
+            (df.createOrReplaceTempView if node.args.get("replace") else df.createTempView)(quoted)
+        return nothing()
+    database, name = (parts[0], parts[-1]) if len(parts) > 1 else (session._database, parts[-1])
+    existing = session._store.table(database, name)
+    if existing is not None and existing.view is None and node.args.get("replace"):
+        raise AnalysisException(f"{existing.full_name} is a table: a view is expected.", "EXPECT_VIEW_NOT_TABLE.NO_ALTERNATIVE")
+    body = node.expression.sql(dialect="spark") if node.expression is not None else ""
+    view = Table(
+        database, name.lower(), df.schema, view=relation, text=body, description=_comment_of(properties), properties=_table_properties(node)
+    )
+    session._store.create_table(view, if_not_exists=bool(node.args.get("exists")), replace=bool(node.args.get("replace")))
+    return nothing()
+
+
+def _renamed(session: Session, relation: r.Relation, columns: list[Node], name: str) -> r.Relation:
+    if not columns:
+        return relation
+    if len(columns) != len(relation.output):
+        raise AnalysisException(
+            f"Cannot create view `{name}`, the reason is that it names {len(columns)} columns of a query that has {len(relation.output)}.",
+            "CREATE_VIEW_COLUMN_ARITY_MISMATCH",
+        )
+    items: list[e.Expression] = []
+    for column, attribute in zip(columns, relation.output, strict=True):
+        comments = [c.kind.this.name for c in column.args.get("constraints") or [] if isinstance(c.kind, g.CommentColumnConstraint)]
+        metadata = (*attribute.metadata, *(("comment", text) for text in comments))
+        items.append(e.Alias(attribute, column.name, metadata=metadata))
+    return session._analyser.project(relation, items)
+
+
+def _create_table(session: Session, query: Query, node: g.Create, text: str) -> r.Relation:
+    properties = _properties(node)
+    table, columns = _head(node)
+    parts = name_parts(name_of(table))
+    options = _options(properties)
+    location = properties.get(g.LocationProperty)
+    folder = location.this.name if location is not None else options.pop("path", "")
+    keys = properties.get(g.PartitionedByProperty)
+    listed = [] if keys is None else list(keys.this.expressions)
+    partition_by = tuple(item.name for item in listed)
+    for item in listed:
+        if not isinstance(item, g.Identifier | g.Column | g.ColumnDef):
+            raise unsupported("PARTITIONED BY of a function", node)
+    buckets = _buckets(properties)
+    provider = _provider(session, properties)
+    spec = TableSpec(provider, options, partition_by, buckets, folder, _table_properties(node), _comment_of(properties))
+    if node.expression is not None:
+        mode = "overwrite" if node.args.get("replace") else "ignore" if node.args.get("exists") else "error"
+        create_as(session, parts, query.read(node.expression), spec, mode, capture())
+        return nothing()
+    database, name = (parts[0], parts[-1]) if len(parts) > 1 else (session._database, parts[-1])
+    existing = session._store.table(database, name)
+    if existing is not None and node.args.get("exists"):
+        return nothing()
+    like = properties.get(g.LikeProperty)
+    if like is not None:
+        of_other = query.catalogue.table(tuple(part.name for part in like.this.parts))
+        stored = session._stored(tuple(part.name for part in like.this.parts))
+        fields = list(stored.schema) if stored is not None else [t.StructField(c.name, c.type) for c in of_other.output]
+        partition_by = stored.partition_columns if stored is not None else ()
+        provider = stored.provider if stored is not None and g.FileFormatProperty not in properties else provider
+    else:
+        fields = [column_of(column) for column in columns] + [column_of(item) for item in listed if isinstance(item, g.ColumnDef)]
+    if not fields and folder:
+        fields = list(session.read.format(provider).options(**options).load(folder).schema)
+    schema = _arranged(fields, partition_by)
+    if existing is not None and node.args.get("replace"):
+        session._store.drop_table(database, name)
+    made = Table(
+        database, name.lower(), schema, provider, folder or session._store.folder(database, name), bool(folder), partition_by, options,
+        _table_properties(node), _comment_of(properties), buckets=buckets,
+    )  # fmt: skip
+    session._store.create_table(made)
+    return nothing()
+
+
+def _arranged(fields: list[t.StructField], keys: tuple[str, ...]) -> t.StructType:
+    """Partition columns last."""
+    by_name = {field.name.lower(): field for field in fields}
+    for key in keys:
+        if key.lower() not in by_name:
+            raise AnalysisException(
+                f"Couldn't find column `{key}` in: {', '.join(field.name for field in fields)}.", "COLUMN_NOT_DEFINED_IN_TABLE"
+            )
+    last = [by_name[key.lower()] for key in keys]
+    return t.StructType([*(field for field in fields if field not in last), *last])
+
+
+def _buckets(properties: Mapping[type[Any], Any]) -> Buckets | None:
+    found = properties.get(g.ClusteredByProperty)
+    if found is None:
+        return None
+    sort = tuple(item.this.name if isinstance(item, g.Ordered) else item.name for item in found.args.get("sorted_by") or [])
+    return Buckets(int(found.args["buckets"].name), tuple(item.name for item in found.expressions), sort)
+
+
+# ---- INSERT ----
+
+
+def _insert(session: Session, query: Query, node: g.Insert, text: str) -> r.Relation:
+    target, columns = node.this, ()
+    if isinstance(target, g.Schema):
+        columns = tuple(item.name for item in target.expressions)
+        target = target.this
+    if not isinstance(target, g.Table) or node.args.get("where") is not None or node.args.get("conflict") is not None:
+        raise unsupported("this form of INSERT", node)
+    source = node.expression or node.args.get("source")
+    if source is None:
+        raise unsupported("INSERT without rows", node)
+    with_ = node.args.get("with_")
+    if with_ is not None and source.args.get("with_") is None:
+        source = source.copy()
+        source.set("with_", with_.copy())
+    relation = query.read(source)
+    partition: dict[str, e.Expression | None] = {}
+    written = node.args.get("partition") or target.args.get("partition")
+    for item in written.expressions if written is not None else []:
+        if isinstance(item, g.EQ):
+            partition[item.this.name] = query.reader(()).read(item.expression)
+        else:
+            partition[item.name] = None
+    insert_into(
+        session, name_parts(name_of(target)), relation, capture(), overwrite=bool(node.args.get("overwrite")),
+        by_name=bool(node.args.get("by_name")), columns=columns, partition=partition or None,
+    )  # fmt: skip
+    return nothing()
+
+
+# ---- DROP, kept rows, REFRESH, TRUNCATE, ANALYZE ----
+
+
+def _drop(session: Session, query: Query, node: g.Drop, text: str) -> r.Relation:
+    exists, kind = bool(node.args.get("exists")), str(node.args.get("kind") or "").upper()
+    for table in node.args.get("tables") or [node.this]:
+        if kind == "FUNCTION":
+            drop_function(session, table.name, exists)
+        elif kind == "VIEW":
+            session.catalog.dropView(name_of(table), exists)
+        elif kind == "TABLE":
+            parts = name_parts(name_of(table))
+            if session._temporary(parts) is not None:
+                session.catalog.dropView(name_of(table), exists)
+            else:
+                session.catalog.dropTable(name_of(table), exists)
+        else:
+            raise unsupported("DROP of this", node)
+    return nothing()
+
+
+def _cache(session: Session, query: Query, node: g.Cache, text: str) -> r.Relation:
+    name = name_of(node.this)
+    if node.expression is not None:
+        session._dataframe(query.read(node.expression)).createTempView(name)
+    options = [item.name for item in node.args.get("options") or []]
+    from quiver_proto.storage import StorageLevel
+
+    level = None
+    for key, value in zip(options[::2], options[1::2], strict=False):
+        if key.lower() == "storagelevel":
+            level = getattr(StorageLevel, value.upper(), None)
+            if not isinstance(level, StorageLevel):
+                raise AnalysisException(f"Invalid StorageLevel: {value}.", "INVALID_STORAGE_LEVEL")
+    session.catalog.cacheTable(name, level)
+    if not node.args.get("lazy"):
+        session.table(name).count()
+    return nothing()
+
+
+def _uncache(session: Session, query: Query, node: g.Uncache, text: str) -> r.Relation:
+    name = name_of(node.this)
+    if node.args.get("exists") and not session.catalog.tableExists(name):
+        return nothing()
+    session.catalog.uncacheTable(name)
+    return nothing()
+
+
+def _refresh(session: Session, query: Query, node: g.Refresh, text: str) -> r.Relation:
+    if isinstance(node.this, g.Literal):
+        session.catalog.refreshByPath(node.this.name)
+    elif str(node.args.get("kind") or "TABLE").upper() == "TABLE":
+        session.catalog.refreshTable(name_of(node.this))
+    return nothing()
+
+
+def _truncate(session: Session, query: Query, node: g.TruncateTable, text: str) -> r.Relation:
+    if node.args.get("partition") is not None:
+        raise unsupported("TRUNCATE of a partition", node)
+    for table in node.expressions:
+        session.catalog.truncateTable(name_of(table))
+    return nothing()
+
+
+def _analyze(session: Session, query: Query, node: g.Analyze, text: str) -> r.Relation:
+    """Sizes are looked up whenever files are read: only the names are checked."""
+    for table in node.args.get("tables") or ([node.this] if isinstance(node.this, g.Table) else []):
+        session.catalog.analyzeTable(name_of(table))
+    return nothing()
+
+
+# ---- ALTER ----
+
+
+def _comment(session: Session, query: Query, node: g.Comment, text: str) -> r.Relation:
+    if str(node.args.get("kind") or "").upper() != "TABLE" or not isinstance(node.this, g.Table):
+        raise unsupported("COMMENT ON this", node)
+    stored = session._stored_or_raise(name_parts(name_of(node.this)))
+    said = None if isinstance(node.expression, g.Null) else node.expression.name
+    session._store.create_table(replace(stored, description=said), replace=True)
+    return nothing()
+
+
+def _alter(session: Session, query: Query, node: g.Alter, text: str) -> r.Relation:
+    parts = name_parts(name_of(node.this))
+    for action in node.args.get("actions") or []:
+        match action:
+            case g.AlterRename():
+                _rename(session, parts, name_parts(name_of(action.this)))
+            case g.Query() if str(node.args.get("kind")).upper() == "VIEW":
+                _redefine(session, query, parts, action)
+            case g.AlterSet() if action.expressions:
+                stored = session._stored_or_raise(parts)
+                given = {item.this.name: item.expression.name for item in _equalities(action)}
+                session._store.create_table(replace(stored, properties={**stored.properties, **given}), replace=True)
+            case _:
+                raise unsupported("this ALTER: make the table anew with CREATE OR REPLACE TABLE … AS SELECT", node)
+    return nothing()
+
+
+def _equalities(action: Node) -> list[g.EQ]:
+    return list(action.find_all(g.EQ))
+
+
+def _rename(session: Session, old: tuple[str, ...], new: tuple[str, ...]) -> None:
+    if session._temporary(old) is not None and len(old) == 1:
+        if new[-1].lower() in session._views:
+            raise AnalysisException(
+                f"Cannot create the temporary view `{new[-1]}` because it already exists.", "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS"
+            )
+        session._views[new[-1].lower()] = session._views.pop(old[0].lower())
+        return
+    stored = session._stored_or_raise(old)
+    database = new[0] if len(new) > 1 else stored.database
+    session._store.rename_table(stored, database, new[-1])
+
+
+def _redefine(session: Session, query: Query, parts: tuple[str, ...], body: Any) -> None:
+    relation = query.read(body)
+    if session._temporary(parts) is not None:
+        session._dataframe(relation).createOrReplaceTempView(f"`{parts[-1]}`")
+        return
+    stored = session._stored_or_raise(parts)
+    if stored.view is None:
+        raise AnalysisException(f"{stored.full_name} is a table: a view is expected.", "EXPECT_VIEW_NOT_TABLE.NO_ALTERNATIVE")
+    schema = session._dataframe(relation).schema
+    session._store.create_table(replace(stored, view=relation, text=body.sql(dialect="spark"), schema=schema), replace=True)

@@ -45,10 +45,11 @@ _FIRSTS = frozenset({"first", "first_value", "last", "last_value", "any_value"})
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What an expression may refer to beside columns: `zone` of timestamps without one, values of `:name` and `?` (as `:_1`, `:_2`),
-    and functions of the session."""
+    """What an expression may refer to beside columns: `zone` of timestamps without one, the current `database`, values of `:name`
+    and `?` (as `:_1`, `:_2`), and functions of the session."""
 
     zone: str = "UTC"
+    database: str = "default"
     parameters: Mapping[str, e.Expression] = field(default_factory=dict)
     routines: Mapping[str, Routine] = field(default_factory=dict)
 
@@ -362,6 +363,8 @@ class Reader:
             args = args[0].expressions
         if lower == "count" and not distinct and len(args) == 1 and isinstance(args[0], g.Star) and not args[0].args.get("except_"):
             return e.Call("count")
+        if lower in ("current_database", "current_schema") and not args:
+            return e.Call("current_schema", (e.Literal(self._around.database, t.StringType()),))
         operands = [self.read(argument) for argument in args]
         routine = self._around.routines.get(lower)
         if routine is not None:

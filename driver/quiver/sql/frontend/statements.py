@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql.frontend import commands
 from quiver.sql.frontend.dialect import parsed
 from quiver.sql.frontend.expressions import Surroundings
+from quiver.sql.frontend.inspecting import inspection_of
 from quiver.sql.frontend.parameters import Formatted, bound
 from quiver.sql.frontend.queries import Catalogue, Query
+from quiver.sql.frontend.settings import worded
 from quiver.sql.rounds import LEVELS, ROWS, Rounds
 from quiver.sql.tree import relations as r
 from quiver_proto.ops import CallSite
@@ -39,8 +41,11 @@ def relation_of(session: Session, text: str, args: Mapping[str, Any] | Iterable[
         site = CallSite(f"recursive query {name}", "", 0)
         return Rounds(name, anchor, step, before, lambda relation: session._runtime.collect(relation, site), levels, rows)
 
-    around = Surroundings(session.conf.zone(), {**formatted.parameters, **parameters}, session._routines)
+    around = Surroundings(session.conf.zone(), session._database, {**formatted.parameters, **parameters}, session._routines)
     query = Query(Catalogue(session._analyser, table, around, rounds))
+    told = inspection_of(text) or worded(text)
+    if told is not None:
+        return told(session, query)
     statement = parsed(text)
     command = commands.of(statement)
     return query.read(statement) if command is None else command(session, query, statement, text)

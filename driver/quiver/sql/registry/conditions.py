@@ -44,5 +44,6 @@ define("monotonically_increasing_id", "", "l", "CAST(row_number() OVER () - 1 AS
 define("spark_partition_id", "", "i", "arrow_cast(0, 'Int32')", nullable=False)
 define("uuid", "", "s", "uuid()", nullable=False)
 define("version", "", "s", "'4.3.0'", nullable=False)
-define("current_catalog", "", "s", "'spark_catalog'", nullable=False)
-define("current_database", "", "s", "'default'", "current_schema", nullable=False)
+define("current_catalog", "", "s", lambda args, kinds: "'spark_catalog'", nullable=False)
+# The argument is the session's database, which the reader of SQL puts in.
+define("current_schema", "?s", "s", lambda args, kinds: args[0] if args else "'default'", "current_database", nullable=False)
