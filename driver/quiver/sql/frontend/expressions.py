@@ -49,9 +49,9 @@ class Surroundings:
     and `?` (as `:_1`, `:_2`), and functions of the session."""
 
     zone: str = "UTC"
-    database: str = "default"
     parameters: Mapping[str, e.Expression] = field(default_factory=dict)
     routines: Mapping[str, Routine] = field(default_factory=dict)
+    database: str = "default"
 
 
 def parse_expression(text: str, surroundings: Surroundings | None = None) -> e.Expression:

@@ -41,7 +41,7 @@ def relation_of(session: Session, text: str, args: Mapping[str, Any] | Iterable[
         site = CallSite(f"recursive query {name}", "", 0)
         return Rounds(name, anchor, step, before, lambda relation: session._runtime.collect(relation, site), levels, rows)
 
-    around = Surroundings(session.conf.zone(), session._database, {**formatted.parameters, **parameters}, session._routines)
+    around = Surroundings(session.conf.zone(), {**formatted.parameters, **parameters}, session._routines, session._database)
     query = Query(Catalogue(session._analyser, table, around, rounds))
     told = inspection_of(text) or worded(text)
     if told is not None:
