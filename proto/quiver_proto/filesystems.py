@@ -12,7 +12,7 @@ import re
 import stat
 from dataclasses import dataclass
 from typing import IO, Any, Protocol, cast
-from urllib.parse import unquote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from quiver_proto.errors import PathUnreadable
 
@@ -297,16 +297,86 @@ def _expect_empty(system: FileSystem, path: str) -> None:
         raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), path)
 
 
+class HttpFileSystem:
+    """Files of web servers, each read whole. Nothing is listed or written."""
+
+    block_size = 1 << 62
+
+    def stat(self, path: str) -> Entry | None:
+        from urllib.error import HTTPError
+
+        try:
+            with self._request(path, "HEAD") as answer:
+                return Entry(path, int(answer.headers.get("Content-Length") or 0), False)
+        except HTTPError as problem:
+            with problem:
+                if problem.code in (404, 410):
+                    return None
+                raise OSError(errno.EIO, f"HTTP {problem.code} {problem.reason}", path) from problem
+
+    def entries(self, path: str) -> list[Entry]:
+        raise NotADirectoryError(errno.ENOTDIR, "web servers list no files", path)
+
+    def match(self, pattern: str) -> list[Entry]:
+        raise NotADirectoryError(errno.ENOTDIR, "web servers list no files: give each one's URL", pattern)
+
+    def open_input(self, path: str) -> IO[bytes]:
+        import io
+        from urllib.error import HTTPError
+
+        try:
+            with self._request(path, "GET") as answer:
+                return io.BytesIO(answer.read())
+        except HTTPError as problem:
+            with problem:
+                if problem.code in (404, 410):
+                    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), path) from problem
+                raise OSError(errno.EIO, f"HTTP {problem.code} {problem.reason}", path) from problem
+
+    def _request(self, path: str, method: str) -> Any:
+        from urllib.request import Request, urlopen
+
+        return urlopen(Request(path, method=method), timeout=60)
+
+    def open_output(self, path: str) -> IO[bytes]:
+        raise self._read_only(path)
+
+    def make_directories(self, path: str) -> None:
+        raise self._read_only(path)
+
+    def make_new_directory(self, path: str) -> None:
+        raise self._read_only(path)
+
+    def rename(self, source: str, target: str) -> None:
+        raise self._read_only(target)
+
+    def remove(self, path: str) -> None:
+        raise self._read_only(path)
+
+    def remove_directory(self, path: str) -> None:
+        raise self._read_only(path)
+
+    def remove_tree(self, path: str) -> None:
+        raise self._read_only(path)
+
+    def _read_only(self, path: str) -> OSError:
+        return OSError(errno.EROFS, "web servers take no files here", path)
+
+
 def _remote(url: str) -> FileSystem:
+    scheme, _, rest = url.partition("://")
+    if scheme in ("http", "https"):
+        return HttpFileSystem()
     from pyarrow import fs
 
     # A pattern's special characters may be illegal in a URL; the file system is that of what comes before them.
-    plain = _GLOB.split(url, maxsplit=1)[0]
+    place, slash, path = _GLOB.split(rest, maxsplit=1)[0].partition("/")
     try:
-        system, inner = fs.FileSystem.from_uri(plain)
+        system, inner = fs.FileSystem.from_uri(f"{scheme}://{place}{slash}{quote(path)}")
     except (ValueError, OSError, NotImplementedError) as arrow_error:
         return _by_fsspec(url, str(arrow_error))
-    return ArrowFileSystem(system, plain[: len(plain) - len(inner)] if plain.endswith(inner) else plain.split("//", 1)[0] + "//")
+    plain = f"{scheme}://{place}{slash}{path}"
+    return ArrowFileSystem(system, plain[: len(plain) - len(inner)] if plain.endswith(inner) else f"{scheme}://")
 
 
 def _by_fsspec(url: str, arrow_problem: str) -> FileSystem:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import datetime
 import fnmatch
-import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, SparkRuntimeException
 from quiver.sql.tree.relations import DataFile
 from quiver_proto.errors import PathUnreadable
-from quiver_proto.filesystems import LOCAL, Entry, FileSystem, filesystem_of, has_glob
+from quiver_proto.filesystems import Entry, FileSystem, filesystem_of, has_glob
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 Keys = tuple[tuple[str, str], ...]
 
 
@@ -69,6 +67,11 @@ def discover(paths: Sequence[str], options: Mapping[str, str] | None = None) -> 
 
 
 def _matched(given: str) -> tuple[FileSystem, list[Entry]]:
+    parts = urlsplit(given) if "://" in given else None
+    if parts is not None and parts.password is not None:
+        raise IllegalArgumentException(
+            f"A path with a password in it ({parts.scheme}://…@{parts.hostname}/…) would be shown in logs: put it into the environment."
+        )
     try:
         system, path = filesystem_of(_as_known(given))
         entry = system.stat(path)
@@ -160,17 +163,6 @@ def _moment(name: str, options: Mapping[str, str]) -> float | None:
             f"provided timestamp: {given}."
         ) from problem
     return moment.timestamp()
-
-
-def suffix_of(path: str) -> str:
-    """`.parquet`, `.csv.gz`, or empty."""
-    stem, suffix = os.path.splitext(os.path.basename(path))
-    return os.path.splitext(stem)[1] + suffix if suffix in _COMPRESSED else suffix
-
-
-def is_local(path: str) -> bool:
-    """Whether it is a path of this machine, rather than a URL."""
-    return filesystem_of(path)[0] is LOCAL
 
 
 def partition_type(values: Sequence[str]) -> t.DataType:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_schema, spark_schema
-from quiver.sql.discovery import Found, discover, is_local
+from quiver.sql.discovery import Found, discover
 from quiver.sql.errors import AnalysisException
 from quiver.sql.file_schemas import called, failed_to_read, schema_of_files, stored_names
 from quiver.sql.scanning import NATIVE
@@ -16,7 +16,7 @@ from quiver.sql.text_schemas import csv_schema, first_record, json_schema
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
 from quiver_proto.errors import FileUnreadable
-from quiver_proto.sources.columnar_files import AvroFiles, OrcFiles
+from quiver_proto.sources.columnar_files import ArrowFiles, AvroFiles, OrcFiles, ParquetFiles
 from quiver_proto.sources.hdf_files import HdfTables, rows_and_schema
 from quiver_proto.sources.text_files import BinaryFiles, CsvFiles, JsonFiles, Lines, TextFiles
 from quiver_proto.text_formats.text_input import Line, Piece, pieces
@@ -44,7 +44,8 @@ def files(session: Session, kind: str, paths: Sequence[str], options: Options, w
     if wanted is None and not found.files and kind not in ("text", "binaryfile"):
         raise AnalysisException(f"Unable to infer schema for {called(kind)}. It must be specified manually.", "UNABLE_TO_INFER_SCHEMA")
     try:
-        return _native(session, kind, found, options, wanted) if kind in NATIVE else _read(session, kind, found, options, wanted)
+        is_local = not any("://" in file.path for file in found.files)
+        return (_native if kind in NATIVE and is_local else _read)(session, kind, found, options, wanted)
     except FileUnreadable as problem:
         raise failed_to_read(problem.path, problem.problem, problem.condition) from problem
 
@@ -94,12 +95,12 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
             reader = TextFiles(whole, line)
             held = wanted or t.StructType([t.StructField("value", t.StringType())])
             _check_text(held, found)
-        case "orc" | "avro":
+        case "orc" | "avro" | "parquet" | "arrow":
             parts = _parts(found, Line(), True)
-            reader = OrcFiles() if kind == "orc" else AvroFiles()
+            reader = {"orc": OrcFiles, "avro": AvroFiles, "parquet": ParquetFiles, "arrow": ArrowFiles}[kind]()
             held = wanted or schema_of_files(kind, [file.path for file in found.files], options)[0]
         case "hdf5":
-            if not all(is_local(file.path) for file in found.files):
+            if any("://" in file.path for file in found.files):
                 raise AnalysisException("HDF5 files are read from local paths only.", "UNSUPPORTED_FILE_SYSTEM")
             reader, seen, parts = _hdf_parts(found, options)
             held = wanted or seen

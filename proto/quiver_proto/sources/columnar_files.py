@@ -1,4 +1,4 @@
-"""Readers of ORC and Avro files."""
+"""Readers of ORC and Avro files, and of Parquet and Arrow files where the kernel does not read them itself."""
 
 from __future__ import annotations
 
@@ -26,15 +26,14 @@ class OrcFiles:
         with opened(part.path, as_it_is=True) as source:
             try:
                 file = _orc(source)
-                known = {name.lower(): name for name in file.schema.names}
-                names = {known[name.lower()]: name for name in schema.names if name in wanted and name.lower() in known}
+                names = _spelt(file.schema.names, schema.names, wanted)
                 for stripe in range(file.nstripes):
                     batch = file.read_stripe(stripe, columns=list(names))
                     if names:
                         yield batch.rename_columns([names[name] for name in batch.schema.names])
                     else:
                         rows = file.nrows if file.nstripes == 1 else file.read_stripe(stripe).num_rows
-                        yield pa.RecordBatch.from_struct_array(pa.array([{}] * rows, pa.struct([])))
+                        yield _empty_rows(rows)
             except pa.ArrowException as problem:
                 raise FileUnreadable(part.path, str(problem)) from problem
 
@@ -55,6 +54,53 @@ def orc_schema(path: str) -> pa.Schema:
             return _orc(source).schema
         except pa.ArrowException as problem:
             raise FileUnreadable(path, str(problem), "FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER") from problem
+
+
+@dataclass(frozen=True, slots=True)
+class ParquetFiles:
+    def read(self, part: Piece, schema: pa.Schema, wanted: frozenset[str]) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        with opened(part.path, as_it_is=True) as source:
+            try:
+                file = pq.ParquetFile(source)
+                names = _spelt(file.schema_arrow.names, schema.names, wanted)
+                if not names:
+                    yield _empty_rows(file.metadata.num_rows)
+                    return
+                for batch in file.iter_batches(1 << 16, columns=list(names), use_threads=False):
+                    yield batch.rename_columns([names[name] for name in batch.schema.names])
+            except pa.ArrowException as problem:
+                raise FileUnreadable(part.path, str(problem).partition("\n")[0]) from problem
+
+
+@dataclass(frozen=True, slots=True)
+class ArrowFiles:
+    def read(self, part: Piece, schema: pa.Schema, wanted: frozenset[str]) -> Iterator[pa.RecordBatch]:
+        import pyarrow as pa
+
+        with opened(part.path, as_it_is=True) as source:
+            try:
+                file = pa.ipc.open_file(source)
+                names = _spelt(file.schema.names, schema.names, wanted)
+                for number in range(file.num_record_batches):
+                    batch = file.get_batch(number)
+                    yield batch.select(list(names)).rename_columns(list(names.values())) if names else _empty_rows(batch.num_rows)
+            except pa.ArrowException as problem:
+                raise FileUnreadable(part.path, str(problem)) from problem
+
+
+def _spelt(held: list[str], asked: list[str], wanted: frozenset[str]) -> dict[str, str]:
+    """The columns of a file that are wanted, by their names there; upper and lower case are the same."""
+    known = {name.lower(): name for name in held}
+    return {known[name.lower()]: name for name in asked if name in wanted and name.lower() in known}
+
+
+def _empty_rows(count: int) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    return pa.RecordBatch.from_struct_array(pa.array([{}] * count, pa.struct([])))
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ def pieces(files: Sequence[tuple[str, int, float, tuple[str | None, ...]]], line
     result: list[list[Piece]] = []
     room = 0
     for path, size, modified, values in files:
-        if whole or path.endswith(COMPRESSED) or not line.can_be_cut or size <= target * 1.1:
+        if whole or path.endswith(COMPRESSED) or path.startswith("http") or not line.can_be_cut or size <= target * 1.1:
             if size > room or not result:
                 result.append([])
                 room = target

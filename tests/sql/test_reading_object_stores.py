@@ -1,0 +1,89 @@
+"""Files of an object store and of a web server, against moto's server on this machine."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from pyarrow import fs
+
+from quiver import Conf, Context
+from quiver.sql import Session
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, SparkRuntimeException
+
+pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning", "default::ResourceWarning")
+
+
+@pytest.fixture(scope="module")
+def store() -> Iterator[str]:
+    """The server's URL; the environment has what it takes to be let in."""
+    from moto.server import ThreadedMotoServer
+
+    with pytest.MonkeyPatch.context() as patch:
+        server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+        server.start()
+        host, port = server.get_host_and_port()
+        url = f"http://{host}:{port}"
+        values = {"AWS_ACCESS_KEY_ID": "me", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": url}
+        for name, value in values.items():
+            patch.setenv(name, value)
+        put(url, "", b"")
+        yield url
+        server.stop()
+
+
+def put(url: str, key: str, data: bytes) -> None:
+    system = fs.S3FileSystem(endpoint_override=url, allow_bucket_creation=True)
+    system.create_dir("bucket")
+    if key:
+        with system.open_output_stream(f"bucket/{key}", compression=None) as out:
+            out.write(data)
+
+
+def parquet(**columns: object) -> bytes:
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.table(columns), sink)
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="module")
+def spark(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    conf = Conf(loadDefaults=False).set("quiver.eventLog.dir", str(tmp_path_factory.mktemp("events"))).set("spark.ui.enabled", "false")
+    with Session(Context("local[2]", "test", conf=conf)) as session:
+        yield session
+
+
+def test_parquet(spark: Session, store: str) -> None:
+    for key in (1, 2):
+        put(store, f"t/k={key}/x y.parquet", parquet(a=[key, key + 1], S=["x", "y"]))
+    df = spark.read.parquet("s3://bucket/t")
+    assert df.dtypes == [("a", "bigint"), ("S", "string"), ("k", "int")]
+    assert df.where("k = 2 and a > 2").select("a", "s", "k").collect() == [(3, "y", 2)]
+    assert spark.read.schema("s string").parquet("s3a://bucket/t/k=*/*.parquet").count() == 4
+    assert df.inputFiles() == ["s3://bucket/t/k=1/x y.parquet", "s3://bucket/t/k=2/x y.parquet"]
+    put(store, "t/k=2/x y.parquet", parquet(a=["s"]))
+    with pytest.raises(SparkRuntimeException, match=r"DATA_TYPE_MISMATCH.*s3://bucket/t/k=2/x y\.parquet|s3://bucket/t/k=2.*\[a\]"):
+        df.collect()
+
+
+def test_text(spark: Session, store: str) -> None:
+    put(store, "c/a.csv.gz", gzip.compress(b"a,b\n1,2\n"))
+    put(store, "j/a.json", b'{"a":1}\n{"a":2}\n')
+    assert spark.read.csv("s3://bucket/c", header=True, inferSchema=True).collect() == [(1, 2)]
+    assert spark.read.json("s3://bucket/j/a.json").collect() == [(1,), (2,)]
+    assert spark.read.json(f"{store}/bucket/j/a.json").collect() == [(1,), (2,)]
+
+
+def test_paths_that_cannot_be_read(spark: Session, store: str) -> None:
+    with pytest.raises(AnalysisException, match=r"PATH_NOT_FOUND.*s3://bucket/nope"):
+        spark.read.json("s3://bucket/nope")
+    with pytest.raises(AnalysisException, match=r"PATH_NOT_FOUND.*http://"):
+        spark.read.json(f"{store}/bucket/nope")
+    with pytest.raises(AnalysisException, match="no file system for scheme 'zz'"):
+        spark.read.json("zz://bucket/nope")
+    with pytest.raises(IllegalArgumentException, match="put it into the environment") as refused:
+        spark.read.json("s3://me:secret@bucket/nope")
+    assert "secret" not in str(refused.value)
