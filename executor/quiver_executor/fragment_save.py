@@ -42,7 +42,9 @@ class SavedFiles:
         self._task = task
         self._first = 0 if split is None else split
         self._place = _Place(task, sink)
-        self._streams = [_Stream(task, sink, self._place, self._first + number, streams) for number in range(streams)]
+        self._apart = sink.apart
+        count = 1 if sink.single else streams
+        self._streams = [_Stream(task, sink, self._place, self._first + number, count) for number in range(count)]
 
     async def add(self, stream: int, batch: Any) -> None:
         """Raises PathUnreadable, QuotaExceeded, DiskFull."""
@@ -54,13 +56,16 @@ class SavedFiles:
             await asyncio.to_thread(self._streams[stream].add, batch)
 
     def finish(self) -> list[Written]:
-        """Write what is held. Small rests of all streams become one file per directory. When no row came, one file without rows tells the
-        columns, unless rows would have gone to directories; of several tasks the first leaves it."""
-        rests: dict[Key, list[tuple[int, list[Any]]]] = {}
+        """Write what is held. Small rests of all streams become one file per directory, unless they are kept apart.
+
+        When no row came, one file without rows tells the columns, unless rows would have gone to directories; of several tasks the first
+        leaves it.
+        """
+        rests: dict[tuple[Key, int], list[tuple[int, list[Any]]]] = {}
         for stream in self._streams:
             for key, batches in stream.finish():
-                rests.setdefault(key, []).append((stream.number, batches))
-        for key, parts in rests.items():
+                rests.setdefault((key, stream.number if self._apart else 0), []).append((stream.number, batches))
+        for (key, _), parts in rests.items():
             with contextlib.ExitStack() as stack:
                 file = self._place.file(parts[0][0], key)
                 stack.callback(file.abandon)

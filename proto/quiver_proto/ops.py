@@ -510,6 +510,10 @@ class FragmentSave:
     bucketed: bool = False
     max_records: int = 0
     max_bytes: int = 0
+    apart: bool = False
+    """Each partition of the fragment has files of its own, however small."""
+    single: bool = False
+    """All partitions of the fragment are one stream of rows."""
 
 
 FragmentSink = FragmentWrite | FragmentCollect | FragmentSave | FragmentDrop

@@ -225,6 +225,8 @@ def _cost(plan: Plan, progress: Progress) -> int:
 
 
 def _settled(progress: Progress, owner: int | None, policy: Policy) -> Progress:
+    if owner is None and progress.plan.keeps_width:
+        return progress
     plan = progress.plan.result if owner is None else next(s.plan for s in progress.plan.stages if s.shuffle_id == owner)
     found = segments(plan, progress.known)
     splits = _splits(plan, progress.known, policy) if policy.splits and len(found) == 1 and found[0].weights is not None else {}

@@ -45,6 +45,8 @@ class CutPlan:
     stages: tuple[CutStage, ...]
     result: Plan
     reads: tuple[int, ...]
+    keeps_width: bool = False
+    """The result's partitions were asked for: none are put together or split."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from quiver.plan.model import Driver, PlannedJob, PlannedStage
@@ -147,9 +148,12 @@ def staged(
     properties: Mapping[str, str],
     productions: Collection[Production] = (),
     make_sink: MakeSink = ops.FragmentCollect,
+    keeps_width: bool = False,
 ) -> StagedQuery:
-    """A physical plan, cut at its exchanges; `make_sink` says what becomes of the result. Raises UnsupportedPlan."""
-    return StagedQuery(cut(plan, describe, planner.shuffle_id, pieces), planner, call_site, settings, properties, productions, make_sink)
+    """A physical plan, cut at its exchanges; `make_sink` says what becomes of the result, whose partitions stay as planned if
+    `keeps_width`. Raises UnsupportedPlan."""
+    pieces_of_it = replace(cut(plan, describe, planner.shuffle_id, pieces), keeps_width=keeps_width)
+    return StagedQuery(pieces_of_it, planner, call_site, settings, properties, productions, make_sink)
 
 
 def in_one_task(

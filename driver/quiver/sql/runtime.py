@@ -29,6 +29,7 @@ from quiver.sql.rounds import without_rounds
 from quiver.sql.rows import rows_of
 from quiver.sql.sizing import SMALL, Sizing, sizing
 from quiver.sql.sourcing import sourced
+from quiver.sql.spreading import Spread
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
 from quiver.sql.types import StructField, StructType
@@ -93,11 +94,14 @@ class Runtime:
             execution.rows = table.num_rows
         return table
 
-    def save(self, relation: r.Relation, call_site: CallSite, make_sink: queries.MakeSink) -> Sequence[bytes]:
-        """Computes the rows for a sink that leaves them somewhere; what its tasks say. Raises what the query's tasks raise."""
+    def save(self, relation: r.Relation, call_site: CallSite, make_sink: queries.MakeSink, spread: Spread | None = None) -> Sequence[bytes]:
+        """Computes the rows, in such partitions, for a sink that leaves them somewhere; what its tasks say.
+
+        Raises what the query's tasks raise.
+        """
         observed = self._observing(relation, call_site)
         with observed, self.executions.begin(relation, call_site) as execution, spark_errors(relation, call_site):
-            return self._run(relation, call_site, execution, make_sink)
+            return self._run(relation, call_site, execution, make_sink, spread)
 
     def _observing(self, relation: r.Relation, call_site: CallSite) -> AbstractContextManager[None]:
         return observing(relation, lambda metrics: rows_of(self.collect(metrics, call_site), schema_of(metrics))[0])
@@ -254,7 +258,12 @@ class Runtime:
         return sizes.pieces(size, self._context.defaultParallelism, 0)
 
     def _run(
-        self, relation: r.Relation, call_site: CallSite, execution: Execution, make_sink: queries.MakeSink = ops.FragmentCollect
+        self,
+        relation: r.Relation,
+        call_site: CallSite,
+        execution: Execution,
+        make_sink: queries.MakeSink = ops.FragmentCollect,
+        spread: Spread | None = None,
     ) -> Sequence[bytes]:
         context = self._context
         context._check(call_site.operator)
@@ -274,7 +283,10 @@ class Runtime:
         where = _ONE_TASK
         if plans.pieces is not None:
             try:
-                staged = queries.staged(plan, planner, plans.pieces, call_site, (), properties, productions.values(), make_sink)
+                staged = queries.staged(
+                    plan if spread is None else spread.applied(plan, plans.pieces), planner, plans.pieces, call_site, (), properties,
+                    productions.values(), make_sink, spread is not None and spread.count is not None,
+                )  # fmt: skip
                 where = _in_stages(staged.planned_stages)
             except UnsupportedPlan:  # What can't be cut is still one task.
                 kernel = self.whole_kernel(query.ordered)
@@ -292,6 +304,8 @@ class Runtime:
             return context._run_planned(_with_broadcasts(job, users))
 
         if staged is None:
+            if spread is not None:
+                plan = spread.applied(plan, None)
             return run(
                 queries.in_one_task(plan, planner, driver.executor_cores(), call_site, (), properties, productions.values(), make_sink)
             )

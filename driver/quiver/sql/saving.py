@@ -18,6 +18,7 @@ from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException, IllegalArgumentException
 from quiver.sql.file_outputs import file_format, format_named
 from quiver.sql.metastore import Buckets
+from quiver.sql.spreading import spread_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver_proto import frames, ops
@@ -100,13 +101,15 @@ def save(session: Session, relation: r.Relation, output: Output, call_site: ops.
     try:
         name = str(uuid.uuid4())
         limits = _limits(session, output.options)
+        spread = spread_of(dealt.relation)
 
         def sink(plan: bytes, inputs: tuple[tuple[int, bytes], ...], settings: tuple[tuple[str, str], ...]) -> ops.Sink:
             return ops.FragmentSave(
-                plan, inputs, settings, path, job.name, name, form, dealt.partitions, output.buckets is not None, *limits
-            )
+                plan, inputs, settings, path, job.name, name, form, dealt.partitions, output.buckets is not None, *limits,
+                apart=spread is not None and spread.exact, single=spread is not None and spread.single,
+            )  # fmt: skip
 
-        results = session._runtime.save(dealt.relation, call_site, sink)
+        results = session._runtime.save(dealt.relation, call_site, sink, spread)
         written = [file for result in results for file in frames.load(result)]
         places = tuple(dict.fromkeys(final.rpartition("/")[0] for _, final, _, _ in written))
         replaces: Sequence[str] = ()
