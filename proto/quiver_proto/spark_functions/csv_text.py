@@ -120,7 +120,7 @@ class CsvWriter:
     def __reduce__(self) -> Any:
         return csv_writer, self._given
 
-    def __call__(self, value: dict[str, Any]) -> str:
+    def __call__(self, value: dict[str, Any]) -> str | None:
         kind, given, zone = self._given
         options = dict(given)
         if not self._members:
@@ -128,6 +128,8 @@ class CsvWriter:
         cells = [None if x is None else write(x) for write, x in zip(self._members, value.values(), strict=True)]
         separator = options.get("sep", options.get("delimiter", ","))
         null = options.get("nullValue", "")
+        if len(cells) == 1 and cells[0] is None and not null:
+            return None  # A line of nothing is none.
         return separator.join(null if cell is None else _quoted(cell, separator) for cell in cells)
 
 

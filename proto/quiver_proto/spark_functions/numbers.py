@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
-from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
 from quiver_proto.spark_functions.java import SparkValueError
+
+_WIDE = Context(prec=800, Emax=999999, Emin=-999999)
 
 
 def factorial(n: int) -> int | None:
@@ -75,11 +77,11 @@ def _rounded(value: Any, scale: int, mode: str) -> Any:
     if isinstance(value, float):
         if value != value or value in (float("inf"), float("-inf")):
             return value
-        return float(Decimal(repr(value)).quantize(Decimal(1).scaleb(-scale), mode)) if scale < 300 else value
+        return float(Decimal(repr(value)).quantize(Decimal(1).scaleb(-scale), mode, _WIDE)) if scale < 300 else value
     unit = Decimal(1).scaleb(-scale)
     if isinstance(value, int):
-        return value if scale >= 0 else int((Decimal(value) / unit).quantize(Decimal(1), mode) * unit)
-    return value.quantize(unit, mode) if -value.as_tuple().exponent > scale else value
+        return value if scale >= 0 else int(_WIDE.multiply(_WIDE.divide(Decimal(value), unit).quantize(Decimal(1), mode, _WIDE), unit))
+    return value.quantize(unit, mode, _WIDE) if -value.as_tuple().exponent > scale else value
 
 
 def round(value: Any, scale: int = 0) -> Any:  # Spark's name.
@@ -92,14 +94,14 @@ def bround(value: Any, scale: int = 0) -> Any:
 
 def _decimal(value: Any, scale: int, mode: str) -> Decimal:
     number = Decimal(repr(value) if isinstance(value, float) else value)
-    return number.quantize(Decimal(1).scaleb(-scale), mode) + 0
+    return number.quantize(Decimal(1).scaleb(-scale), mode, _WIDE)
 
 
-def ceil(value: Any, scale: int) -> Decimal:
+def ceil(value: Any, scale: int = 0) -> Decimal:
     return _decimal(value, scale, ROUND_CEILING)
 
 
-def floor(value: Any, scale: int) -> Decimal:
+def floor(value: Any, scale: int = 0) -> Decimal:
     return _decimal(value, scale, ROUND_FLOOR)
 
 

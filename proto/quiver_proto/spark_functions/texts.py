@@ -466,19 +466,21 @@ def _url_part(text: str, part: str, key: str | None) -> str | None:
             return None
 
 
-def to_number(text: str, form: str) -> float:
+def to_number(text: str, form: str) -> Decimal:
     value = try_to_number(text, form)
     if value is None:
-        raise SparkValueError("INVALID_FORMAT.MISMATCH_INPUT", f"The input '{text}' does not match the format '{form}'.")
+        raise SparkValueError(
+            "INVALID_FORMAT.MISMATCH_INPUT", f"The input '{text}' does not match the format '{form}'. Use `try_to_number` for NULL instead."
+        )
     return value
 
 
-def try_to_number(text: str, form: str) -> float | None:
+def try_to_number(text: str, form: str) -> Decimal | None:
     if not _number_form(form).fullmatch(text.strip()):
         return None
     digits = re.sub(r"[,G$<>]", "", text.strip())
     negative = "-" in digits or text.strip().startswith("<")
-    return float(digits.strip("+-") or "0") * (-1 if negative else 1)
+    return Decimal(digits.strip("+-") or "0") * (-1 if negative else 1)
 
 
 @functools.lru_cache(256)

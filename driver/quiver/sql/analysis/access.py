@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from quiver.sql import types as t
+from quiver.sql.analysis.coercion import as_decimal
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import nullable, type_of
 from quiver.sql.analysis.windows_of_time import last_moment, windowed
@@ -52,6 +55,13 @@ def accessed(call: e.Call, fold: Fold) -> e.Expression:
             field = call.args[0] if call.args else None
             seconds = isinstance(field, e.Literal) and str(field.value).lower() in ("second", "s", "sec", "seconds", "secs")
             return e.Call("extract_seconds", call.args[1:]) if seconds else call  # Whose type is another.
+        case "round" | "bround" | "ceil" | "ceiling" | "floor", "to_number", "try_to_number":
+            return _rounded(call)
+        case "to_number" | "try_to_number" if len(call.args) == 2:
+            form = _constant(call.args[1])
+            whole, _, fraction = re.sub("[^09.D]", "", form.upper()).replace("D", ".").partition(".")
+            kind = t.DecimalType(max(len(whole) + len(fraction), 1), len(fraction))
+            return replace(call, args=(*call.args, e.Literal(None, kind)))
         case "window":
             return windowed(call)
         case "window_time":
@@ -66,6 +76,40 @@ def accessed(call: e.Call, fold: Fold) -> e.Expression:
             for name in call.args[1:]:
                 result = _without_field(result, _path(_constant(name)), fold)
             return result
+
+
+def _rounded(call: e.Call) -> e.Call:
+    """With the type of the result as that of a null, where it depends on how many digits are kept."""
+    if not 1 <= len(call.args) <= 2:
+        return call
+    value = call.args[0]
+    kind = type_of(value)
+    rounds = call.name in ("round", "bround")
+    if rounds and not isinstance(kind, t.DecimalType):
+        return call
+    if not rounds and len(call.args) == 1:
+        return call
+    digits = call.args[1] if len(call.args) == 2 else e.Literal(0, t.IntegerType())
+    if isinstance(digits, e.Call) and digits.name == "negative" and isinstance(digits.args[0], e.Literal):
+        digits = e.Literal(-digits.args[0].value, t.IntegerType())
+    if not isinstance(digits, e.Literal) or not isinstance(digits.value, int):
+        raise AnalysisException(
+            f'Cannot resolve "{pretty(call)}" due to data type mismatch: the input `scale` should be a foldable "INT" expression.',
+            "DATATYPE_MISMATCH.NON_FOLDABLE_INPUT",
+        )
+    if isinstance(kind, t.FloatType):
+        base = t.DecimalType(14, 7)
+    elif isinstance(kind, t.NumericType) and not isinstance(kind, t.DoubleType):
+        base = as_decimal(kind)
+    else:
+        base = t.DecimalType(30, 15)
+    whole, scale = base.precision - base.scale + 1, digits.value
+    if scale < 0:
+        wanted = t.DecimalType(min(max(whole, -scale + 1), 38), 0)
+    else:
+        kept = min(base.scale, scale)
+        wanted = t.DecimalType(min(whole + kept, 38), kept)
+    return replace(call, args=(value if kind == base else e.Cast(value, base), digits, e.Literal(None, wanted)))
 
 
 def _typed_document(call: e.Call) -> e.Call:

@@ -28,16 +28,21 @@ __all__ = [
     "every",
     "first",
     "first_value",
+    "grouping_id",
+    "histogram_numeric",
     "kurtosis",
     "last",
     "last_value",
     "listagg",
+    "listagg_distinct",
     "max",
     "mean",
     "median",
     "min",
+    "mode",
     "percentile",
     "percentile_approx",
+    "product",
     "regr_avgx",
     "regr_avgy",
     "regr_count",
@@ -54,6 +59,7 @@ __all__ = [
     "stddev_pop",
     "stddev_samp",
     "string_agg",
+    "string_agg_distinct",
     "sum",
     "sum_distinct",
     "try_avg",
@@ -530,3 +536,58 @@ def try_avg(col: ColumnOrName) -> Column:
     1.5
     """
     return call("try_avg", column_of(col))
+
+
+def mode(col: ColumnOrName, deterministic: bool = False) -> Column:
+    """The commonest value; of those as common any, or the least when `deterministic`.
+
+    >>> spark.createDataFrame([(1,), (2,), (2,)], ["a"]).select(F.mode("a")).first()[0]
+    2
+    """
+    return call("mode", column_of(col), *([expression_of(True)] if deterministic else []))
+
+
+def product(col: ColumnOrName) -> Column:
+    """The product of all values.
+
+    >>> spark.createDataFrame([(2,), (3,)], ["a"]).select(F.product("a")).first()[0]
+    6.0
+    """
+    return call("product", column_of(col))
+
+
+def histogram_numeric(col: ColumnOrName, nBins: Column) -> Column:
+    """At most so many bins of a histogram, each of a value and how many there are about it.
+
+    >>> spark.createDataFrame([(1,), (1,), (9,)], ["a"]).select(F.histogram_numeric("a", F.lit(2))).first()[0]
+    [Row(x=1, y=2.0), Row(x=9, y=1.0)]
+    """
+    return call("histogram_numeric", column_of(col), expression_of(nBins))
+
+
+def listagg_distinct(col: ColumnOrName, delimiter: Column | str | bytes | None = None) -> Column:
+    """Different values as one string.
+
+    >>> spark.createDataFrame([("a",), ("a",)], ["v"]).select(F.listagg_distinct("v", ",")).first()[0]
+    'a'
+    """
+    return Column(e.Call("listagg", (column_of(col), *optional(expression_of, delimiter)), distinct=True))
+
+
+def string_agg_distinct(col: ColumnOrName, delimiter: Column | str | bytes | None = None) -> Column:
+    """Different values as one string; see listagg_distinct.
+
+    >>> spark.createDataFrame([("a",), ("a",)], ["v"]).select(F.string_agg_distinct("v", ",")).first()[0]
+    'a'
+    """
+    return Column(e.Call("string_agg", (column_of(col), *optional(expression_of, delimiter)), distinct=True))
+
+
+def grouping_id(*cols: ColumnOrName) -> Column:
+    """Which of these grouping columns a row is a total over, as bits: those of a cube or rollup, in their order.
+
+    >>> df = spark.createDataFrame([("a", 1)], ["k", "v"]).cube("k").agg(F.grouping_id("k").alias("g"))
+    >>> df.sort("g").select("g").collect()
+    [Row(g=0), Row(g=1)]
+    """
+    return call("grouping_id", *map(column_of, cols))

@@ -159,22 +159,22 @@ def count_distinct(col: ColumnOrName, *cols: ColumnOrName) -> Column:
 countDistinct = count_distinct
 
 
-def max_by(col: ColumnOrName, ord: ColumnOrName) -> Column:
-    """The value where the other column is greatest.
+def max_by(col: ColumnOrName, ord: ColumnOrName, k: int | None = None) -> Column:
+    """The value where the other column is greatest; with `k`, the list of as many values.
 
     >>> spark.createDataFrame([("a", 1), ("b", 2)], ["x", "y"]).select(F.max_by("x", "y")).first()[0]
     'b'
     """
-    return call("max_by", column_of(col), column_of(ord))
+    return call("max_by", column_of(col), column_of(ord), *optional(expression_of, k))
 
 
-def min_by(col: ColumnOrName, ord: ColumnOrName) -> Column:
-    """The value where the other column is least.
+def min_by(col: ColumnOrName, ord: ColumnOrName, k: int | None = None) -> Column:
+    """The value where the other column is least; with `k`, the list of as many values.
 
     >>> spark.createDataFrame([("a", 1), ("b", 2)], ["x", "y"]).select(F.min_by("x", "y")).first()[0]
     'a'
     """
-    return call("min_by", column_of(col), column_of(ord))
+    return call("min_by", column_of(col), column_of(ord), *optional(expression_of, k))
 
 
 def grouping(col: ColumnOrName) -> Column:

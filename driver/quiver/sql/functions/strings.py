@@ -23,11 +23,13 @@ __all__ = [
     "find_in_set",
     "format_number",
     "format_string",
+    "from_base32",
     "hex",
     "ilike",
     "initcap",
     "instr",
     "is_valid_utf8",
+    "jaro_winkler_similarity",
     "lcase",
     "left",
     "length",
@@ -37,6 +39,7 @@ __all__ = [
     "lower",
     "lpad",
     "ltrim",
+    "luhn_check",
     "make_valid_utf8",
     "mask",
     "octet_length",
@@ -45,6 +48,7 @@ __all__ = [
     "position",
     "printf",
     "quote",
+    "randstr",
     "regexp",
     "regexp_count",
     "regexp_extract",
@@ -69,11 +73,14 @@ __all__ = [
     "substr",
     "substring",
     "substring_index",
+    "to_base32",
     "to_binary",
+    "to_number",
     "translate",
     "trim",
     "try_parse_url",
     "try_to_binary",
+    "try_to_number",
     "try_url_decode",
     "try_validate_utf8",
     "ucase",
@@ -790,3 +797,66 @@ def str_to_map(text: ColumnOrName, pairDelim: ColumnOrName | None = None, keyVal
     {'a': '1', 'b': '2'}
     """
     return call("str_to_map", column_of(text), *optional(column_of, pairDelim), *optional(column_of, keyValueDelim))
+
+
+def to_base32(col: ColumnOrName) -> Column:
+    """As text in base 32.
+
+    >>> spark.range(1).select(F.to_base32(F.lit("Spark").cast("binary"))).first()[0]
+    'KNYGC4TL'
+    """
+    return call("to_base32", column_of(col))
+
+
+def from_base32(col: ColumnOrName) -> Column:
+    """Of text in base 32.
+
+    >>> spark.range(1).select(F.from_base32(F.lit("KNYGC4TL"))).first()[0]
+    b'Spark'
+    """
+    return call("from_base32", column_of(col))
+
+
+def jaro_winkler_similarity(left: ColumnOrName, right: ColumnOrName) -> Column:
+    """How alike two strings are, from 0 to 1.
+
+    >>> spark.range(1).select(F.jaro_winkler_similarity(F.lit("frog"), F.lit("frog"))).first()[0]
+    1.0
+    """
+    return call("jaro_winkler_similarity", column_of(left), column_of(right))
+
+
+def randstr(length: Column | int, seed: Column | int | None = None) -> Column:
+    """A random string of letters and digits.
+
+    >>> len(spark.range(1).select(F.randstr(5)).first()[0])
+    5
+    """
+    return call("randstr", expression_of(length), *optional(expression_of, seed))
+
+
+def luhn_check(str: ColumnOrName) -> Column:
+    """Whether a string of digits is right by its last, as those of cards are.
+
+    >>> spark.range(1).select(F.luhn_check(F.lit("8112189876"))).first()[0]
+    True
+    """
+    return call("luhn_check", column_of(str))
+
+
+def to_number(col: ColumnOrName, format: ColumnOrName) -> Column:
+    """Text as a decimal by a pattern such as `$999,999.99`. Fails for text that does not fit.
+
+    >>> spark.range(1).select(F.to_number(F.lit("$78.12"), F.lit("$99.99"))).first()[0]
+    Decimal('78.12')
+    """
+    return call("to_number", column_of(col), column_of(format))
+
+
+def try_to_number(col: ColumnOrName, format: ColumnOrName) -> Column:
+    """See to_number; null for text that does not fit.
+
+    >>> spark.range(1).select(F.try_to_number(F.lit("x"), F.lit("$99.99")).alias("n")).first()
+    Row(n=None)
+    """
+    return call("try_to_number", column_of(col), column_of(format))

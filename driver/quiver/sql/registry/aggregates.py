@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from quiver.sql import types as t
 from quiver.sql.analysis.coercion import bounded
@@ -11,6 +11,8 @@ from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.names import cast, text
 from quiver.sql.registry.define import define
 from quiver.sql.registry.model import AFTER, Function, Types, call, register
+from quiver.sql.registry.python import python
+from quiver_proto.spark_functions import gathered
 
 
 def _summable(kinds: Types) -> Sequence[t.DataType | None]:
@@ -57,7 +59,17 @@ def _long(kinds: Types) -> t.DataType:
     return t.LongType()
 
 
-register(Function("count", lambda args, kinds: f"count({', '.join(args) or '*'})", _long, kind="aggregate", nullable=False))
+def _count(args: Sequence[str], kinds: Types) -> str:
+    if len(args) < 2:
+        return f"count({', '.join(args) or '*'})"
+    distinct, first = ("DISTINCT ", args[0][9:]) if args[0].startswith("DISTINCT ") else ("", args[0])
+    values = [first, *args[1:]]
+    present = " AND ".join(f"{value} IS NOT NULL" for value in values)
+    members = ", ".join(f"'c{at}', {value}" for at, value in enumerate(values))
+    return f"count({distinct}CASE WHEN {present} THEN named_struct({members}) END)"
+
+
+register(Function("count", _count, _long, kind="aggregate", nullable=False))
 
 
 def _sum(args: Sequence[str], kinds: Types) -> str:
@@ -88,7 +100,14 @@ define("last", "*?b", "0", lambda args, kinds: f"last_value({args[0]})", "last_v
 _LIST = lambda kinds: t.ArrayType(kinds[0], False)  # noqa: E731
 define("collect_list", "*", _LIST, "collect_list", "array_agg", kind="aggregate", nullable=False)
 define("collect_set", "*", _LIST, "collect_set", kind="aggregate", nullable=False)
-define("approx_count_distinct", "*?d", "l", "approx_distinct({0})", kind="aggregate", nullable=False)
+
+
+def _approximately(args: Sequence[str], kinds: Types) -> str:
+    plain = isinstance(kinds[0], t.IntegralType | t.StringType | t.BinaryType | t.DateType | t.TimestampType | t.TimestampNTZType)
+    return f"approx_distinct({args[0] if plain else cast(args[0], t.StringType())})"
+
+
+define("approx_count_distinct", "*?d", "l", _approximately, kind="aggregate", nullable=False)
 define("count_if", "b", "l", "sum(CASE WHEN {0} THEN 1 ELSE 0 END)", kind="aggregate", nullable=False)
 define("bool_and", "b", "b", "bool_and", "every", kind="aggregate", nullable=True)
 define("bool_or", "b", "b", "bool_or", "some", "any", kind="aggregate", nullable=True)
@@ -101,8 +120,51 @@ define("covar_samp", "dd", "d", "covar_samp", kind="aggregate", nullable=True)
 for _name in ("avgx", "avgy", "intercept", "r2", "slope", "sxx", "sxy", "syy"):
     define(f"regr_{_name}", "dd", "d", f"regr_{_name}", kind="aggregate", nullable=True)
 define("regr_count", "dd", "l", "CAST(regr_count({0}, {1}) AS BIGINT)", kind="aggregate", nullable=False)
-define("max_by", "**", "0", "first_value({0} ORDER BY {1} DESC NULLS LAST)", kind="aggregate", nullable=True)
-define("min_by", "**", "0", "first_value({0} ORDER BY {1} ASC NULLS LAST)", kind="aggregate", nullable=True)
+
+
+def _gathered(name: str, returns: Callable[[Types], t.DataType]) -> Callable[[Sequence[str], Types], str]:
+    """A function of all values of a group, in Python."""
+    function = getattr(gathered, name)
+
+    def lower(args: Sequence[str], kinds: Types) -> str:
+        listed = f"array_agg({args[0]}){AFTER}"
+        kind = returns(kinds)
+        return python(function, lambda kinds: kind, nulls=True)([listed, *args[1:]], [t.ArrayType(kinds[0]), *kinds[1:]])
+
+    return lower
+
+
+def _by(name: str, direction: str, several: str) -> None:
+    def returns(kinds: Types) -> t.DataType:
+        return t.ArrayType(kinds[0]) if len(kinds) > 2 else kinds[0]
+
+    def lower(args: Sequence[str], kinds: Types) -> str:
+        if len(args) == 2:
+            return f"first_value({args[0]} ORDER BY {args[1]} {direction} NULLS LAST)"
+        pairs = t.StructType([t.StructField("v", kinds[0]), t.StructField("o", kinds[1])])
+        listed = f"array_agg(named_struct('v', {args[0]}, 'o', {args[1]})){AFTER}"
+        kind = returns(kinds)
+        return python(getattr(gathered, several), lambda kinds: kind, nulls=True)([listed, args[2]], [t.ArrayType(pairs), kinds[2]])
+
+    register(Function(name, lower, returns, lambda kinds: [None, None, t.IntegerType()][: len(kinds)], "aggregate", True, (2, 3)))
+
+
+_by("max_by", "DESC", "largest_by")
+_by("min_by", "ASC", "smallest_by")
+define("mode", "*?b", "0", _gathered("mode", _first), kind="aggregate", nullable=True)
+define("product", "d", "d", _gathered("product", _double), kind="aggregate", nullable=True)
+
+
+def _bins(kinds: Types) -> t.DataType:
+    return t.ArrayType(t.StructType([t.StructField("x", kinds[0]), t.StructField("y", t.DoubleType())]))
+
+
+def _histogram(args: Sequence[str], kinds: Types) -> str:
+    kind = _bins(kinds)
+    return _gathered("histogram", lambda kinds: kind)(args, kinds)
+
+
+define("histogram_numeric", "ni", _bins, _histogram, kind="aggregate", nullable=True)
 define("grouping_id", "?*+", "l", "arrow_cast(grouping({all}), 'Int64')", kind="aggregate", nullable=False)
 define("grouping", "*", "y", "arrow_cast(grouping({0}), 'Int8')", kind="aggregate", nullable=False)
 define(
@@ -115,7 +177,7 @@ define(
     nullable=True,
 )
 register(Function("try_sum", call("try_sum"), _sum_type, _summable, "aggregate", True, (1, 1)))
-define("try_avg", "d", "d", "avg", kind="aggregate", nullable=True)
+register(Function("try_avg", call("avg"), _mean_type, _mean_input, "aggregate", True, (1, 1)))
 # Of moments, in one pass: the differences from a mean that is not known yet are expanded.
 _M2 = "(sum({0} * {0}) / count({0}) - avg({0}) * avg({0}))"
 _M3 = "(sum({0} * {0} * {0}) / count({0}) - 3 * avg({0}) * sum({0} * {0}) / count({0}) + 2 * power(avg({0}), 3))"

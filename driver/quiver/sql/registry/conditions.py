@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from quiver.sql import types as t
-from quiver.sql.lowering.names import text
+from quiver.sql.analysis.coercion import expect_common
+from quiver.sql.lowering.names import cast, text
 from quiver.sql.registry.define import define
+from quiver.sql.registry.model import Function, Types, register
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import checks
 
 define("coalesce", "=+", "0", "coalesce")
 define("nvl", "==", "0", "coalesce", "ifnull")
 define("nvl2", "*==", "1", "CASE WHEN {0} IS NOT NULL THEN {1} ELSE {2} END")
-define("nullif", "==", "0", "nullif", nullable=True)
+
+
+def _nullif(args: Sequence[str], kinds: Types) -> str:
+    both = expect_common("nullif", kinds)
+    a, b = (value if kind == both else cast(value, both) for value, kind in zip(args, kinds, strict=True))
+    return f"(CASE WHEN {a} = {b} THEN NULL ELSE {args[0]} END)"
+
+
+register(Function("nullif", _nullif, lambda kinds: kinds[0], lambda kinds: [None, None], nullable=True, arity=(2, 2)))
 define("nullifzero", "n", "0", "CASE WHEN {0} = 0 THEN NULL ELSE {0} END", nullable=True)
 define("zeroifnull", "n", "0", "coalesce({0}, 0)", nullable=False)
 define(

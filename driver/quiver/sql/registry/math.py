@@ -48,7 +48,14 @@ define("pow", "dd", "d", "power", "power")
 for _name, _base in (("ln", "ln"), ("log10", "log10"), ("log2", "log2")):
     # A logarithm of what has none is null.
     define(_name, "d", "d", f"CASE WHEN {{0}} <= 0 THEN NULL ELSE {_base}({{0}}) END")
-define("log1p", "d", "d", "CASE WHEN {0} <= -1 THEN NULL ELSE ln(1.0 + {0}) END")
+# Exact near zero too, where 1 + x has lost most digits of x.
+define(
+    "log1p",
+    "d",
+    "d",
+    "CASE WHEN {0} <= -1 THEN NULL WHEN 1.0 + {0} = 1.0 THEN {0} WHEN abs({0}) > 1e15 THEN ln({0}) "
+    "ELSE {0} * (ln(1.0 + {0}) / ((1.0 + {0}) - 1.0)) END",
+)
 define(
     "log",
     "d?d",
@@ -95,8 +102,7 @@ define("abs", "n", "0", _absolute)
 
 
 def _round_type(kinds: Types) -> t.DataType:
-    (kind, *_) = kinds
-    return kind
+    return kinds[2] if len(kinds) > 2 else kinds[0]
 
 
 def _rounding(mode: str) -> None:
@@ -109,9 +115,15 @@ def _rounding(mode: str) -> None:
         if mode == "round" and len(args) == 1 and isinstance(kind, t.DoubleType):
             # Half up, away from zero; the kernel's own is exact for whole numbers.
             return f"round({args[0]})"
+        if len(args) == 3:  # A decimal, whose result's type the analyser has told.
+            wanted = kinds[2]
+            assert isinstance(wanted, t.DecimalType)
+            if mode == "round" and "-" not in args[1]:
+                return cast(args[0], wanted)  # Half up, away from zero.
+            return python(function, lambda kinds: wanted)(args[:2], kinds[:2])
         return python(function, lambda kinds: kinds[0])(args, kinds)
 
-    define(mode, "n?i", _round_type, lower)
+    define(mode, "n?i*", _round_type, lower)
 
 
 _rounding("round")
@@ -120,10 +132,10 @@ _rounding("bround")
 
 def _whole_type(kinds: Types) -> t.DataType:
     kind = kinds[0]
+    if len(kinds) > 2:
+        return kinds[2]
     if isinstance(kind, t.DecimalType):
         return bounded(kind.precision - kind.scale + 1, 0)
-    if len(kinds) > 1:
-        return t.DecimalType(38, 18) if isinstance(kind, t.FractionalType) else t.DecimalType(20, 0)
     return t.LongType()
 
 
@@ -132,15 +144,20 @@ def _whole(name: str) -> None:
 
     def lower(args: Sequence[str], kinds: Types) -> str:
         kind = kinds[0]
-        if len(args) == 2:
-            return python(function, _whole_type)(args, kinds)
+        if len(args) == 3:
+            wanted = kinds[2]
+            return python(function, lambda kinds: wanted)(args[:2], kinds[:2])
         if isinstance(kind, t.IntegralType):
             return cast(args[0], t.LongType())
         if isinstance(kind, t.DecimalType):
-            return cast(f"{name}({args[0]})", _whole_type(kinds))
+            # With a digit more: the kernel keeps the type, which the next whole number may not fit.
+            wide = t.DecimalType(min(kind.precision + 1, 38), kind.scale)
+            if kind.precision == 38:
+                return python(function, _whole_type)([args[0], "0"], [kind, t.LongType()])
+            return cast(f"{name}({cast(args[0], wide)})", _whole_type(kinds))
         return f"CASE WHEN isnan({args[0]}) THEN 0 ELSE CAST({name}({args[0]}) AS BIGINT) END"
 
-    define(name, "n?i", _whole_type, lower, *({"ceil": ("ceiling",)}.get(name, ())))
+    define(name, "n?i*", _whole_type, lower, *({"ceil": ("ceiling",)}.get(name, ())))
 
 
 _whole("ceil")

@@ -350,8 +350,20 @@ define("url_decode", "s", "s", python(texts.url_decode, S))
 define("try_url_decode", "s", "s", python(texts.try_url_decode, S))
 define("parse_url", "ss?s", "s", python(texts.parse_url, S))
 define("try_parse_url", "ss?s", "s", python(texts.try_parse_url, S))
-define("to_number", "ss", "d", python(texts.to_number, result("d")))
-define("try_to_number", "ss", "d", python(texts.try_to_number, result("d")))
+
+
+def _number_type(kinds: Types) -> t.DataType:
+    return kinds[2] if len(kinds) > 2 else t.DecimalType(38, 18)  # The analyser tells it from the pattern.
+
+
+for _name in ("to_number", "try_to_number"):
+    define(
+        _name,
+        "ss?*",
+        _number_type,
+        lambda args, kinds, name=_name: python(getattr(texts, name), lambda given: _number_type(kinds))(args[:2], kinds[:2]),  # type: ignore[misc]
+        nullable=True if _name.startswith("try") else None,
+    )
 define("jaro_winkler_similarity", "ss", "d", python(texts.jaro_winkler_similarity, result("d")))
 
 

@@ -1,0 +1,64 @@
+"""Aggregates of all values of a group, gathered into a list."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from quiver_proto.spark_functions.lists import _key, _order
+
+
+def mode(values: list[Any] | None, deterministic: bool = False) -> Any:
+    """The commonest; of those as common the least, or the first."""
+    counts: dict[Any, list[Any]] = {}
+    for value in values or ():
+        if value is not None:
+            counts.setdefault(_key(value), [0, value])[0] += 1
+    if not counts:
+        return None
+    most = max(count for count, _ in counts.values())
+    tied = [value for count, value in counts.values() if count == most]
+    return min(tied, key=_order) if deterministic else tied[0]
+
+
+def product(values: list[float | None] | None) -> float | None:
+    present = [value for value in values or () if value is not None]
+    if not present:
+        return None
+    result = 1.0
+    for value in present:
+        result *= value
+    return result
+
+
+def _ranked(pairs: list[Any] | None, count: int, largest: bool) -> list[Any]:
+    present = [pair for pair in pairs or () if pair["o"] is not None]
+    return [pair["v"] for pair in sorted(present, key=lambda pair: _order(pair["o"]), reverse=largest)[:count]]
+
+
+def largest_by(pairs: list[Any] | None, count: int) -> list[Any]:
+    return _ranked(pairs, count, True)
+
+
+def smallest_by(pairs: list[Any] | None, count: int) -> list[Any]:
+    return _ranked(pairs, count, False)
+
+
+def histogram(values: list[Any] | None, bins: int) -> list[dict[str, Any]] | None:
+    """Bins of about as many values each, as of Ben-Haim and Tom-Tov: where there are too many the two nearest are merged."""
+    kept: list[list[float]] = []
+    number: Any = float
+    for value in values or ():
+        if value is None:
+            continue
+        number = Decimal if isinstance(value, Decimal) else type(value)
+        at = next((i for i, (x, _) in enumerate(kept) if x >= float(value)), len(kept))
+        if at < len(kept) and kept[at][0] == float(value):
+            kept[at][1] += 1
+            continue
+        kept.insert(at, [float(value), 1.0])
+        if len(kept) > bins:
+            i = min(range(len(kept) - 1), key=lambda at: kept[at + 1][0] - kept[at][0])
+            (x, n), (y, m) = kept[i], kept[i + 1]
+            kept[i : i + 2] = [[(x * n + y * m) / (n + m), n + m]]
+    return [{"x": number(x), "y": n} for x, n in kept] if kept else None
