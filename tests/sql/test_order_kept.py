@@ -70,3 +70,11 @@ def test_in_as_a_value(spark: Session, table: str) -> None:
     spark.read.parquet(table).createOrReplaceTempView("rows")
     query = "SELECT count(*) FROM rows WHERE k = 7 OR s IN (SELECT s FROM rows WHERE k IN (1, 2, 3))"
     assert spark.sql(query).collect() == [(4,)]
+
+
+def test_subqueries_are_asked_after_joins(spark: Session, table: str) -> None:
+    spark.read.parquet(table).createOrReplaceTempView("rows")
+    query = """SELECT count(*) FROM rows a, rows b WHERE a.k = b.v AND b.k < 100
+               AND (a.s LIKE '%number 7 %' OR b.s IN (SELECT s FROM rows c WHERE c.v = b.v AND c.k IN (1, 2, 3)))"""
+    assert "CrossJoinExec" not in spark._runtime.explain(spark.sql(query)._relation).physical
+    assert spark.sql(query).collect() == [(3,)]

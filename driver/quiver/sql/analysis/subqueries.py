@@ -70,9 +70,16 @@ def conjuncts(condition: e.Expression) -> list[e.Expression]:
 
 
 def _filter(analyser: Analyser, relation: r.Filter) -> r.Relation:
-    values = _Values(analyser, relation.child)
+    from quiver.sql.analysis.analyser import all_of
+
+    every = conjuncts(relation.condition)
+    simple = [part for part in every if not _has(part)]
+    asking = [part for part in every if _has(part)]
+    # What needs no subquery comes first: else one might be asked about every pair of rows of a cross join.
+    below = r.Filter(relation.child, all_of(simple)) if simple else relation.child
+    values = _Values(analyser, below)
     kept: list[e.Expression] = []
-    for part in conjuncts(relation.condition):
+    for part in asking:
         negated = isinstance(part, e.Call) and part.name == "not" and isinstance(part.args[0], e.Exists | e.InSubquery)
         subquery = part.args[0] if isinstance(part, e.Call) and negated else part
         kind = "anti" if negated else "semi"
@@ -93,17 +100,11 @@ def _filter(analyser: Analyser, relation: r.Filter) -> r.Relation:
                 if negated:
                     test = e.Call("coalesce", (test, _TRUE))
                 values.source = lateral(analyser, values.source, right, kind, test)
-        elif _has(part):
-            kept.append(values.of(part, in_filter=True))
         else:
-            kept.append(part)
-    if values.source is relation.child and kept == conjuncts(relation.condition):
+            kept.append(values.of(part, in_filter=True))
+    if values.source is below and kept == asking:
         return relation
-    result = values.source
-    if kept:
-        from quiver.sql.analysis.analyser import all_of
-
-        result = r.Filter(result, all_of(kept))
+    result = r.Filter(values.source, all_of(kept)) if kept else values.source
     return result if result.output == relation.output else r.Project(result, relation.output)
 
 
