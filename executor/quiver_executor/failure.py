@@ -19,6 +19,7 @@ from quiver_proto.errors import (
     CheckpointUnreadable,
     DataError,
     FetchFailed,
+    KernelOutOfMemory,
     QuiverError,
     QuotaExceeded,
     SharedVariableError,
@@ -44,7 +45,7 @@ _OURS = tuple(
     )
 )
 """Where our code lies, in a checkout and where it is installed."""
-_NO_RETRY = (DataError, UnstableKey, QuotaExceeded, AuthenticationFailed, SharedVariableError, CheckpointUnreadable)
+_NO_RETRY = (DataError, KernelOutOfMemory, UnstableKey, QuotaExceeded, AuthenticationFailed, SharedVariableError, CheckpointUnreadable)
 MAX_TEXT = 64 << 10
 """Characters of a message, and of a traceback: a failure is logged, sent, and shown to people."""
 MAX_EXCEPTION = 1 << 20

@@ -13,6 +13,7 @@ from quiver_executor.data_files import blaming, look_at
 from quiver_executor.exchange_read import resolve
 from quiver_executor.fragment_files import Pieces
 from quiver_executor.interrupting import run_interruptibly
+from quiver_executor.kernel_memory import CORES, pool_bytes, settings_for
 from quiver_executor.kernel_refusals import refusing
 from quiver_executor.operator_metrics import Operators
 from quiver_executor.pipeline import Build, check_end
@@ -39,7 +40,6 @@ _EXECUTING = {
     # Else a scan takes files of other partitions, which are other tasks here: every row would be there several times.
     "datafusion.execution.enable_file_stream_work_stealing": "false",
 }
-_LEAST_MEMORY = 64 << 20
 
 
 def compile_fragment(sink: ops.FragmentSink) -> Callable[[Task, Any], bytes | MapOutput]:
@@ -258,11 +258,12 @@ def _session(task: Task, settings: tuple[tuple[str, str], ...]) -> SessionContex
     os.environ.setdefault("TOKIO_WORKER_THREADS", str(max(2, os.cpu_count() or 1)))
     from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
 
+    own = dict(settings)
+    pool = pool_bytes(task.env.memory_bytes * int(own.pop(CORES, 1)))
     config = SessionConfig().with_target_partitions(1)
-    for key, value in (*_EXECUTING.items(), *settings):
+    for key, value in {**_EXECUTING, **settings_for(pool), **own}.items():
         config = config.set(key, value)
-    memory = max(_LEAST_MEMORY, task.env.memory_bytes)
-    runtime = RuntimeEnvBuilder().with_disk_manager_specified(task.scratch_directory()).with_fair_spill_pool(memory)
+    runtime = RuntimeEnvBuilder().with_disk_manager_specified(task.scratch_directory()).with_fair_spill_pool(pool)
     context = SessionContext(config, runtime)
     enable(context)
     return context

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from quiver_executor.disk import explained, remove_quietly
+from quiver_executor.kernel_memory import output_bytes
 from quiver_executor.shuffle_files import WINDOW, ClaimingFile, checksum, create
 from quiver_executor.task import Task
 from quiver_proto import blocks
@@ -18,7 +19,7 @@ _BATCH_BYTES = 1 << 20
 
 
 class Pieces:
-    """Batches on their way into the pieces of one map output. Beyond a quarter of the slot's memory they go to disk."""
+    """Batches on their way into the pieces of one map output. Beyond a part of the slot's memory they go to disk."""
 
     def __init__(self, task: Task, schema: Any, width: int) -> None:
         self.records = 0
@@ -28,7 +29,7 @@ class Pieces:
         self._held: list[list[Any]] = [[] for _ in range(width)]
         self._rows = [0] * width
         self._held_bytes = 0
-        self._limit = max(16 << 20, task.env.memory_bytes // 4)
+        self._limit = output_bytes(task.env.memory_bytes)
         self._runs: list[Run] = []
 
     def add(self, piece: int, batch: Any) -> None:

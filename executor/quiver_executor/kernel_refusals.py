@@ -6,21 +6,30 @@ import contextlib
 import re
 from collections.abc import Iterator
 
-from quiver_proto.errors import ValueRefused
+from quiver_proto.errors import KernelOutOfMemory, ValueRefused
 
 _OF_VALUES = re.compile(
     r"Cast error:|Divide by zero|Parser error:|Arithmetic overflow|Overflow happened on|overflow on|"
     r"too (?:large|small) to store in a Decimal|Scalar subquery returned more than one row|value: SparkValueError\("
 )
+_OF_MEMORY = re.compile(
+    r"Resources exhausted:.*?Failed to allocate additional ([\d.]+ \w+) for (\w+)(?:.*?pool_size: ([\d.]+ \w+))?", re.DOTALL
+)
 
 
 @contextlib.contextmanager
 def refusing() -> Iterator[None]:
-    """Inside, an error of the kernel's that the data are to blame for is raised as ValueRefused, which no task is retried for."""
+    """Inside, an error of the kernel's that the data are to blame for is raised as one that no task is retried for.
+
+    That is ValueRefused for what their values are, and KernelOutOfMemory for how many there are.
+    """
     try:
         yield
     except Exception as error:
         text = str(error)
+        if text.startswith("DataFusion error:") and "Resources exhausted" in text:
+            found = _OF_MEMORY.search(text)
+            raise KernelOutOfMemory(*(found[2], found[1], found[3] or "memory") if found else (text, "memory", "memory")) from None
         if not text.startswith("DataFusion error:") or not _OF_VALUES.search(text):
             raise
         raise ValueRefused(text) from None

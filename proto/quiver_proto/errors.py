@@ -12,6 +12,7 @@
     │   └── IncompatibleVersions
     ├── MalformedMessage
     ├── PortInUse (OSError)
+    ├── KernelOutOfMemory (MemoryError)
     ├── ResourcesUnavailable
     │   └── ExecutorLaunchFailed
     ├── DataError
@@ -223,6 +224,22 @@ class UnsupportedPlan(QuiverError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"the query needs {what}", what)
+
+
+class KernelOutOfMemory(QuiverError, MemoryError):
+    """An operator that can't spill needs more memory than its task has. The driver then plans the query for smaller partitions."""
+
+    def __init__(self, operator: str, asked: str, pool: str) -> None:
+        super().__init__(
+            f"{operator} asked for {asked} more than is left of the {pool} that a task's operators have. Give executors more memory "
+            "(spark.executor.memory) or fewer cores, cut the query into more partitions (quiver.sql.partitions), or let less of what "
+            "it reads come to that operator.",
+            operator,
+            asked,
+            pool,
+        )
+        self.operator = operator
+        self.pool = pool
 
 
 class PortInUse(QuiverError, OSError):

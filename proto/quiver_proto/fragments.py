@@ -137,6 +137,21 @@ def scan_nodes(plan: Plan) -> Iterator[Plan]:
             pending += children(top)
 
 
+def holds_rows(plan: Plan) -> bool:
+    """Whether some operator has to hold a large part of what it reads."""
+    pending = [plan]
+    while pending:
+        top = pending.pop()
+        kind = kind_of(top)
+        if kind in _HOLDING or (kind == "aggregate" and top.aggregate.mode != 0):
+            return True
+        pending += children(top)
+    return False
+
+
+_HOLDING = frozenset({"hash_join", "sort_merge_join", "nested_loop_join", "cross_join", "sort", "window"})
+
+
 def scans(plan: Plan) -> Iterator[FileScan]:
     """The bodies of `scan_nodes`."""
     return map(body_of, scan_nodes(plan))

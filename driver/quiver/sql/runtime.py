@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -27,18 +28,20 @@ from quiver.sql.python.inputs import by_group, by_partition
 from quiver.sql.registry.python import called, prepare
 from quiver.sql.rounds import without_rounds
 from quiver.sql.rows import rows_of
-from quiver.sql.sizing import SMALL, Sizing, sizing
+from quiver.sql.sizing import CORES, SMALL, TRIES, Sizing, sizing
 from quiver.sql.sourcing import sourced
 from quiver.sql.spreading import Spread
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
 from quiver.sql.types import StructField, StructType
 from quiver_proto import ops
-from quiver_proto.errors import UnsupportedPlan
-from quiver_proto.fragments import scans
+from quiver_proto.errors import KernelOutOfMemory, UnsupportedPlan
+from quiver_proto.fragments import holds_rows, scans
 from quiver_proto.ops import CallSite
 from quiver_proto.units import format_bytes
 from quiver_proto.v1.kernel_pb2 import Plan
+
+log = logging.getLogger("quiver.driver")
 
 if TYPE_CHECKING:
     import datafusion
@@ -82,6 +85,7 @@ class Runtime:
         self._context = context
         self._setting = setting
         self._kernels: dict[tuple[object, ...], _Kernel] = {}
+        self._memory = 0
         self.executions = Executions(context)
         self.kept = kept_relations(context)
 
@@ -143,7 +147,7 @@ class Runtime:
         kernel = self.whole_kernel(query.ordered)
         made = kernel.planned(query, productions)
         size = _size(made[2], productions)
-        if self._is_one_task(size, sizes):
+        if self._is_one_task(size, made[2], sizes):
             return _Plans(kernel, *made, None)
         pieces = self._pieces(size, sizes)
         kernel = self.staged_kernel(pieces, sizes)
@@ -186,7 +190,8 @@ class Runtime:
         productions = self._productions(relation, query, CallSite("explain", "", 0))
         plans = self._planned(query, productions, sizes)
         kernel, frame, physical, plan = plans.kernel, plans.frame, plans.physical, plans.plan
-        size, limit = _size(plan, productions), self._one_task_limit(sizes)
+        size = _size(plan, productions)
+        limit = self._one_task_limit(size, plan, sizes)
         placed(plan, productions)
         staged: CutPlan | None = None
         notes = [f"Runs as one task: {f'it reads {format_bytes(size)}, no more than {limit[1]}' if size else 'it reads no files'}."]
@@ -244,18 +249,30 @@ class Runtime:
     def _sizing(self) -> Sizing:
         return sizing(self._setting, self._context.defaultParallelism)
 
-    def _is_one_task(self, size: int, sizes: Sizing) -> bool:
-        return size <= self._one_task_limit(sizes)[0]
+    def _executor_bytes(self) -> int:
+        """Memory of the largest executor; 0 as long as there is none."""
+        if not self._memory:
+            self._memory = max((one.memory_bytes for one in self._context._driver.status("executors").executors), default=0)
+        return self._memory
 
-    def _one_task_limit(self, sizes: Sizing) -> tuple[int, str]:
+    def _is_one_task(self, size: int, plan: Plan, sizes: Sizing) -> bool:
+        return size <= self._one_task_limit(size, plan, sizes)[0]
+
+    def _one_task_limit(self, size: int, plan: Plan, sizes: Sizing) -> tuple[int, str]:
         """Up to how many bytes of input a query is one task, and what says so."""
         limit = sizes.one_task_bytes
         if self._context._driver.executor_cores() < self._context.defaultParallelism and limit > SMALL:
             return SMALL, f"the {format_bytes(SMALL)} that are worth spreading over executors"
+        if limit >= size > SMALL and holds_rows(plan):
+            # Files are compressed, but not all of their columns are wanted.
+            half = self._executor_bytes() // 2
+            if 0 < half < limit:
+                return half, f"half of an executor's memory, {format_bytes(half)}, since rows have to be held"
         return limit, f"quiver.sql.oneTask.maxBytes, {format_bytes(limit)}"
 
     def _pieces(self, size: int, sizes: Sizing) -> int:
-        return sizes.pieces(size, self._context.defaultParallelism, 0)
+        slot_bytes = self._executor_bytes() // max(1, self._context._driver.executor_cores()) if size > SMALL else 0
+        return sizes.pieces(size, self._context.defaultParallelism, slot_bytes)
 
     def _run(
         self,
@@ -265,26 +282,47 @@ class Runtime:
         make_sink: queries.MakeSink = ops.FragmentCollect,
         spread: Spread | None = None,
     ) -> Sequence[bytes]:
-        context = self._context
-        context._check(call_site.operator)
+        self._context._check(call_site.operator)
         relation = self.kept.substituted(relation)
         sizes = self._sizing()
         query = lower(relation)
-        users = called(query.text)
-        if users:
+        if called(query.text):
             query = lower(relation, self._pieces(0, sizes))
-            users = called(query.text)
-        planner, driver, properties = context._planner, context._driver, execution.properties
         productions = self._productions(relation, query, call_site)
-        plans = self._planned(query, productions, sizes)
+        for tried in itertools.count(1):
+            plans = self._planned(query, productions, sizes)
+            try:
+                return self._result(relation, query, plans, productions, sizes, call_site, execution, make_sink, spread)
+            except KernelOutOfMemory as problem:
+                if tried == TRIES:
+                    raise
+                log.warning("%s: it is planned anew for less memory: %s", call_site, problem)
+                sizes = sizes.smaller(tried, plans.pieces or 1)
+        raise AssertionError
+
+    def _result(
+        self,
+        relation: r.Relation,
+        query: Query,
+        plans: _Plans,
+        productions: Mapping[str, Production],
+        sizes: Sizing,
+        call_site: CallSite,
+        execution: Execution,
+        make_sink: queries.MakeSink,
+        spread: Spread | None,
+    ) -> Sequence[bytes]:
+        context, planner, driver = self._context, self._context._planner, self._context._driver
+        users, properties = called(query.text), execution.properties
         kernel, frame, physical, plan = plans.kernel, plans.frame, plans.physical, plans.plan
         placed(plan, productions)
         staged: queries.StagedQuery | None = None
         where = _ONE_TASK
         if plans.pieces is not None:
+            settings = sizes.task_settings()
             try:
                 staged = queries.staged(
-                    plan if spread is None else spread.applied(plan, plans.pieces), planner, plans.pieces, call_site, (), properties,
+                    plan if spread is None else spread.applied(plan, plans.pieces), planner, plans.pieces, call_site, settings, properties,
                     productions.values(), make_sink, spread is not None and spread.count is not None,
                 )  # fmt: skip
                 where = _in_stages(staged.planned_stages)
@@ -306,11 +344,11 @@ class Runtime:
         if staged is None:
             if spread is not None:
                 plan = spread.applied(plan, None)
-            return run(
-                queries.in_one_task(plan, planner, driver.executor_cores(), call_site, (), properties, productions.values(), make_sink)
-            )
+            cores = driver.executor_cores()
+            settings = ((CORES, str(cores)),) if cores > 1 else ()
+            return run(queries.in_one_task(plan, planner, cores, call_site, settings, properties, productions.values(), make_sink))
         try:
-            return staged.run(driver, run, sizes.policy if sizes.adapts else None)
+            return staged.run(driver, run, sizes.fitting(self._executor_bytes()).policy if sizes.adapts else None)
         finally:
             staged.close(driver)  # Shuffles of RDDs go with the last reference to them.
 

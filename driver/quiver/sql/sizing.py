@@ -7,13 +7,17 @@ Measured on two cores over TPC-H at SF1: 32 partitions cost 2.4 to 9 times the C
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from quiver.sql.adapting import Policy
 from quiver.sql.errors import IllegalArgumentException
 from quiver_proto.errors import BadSetting
 from quiver_proto.units import parse_memory
 
+CORES = "quiver.cores"
+"""Of a fragment (quiver_executor.kernel_memory): its task has the memory of so many slots."""
+TRIES = 3
+"""How often a query is planned anew for less memory, with the first time."""
 PARTITION_BYTES = 128 << 20
 """Of files: about three times as much in memory."""
 MOST_PARTITIONS = 2000
@@ -37,18 +41,45 @@ class Sizing:
     broadcast_bytes: int
     adapts: bool
     policy: Policy
+    joins_by_sorting: bool = False
+    """Of two large sides: an operator that spills, in place of a hash table that can't."""
 
     def pieces(self, input_bytes: int, cores: int, slot_bytes: int) -> int:
         """How many partitions a query's shuffles have. `cores`: all there are; `slot_bytes`: memory of one slot (0: not known)."""
         if self.partitions:
             return self.partitions
-        most = min(PARTITION_BYTES, slot_bytes // 4) if slot_bytes else PARTITION_BYTES
+        most = min(PARTITION_BYTES, slot_bytes // 8) if slot_bytes else PARTITION_BYTES
         return max(2, cores, min(MOST_PARTITIONS, -(-input_bytes // max(1, most))))
+
+    def fitting(self, executor_bytes: int) -> Sizing:
+        """For executors with so much memory (0: not known)."""
+        if not executor_bytes:
+            return self
+        # Pieces are compressed, to a third or a quarter.
+        return replace(self, policy=replace(self.policy, target_bytes=min(self.policy.target_bytes, max(1 << 20, executor_bytes // 16))))
+
+    def smaller(self, tried: int, pieces: int) -> Sizing:
+        """For a query that needed too much memory `tried` times, the last time with `pieces` (1: as one task)."""
+        return replace(
+            self,
+            partitions=max(8, pieces * 4) if tried == 1 else pieces,
+            one_task_bytes=-1,
+            broadcast_bytes=-1,
+            policy=replace(self.policy, broadcast_bytes=-1, coalesces=False),
+            joins_by_sorting=tried > 1,
+        )
+
+    def task_settings(self) -> tuple[tuple[str, str], ...]:
+        """What the kernel is told where tasks run."""
+        # The last resort: with small batches, more runs can be merged in the same memory.
+        return (("datafusion.execution.batch_size", "1024"),) if self.joins_by_sorting else ()
 
     def kernel_settings(self) -> tuple[tuple[str, str], ...]:
         """What the kernel's planner is told."""
         small = max(0, self.broadcast_bytes)
+        joins = (("datafusion.optimizer.prefer_hash_join", "false"),) if self.joins_by_sorting else ()
         return (
+            *joins,
             ("datafusion.optimizer.hash_join_single_partition_threshold", str(small)),
             ("datafusion.optimizer.hash_join_single_partition_threshold_rows", str(small // _BYTES_A_ROW)),
         )

@@ -1,0 +1,102 @@
+"""Queries over more than the executors' memory: they spill, or are planned anew, and no process outgrows its executor's limit."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from quiver import Conf, Context
+from quiver.sql import Session
+from quiver_executor.kernel_memory import pool_bytes, settings_for
+from quiver_executor.kernel_refusals import refusing
+from quiver_proto.errors import KernelOutOfMemory
+
+ROWS, WIDTH, LIMIT = 250_000, 1_500, 512 << 20
+
+
+class Watch:
+    """The largest resident size, without shared pages, that any process below this one has had."""
+
+    def __init__(self) -> None:
+        self.peak = 0
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *problem: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.05):
+            pending = [os.getpid()]
+            while pending:
+                try:
+                    for task in os.listdir(f"/proc/{pending[-1]}/task"):
+                        pending[:0] = map(int, Path(f"/proc/{pending[-1]}/task/{task}/children").read_text().split())
+                    if pending[-1] != os.getpid():
+                        _, resident, shared, *_ = Path(f"/proc/{pending[-1]}/statm").read_text().split()
+                        self.peak = max(self.peak, (int(resident) - int(shared)) * os.sysconf("SC_PAGE_SIZE"))
+                except OSError:
+                    pass  # It ended meanwhile.
+                pending.pop()
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    folder = tmp_path_factory.mktemp("large")
+    texts = pa.array([f"{number:04d}" * (WIDTH // 4) for number in range(16)])
+    for name, step in (("a", 7), ("b", 11)):
+        # Small files: the values are few. In memory each row has its own.
+        keys = [number * step % ROWS for number in range(ROWS)]
+        text = pa.DictionaryArray.from_arrays(pa.array([key % 16 for key in keys], pa.int8()), texts)
+        pq.write_table(pa.table({"k": keys, "s": text.cast(pa.string())}), folder / f"{name}.parquet", row_group_size=20_000)
+    conf = Conf(loadDefaults=False).set("quiver.eventLog.dir", str(tmp_path_factory.mktemp("events"))).set("spark.ui.enabled", "false")
+    conf.set("quiver.sql.oneTask.maxBytes", "1k").set("spark.sql.autoBroadcastJoinThreshold", "-1").set("quiver.sql.partitions", "2")
+    with Session(Context("local-cluster[2,1,512m]", "large", conf=conf)) as session:
+        for name in ("a", "b"):
+            session.read.parquet(str(folder / f"{name}.parquet")).createOrReplaceTempView(name)
+        yield session
+
+
+def test_a_join_a_sort_and_a_group_by(spark: Session, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert 2 * ROWS * WIDTH > LIMIT
+    with Watch() as watch, caplog.at_level("WARNING"):
+        # A hash table of two partitions does not fit: it is planned again, for more of them.
+        joined = spark.sql("SELECT count(*), sum(a.k), min(a.s), max(b.s) FROM a JOIN b ON a.k = b.k").collect()
+        assert "planned anew for less memory" in caplog.text
+        grouped = spark.sql("SELECT count(*), sum(n), max(m) FROM (SELECT k, count(*) n, max(s) m FROM a GROUP BY k) t").collect()
+        spark.sql("SELECT * FROM a ORDER BY s DESC, k").write.parquet(str(tmp_path / "sorted"))
+    low, high = "0000" * (WIDTH // 4), "0015" * (WIDTH // 4)
+    assert [tuple(row) for row in joined] == [(ROWS, ROWS * (ROWS - 1) // 2, low, high)]
+    assert [tuple(row) for row in grouped] == [(ROWS, ROWS, high)]
+    files = sorted((tmp_path / "sorted").glob("*.parquet"))
+    rows = pa.concat_tables(pq.read_table(file, columns=["k"]) for file in files)
+    assert rows["k"].to_pylist() == sorted(range(ROWS), key=lambda key: (-(key % 16), key))
+    assert watch.peak < LIMIT, f"{watch.peak >> 20} MiB"
+
+
+def test_small_pools_have_small_buffers() -> None:
+    assert pool_bytes(LIMIT) < LIMIT // 3
+    assert settings_for(pool_bytes(LIMIT))["datafusion.execution.batch_size"] == "4096"
+    assert settings_for(pool_bytes(LIMIT // 2))["datafusion.execution.batch_size"] == "1024"
+    assert settings_for(pool_bytes(8 << 30)) == {}
+
+
+def test_other_errors_pass() -> None:
+    with pytest.raises(KernelOutOfMemory, match=r"HashJoinInput asked for 4\.1 MB more than is left of the 140\.8 MB"), refusing():
+        raise Exception(
+            "DataFusion error: Resources exhausted: Failed to allocate additional 4.1 MB for HashJoinInput with 0.0 B already allocated "
+            "for this reservation - 1.0 MB remain available for the total memory pool: fair(pool_size: 140.8 MB)"
+        )
+    with pytest.raises(Exception, match="something else"), refusing():
+        raise Exception("DataFusion error: something else")
