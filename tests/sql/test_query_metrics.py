@@ -71,6 +71,26 @@ def test_a_query_in_stages(spark: Session, logs: Path) -> None:
     assert max(last.rows) == 3  # A merge of one run lets it through, uncounted.
 
 
+def test_a_program_can_look_at_them(spark: Session) -> None:
+    frame = spark.sql("SELECT k, count(*) AS n FROM t GROUP BY k ORDER BY k")
+    assert frame.executionInfo is None
+    frame.show()
+    info = frame.executionInfo
+    assert info is not None
+    assert info.metrics is not None
+    assert info.operation_id.isdigit()
+    first, *others = info.metrics.operators
+    assert first.plan_id == first.parent_plan_id
+    scan = others[-1]
+    assert (scan.name, {metric.name: metric.value for metric in scan.metrics}["numOutputRows"]) == ("DataSource", 9)
+    names = {each.plan_id: each.name for each in info.metrics.operators}
+    assert names[next(each.parent_plan_id for each in others if each.name == "ShuffleWrite")] == "ShuffleRead"
+    text = info.metrics.toText()
+    assert text.startswith(f"+- {first.name}(numOutputRows: 3 (sum)")
+    assert len(text.splitlines()) == len(names)
+    assert scan.to_dict()["metrics"][0] == {"name": "numOutputRows", "value": 9, "type": "sum"}
+
+
 def test_branches_of_a_union_are_told_apart(spark: Session) -> None:
     spark.sql("SELECT k FROM t WHERE k > 0 UNION ALL SELECT v FROM t WHERE v > 0").toArrow()
     rows = spark.context._driver.status("operators").operators

@@ -167,6 +167,7 @@ def test_pages(get_from: GetFrom) -> None:
     assert "ShuffleRead of stage 0" in shown
     assert '../stages/0/0"' in details
     assert 'href="../sql/3"' in get("/jobs/0").text
+    assert "DataSource detail of DataSource <b> 4 1,000" in text_of(get("/stages/0/0").text)
     assert get("/sql/9").status_code == 404
     assert "No query has been started yet" in get_from(story.started())("/sql").text
 

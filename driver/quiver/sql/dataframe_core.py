@@ -16,6 +16,7 @@ from quiver.sql.tree import relations as r
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
+    from quiver.sql.metrics import ExecutionInfo
     from quiver.sql.session import Session
 
 
@@ -233,6 +234,24 @@ class DataFrameCore:
             raise wrong_argument("mode", "str", mode)
         chosen = mode if mode is not None else extended if isinstance(extended, str) else "extended" if extended else "simple"
         print(explained(self._relation, self._session._runtime, chosen))
+
+    @property
+    def executionInfo(self) -> ExecutionInfo | None:
+        """What the operators did when it was last computed; None before its first action.
+
+        >>> df = spark.range(10).where("id > 6")
+        >>> df.executionInfo is None, df.count()
+        (True, 3)
+        >>> sorted({metric.name for each in df.executionInfo.metrics.operators for metric in each.metrics})
+        ['computeTime', 'longestComputeTime', 'numOutputRows', 'numTasks']
+        """
+        from quiver.sql.metrics import ExecutionInfo, plan_metrics
+
+        executions = self._session._runtime.executions
+        execution = executions.last_of(self._relation)
+        if execution is None:
+            return None
+        return ExecutionInfo(plan_metrics(executions.operators(execution), dict(execution.stages)), str(execution.query_id))
 
     def __repr__(self) -> str:
         return f"DataFrame[{', '.join(f'{name}: {kind}' for name, kind in self.dtypes)}]"

@@ -15,7 +15,7 @@ from quiver.plan.selection import DESCRIPTION, GROUP, QUERY, JobSelection, tags_
 from quiver.sql.tree import relations as r
 from quiver_proto.errors import JobCancelled
 from quiver_proto.events import QueryEnded, QueryPlanned, QueryStarted
-from quiver_proto.ids import JobId, StageId
+from quiver_proto.ids import JobId
 from quiver_proto.ops import CallSite
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Execution:
         self._cancelled: str | None = None
         self.rows = -1
         """How many came out, as far as known."""
-        self.stages: dict[StageId, int | None] = {}
+        self.stages: dict[int, int | None] = {}
         """Its stages, inputs first: the shuffle that each leaves, None for a result."""
 
     def cancel(self, reason: str) -> None:
@@ -103,8 +103,8 @@ class Executions:
         self._last: OrderedDict[r.Relation, Execution] = OrderedDict()
 
     @contextlib.contextmanager
-    def begin(self, relation: r.Relation, call_site: CallSite, of: r.Relation | None = None) -> Iterator[Execution]:
-        """One query, from here to the end of the block. `of` is the DataFrame's own relation where the action computes another from it."""
+    def begin(self, relation: r.Relation, call_site: CallSite) -> Iterator[Execution]:
+        """One query, from here to the end of the block."""
         context = self._context
         record = context._driver.record
         properties = context._properties()
@@ -118,7 +118,7 @@ class Executions:
                 properties.get(GROUP, ""), properties.get(DESCRIPTION, ""), tags_of(properties),
             )
         )  # fmt: skip
-        self._remember(relation if of is None else of, execution)
+        self._remember(relation, execution)
         status, error = "succeeded", ""
         self._running[query_id] = execution
         try:
@@ -146,7 +146,7 @@ class Executions:
         self.interrupt(lambda execution: selection.concerns(execution.properties), reason)
 
     def last_of(self, relation: r.Relation) -> Execution | None:
-        """The last execution of this relation, for the last RETAINED relations."""
+        """The last execution that computed this relation, itself or as the input of an action's own (count, show), of the last RETAINED."""
         with self._lock:
             return self._last.get(relation)
 
@@ -156,9 +156,10 @@ class Executions:
 
     def _remember(self, relation: r.Relation, execution: Execution) -> None:
         with self._lock:
-            self._last.pop(relation, None)
-            self._last[relation] = execution
-            if len(self._last) > RETAINED:
+            for computed in (relation, *relation.inputs):
+                self._last.pop(computed, None)
+                self._last[computed] = execution
+            while len(self._last) > RETAINED:
                 self._last.popitem(last=False)
 
 
