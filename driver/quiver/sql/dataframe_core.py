@@ -31,7 +31,6 @@ class DataFrameCore:
     writeStream = NotOffered(STREAMS, called=False)
     withWatermark = NotOffered(STREAMS)
     dropDuplicatesWithinWatermark = NotOffered(STREAMS)
-    executionInfo = NotOffered("it belongs to Spark Connect. The driver's page shows what a query did", called=False)
     pandas_api = NotOffered("pandas on Spark is not there. Use `toPandas`")
     plot = NotOffered("pandas on Spark is not there. Use `toPandas().plot`", called=False)
     repartitionById = NotOffered("use `repartition` with the column, or `rdd.partitionBy` for places of your own")
