@@ -19,7 +19,6 @@ NAMES = FOLDER / "pyspark-sql-names.txt"
 SAME, DIFFERS, NOT_HERE = "same", "differs", "missing"
 
 _STREAMS = "there are no streaming queries"
-_PYTHON = "functions of users over batches of rows are not there"
 _VARIANT = "columns can't be variants; keep JSON as text, or use `from_json`"
 _PLACES = "there are no geographic types; keep WKB as binary"
 _TABLES = "tables that can be changed are not there; write files"
@@ -30,7 +29,6 @@ MISSING = {
     "GroupedData.transformWithState": _STREAMS,
     "GroupedData.transformWithStateInPandas": _STREAMS,
     "SparkSession.addArtifacts": "it belongs to Spark Connect; use `spark.context.addPyFile` and `addFile`",
-    "Catalog.registerFunction": _PYTHON,
     "TableValuedFunction.collations": "texts are compared by their bytes only",
     "TableValuedFunction.json_tuple": "use `from_json` or `get_json_object`",
     "TableValuedFunction.python_worker_logs": "logs of tasks are on the driver's page",

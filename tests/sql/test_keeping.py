@@ -86,7 +86,7 @@ def test_other_computations_are_not_taken_for_kept_ones(spark: Session) -> None:
     assert shape(frame.where("a = 1")._relation) == shape(frame.where(frame.a == 1)._relation)
 
 
-def test_levels_and_names(spark: Session) -> None:
+def test_levels_and_names(spark: Session, capsys: pytest.CaptureFixture[str]) -> None:
     frame = spark.range(10).where("id > 3")
     assert frame.storageLevel == StorageLevel.NONE
     frame.persist(StorageLevel.DISK_ONLY)
@@ -95,6 +95,8 @@ def test_levels_and_names(spark: Session) -> None:
     kept = spark._runtime.kept.find(frame._relation)
     assert kept is not None
     assert kept.rdd.name().startswith("Filter")
+    frame.select("id").explain()
+    assert "RDD kept: Filter" in capsys.readouterr().out
     frame.unpersist()
     assert spark.range(10).cache().storageLevel == StorageLevel.MEMORY_AND_DISK_DESER
     spark.range(5).createOrReplaceTempView("five")

@@ -51,6 +51,10 @@ class KeptRelations:
         """The kept rows of exactly this computation."""
         return self._same(_bare(relation), {}) if self._kept else None
 
+    def holds(self, rows: r.Produced) -> bool:
+        """Whether these are the kept rows of some relation."""
+        return any(kept.rows is rows for kept in self._kept)
+
     def keep(self, relation: r.Relation, rows: RDD[Any], level: StorageLevel) -> None:
         """From now on plans read `rows`, an RDD of batches of the relation's columns, for it. Nothing changes when it is kept already."""
         with self._lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import shutil
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +16,7 @@ from quiver_proto.storage import StorageLevel
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
+    from quiver.sql.python.user_defined import UserDefinedFunction
     from quiver.sql.session import Session
 
 
@@ -449,10 +450,21 @@ class Catalog:
         import quiver.sql.registry.all  # noqa: F401  # fills the table
         from quiver.sql.registry.model import FUNCTIONS
 
-        return dict(FUNCTIONS)
+        return {**FUNCTIONS, **self._session._routines}
 
     def _function(self, name: str) -> Function:
-        return Function(name, None, None, None, "quiver.sql.functions", True)
+        home = "quiver.sql.python" if name in self._session._routines else "quiver.sql.functions"
+        return Function(name, None, None, None, home, True)
+
+    def registerFunction(self, name: str, f: Callable[..., Any], returnType: t.DataType | str | None = None) -> UserDefinedFunction:
+        """As `spark.udf.register`.
+
+        >>> _ = spark.catalog.registerFunction("catalogued", lambda x: x + 1, "int")
+        >>> spark.sql("SELECT catalogued(1) AS two").collect(), spark.catalog.functionExists("catalogued")
+        ([Row(two=2)], True)
+        """
+        made: UserDefinedFunction = self._session.udf.register(name, f, returnType)
+        return made
 
 
 def _plain(name: str) -> list[str]:

@@ -212,7 +212,7 @@ class Runtime:
             told = f", after the recursive query `{name}`, each of whose rounds is a query of its own"
             where += told
             notes.append(f"Runs{told[1:]}.")
-        made = {int(each.shuffle.id): "of the program" for each in productions.values()}
+        made = {int(each.shuffle.id): self._told(query.leaves.get(name)) for name, each in productions.items()}
         reader = PlanReader(kernel.context, made)
         root = reader.whole(plan) if staged is None else reader.staged(staged)
         return Explained(
@@ -223,6 +223,10 @@ class Runtime:
             tuple(notes),
             kernel.shown(kernel.statistics(query, productions)) if statistics else "",
         )
+
+    def _told(self, leaf: r.Relation | None) -> str:
+        kept = isinstance(leaf, r.Produced) and self.kept.holds(leaf)
+        return f"kept: {leaf.rdd.name()}" if kept and isinstance(leaf, r.Produced) else "of the program"
 
     def whole_kernel(self, ordered: bool = False) -> _Kernel:
         """The kernel that plans whole queries; `ordered`: those that work on rows in their order."""
