@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from quiver.sql import Session
+from quiver.sql import functions as F
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, SparkRuntimeException
 
 
@@ -121,3 +122,28 @@ def test_arrow_files(spark: Session, tmp_path: Path) -> None:
     broken = spark.read.format("arrow").load(str(tmp_path))
     with pytest.raises(SparkRuntimeException, match=r"FAILED_READ_FILE.*b\.feather"):
         broken.collect()
+
+
+def test_rows_know_their_files(spark: Session, tmp_path: Path) -> None:
+    for key in (1, 2):
+        write(tmp_path / "p" / f"k={key}" / "a b.parquet", n=[key, key + 10])
+    (tmp_path / "t.csv").write_text("1\n2\n")
+    df = spark.read.parquet(str(tmp_path / "p"))
+    first = tmp_path / "p" / "k=1" / "a b.parquet"
+    assert df.columns == ["n", "k"]
+    named = df.where("k = 1").select("n", F.input_file_name(), "_metadata.file_name", "_metadata.file_size")
+    assert named.columns == ["n", "input_file_name()", "file_name", "file_size"]
+    assert sorted(map(tuple, named.collect()))[0] == (1, f"file://{first}", "a b.parquet", first.stat().st_size)
+    assert df.where(F.col("_metadata.file_path") == f"file:{first}").count() == 2
+    assert df.where(F.input_file_name().endswith("k=2/a b.parquet")).columns == ["n", "k"]
+    counted = df.groupBy(F.input_file_name().alias("file")).count().sort("file").collect()
+    assert [tuple(row) for row in counted] == [(f"file://{tmp_path}/p/k={key}/a b.parquet", 2) for key in (1, 2)]
+    assert df.withColumn("file", F.input_file_name()).columns == ["n", "k", "file"]
+    lines = spark.read.csv(str(tmp_path / "t.csv"))
+    assert {row[1].file_name for row in lines.select("_c0", "_metadata").collect()} == {"t.csv"}
+    assert {row[0] for row in lines.alias("x").select(F.input_file_name()).collect()} == {f"file://{tmp_path}/t.csv"}
+    assert spark.range(1).select(F.input_file_name()).collect() == [("",)]
+    with pytest.raises(AnalysisException, match="UNRESOLVED_COLUMN"):
+        spark.range(1).select("_metadata")
+    with pytest.raises(AnalysisException, match="MULTI_SOURCES_UNSUPPORTED_FOR_EXPRESSION"):
+        df.join(lines, df.n == lines["_c0"]).select(F.input_file_name())

@@ -146,8 +146,19 @@ class DataFrameCore:
         return Column(e.Listed(tuple(column for column in self._relation.output if pattern.fullmatch(column.name))))
 
     def metadataColumn(self, colName: str) -> Column:
-        """A column that files have beside their own, such as `_metadata`. Raises AnalysisException: there are none."""
-        raise column_not_found(colName, self.columns)
+        """A column that rows of files have beside their own: `_metadata`. Raises AnalysisException for another.
+
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "one.txt")
+        >>> with open(path, "w") as file:
+        ...     _ = file.write("a")
+        >>> df = spark.read.text(path)
+        >>> df.select(df.metadataColumn("_metadata")["file_name"].alias("name")).collect()
+        [Row(name='one.txt')]
+        """
+        if colName.lower() != "_metadata":
+            raise column_not_found(colName, self.columns)
+        return Column(e.Name(("_metadata",)))
 
     def _ipython_key_completions_(self) -> list[str]:
         return self.columns

@@ -22,6 +22,8 @@ from quiver.sql.lowering.names import column, kernel_type, quoted, text
 from quiver.sql.tree import relations as r
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.fragments import MISSING_IS_EMPTY, SCHEMA_UNKNOWN, UNREADABLE_IS_EMPTY, scans
+from quiver_proto.sources.reading import about
+from quiver_proto.text_formats.text_input import Piece
 from quiver_proto.v1.kernel_pb2 import Plan
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ NATIVE: Final = frozenset({"parquet", "arrow"})
 """Formats that the kernel scans in the tasks of a query."""
 _MARK = "quiver-mirror-"
 _KEY = "__quiver_partition_"
+_FILE = "__quiver_file"
 
 
 class Mirror:
@@ -60,10 +63,12 @@ class Mirror:
             if self._flags and self._is_to_skip(file.path):
                 continue
             folder = made.get(file.values)
-            if folder is None:
+            if folder is None or leaf.hidden:
                 parts = [
                     f"{_KEY}{place}={quote(NULL_PARTITION if value is None else value, safe='')}" for place, value in enumerate(file.values)
                 ]
+                if leaf.hidden:
+                    parts.append(f"{_FILE}={number}")
                 folder = made[file.values] = os.path.join(self.root, *parts)
                 os.makedirs(folder, exist_ok=True)
             os.symlink(file.path, os.path.join(folder, f"{number}.data"))
@@ -104,15 +109,37 @@ def register(context: SessionContext, name: str, leaf: r.Files) -> Mirror:
     mirror = Mirror(leaf)
     raw = f"{name}_files"
     kinds: list[tuple[str, str | pa.DataType]] = [(f"{_KEY}{place}", pa.string()) for place in range(len(leaf.partition_columns))]
+    if leaf.hidden:
+        kinds.append((_FILE, pa.string()))
     if leaf.format == "parquet":
         context.register_parquet(raw, mirror.root, table_partition_cols=kinds, file_extension=".data", schema=mirror.schema)
     else:
         context.register_arrow(raw, mirror.root, mirror.schema, ".data", kinds)
     places = {column: place for place, column in enumerate(leaf.partition_columns)}
     items = ", ".join(f"{_item(f.name, c.type, places, leaf.format)} AS {column(c)}" for c, f in zip(leaf.columns, leaf.schema)) or "1"
-    context.register_view(name, context.sql(f"SELECT {items} FROM {raw}"))
+    if leaf.hidden:
+        about = f"{name}_about"
+        context.register_record_batches(about, [[_about(leaf)]])
+        items += "".join(f", {column(c)}" for c in leaf.columns[-len(leaf.hidden) :])
+        context.register_view(name, context.sql(f"SELECT {items} FROM {raw} JOIN {about} ON {quoted(_FILE)} = {quoted('#file')}"))
+        context.deregister_table(about)
+    else:
+        context.register_view(name, context.sql(f"SELECT {items} FROM {raw}"))
     context.deregister_table(raw)  # The view holds it.
     return mirror
+
+
+def _about(leaf: r.Files) -> pa.RecordBatch:
+    """The hidden columns' values of each file, by its number."""
+    import pyarrow as pa
+
+    pieces = [Piece(file.path, 0, -1, file.values, file.size, file.modified) for file in leaf.files]
+    arrays = [pa.array(list(map(str, range(len(pieces)))))]
+    names = ["#file"]
+    for attribute in leaf.columns[-len(leaf.hidden) :]:
+        arrays.append(pa.array([about(piece, attribute.name) for piece in pieces], arrow_type(attribute.type)))
+        names.append(f"{attribute.name}#{attribute.id}")
+    return pa.record_batch(arrays, names=names)
 
 
 def resolve(plan: Plan, mirrors: Mapping[str, Mirror]) -> None:

@@ -40,6 +40,7 @@ def sourced(context: Context, leaf: r.Sourced, demand: Demand | None) -> tuple[R
         leaf.zone,
         options.get("ignoremissingfiles") == "true",
         options.get("ignorecorruptfiles") == "true",
+        leaf.hidden,
     )
     return context.parallelize(parts, max(1, len(parts))).mapPartitions(reading), size
 

@@ -35,13 +35,15 @@ class Reading:
     zone: str = "UTC"
     ignore_missing: bool = False
     ignore_corrupt: bool = False
+    hidden: tuple[str, ...] = ()
 
     def __call__(self, parts: Iterator[Any]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
         schema = pa.ipc.read_schema(pa.py_buffer(self.schema))
-        held = pa.schema([field for field in schema if field.name not in self.partitions])
-        wanted = self.wanted - frozenset(self.partitions)
+        own = {*self.partitions, *self.hidden}
+        held = pa.schema([field for field in schema if field.name not in own])
+        wanted = self.wanted - own
         for part in parts:
             for each in part if isinstance(part, list) else [part]:
                 try:
@@ -63,6 +65,8 @@ class Reading:
                 text = part.partitions[self.partitions.index(field.name)]
                 value, _ = converted(pa.array([text], pa.string()), field.type, Formats(self.zone))
                 arrays.append(pa.repeat(value[0], batch.num_rows))
+            elif field.name in self.hidden and isinstance(part, Piece):
+                arrays.append(pa.array([about(part, field.name)] * batch.num_rows, field.type))
             elif field.name in known and field.name in self.wanted:
                 array = batch.column(known[field.name])
                 arrays.append(array if array.type == field.type else cast(array, field.type, part, field.name))
@@ -71,6 +75,20 @@ class Reading:
         if not arrays:
             return batch
         return pa.RecordBatch.from_arrays(arrays, schema=pa.schema([field.with_nullable(True) for field in schema]))
+
+
+def about(piece: Piece, name: str) -> Any:
+    """The value of a hidden column in the rows of a piece: `_metadata`, or the file's name."""
+    if name != "_metadata":
+        return piece.path if "://" in piece.path else f"file://{piece.path}"
+    return {
+        "file_path": piece.path if "://" in piece.path else f"file:{piece.path}",
+        "file_name": piece.path.rpartition("/")[2],
+        "file_size": piece.size,
+        "file_block_start": piece.start,
+        "file_block_length": piece.size - piece.start if piece.length < 0 else piece.length,
+        "file_modification_time": int(piece.modified * 1000) * 1000,
+    }
 
 
 def cast(array: pa.Array, kind: pa.DataType, part: Any, name: str) -> pa.Array:

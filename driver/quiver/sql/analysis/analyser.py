@@ -9,6 +9,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from quiver.sql import types as t
+from quiver.sql.analysis import file_columns
 from quiver.sql.analysis.access import NAMES, accessed
 from quiver.sql.analysis.around import AROUND, NeedsQueryAround
 from quiver.sql.analysis.coercion import common_type
@@ -54,7 +55,8 @@ class Analyser:
 
     def project(self, child: r.Relation, expressions: Sequence[e.Expression], outer: Levels = ()) -> r.Relation:
         """select(): stars expanded, aggregates without keys become an Aggregate."""
-        child, expressions = self._in_windows(child, self.expand(expressions, child.output), outer)
+        child, named = self._with_file_columns(child, self.expand(expressions, child.output))
+        child, expressions = self._in_windows(child, named, outer)
         for position in reversed([i for i, expression in enumerate(expressions) if is_generator(expression)]):
             made = self.generate(child, expressions[position], outer=outer)
             child, expressions[position : position + 1] = made, made.columns
@@ -106,7 +108,33 @@ class Analyser:
         )
         return r.Generate(child, resolved, keeps, columns)
 
+    def _with_file_columns(self, child: r.Relation, expressions: Sequence[e.Expression]) -> tuple[r.Relation, list[e.Expression]]:
+        """The child with the hidden columns of its files that expressions ask for, and the expressions that refer to them."""
+        result = list(expressions)
+        nodes = [node for expression in result for node in walk(expression)]
+        for name in file_columns.asked(nodes, child.output, self.fold):
+            made = file_columns.exposed(child, name, self._new_id)
+            if made is None and name == file_columns.METADATA:
+                continue  # It is told as any column that isn't there.
+            if made is not None:
+                child = made[0]
+            if name == file_columns.METADATA:
+                continue  # By its name it is found.
+            value: e.Expression = e.Literal("", t.StringType()) if made is None else made[1]
+
+            def put(node: e.Expression, value: e.Expression = value) -> e.Expression:
+                is_meant = isinstance(node, e.Call) and node.name == "input_file_name"
+                return value if is_meant else rebuilt(node, lambda inside: put(inside, value))
+
+            # What stands alone keeps the name that it is asked for by.
+            alone = [isinstance(one, e.Call) and one.name == "input_file_name" for one in result]
+            result = [e.Alias(value, output_name(one)) if is_alone else put(one) for one, is_alone in zip(result, alone)]
+        return child, result
+
     def filter(self, child: r.Relation, condition: e.Expression, outer: Levels = ()) -> r.Relation:
+        widened, (changed,) = self._with_file_columns(child, (condition,))
+        if widened is not child:
+            return r.Project(self.filter(widened, changed, outer), child.output)
         child, hidden, (resolved,) = self.with_hidden(child, (condition,), outer)
         if found := [node for node in walk(resolved) if is_aggregate(node)]:
             raise AnalysisException(
@@ -132,7 +160,8 @@ class Analyser:
         outer: Levels = (),
     ) -> r.Aggregate:
         """groupBy(keys).agg(...): `outputs` are all columns of the result, keys included where they are wanted."""
-        child, both = self._in_windows(child, [*self.expand(keys, child.output), *outputs], outer)
+        child, named = self._with_file_columns(child, [*self.expand(keys, child.output), *outputs])
+        child, both = self._in_windows(child, named, outer)
         count = len(both) - len(outputs)
         resolved_keys = tuple(strip_alias(key) for key in self._named(both[:count], child.output, outer))
         resolved = self._named(both[count:], child.output, outer)
@@ -141,6 +170,10 @@ class Analyser:
         return r.Aggregate(child, resolved_keys, resolved, sets)
 
     def sort(self, child: r.Relation, keys: Sequence[e.SortKey], globally: bool = True, outer: Levels = ()) -> r.Relation:
+        widened, changed = self._with_file_columns(child, keys)
+        if widened is not child:
+            by = [key for key in changed if isinstance(key, e.SortKey)]
+            return r.Project(self.sort(widened, by, globally, outer), child.output)
         child, hidden, resolved = self.with_hidden(child, keys, outer)
         return self._without(r.Sort(child, tuple(key for key in resolved if isinstance(key, e.SortKey)), globally), hidden)
 

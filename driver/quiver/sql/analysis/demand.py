@@ -48,7 +48,7 @@ def _visit(relation: r.Relation, demand: Demand, found: dict[int, Demand]) -> No
         case r.Project():
             kept = [each for each in relation.expressions if not isinstance(each, e.Attribute | e.Alias) or each.id in demand.columns]
             # What is computed from several rows at once needs all of them.
-            by_row = not any(isinstance(node, e.Windowed) for each in kept for node in walk(each))
+            by_row = not any(isinstance(node, e.Windowed) or _counts(node) for each in kept for node in walk(each))
             _visit(relation.child, Demand(_used(kept), _below(demand, relation.child) if by_row else ()), found)
         case r.Filter():
             conditions = tuple(each for each in _conjuncts(relation.condition))
@@ -71,6 +71,11 @@ def _visit(relation: r.Relation, demand: Demand, found: dict[int, Demand]) -> No
         case _:
             for child in relation.inputs:
                 _visit(child, Demand(_ids(child.output)), found)
+
+
+def _counts(node: e.Expression) -> bool:
+    """Whether a row's value depends on which other rows there are."""
+    return isinstance(node, e.Call) and node.name in ("monotonically_increasing_id", "rand", "randn", "uuid", "shuffle")
 
 
 def _below(demand: Demand, child: r.Relation) -> tuple[e.Expression, ...]:

@@ -40,7 +40,7 @@ REASONS: Final = (
     (r"st_.*", "there are no types of places on maps"),
     (r".*udf|.*udtf|pandas_udf|arrow_udf|unwrap_udt", _UDF),
     (r"years|months|days|hours|bucket", _WRITE),
-    (r"input_file_.*", "rows do not know their file; add a column when files are read one by one"),
+    (r"input_file_.*", "of a row's file only its name and `_metadata` are known: `input_file_name()`, `_metadata.file_size`"),
     (r"current_(catalog|database|schema|path|user|timezone)|user|session_user", "a session has one catalog and no users; ask Python"),
     (r"collate|collation", "strings are compared by their characters; use `lower`"),
     (r"map_zip_with", "use `map_concat`, or `map_entries` and `zip_with`"),

@@ -12,11 +12,34 @@ if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
 
 __all__ = [
-    "asc", "asc_nulls_first", "asc_nulls_last", "broadcast", "call_function", "col", "column", "count", "countDistinct", "count_distinct",
+    "asc",
+    "asc_nulls_first",
+    "asc_nulls_last",
+    "broadcast",
+    "call_function",
+    "col",
+    "column",
+    "count",
+    "countDistinct",
+    "count_distinct",
     "desc",
-    "desc_nulls_first", "desc_nulls_last", "expr", "grouping", "lit", "max_by",
-    "min_by", "monotonically_increasing_id", "raise_error", "rand", "randn", "spark_partition_id",
-    "struct", "uniform", "uuid", "when",
+    "desc_nulls_first",
+    "desc_nulls_last",
+    "expr",
+    "grouping",
+    "input_file_name",
+    "lit",
+    "max_by",
+    "min_by",
+    "monotonically_increasing_id",
+    "raise_error",
+    "rand",
+    "randn",
+    "spark_partition_id",
+    "struct",
+    "uniform",
+    "uuid",
+    "when",
 ]  # fmt: skip
 
 
@@ -221,6 +244,15 @@ def uuid() -> Column:
     36
     """
     return call("uuid")
+
+
+def input_file_name() -> Column:
+    """The file that a row was read from, as a URL; empty for rows that are no file's.
+
+    >>> spark.range(1).select(F.input_file_name().alias("file")).collect()
+    [Row(file='')]
+    """
+    return call("input_file_name")
 
 
 def monotonically_increasing_id() -> Column:

@@ -48,6 +48,8 @@ class Files(Relation):
     partition_columns: tuple[str, ...] = ()
     files: tuple[DataFile, ...] = ()
     verified: frozenset[str] = frozenset()
+    hidden: tuple[str, ...] = ()
+    """The last of `columns`: those of analysis/file_columns.py that are asked for."""
 
     @property
     def output(self) -> tuple[Attribute, ...]:
@@ -73,6 +75,8 @@ class Sourced(Relation):
     files: tuple[DataFile, ...] = ()
     zone: str = "UTC"
     push: Any = None
+    hidden: tuple[str, ...] = ()
+    """The last of `columns`: those of analysis/file_columns.py that are asked for."""
 
     @property
     def output(self) -> tuple[Attribute, ...]:
