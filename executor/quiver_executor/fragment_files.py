@@ -39,7 +39,9 @@ class Pieces:
         if not batch.num_rows:
             return
         # The schema says that all may be null: which columns can't be, the kernel did not tell.
-        batch = pa.RecordBatch.from_arrays(batch.columns, schema=self._schema)
+        # (Of rows without columns, how many there are would be lost.)
+        if batch.num_columns:
+            batch = pa.RecordBatch.from_arrays(batch.columns, schema=self._schema)
         self._held[piece].append(batch)
         self._rows[piece] += batch.num_rows
         self._held_bytes += batch.get_total_buffer_size()

@@ -202,6 +202,21 @@ def test_broadcasts_accumulators_and_contexts(df: DataFrame, users: Session) -> 
     assert calls.value == 12
 
 
+def test_a_function_is_called_once_for_a_row_and_never_to_plan(users: Session) -> None:
+    calls = users.context.accumulator(0)
+
+    def counted(i: int) -> int:
+        calls.add(1)
+        return i * 2
+
+    twice = F.udf(counted, "long")
+    df = users.range(10).withColumn("y", twice("id")).where("y > 10").withColumn("z", F.col("y") + 1)
+    assert df.agg(F.sum("z")).collect() == [(64,)]
+    assert calls.value == 10
+    # Rows without columns are exchanged on the way to the number.
+    assert users.range(4).withColumn("m", F.monotonically_increasing_id()).select(twice("m")).count() == 4
+
+
 def test_what_a_function_does_wrong_is_told(df: DataFrame) -> None:
     def picky(i: int, s: str | None) -> int:
         if i == 3:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from quiver.sql.cutting import Described
 from quiver_proto.errors import UnsupportedPlan
-from quiver_proto.fragments import children, copied, parse, scans
+from quiver_proto.fragments import SCANS, body_of, children, copied, kind_of, parse
 from quiver_proto.spark_functions.kernel import enable
 from quiver_proto.v1.kernel_pb2 import Plan
 
@@ -95,14 +95,10 @@ def describe(plan: Plan) -> Described:
     A left join of one empty row with the fragment, whose scans have lost their files, gives exactly one row of nulls that carries it:
     the kernel has no other way to tell what a decoded plan's columns are.
     """
-    emptied = copied(plan)
-    for scan in scans(emptied):
-        del scan.base_conf.file_groups[:]
-        scan.base_conf.file_groups.add()
+    emptied = _without_rows(plan)
     probe = Plan()
     probe.nested_loop_join.left.placeholder_row.schema.SetInParent()
-    # What has no files, such as rows of the plan itself, must not be computed either.
-    probe.nested_loop_join.right.global_limit.input.merge.input.CopyFrom(emptied)
+    probe.nested_loop_join.right.merge.input.CopyFrom(emptied)
     probe.nested_loop_join.join_type = _LEFT_JOIN
     schema = None
     context = bare_session()
@@ -110,6 +106,24 @@ def describe(plan: Plan) -> Described:
         schema = batch.to_pyarrow().schema
     assert schema is not None
     return _described(schema)
+
+
+def _without_rows(plan: Plan) -> Plan:
+    """The plan over leaves without rows: nothing is computed, and no user's function is called."""
+    result = copied(plan)
+    pending = [result]
+    while pending:
+        top = pending.pop()
+        kind = kind_of(top)
+        if kind in SCANS:
+            del body_of(top).base_conf.file_groups[:]
+            body_of(top).base_conf.file_groups.add()
+        elif below := children(top):
+            pending += below
+        else:
+            leaf = copied(top)
+            top.local_limit.input.CopyFrom(leaf)  # Of no rows.
+    return result
 
 
 @functools.lru_cache(maxsize=256)
