@@ -213,6 +213,8 @@ def test_a_function_is_called_once_for_a_row_and_never_to_plan(users: Session) -
     df = users.range(10).withColumn("y", twice("id")).where("y > 10").withColumn("z", F.col("y") + 1)
     assert df.agg(F.sum("z")).collect() == [(64,)]
     assert calls.value == 10
+    both = users.range(100).union(users.range(100)).withColumn("r", F.rand()).where("r > 0.5")
+    assert both.agg(F.min("r")).first()[0] > 0.5
     # Rows without columns are exchanged on the way to the number.
     assert users.range(4).withColumn("m", F.monotonically_increasing_id()).select(twice("m")).count() == 4
 

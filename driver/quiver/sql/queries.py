@@ -189,6 +189,10 @@ def table_of(streams: Sequence[bytes], schema: pa.Schema) -> pa.Table:
     batches: list[Any] = []
     for stream in streams:
         if stream:
-            # Shuffled rows have lost which columns can't be null.
-            batches += (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in pa.ipc.open_stream(pa.py_buffer(stream)))
+            found = pa.ipc.open_stream(pa.py_buffer(stream))
+            if len(schema):
+                # Shuffled rows have lost which columns can't be null.
+                batches += (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in found)
+            else:
+                batches += (pa.RecordBatch.from_struct_array(pa.array([{}] * batch.num_rows, pa.struct([]))) for batch in found)
     return pa.Table.from_batches(batches, schema)

@@ -101,7 +101,12 @@ class _Writer:
                 return f"SELECT {self._items(relation.expressions, shield)} FROM {source}", depth
             case r.Filter():
                 source, depth = self._source(relation.child)
-                return f"SELECT * FROM {source} WHERE {self._text(relation.condition)}", depth
+                condition = self._text(relation.condition)
+                if self._is_volatile_over_union(relation.child):
+                    # The kernel takes filters below a union with whatever they need computed: functions would be called twice, and rows
+                    # be chosen by other results than are seen. It leaves those that are not the same each time.
+                    condition = f"coalesce({condition}, FALSE) = (random() >= 0)"
+                return f"SELECT * FROM {source} WHERE {condition}", depth
             case r.Aggregate():
                 source, depth = self._source(relation.child)
                 return f"SELECT {self._items(relation.outputs)} FROM {source}{self._grouping(relation)}", depth
@@ -157,6 +162,17 @@ class _Writer:
                 return f"SELECT * FROM {self._leaf(relation)}", 1
             case _:
                 raise AssertionError(type(relation))
+
+    def _is_volatile_over_union(self, relation: r.Relation) -> bool:
+        pending = [(relation, False)]
+        while pending:
+            top, is_volatile = pending.pop()
+            if is_volatile and (isinstance(top, r.Union) or (isinstance(top, r.Span) and self._slices > 1)):
+                return True
+            if not isinstance(top, Leaf):
+                volatile = is_volatile or (isinstance(top, r.Project) and _is_volatile(top.expressions))
+                pending += ((child, volatile) for child in top.inputs)
+        return False
 
     def _leaf(self, relation: r.Relation) -> str:
         name = self._names.get(id(relation))
@@ -244,3 +260,17 @@ def _series(span: r.Span, name: str, slices: int) -> str:
         always = f"value {'>=' if span.step > 0 else '<='} {start}"
         parts.append(f"SELECT CAST(value AS BIGINT) AS {name} FROM generate_series({start}, {last}, {span.step}) WHERE {always}")
     return parts[0] if count <= 1 else " UNION ALL ".join(f"({part})" for part in parts)
+
+
+_VOLATILE = frozenset({"rand", "randn", "random", "uuid", "shuffle", "randstr", "uniform"})
+
+
+def _is_volatile(expressions: Sequence[e.Expression]) -> bool:
+    """Whether they call users' functions, or such that give something else each time."""
+    from quiver.sql.analysis.analyser import walk
+
+    return any(
+        isinstance(node, e.PythonCall) or (isinstance(node, e.Call) and node.name in _VOLATILE)
+        for expression in expressions
+        for node in walk(expression)
+    )
