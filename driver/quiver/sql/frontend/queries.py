@@ -302,12 +302,17 @@ class _Select:
         )
 
     def _of_outputs(self, expression: e.Expression) -> e.Expression:
-        """With aliases of the list as what they stand for; in arguments of aggregates a column of the name comes first."""
+        """With names of the list as what they stand for; in arguments of aggregates a column of the name comes first."""
         analyser, columns = self._analyser, self._source.output
-        aliases = {analyser.fold(item.name): item.child for item in self._items if isinstance(item, e.Alias)}
+        outputs: dict[str, e.Expression] = {}
+        for item in self._items:
+            if isinstance(item, e.Alias):
+                outputs[analyser.fold(item.name)] = item.child
+            elif isinstance(item, e.Name | e.Attribute):
+                outputs.setdefault(analyser.fold(item.parts[-1] if isinstance(item, e.Name) else item.name), item)
 
         def visit(name: e.Name) -> e.Expression | None:
-            return aliases.get(analyser.fold(name.parts[0])) if len(name.parts) == 1 or not is_column(analyser, name, columns) else None
+            return outputs.get(analyser.fold(name.parts[0])) if len(name.parts) == 1 or not is_column(analyser, name, columns) else None
 
         return self._over_source(substituted(expression, visit, inside_aggregates=False))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
@@ -39,6 +39,9 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
             return lowered(expression.child, subquery)
         case e.Call(name="and" | "or"):
             return _condition(expression, subquery, set())
+        case e.Call(name="and" | "or" as operator):
+            # Side by side, not nested: parsers recurse.
+            return f"({f' {operator.upper()} '.join(lowered(part, subquery) for part in _operands(expression, operator))})"
         case e.Call():
             return _call(expression, subquery)
         case e.Member():
@@ -140,6 +143,16 @@ def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
         after += f" FILTER (WHERE {lowered(call.where, subquery)})"
     after += over
     return result.replace(AFTER, after) if AFTER in result else result + after
+
+
+def _operands(expression: e.Expression, operator: str) -> Iterator[e.Expression]:
+    pending = [expression]
+    while pending:
+        top = pending.pop()
+        if isinstance(top, e.Call) and top.name == operator:
+            pending.extend(reversed(top.args))
+        else:
+            yield top
 
 
 def _together(args: Sequence[str]) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from quiver.sql.analysis.analyser import attributes_in
+from quiver.sql.analysis.rewriting import outer_references
 from quiver.sql.lowering.expressions import lowered
 from quiver.sql.lowering.generators import generate, sample
 from quiver.sql.lowering.names import column, quoted
@@ -194,7 +195,7 @@ class _Writer:
 
     def _nested(self, relation: r.Relation) -> tuple[str, int]:
         text, depth = self.select(relation)
-        if depth < _DEEP or self._inside_subquery:
+        if depth < _DEEP or (self._inside_subquery and outer_references(relation)):
             return f"({text})", depth + 1
         name = f"step_{len(self.named)}"
         self.named.append((name, text))
