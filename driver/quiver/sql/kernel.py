@@ -34,8 +34,6 @@ DIALECT: Final = {
     "datafusion.sql_parser.recursion_limit": "1000",
     # Of the dialects that know lambdas, the one where "a" is a column.
     "datafusion.sql_parser.dialect": "duckdb",
-    # Parentheses and subqueries nest; beyond a few hundred the parser would run out of stack.
-    "datafusion.sql_parser.recursion_limit": "200",
     # A relation keeps the order of the one below it, as users expect; the optimiser still drops sorts that nothing shows.
     "datafusion.sql_parser.enable_subquery_sort_elimination": "false",
 }
