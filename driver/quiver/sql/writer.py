@@ -170,6 +170,9 @@ class DataFrameWriter:
         if self._source().lower() == "noop":
             run_only(self._df._session, self._relation(), capture())
             return
+        if self._source().lower() == "jdbc":
+            self._to_database()
+            return
         if target is None:
             raise IllegalArgumentException("'path' is not specified.")
         output = Output(str(target), self._source(), self._mode, self._options, self._partition_by)
@@ -328,6 +331,29 @@ class DataFrameWriter:
         """ORC files. `compression`: zstd (unless told), snappy, zlib, lz4, none."""
         self._given(compression=compression)
         self.save(path, "orc", mode, partitionBy)
+
+    def jdbc(self, url: str, table: str, mode: str | None = None, properties: dict[str, str] | None = None) -> None:
+        """A table of a database, through SQLAlchemy (`quiver-cluster[jdbc]`). `url` is SQLAlchemy's, with or without `jdbc:` in front.
+        `properties`: user, password. Options: `truncate` (overwrite keeps the table's definition), `batchsize`.
+
+        Tasks insert into a table that stands beside; one transaction moves the rows: a write that fails changes nothing.
+
+        >>> import tempfile
+        >>> url = f"sqlite:///{tempfile.mkdtemp()}/some.db"
+        >>> spark.range(3).write.jdbc(url, "numbers")
+        >>> spark.range(2).write.jdbc(url, "numbers", "append")
+        >>> spark.read.jdbc(url, "numbers").count()
+        5
+        """
+        self.mode(mode).options(**(properties or {})).options(url=url, dbtable=table)
+        self.format("jdbc").save()
+
+    def _to_database(self) -> None:
+        from quiver.sql.database_targets import write_database
+
+        if self._partition_by:
+            raise AnalysisException("'save' to a database does not support partitionBy.")
+        write_database(self._df._session, self._relation(), self._options, self._mode, capture())
 
     def _given(self, **options: Any) -> None:
         for key, value in options.items():

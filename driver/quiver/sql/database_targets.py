@@ -1,0 +1,115 @@
+"""`df.write.jdbc` and format("jdbc"): rows into a table of a database, all of them or none."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from quiver.sql import types as t
+from quiver.sql.database_sources import url_of
+from quiver.sql.errors import AnalysisException, IllegalArgumentException
+from quiver.sql.kernel_errors import spark_errors
+from quiver.sql.runtime import schema_of
+from quiver.sql.tree import relations as r
+from quiver_proto.ops import CallSite
+from quiver_proto.sources.database_writes import MARK, Inserting, begin
+from quiver_proto.sources.databases import engine_of, told
+
+if TYPE_CHECKING:
+    from quiver.sql.session import Session
+
+_KINDS: tuple[tuple[type[t.DataType], str], ...] = (
+    (t.BooleanType, "Boolean"), (t.ByteType, "SmallInteger"), (t.ShortType, "SmallInteger"), (t.IntegerType, "Integer"),
+    (t.LongType, "BigInteger"), (t.FloatType, "REAL"), (t.DoubleType, "Double"), (t.DecimalType, "Numeric"), (t.StringType, "Text"),
+    (t.BinaryType, "LargeBinary"), (t.DateType, "Date"), (t.TimestampType, "DateTime"), (t.TimestampNTZType, "DateTime"),
+)  # fmt: skip
+_AT_ONCE = 500
+
+
+def write_database(session: Session, relation: r.Relation, options: Mapping[str, str], mode: str, call_site: CallSite) -> int:
+    """Put the relation's rows into the table `dbtable` of the database at `url`; how many there were.
+
+    Tasks insert into a table that stands beside it, from which one transaction moves them; what it makes of a table's definition is part
+    of it where the database can (SQLite, PostgreSQL; not MySQL). `mode` as of files; with the option `truncate`, overwrite keeps the
+    table's definition. `batchsize`: rows per insert. Raises AnalysisException TABLE_OR_VIEW_ALREADY_EXISTS and for columns that the table
+    has not, IllegalArgumentException for types that databases have not, DatabaseFailed; the table is as it was then.
+    """
+    url, named = url_of(options), options.get("dbtable")
+    if not named:
+        raise IllegalArgumentException("Option `dbtable` is required.")
+    schema, _, name = named.replace("`", "").replace('"', "").rpartition(".")
+    place = schema or None
+    columns = schema_of(relation)
+    kinds = [_kind(field) for field in columns]
+    engine = engine_of(url)
+    with told(engine) as sqlalchemy:
+        inspector = sqlalchemy.inspect(engine)
+        exists = inspector.has_table(name, schema=place)
+        known = {each["name"].lower(): each["name"] for each in inspector.get_columns(name, schema=place)} if exists else {}
+    if exists and mode == "ignore":
+        return 0
+    if exists and mode == "error":
+        raise AnalysisException(f"Table or view '{named}' already exists. SaveMode: ErrorIfExists.", "TABLE_OR_VIEW_ALREADY_EXISTS")
+    keeps = exists and (mode == "append" or options.get("truncate") == "true")
+    missing = [column for column in columns.names if keeps and column.lower() not in known]
+    if missing:
+        raise AnalysisException(
+            f'Column "{missing[0]}" not found in schema of table {named}: it has {", ".join(known.values())}.', "UNRESOLVED_COLUMN"
+        )
+    session._context._check(call_site.operator)
+    staging = f"quiver_staging_{os.urandom(8).hex()}"
+
+    def table(of: str, names: Sequence[str], *more: Any) -> Any:
+        made = [sqlalchemy.Column(column, _typed(sqlalchemy, kind, field)) for column, kind, field in zip(names, kinds, columns)]
+        return sqlalchemy.Table(of, sqlalchemy.MetaData(), *made, *more, schema=place)
+
+    staged = table(staging, columns.names, sqlalchemy.Column(MARK, sqlalchemy.String(32)))
+    inserting = Inserting(
+        url, staging, place, tuple(zip(columns.names, kinds)), session._settings.zone(), int(options.get("batchsize", "1000"))
+    )
+    try:
+        with told(engine):
+            staged.create(engine)
+        with spark_errors(relation, call_site):
+            told_of = session._runtime.batches(relation, call_site).mapPartitions(inserting).collect()
+        with told(engine), engine.connect() as connection:
+            begin(connection)
+            target = table(name, [known.get(column.lower(), column) if keeps else column for column in columns.names])
+            if exists and mode == "overwrite":
+                if keeps:
+                    connection.execute(target.delete())
+                else:
+                    target.drop(connection)
+            if not keeps:
+                target.create(connection)
+            marks = [mark for mark, _ in told_of]
+            for start in range(0, len(marks), _AT_ONCE):
+                chosen = sqlalchemy.select(*[staged.c[column] for column in columns.names]).where(
+                    staged.c[MARK].in_(marks[start : start + _AT_ONCE])
+                )
+                connection.execute(target.insert().from_select([column.name for column in target.columns], chosen))
+            staged.drop(connection)
+            connection.commit()
+    except BaseException:
+        with contextlib.suppress(Exception):
+            staged.drop(engine, checkfirst=True)
+        raise
+    return sum(rows for _, rows in told_of)
+
+
+def _kind(field: t.StructField) -> str:
+    """The name of SQLAlchemy's type."""
+    for kind, name in _KINDS:
+        if isinstance(field.dataType, kind):
+            return name
+    raise IllegalArgumentException(
+        f"Can't get JDBC type for {field.dataType.simpleString()} (column `{field.name}`).", "CANNOT_GET_JDBC_TYPE"
+    )
+
+
+def _typed(sqlalchemy: Any, kind: str, field: t.StructField) -> Any:
+    if isinstance(field.dataType, t.DecimalType):
+        return sqlalchemy.types.Numeric(field.dataType.precision, field.dataType.scale)
+    return getattr(sqlalchemy.types, kind)()
