@@ -18,7 +18,7 @@ from quiver_executor.fragment_files import Run
 from quiver_executor.task import Task
 from quiver_proto import ops
 from quiver_proto.committing import staging_directory, unwritable
-from quiver_proto.errors import PathUnreadable
+from quiver_proto.errors import PathUnwritable
 from quiver_proto.filesystems import LOCAL, filesystem_of
 from quiver_proto.partition_paths import NULL_PARTITION, directory
 
@@ -47,7 +47,7 @@ class SavedFiles:
         self._streams = [_Stream(task, sink, self._place, self._first + number, count) for number in range(count)]
 
     async def add(self, stream: int, batch: Any) -> None:
-        """Raises PathUnreadable, QuotaExceeded, DiskFull."""
+        """Raises PathUnwritable, QuotaExceeded, DiskFull."""
         if not batch.num_rows:
             return
         if len(self._streams) == 1:
@@ -281,7 +281,7 @@ class _Target:
 
 
 class _File:
-    """What looks like one file, and goes on in the next one when it is large enough. Raises PathUnreadable, DiskFull."""
+    """What looks like one file, and goes on in the next one when it is large enough. Raises PathUnwritable, DiskFull."""
 
     def __init__(self, task: Task, sink: ops.FragmentSave, place: _Place, number: int, key: Key) -> None:
         self._task = task
@@ -360,7 +360,7 @@ class _File:
         try:
             with explained(self._task.env, path):
                 yield
-        except PathUnreadable:
+        except PathUnwritable:
             raise
         except OSError as error:
             if error.errno is None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
-from quiver_proto.errors import OutputExists, PathUnreadable
+from quiver_proto.errors import OutputExists, PathUnwritable
 from quiver_proto.filesystems import LOCAL, FileSystem, filesystem_of
 
 _STAGING = "_temporary"
@@ -37,7 +37,7 @@ class OutputJob:
         """Make the directory, and the job's place in it. `new`: raises OutputExists when there is anything at `directory`.
 
         A directory that is made here is this job's: of two jobs that want it new one is refused (on an object store, which can't make a
-        directory exclusively, only when they are not at it in the same instant). Raises PathUnreadable.
+        directory exclusively, only when they are not at it in the same instant). Raises PathUnwritable.
         """
         system, path = filesystem_of(self.directory)
         try:
@@ -56,15 +56,15 @@ class OutputJob:
         except FileExistsError:
             if new:
                 raise OutputExists(self.directory) from None
-            raise PathUnreadable(self.directory, "it can't be written: it is a file") from None
+            raise PathUnwritable(self.directory, "it is a file") from None
         except OSError as error:
-            raise PathUnreadable(self.directory, f"it can't be created: {error.strerror or error}") from None
+            raise PathUnwritable(self.directory, f"it can't be created: {error.strerror or error}") from None
 
     def commit(self, files: Sequence[tuple[str, str]], replaces: Iterable[str] = ()) -> None:
         """Put `files` in place, each (path below the job's place, path below the directory), and write _SUCCESS.
 
         What is in the directories `replaces` (paths below the directory, "" for itself) is gone then; other jobs' places stay. When
-        anything fails, all is put back as it was and PathUnreadable is raised.
+        anything fails, all is put back as it was and PathUnwritable is raised.
         """
         system, path = filesystem_of(self.directory)
         path, staging = path.rstrip("/"), staging_directory(path, self.name)
@@ -87,7 +87,7 @@ class OutputJob:
         except BaseException as error:
             _undo(system, moved, made)
             if isinstance(error, OSError):
-                raise PathUnreadable(self.directory, f"the output can't be put in place: {error.strerror or error}") from None
+                raise PathUnwritable(self.directory, f"the output can't be put in place: {error.strerror or error}") from None
             raise
         try:
             self._clear()
@@ -158,11 +158,11 @@ def _undo(system: FileSystem, moved: list[tuple[str, str]], made: list[str]) -> 
             pass
 
 
-def unwritable(path: str, error: OSError) -> PathUnreadable:
+def unwritable(path: str, error: OSError) -> PathUnwritable:
     """What a task raises that can't write a staged file."""
     if isinstance(error, FileNotFoundError):
-        return PathUnreadable(path, "it can't be written: the job has ended, or this node and the driver don't see the same files there")
-    return PathUnreadable(path, f"it can't be written: {error.strerror or error}")
+        return PathUnwritable(path, "the job has ended, or this node and the driver don't see the same files there")
+    return PathUnwritable(path, error.strerror or str(error))
 
 
 def numbered(names: Sequence[str], extensions: Sequence[str]) -> list[tuple[str, str]]:

@@ -18,6 +18,7 @@
     ├── DataError
     │   ├── PathNotFound (FileNotFoundError)
     │   ├── PathUnreadable (PermissionError)
+    │   │   └── PathUnwritable
     │   ├── FileUnreadable
     │   ├── DatabaseFailed
     │   ├── ValueRefused
@@ -303,6 +304,13 @@ class DatabaseFailed(DataError):
 
     def __init__(self, where: str, problem: str) -> None:
         super().__init__(f"[FAILED_JDBC] The database {where} cannot be read: {problem}", where, problem)
+
+
+class PathUnwritable(PathUnreadable):
+    """An output that can't be made, or can't be put in place. Nothing of it is there."""
+
+    def __init__(self, path: str, problem: str) -> None:
+        DataError.__init__(self, f"output path {path!r} can't be written: {problem}.", path, problem)
 
 
 class SharedFileDiffers(DataError, FileExistsError):

@@ -23,7 +23,7 @@ import pytest
 from quiver.sql import DataFrame, Session
 from quiver.sql.errors import AnalysisException, IllegalArgumentException
 from quiver_proto.committing import OutputJob
-from quiver_proto.errors import DiskFull, PathUnreadable
+from quiver_proto.errors import DiskFull, PathUnwritable
 from quiver_proto.filesystems import LocalFileSystem
 
 
@@ -348,7 +348,7 @@ def test_a_commit_that_fails_puts_everything_back(tmp_path: Path, monkeypatch: p
         renamed(source, target)
 
     monkeypatch.setattr(os, "rename", rename)
-    with pytest.raises(PathUnreadable, match="broken"):
+    with pytest.raises(PathUnwritable, match="broken"):
         job.commit([("a", "k=2/a"), ("b", "k=2/b")], [""])
     job.abort()
     assert sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*")) == ["k=1", "k=1/old"]

@@ -12,16 +12,22 @@ if TYPE_CHECKING:
     from quiver.sql.python.cogrouped import PandasCogroupedOps
     from quiver.sql.python.registration import UDFRegistration
     from quiver.sql.python.user_defined import UserDefinedFunction
+    from quiver.sql.reader import DataFrameReader
     from quiver.sql.row import Row
     from quiver.sql.session import Session
     from quiver.sql.session import Session as SparkSession
     from quiver.sql.window import Window, WindowSpec
+    from quiver.sql.writer import DataFrameWriter
+    from quiver.sql.writer_v2 import DataFrameWriterV2
 
 __all__ = [
     "Column",
     "DataFrame",
     "DataFrameNaFunctions",
+    "DataFrameReader",
     "DataFrameStatFunctions",
+    "DataFrameWriter",
+    "DataFrameWriterV2",
     "GroupedData",
     "Observation",
     "PandasCogroupedOps",
@@ -36,6 +42,9 @@ __all__ = [
 
 _PLACES = {
     "Column": "column",
+    "DataFrameReader": "reader",
+    "DataFrameWriter": "writer",
+    "DataFrameWriterV2": "writer_v2",
     "DataFrame": "dataframe",
     "DataFrameNaFunctions": "dataframe",
     "DataFrameStatFunctions": "dataframe",

@@ -75,7 +75,7 @@ def save_mode(mode: str) -> str:
 def save(session: Session, relation: r.Relation, output: Output, call_site: ops.CallSite) -> Saved:
     """Compute the relation into files below `output.path`.
 
-    Raises AnalysisException (PATH_ALREADY_EXISTS, UNSUPPORTED_OVERWRITE.PATH, columns that a format can't hold), PathUnreadable, DiskFull,
+    Raises AnalysisException (PATH_ALREADY_EXISTS, UNSUPPORTED_OVERWRITE.PATH, columns that a format can't hold), PathUnwritable, DiskFull,
     and what the query raises; there is nothing new at the path then.
     """
     kind = format_named(output.format)

@@ -158,7 +158,7 @@ class DataFrameWriter:
         """Write the rows below `path`.
 
         Raises AnalysisException: PATH_ALREADY_EXISTS, UNSUPPORTED_OVERWRITE.PATH when the rows come from there,
-        UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE; DiskFull; PathUnreadable for what can't be written.
+        UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE; DiskFull; PathUnwritable for what can't be written.
         """
         self.mode(mode).options(**options)
         if partitionBy is not None:
