@@ -24,6 +24,7 @@ from quiver.serve.sessions import ID_RANGE, SessionLost, SessionTable
 from quiver_proto import codec
 from quiver_proto.broadcast_file import PIECE_BYTES as PIECE_BYTES_SENT
 from quiver_proto.errors import JobCancelled, MalformedMessage, PathNotFound, QuiverError, TaskFailed
+from quiver_proto.events import ApplicationEnded, QueryStarted, encode
 from quiver_proto.ids import ExecutorId, JobId, NodeId, ShuffleId, StageId, TaskId
 from quiver_proto.messages import FailureKind, TaskFailure
 from quiver_proto.sessions import (
@@ -40,6 +41,7 @@ from quiver_proto.sessions import (
     PlanWaiting,
     ReleaseBroadcast,
     ReleaseShuffle,
+    ReportQuery,
     SendBroadcast,
     SessionHeartbeat,
 )
@@ -196,6 +198,14 @@ def test_cancelling_concerns_only_the_session_s_own_jobs(world: World) -> None:
     assert [type(end) for end in ends] == [PlanFailed, PlanFailed, PlanSucceeded]
 
 
+def test_a_job_that_is_cancelled_before_it_comes_does_not_begin(world: World) -> None:
+    base = world.open()
+    assert not world.host.cancel(CancelJobs("s1", JobId(base + 1), "", "not wanted")).done
+    with pytest.raises(JobCancelled, match="not wanted"):
+        world.bodies("s1", base + 1)
+    assert world.driver.started == []
+
+
 def test_a_session_sees_the_status_of_its_own_jobs_only(world: World) -> None:
     one, two = world.open("s1"), world.open("s2")
     for number in (one, two):
@@ -207,6 +217,17 @@ def test_a_session_sees_the_status_of_its_own_jobs_only(world: World) -> None:
     assert len(world.host.status(AskStatus("s2", "executors")).executors) == 1
     with pytest.raises(SessionLost):
         world.host.status(AskStatus("gone", "jobs"))
+
+
+def test_queries_are_told_by_their_own_session_only(world: World) -> None:
+    base = world.open()
+    other = world.open("s2")
+    started = QueryStarted(1.0, base + 3, "collect", "collect at a.py:1", ["SELECT 1"], tags=[])
+    assert world.host.report_query(ReportQuery("s1", encode(started))).done
+    assert world.driver.events == [started]
+    for line in (encode(replace(started, query_id=other)), encode(ApplicationEnded(1.0)), "no JSON", "{}", '{"event":"QueryEnded"}'):
+        assert not world.host.report_query(ReportQuery("s1", line)).done
+    assert world.driver.events == [started]
 
 
 def test_a_group_is_refused_in_its_session_only(world: World) -> None:

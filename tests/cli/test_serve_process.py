@@ -79,6 +79,40 @@ def test_a_program_runs_there_as_it_does_locally(served: Served, tmp_path: Path)
     assert lines[2] == next(line for line in served.said if line.startswith("UI at")).removeprefix("UI at ")
 
 
+def test_queries_are_measured_told_refused_and_cancelled_there(served: Served, tmp_path: Path) -> None:
+    result = client(
+        served.master,
+        "import threading, time\nfrom quiver import Context\nfrom quiver.errors import ArithmeticException, JobCancelled\n"
+        "from quiver.sql import Session\n"
+        "with Session(Context(appName='queries')) as spark:\n"
+        "    frame = spark.sql('SELECT id % 2 AS k, count(*) AS n FROM range(10) GROUP BY k ORDER BY k')\n"
+        "    print([tuple(row) for row in frame.collect()])\n"
+        "    print(frame.executionInfo.metrics.operators[0].metrics[0])\n"
+        "    try:\n"
+        "        spark.sql('SELECT id / id FROM range(1)').collect()\n"
+        "    except ArithmeticException as error:\n"
+        "        print(error.getCondition(), error.getQueryContext()[0].fragment())\n"
+        "    def stop():\n"
+        "        while not spark.interruptAll():\n            time.sleep(0.01)\n"
+        "    thread = threading.Thread(target=stop)\n"
+        "    thread.start()\n"
+        "    try:\n"
+        "        spark.sql('SELECT count(*) FROM range(1000000000000) WHERE id * 7 % 13 = 5').collect()\n"
+        "    except JobCancelled as error:\n"
+        "        print('interrupted' in str(error))\n"
+        "    thread.join()\n"
+        "    print(spark.range(5).count())\n",
+        tmp_path,
+    )
+    assert result.stdout.splitlines() == [
+        "[(0, 5), (1, 5)]",
+        "<numOutputRows=2 (sum)>",
+        "DIVIDE_BY_ZERO (id / id)",
+        "True",
+        "5",
+    ], result.stderr
+
+
 def test_an_approximate_answer_comes_before_the_job_is_done(served: Served, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     result = client(

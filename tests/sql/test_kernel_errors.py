@@ -80,6 +80,13 @@ def test_arrays(spark: Session) -> None:
     assert frame.select(F.get("arr", F.lit(9))).collect()[0][0] is None
 
 
+def test_rows_of_an_rdd_are_no_other(spark: Session) -> None:
+    frame = of(spark).sql("SELECT a / b FROM v")
+    for action in (frame.rdd.collect, lambda: list(frame.toLocalIterator()), lambda: frame.foreach(print)):
+        with pytest.raises(errors.ArithmeticException, match=r"\[DIVIDE_BY_ZERO\] Division by zero"):
+            action()
+
+
 def test_such_a_task_is_not_tried_again(spark: Session, caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(errors.ArithmeticException):
         of(spark).sql("SELECT a / b FROM v").collect()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from quiver.plan.model import PlannedJob
-from quiver_proto.errors import QuiverError, TaskFailed, from_wire
+from quiver_proto.errors import QuiverError, TaskFailed, ValueRefused, from_wire
 from quiver_proto.messages import FailureKind, TaskFailure
 
 
@@ -28,6 +28,8 @@ class JobFailure(Exception):
         if self.failure is None:
             return self.error or QuiverError("the job failed without a reason: please report this")
         exception = _open(self.failure)
+        if isinstance(exception, ValueRefused):
+            exception = _in_sparks_terms(exception)
         exception.add_note(self.note())
         return exception
 
@@ -60,6 +62,16 @@ def opened(execute: Callable[[PlannedJob], Sequence[bytes]], job: PlannedJob) ->
         exception = failure.to_exception()
     # Outside the handler, so that the user sees one exception and not the machinery behind it.
     raise exception
+
+
+def _in_sparks_terms(refused: ValueRefused) -> BaseException:
+    from quiver.sql.kernel_errors import translated
+
+    meant = translated(refused)
+    if meant is None:
+        return refused
+    meant.__cause__ = refused
+    return meant
 
 
 def _open(failure: TaskFailure) -> BaseException:

@@ -17,6 +17,9 @@ ID_RANGE = 1 << 40
 """How many ids a session has. The driver's own ids lie below the first session's."""
 
 
+MOST_EARLY = 100
+
+
 class SessionLost(ConnectionFailed):
     """The driver does not know the session: it expired, or the driver was started anew. What the client had there is gone."""
 
@@ -45,6 +48,8 @@ class Session:
     refused: RefusedGroups = field(default_factory=RefusedGroups)
     datasets: set[int] = field(default_factory=set)
     """Persisted datasets that its jobs used."""
+    early: dict[JobId, str] = field(default_factory=dict)
+    """Jobs that were cancelled before they came, with the reasons: the client's threads call at the same time. At most MOST_EARLY."""
 
 
 class SessionTable:

@@ -293,10 +293,11 @@ def spark_errors(relation: r.Relation | None = None, call_site: CallSite | None 
     """Inside, what the kernel says of values is raised as Spark's errors. `relation` and `call_site`: see `translated`."""
     try:
         yield
-    except errors.PySparkException:
-        raise
     except Exception as error:
-        meant = translated(error, relation, call_site)
+        known = isinstance(error, errors.PySparkException)
+        refused = error.__cause__ if known else error
+        # One that a task's failure was made of knows nothing of the query.
+        meant = translated(refused, relation, call_site) if isinstance(refused, ValueRefused) or (not known and refused) else None
         if meant is None:
             raise
         for note in getattr(error, "__notes__", ()):
