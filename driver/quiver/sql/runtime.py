@@ -30,7 +30,7 @@ from quiver.sql.rounds import without_rounds
 from quiver.sql.rows import rows_of
 from quiver.sql.sizing import CORES, SMALL, TRIES, Sizing, sizing
 from quiver.sql.sourcing import sourced
-from quiver.sql.spreading import Spread
+from quiver.sql.spreading import Spread, spread_of
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
 from quiver.sql.types import StructField, StructType
@@ -124,10 +124,13 @@ class Runtime:
         plans = self._spread(query, productions, sizes)
         placed(plans.plan, productions)
         assert plans.pieces is not None
-        parts = cut(plans.plan, describe, context._planner.shuffle_id, plans.pieces)
+        spread = spread_of(relation)
+        plan = plans.plan if spread is None or spread.at_most else spread.applied(plans.plan, plans.pieces)
+        parts = cut(plan, describe, context._planner.shuffle_id, plans.pieces)
         head = arrow_schema(schema_of(relation)).serialize().to_pybytes()
         functions = tuple(replace(each.function.sealed, pickled=b"") for each in called(query.text))
-        return context._rdd(lineage(parts, productions.values(), context._planner, head, call_site, (), functions))
+        rdd: RDD[pa.RecordBatch] = context._rdd(lineage(parts, productions.values(), context._planner, head, call_site, (), functions))
+        return rdd.coalesce(spread.count) if spread is not None and spread.at_most and spread.count is not None else rdd
 
     def _spread(self, query: Query, productions: Mapping[str, Production], sizes: Sizing) -> _Plans:
         """For rows that Python's functions get: over all slots, however few they are, since a row may take long."""

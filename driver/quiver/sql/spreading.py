@@ -1,4 +1,4 @@
-"""How many files a write leaves, where the program says so: `df.repartition(8).write…`, `df.coalesce(1).write…`. Pure."""
+"""How many partitions rows are in, where the program says so and it shows: `df.repartition(8).write…`, `df.coalesce(1).rdd`. Pure."""
 
 from __future__ import annotations
 
@@ -60,9 +60,16 @@ class Spread:
 def spread_of(relation: r.Relation) -> Spread | None:
     """What the last repartition or coalesce says, where nothing after it moves rows; None where there is none."""
     node = relation
-    while isinstance(node, r.Project | r.Aliased | r.Hint) or (isinstance(node, r.Sort) and not node.globally):
+    while not _is_rebalance(node) and (
+        isinstance(node, r.Project | r.Aliased | r.Filter | r.Hint) or (isinstance(node, r.Sort) and not node.globally)
+    ):
         node = node.child
-    if not isinstance(node, r.Repartition) or node.by_range or (node.count is None and not node.keys):
+    if isinstance(node, r.Hint):
+        counts = [argument for argument in node.arguments if isinstance(argument, int)]
+        node = r.Repartition(
+            node.child, counts[0] if counts else None, tuple(key for key in node.arguments if isinstance(key, e.Expression))
+        )
+    elif not isinstance(node, r.Repartition) or (node.count is None and not node.keys):
         return None
     kept = {column.id: (f"{column.name}#{column.id}", position) for position, column in enumerate(relation.output)}
     if isinstance(relation, r.Project):
@@ -72,8 +79,14 @@ def spread_of(relation: r.Relation) -> Spread | None:
                 expression = expression.child
             if isinstance(expression, e.Attribute):
                 kept.setdefault(expression.id, position)
-    keys = [key.id for key in node.keys if isinstance(key, e.Attribute)]
+    # By range, too, rows of equal keys are together; which other keys lie beside them is not what files or partitions are counted by.
+    asked = [key.child if isinstance(key, e.SortKey) else key for key in node.keys]
+    keys = [key.id for key in asked if isinstance(key, e.Attribute)]
     if not keys or len(keys) < len(node.keys) or any(key not in kept for key in keys):
         # Rows that are equal stay together: what is made again deals them alike.
         keys = [column.id for column in relation.output if isinstance(column.type, t.AtomicType)] or [c.id for c in relation.output]
     return Spread(node.count, tuple(kept[key] for key in keys), node.coalesce)
+
+
+def _is_rebalance(node: r.Relation) -> bool:
+    return isinstance(node, r.Hint) and node.name == "rebalance"
