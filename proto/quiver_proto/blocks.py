@@ -93,10 +93,10 @@ class Index:
         tail = os.pread(descriptor, _TAIL, max(0, size - _TAIL))
         place = tail.rfind(MAGIC)
         if place < 0 and len(tail) >= _ARROW_END.size:
-            # Many batches make a long footer.
+            # Many batches, or long names of columns, make a long footer. In a file without batches the schema comes after the index too.
             footer, end = _ARROW_END.unpack(tail[-_ARROW_END.size :])
             if end == b"ARROW1" and footer < size:
-                tail = os.pread(descriptor, footer + _TAIL, max(0, size - footer - _TAIL))
+                tail = os.pread(descriptor, 2 * footer + _TAIL, max(0, size - 2 * footer - _TAIL))
                 place = tail.rfind(MAGIC)
         trailer = tail[place : place + TRAILER.size] if place >= 0 else b""
         if len(trailer) != TRAILER.size or zlib.crc32(trailer[:-4]) != int.from_bytes(trailer[-4:], "little"):

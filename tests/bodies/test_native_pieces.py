@@ -30,3 +30,12 @@ def test_a_piece_after_empty_ones_has_none_of_the_files_head(bench: Bench) -> No
         entry = blocks.unpack_entry(index.raw_entry(descriptor, piece), path)
         stream = SCHEMA.serialize().to_pybytes() + data[entry.offset : entry.offset + entry.length]
         assert pa.ipc.open_stream(stream).read_all().column("k").to_pylist() == [piece] * 3
+
+
+def test_nothing_at_all_with_long_names(bench: Bench) -> None:
+    """Without a batch the whole schema comes behind the index."""
+    schema = pa.schema([(f"{number} {'name ' * 400}", pa.int64()) for number in range(9)])
+    path, sizes, _ = Pieces(Task(bench.env, (), (), None, {}, {}, 1, 0, 0), schema, 4).commit(8)
+    assert list(array("Q", sizes)) == [0, 0, 0, 0]
+    index = index_of(path, descriptor := open_regular(path))
+    assert [blocks.unpack_entry(index.raw_entry(descriptor, piece), path).length for piece in range(4)] == [0, 0, 0, 0]
