@@ -119,3 +119,14 @@ def test_no_session_no_active_one() -> None:
     thread.start()
     thread.join()
     assert seen == ["NO_ACTIVE_SESSION"]
+
+
+def test_an_empty_table_is_kept_under_its_name(spark: Session) -> None:
+    spark.catalog.createTable("empty_one", schema=spark.range(1).schema)
+    spark.catalog.cacheTable("empty_one")
+    assert spark.catalog.isCached("spark_catalog.default.empty_one")
+    assert spark.table("empty_one").count() == 0
+    spark.range(2).write.insertInto("empty_one")
+    assert spark.table("empty_one").count() == 2
+    spark.catalog.clearCache()
+    spark.catalog.dropTable("empty_one")

@@ -82,7 +82,12 @@ def test_other_computations_are_not_taken_for_kept_ones(spark: Session) -> None:
         left.join(right, F.col("l.a") == F.col("r.b")), left.join(right, F.col("l.a") == F.col("l.b")),
         left.join(right, F.col("l.b") == F.col("r.a")), spark.createDataFrame([(1, 2)], "a int, b int"),
     ]  # fmt: skip
+    shapes += [frame.select(make()) for make in (F.rand, F.uuid, lambda: F.shuffle(F.array("a")), lambda: F.rand(5)) for _ in range(2)][:-1]
     assert len({shape(each._relation) for each in shapes}) == len(shapes)
+    drawn = frame.select(F.rand().alias("r")).cache()
+    assert drawn.is_cached
+    assert sorted(drawn.collect()) == sorted(drawn.where("r < 2").collect())
+    assert not frame.select(F.rand().alias("r")).is_cached
     assert shape(frame.where("a = 1")._relation) == shape(frame.where(frame.a == 1)._relation)
 
 

@@ -33,6 +33,12 @@ class GroupedData:
         self._pivot = pivot
         """A column, and its values that become columns."""
 
+    def __repr__(self) -> str:
+        named = [f"{key.name}: {key.type.simpleString()}" if isinstance(key, e.Attribute) else pretty(key) for key in self._keys]
+        value = ", ".join(f"{name}: {kind}" for name, kind in self._df.dtypes)
+        kind = "Pivot" if self._pivot is not None else "GroupBy" if self._sets is None else "GroupingSets"
+        return f"GroupedData[grouping expressions: [{', '.join(named)}], value: [{value}], type: {kind}]"
+
     def agg(self, *exprs: Any) -> DataFrame:
         """One column for each aggregate: Columns, or a dict of column name to function name.
 

@@ -354,7 +354,11 @@ class Session(Interrupting):
 
         folder = Path(table.location)
         if "://" not in table.location and not any(path.is_file() and path.name[0] not in "._" for path in folder.rglob("*")):
-            return self.emptyDataFrame(table.schema)._relation
+            if table.provider.lower() != "parquet":
+                return self.emptyDataFrame(table.schema)._relation
+            columns = tuple(Attribute(self._new_id(), field.name, field.dataType, field.nullable) for field in table.schema)
+            options = tuple(sorted(table.options.items()))
+            return r.Files("parquet", (table.location,), options, table.schema, columns, table.partition_columns)
         reader = self.read.format(table.provider).schema(table.schema).options(**table.options)
         return reader.load(table.location)._relation
 

@@ -8,6 +8,9 @@ from typing import Any
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
+_SEEDED = {"rand": 1, "random": 1, "randn": 1, "uuid": 1, "shuffle": 2, "randstr": 2, "uniform": 3}
+"""Functions that draw numbers, and how many arguments one has whose numbers are told by a seed. Without one, each is its own."""
+
 
 def shape(relation: r.Relation) -> str:
     """Names that users give don't come into it."""
@@ -22,6 +25,12 @@ def shape(relation: r.Relation) -> str:
                 return f"({inner} as #{numbers.setdefault(value.id, len(numbers))})"
             case tuple():
                 return f"[{', '.join(map(text, value))}]"
+            case e.Call() if len(value.args) < _SEEDED.get(value.name.lower(), 0):
+                return f"{value.name}@{id(value):x}({text(value.args)})"
+            case e.PythonCall() if not value.function.deterministic:
+                return f"{value.name}@{id(value):x}({text(value.args)})"
+            case r.Local() if not value.table.num_rows:
+                return f"Nothing({[column.type for column in value.columns]!r}: {text(value.columns)})"
             case r.Local():
                 return f"Local({id(value.table):x}: {text(value.columns)})"
             case r.Files():  # Whatever files there are now: what was kept of them is kept until it is refreshed.

@@ -63,7 +63,8 @@ class Formatted(string.Formatter):
         if isinstance(value, int | float) and not isinstance(value, bool):
             return f"({super().format_field(value, format_spec)})" if value < 0 else super().format_field(value, format_spec)
         if isinstance(value, list | tuple) and format_spec == "":
-            return ", ".join(self._marker(expression_of(item)) for item in value)
+            listed = ", ".join(self._marker(expression_of(item)) for item in value)
+            return f"({listed})" if isinstance(value, tuple) else listed
         return self._marker(expression_of(value))
 
     def _marker(self, expression: e.Expression) -> str:
