@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from quiver_executor.arrow_functions import compute
 from quiver_executor.value_texts import Forms, texts
 
 _SPACE = r"\x00-\x20"
@@ -46,14 +47,15 @@ class CsvLines:
         return self._lines([self._column(array) for array in batch.columns]) if batch.num_rows else b""
 
     def _lines(self, columns: list[Any]) -> bytes:
-        import pyarrow.compute as pc
+        pc = compute()
 
         rows = pc.binary_join_element_wise(*columns, self._separator)
         return _joined(pc.binary_join_element_wise(rows, self._end, ""))
 
     def _column(self, array: Any) -> Any:
         import pyarrow as pa
-        import pyarrow.compute as pc
+
+        pc = compute()
 
         kind, is_ = array.type, pa.types
         written = texts(array, self._forms)
@@ -65,7 +67,8 @@ class CsvLines:
     def _fields(self, array: Any) -> Any:
         """Texts as they stand between separators."""
         import pyarrow as pa
-        import pyarrow.compute as pc
+
+        pc = compute()
 
         trimmed = array
         if self._strip_left:
@@ -84,7 +87,7 @@ class CsvLines:
         return "" if text == '""' else text
 
     def _quoted(self, array: Any) -> Any:
-        import pyarrow.compute as pc
+        pc = compute()
 
         inner = array
         if self._escaped_escape:
@@ -105,6 +108,6 @@ def _joined(lines: Any) -> bytes:
 
 def text_lines(array: Any, end: str) -> bytes:
     """Texts as lines; null is an empty one."""
-    import pyarrow.compute as pc
+    pc = compute()
 
     return _joined(pc.binary_join_element_wise(pc.fill_null(array, ""), end, "")) if len(array) else b""

@@ -125,9 +125,10 @@ class _Avro:
 
     def __init__(self, raw: IO[bytes], options: Mapping[str, str]) -> None:
         import fastavro
+        from fastavro.write import Writer
 
         schema = fastavro.parse_schema(json.loads(options["avroschema"]))
-        self._writer = fastavro.write.Writer(raw, schema, codec=options.get("compression", "snappy"))
+        self._writer = Writer(raw, schema, codec=options.get("compression", "snappy"))
 
     def write(self, table: Any) -> None:
         for batch in table.to_batches(max_chunksize=_TEXT_ROWS):

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterator
 from typing import IO, Any
 
+from quiver_executor.arrow_functions import compute
 from quiver_executor.disk import explained
 from quiver_executor.file_formats import TEXTS, FileWriter, open_writer
 from quiver_executor.fragment_files import Run
@@ -392,7 +393,8 @@ def _in_portions(batches: Iterator[Any], size: int) -> Iterator[list[Any]]:
 def _dealt(batch: Any, partitions: int, bucketed: bool, schema: Any) -> Iterator[tuple[Key, Any]]:
     """The batch's rows by key, in their order; data columns with the file's types. Few keys a batch are the common case."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    pc = compute()
 
     rows = _with_schema(batch, schema)
     keys = batch.columns[len(schema) :]
@@ -439,7 +441,8 @@ def _key(values: list[Any], number: int) -> Key:
 def _taken(values: list[Any], known: Any, last: int) -> list[Any]:
     """For each number in `known` (number so far × `last` + number in the last column), the values of all columns."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    pc = compute()
 
     divisor = pa.scalar(last, pa.int64())
     before = pc.divide(known, divisor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from quiver_executor.arrow_functions import compute
 from quiver_executor.value_texts import Forms, base64_texts, texts
 
 _ESCAPED = '["\\\\\\x00-\\x1f]'
@@ -23,7 +24,8 @@ class JsonLines:
 
     def _members(self, fields: Any, columns: list[Any], rows: int) -> Any:
         import pyarrow as pa
-        import pyarrow.compute as pc
+
+        pc = compute()
 
         pieces = []
         for field, column in zip(fields, columns, strict=True):
@@ -38,7 +40,8 @@ class JsonLines:
     def _values(self, array: Any) -> Any:
         """Each value as JSON; null for null."""
         import pyarrow as pa
-        import pyarrow.compute as pc
+
+        pc = compute()
 
         kind, is_ = array.type, pa.types
         if is_.is_struct(kind):
@@ -61,7 +64,8 @@ class JsonLines:
 
     def _map(self, array: Any) -> Any:
         import pyarrow as pa
-        import pyarrow.compute as pc
+
+        pc = compute()
 
         if array.offset or array.null_count:
             array = array.take(pa.array(range(len(array))))  # Keys and items begin with the first map then, and hold no other's.
@@ -75,7 +79,8 @@ class JsonLines:
 def _nested(array: Any, inner: Any, opening: str, closing: str) -> Any:
     """The texts of a list's (or map's) elements, `inner`, put together."""
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    pc = compute()
 
     # As differences of offsets: an array of lists, cut out of a longer one, has elements of its own only after flatten().
     offsets = array.offsets
@@ -88,7 +93,8 @@ def _nested(array: Any, inner: Any, opening: str, closing: str) -> Any:
 
 def _quoted(array: Any) -> Any:
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    pc = compute()
 
     odd = pc.fill_null(pc.match_substring_regex(array, _ESCAPED), False)
     quoted = pc.binary_join_element_wise('"', array, '"', "")

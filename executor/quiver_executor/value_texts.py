@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from quiver_executor.arrow_functions import compute
 from quiver_proto.spark_functions.patterns import formatted
 
 
@@ -60,7 +61,7 @@ def _by_row(array: Any, write: Callable[[Any], str]) -> Any:
 
 def _repaired(array: Any, pattern: str, write: Callable[[str], str]) -> Any:
     """The texts in which `pattern` occurs, written anew."""
-    import pyarrow.compute as pc
+    pc = compute()
 
     wrong = pc.fill_null(pc.match_substring_regex(array, pattern), False)
     if not pc.any(wrong).as_py():
@@ -70,7 +71,8 @@ def _repaired(array: Any, pattern: str, write: Callable[[str], str]) -> Any:
 
 def _floats(array: Any) -> Any:
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    pc = compute()
 
     size = pc.abs(array)
     zero = pa.scalar(0, array.type)
@@ -115,7 +117,7 @@ def _timestamps(array: Any, forms: Forms) -> Any:
 
 
 def _instants(array: Any, forms: Forms) -> Any:
-    import pyarrow.compute as pc
+    pc = compute()
 
     if forms.timestamp:
         zone = ZoneInfo(forms.zone)
@@ -129,7 +131,8 @@ def _instants(array: Any, forms: Forms) -> Any:
 
 def _to_milliseconds(array: Any, zone: str | None) -> Any:
     import pyarrow as pa
-    import pyarrow.compute as pc
+
+    pc = compute()
 
     # As if it were without a zone, or in UTC: rounding in a zone would look up its offset.
     exact = array.cast(pa.timestamp("us")).cast(pa.int64())
