@@ -131,11 +131,15 @@ class Analyser:
             result = [e.Alias(value, output_name(one)) if is_alone else put(one) for one, is_alone in zip(result, alone)]
         return child, result
 
-    def filter(self, child: r.Relation, condition: e.Expression, outer: Levels = ()) -> r.Relation:
+    def filter(self, child: r.Relation, condition: e.Expression, outer: Levels = (), strict: bool = False) -> r.Relation:
+        """where(); `strict`: of the columns that the child gives, not also of those that it was selected from."""
         widened, (changed,) = self._with_file_columns(child, (condition,))
         if widened is not child:
-            return r.Project(self.filter(widened, changed, outer), child.output)
-        child, hidden, (resolved,) = self.with_hidden(child, (condition,), outer)
+            return r.Project(self.filter(widened, changed, outer, strict), child.output)
+        if strict:
+            hidden, resolved = 0, self.resolve(condition, child.output, outer)
+        else:
+            child, hidden, (resolved,) = self.with_hidden(child, (condition,), outer)
         if found := [node for node in walk(resolved) if is_aggregate(node)]:
             raise AnalysisException(
                 f'The WHERE condition "{pretty(condition)}" contains invalid expressions: {", ".join(map(pretty, found))}.',
@@ -423,6 +427,9 @@ class Analyser:
         """As named to the user: what `getitem` reaches into decides how it is written."""
 
         def visit(node: e.Expression) -> e.Expression:
+            if isinstance(node, e.Name) and len(node.parts) > 1 and node is not expression:
+                member = self.lookup(node.parts, columns)
+                return member if isinstance(member, e.Call) else node
             if isinstance(node, e.Call) and node.name in ("getfield", "getitem"):
                 inside = replace(node, args=tuple(map(visit, node.args)))
                 kind = type_of(self.resolve(node.args[0], columns))

@@ -120,6 +120,8 @@ def _call(call: e.Call) -> str:
             return f"({args[0]} IS NULL)"
         case "isnotnull":
             return f"({args[0]} IS NOT NULL)"
+        case "- ":
+            return f"(- {args[0]})"
         case "negative":
             return f"negative({args[0]})"
         case "like" if len(args) == 2:

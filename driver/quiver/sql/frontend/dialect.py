@@ -15,7 +15,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from quiver.sql.errors import ParseException
 
-_SPELLED = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "OVERLAY", "SUBSTRING", "SUBSTR")
+_SPELLED = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "OVERLAY", "SUBSTRING")
 """Functions with a grammar of their own."""
 LITERAL = "literal"
 """Marks a cast, or a sum of intervals, that was written as one literal: `1L`, `DATE '2026-01-01'`, `INTERVAL 1 DAY 2 HOURS`."""
@@ -33,6 +33,11 @@ class _Parser(SparkParser):
     FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {name: SparkParser.FUNCTION_PARSERS[name] for name in _SPELLED}
     NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CASE": SparkParser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
     STRICT_CAST = True
+
+    def _parse_types(self, check_func: bool = False, *args: Any, **kwargs: Any) -> Any:
+        if check_func and self._curr.token_type in _CONSTRUCTORS and self._next.token_type == TokenType.L_PAREN:
+            return None  # A function: sqlglot would read `array(5, 6)[1]` as a type and a list.
+        return super()._parse_types(check_func, *args, **kwargs)
 
     def build_cast(self, strict: bool, **kwargs: Any) -> Any:
         last = self._prev
@@ -88,8 +93,6 @@ def parsed_all(text: str) -> list[Node | None]:
         line, column = _place(text, error.end if error.end is not None else len(text))
         raise syntax_error("Syntax error: text that is no SQL, maybe a quote that is not closed.", text, line, column) from None
     for token, after in itertools.pairwise(tokens):
-        if token.token_type in _CONSTRUCTORS and after.token_type == TokenType.L_PAREN:
-            token.token_type = TokenType.VAR  # A function here; sqlglot would read `array(5, 6)[1]` as a type and a list.
         if token.token_type == TokenType.COMMA and after.token_type == TokenType.FROM:
             raise syntax_error("Trailing comma detected in SELECT clause.", text, token.line, token.col - 1, "TRAILING_COMMA_IN_SELECT")
     try:

@@ -129,7 +129,7 @@ class Reader:
                 inner = self.read(node.this)
                 if isinstance(inner, e.Literal) and isinstance(inner.type, t.NumericType) and isinstance(node.this, g.Literal | g.Cast):
                     return _negative(inner)
-                return e.Call("negative", (inner,))
+                return e.Call("- ", (inner,))
             case g.BitwiseNot():
                 return e.Call("~", (self.read(node.this),))
             case g.Not():
@@ -490,7 +490,7 @@ def folded(expression: e.Expression) -> object:
             return expression.value
         case e.Alias() | e.Cast():
             return folded(expression.child)
-        case e.Call(name="negative"):
+        case e.Call(name="negative" | "- "):
             value = folded(expression.args[0])
             return -value if isinstance(value, int | float) else None
         case e.Call(name="concat"):

@@ -113,7 +113,7 @@ class Query:
         windows = {window.name.lower(): window for window in node.args.get("windows") or []}
         source = sources.from_clause(self, node)
         if (where := node.args.get("where")) is not None:
-            source = analyser.filter(source, self.reader(source.output, windows).read(where.this), self.outer)
+            source = analyser.filter(source, self.reader(source.output, windows).read(where.this), self.outer, strict=True)
         reader = self.reader(source.output, windows)
         items = analyser.expand((reader.read(item) for item in node.expressions), source.output)
         for item in items:

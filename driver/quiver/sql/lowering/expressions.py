@@ -66,7 +66,7 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
             if isinstance(expression.function, e.PythonCall):
                 return _python(expression.function, subquery, over)
             if isinstance(expression.function, e.Call):
-                return _call(expression.function, subquery, over)
+                return _call(_of_chosen_rows(expression.function), subquery, over)
             return lowered(expression.function, subquery) + over
         case e.PythonCall():
             return _python(expression, subquery)
@@ -143,6 +143,23 @@ def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
         after += f" FILTER (WHERE {lowered(call.where, subquery)})"
     after += over
     return result.replace(AFTER, after) if AFTER in result else result + after
+
+
+def _of_chosen_rows(call: e.Call) -> e.Call:
+    """An aggregate over a window without its FILTER, which the kernel loses on the way to a task: rows that are left out are null."""
+    if call.where is None:
+        return call
+    if call.name.lower() not in _NULLS_IGNORED and not call.ignore_nulls:
+        raise AnalysisException(f"FILTER of `{call.name}` over a window is not supported.", "UNSUPPORTED_FEATURE")
+    first, *rest = call.args or (e.Literal(1, t.IntegerType()),)
+    return replace(call, args=(e.Case(((call.where, first),)), *rest), where=None)
+
+
+_NULLS_IGNORED = frozenset({
+    "count", "sum", "avg", "mean", "min", "max", "stddev", "stddev_samp", "std", "stddev_pop", "variance", "var_samp", "var_pop",
+    "collect_list", "array_agg", "collect_set", "bool_and", "every", "bool_or", "some", "any", "bit_and", "bit_or", "bit_xor", "median",
+    "try_sum", "try_avg", "count_if", "approx_count_distinct", "skewness", "kurtosis",
+})  # fmt: skip
 
 
 def _operands(expression: e.Expression, operator: str) -> Iterator[e.Expression]:

@@ -347,7 +347,8 @@ register(
         lambda kinds: _numbers("-", kinds),
         arity=(1, 1),
         unchecked=template("(- {0})"),
-    )
+    ),
+    "- ",  # As it is written in SQL, where the column's name tells.
 )
 register(Function("positive", template("{0}"), lambda kinds: kinds[0], lambda kinds: _numbers("+", kinds), arity=(1, 1)))
 
