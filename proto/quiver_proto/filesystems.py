@@ -241,8 +241,8 @@ class FsspecFileSystem:
         self._scheme = scheme
 
     def _entry(self, info: dict[str, Any]) -> Entry:
-        modified = info.get("LastModified") or info.get("mtime") or info.get("last_modified") or 0.0
-        moment = modified.timestamp() if hasattr(modified, "timestamp") else modified if isinstance(modified, int | float) else 0.0
+        modified: Any = info.get("LastModified") or info.get("mtime") or info.get("last_modified") or 0.0
+        moment = float(modified) if isinstance(modified, int | float) else modified.timestamp() if hasattr(modified, "timestamp") else 0.0
         return Entry(self._outer(info["name"]), info.get("size") or 0, info.get("type") == "directory", moment)
 
     def _outer(self, path: str) -> str:

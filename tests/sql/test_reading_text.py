@@ -82,7 +82,8 @@ JSON: list[tuple[str, dict[str, Any], list[tuple[str, str]], list[tuple[Any, ...
     ('{"a":null,"b":[],"c":{},"d":1}', {"dropFieldIfAllNull": True}, [("d", "bigint")], [(1,)]),
     ('{"a":1};{"a":2}', {"lineSep": ";"}, [("a", "bigint")], [(1,), (2,)]),
     ('\n{"a":1} x\n{"a":1}{"a":2}\n  \n', {}, [("a", "bigint")], [(1,), (1,)]),
-    ('{"a":"\\ud83d\\ude00"}', {}, [("a", "string")], [("😀",)]),
+    ('{"a":"\\ud83d\\ude00"}\n{"a":"\\ud83d é"}\n', {}, [("a", "string")], [("😀",), ("\ufffd é",)]),
+    ('{"a":1}\nnull\n1\n', {}, [("_corrupt_record", "string"), ("a", "bigint")], [(None, 1), ("null", None), ("1", None)]),
 ]
 
 
@@ -213,3 +214,10 @@ def test_blocks_smaller_than_lines_change_nothing(tmp_path: Path, monkeypatch: p
     schema = pa.schema([("b", pa.int64())])
     found = json_batches.batches(Piece(str(path), 0, -1), schema, JsonOptions(), frozenset({"b"}))
     assert [row["b"] for batch in found for row in batch.to_pylist()] == list(range(50))
+
+
+def test_a_value_far_down_counts_for_its_columns_type(spark: Session, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("1,1.5,2026-01-01,true,1\n" * 60 + "30000000000,x,2026-01-01 10:00:00,1,\n")
+    df = spark.read.csv(str(tmp_path), inferSchema=True)
+    assert [kind for _, kind in df.dtypes] == ["bigint", "string", "timestamp", "string", "int"]
+    assert spark.read.csv(str(tmp_path), inferSchema=True, samplingRatio=0.01).count() == 61

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 Options = Mapping[str, str]
 _TARGET = 32 << 20
-"""Bytes of text that are worth a task."""
+_LEAST = 1 << 20
+"""Bytes of text that a task reads at most, and those that are worth one."""
 _BINARY = t.StructType(
     [
         t.StructField("path", t.StringType()),
@@ -74,29 +75,30 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
     zone = session._settings.zone()
     context = session._context
     keep = sampling_ratio(options)
+    slots = context.defaultParallelism
     reader: Any
     held: t.StructType
     match kind:
         case "csv":
             csv = csv_options(options, zone)
-            parts = _parts(found, csv.line, csv.multi_line)
+            parts = _parts(found, csv.line, csv.multi_line, slots)
             reader = CsvFiles(csv)
             infers = flag(options, "inferSchema", False)
             held = wanted or csv_schema(context.parallelize(parts, len(parts)), first_record(parts, csv), csv, infers, keep)
             _check_atomic(held, "CSV")
         case "json":
             json = json_options(options, zone)
-            parts = _parts(found, json.line, json.multi_line)
+            parts = _parts(found, json.line, json.multi_line, slots)
             reader = JsonFiles(json)
             held = wanted or json_schema(context.parallelize(parts, len(parts)), json, keep)
         case "text":
             line, whole = line_of(options, "Text"), flag(options, "wholetext", False)
-            parts = _parts(found, line, whole)
+            parts = _parts(found, line, whole, slots)
             reader = TextFiles(whole, line)
             held = wanted or t.StructType([t.StructField("value", t.StringType())])
             _check_text(held, found)
         case "orc" | "avro" | "parquet" | "arrow":
-            parts = _parts(found, Line(), True)
+            parts = _parts(found, Line(), True, slots)
             reader = {"orc": OrcFiles, "avro": AvroFiles, "parquet": ParquetFiles, "arrow": ArrowFiles}[kind]()
             held = wanted or schema_of_files(kind, [file.path for file in found.files], options)[0]
         case "hdf5":
@@ -105,7 +107,7 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
             reader, seen, parts = _hdf_parts(found, options)
             held = wanted or seen
         case _:
-            parts = _parts(found, Line(), True)
+            parts = _parts(found, Line(), True, slots)
             reader = BinaryFiles()
             held = _BINARY
     _, columns = _columns(session, held, found)
@@ -114,8 +116,10 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
     return r.Sourced(kind, reader, tuple(parts), columns, size, names, tuple(options.items()), found.files, zone)
 
 
-def _parts(found: Found, line: Line, whole: bool) -> list[list[Piece]]:
-    return pieces([(file.path, file.size, file.modified, file.values) for file in found.files], line, whole, _TARGET)
+def _parts(found: Found, line: Line, whole: bool, slots: int = 1) -> list[list[Piece]]:
+    """Pieces for some tasks per slot, none of them tiny or too large."""
+    target = min(_TARGET, max(_LEAST, sum(file.size for file in found.files) // (2 * slots)))
+    return pieces([(file.path, file.size, file.modified, file.values) for file in found.files], line, whole, target)
 
 
 def _hdf_parts(found: Found, options: Options) -> tuple[HdfTables, t.StructType, list[list[Piece]]]:

@@ -69,9 +69,9 @@ class told:
         return sqlalchemy
 
     def __exit__(self, kind: type[BaseException] | None, problem: BaseException | None, trace: Any) -> None:
-        import sqlalchemy
+        from sqlalchemy.exc import SQLAlchemyError
 
-        if isinstance(problem, sqlalchemy.exc.SQLAlchemyError):
+        if isinstance(problem, SQLAlchemyError):
             said = str(getattr(problem, "orig", None) or problem)
             password = self._engine.url.password
             raise DatabaseFailed(shown(self._engine), said.replace(password, "***") if password else said) from None

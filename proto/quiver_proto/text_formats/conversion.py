@@ -216,14 +216,15 @@ def _at_once(texts: pa.Array, kind: pa.DataType, formats: Formats) -> pa.Array |
         usual = r"[^0-9\-T:. ]"
     else:
         return None
-    if pc.any(pc.match_substring_regex(texts, usual)).as_py():
+    if pc.call_function("any", [pc.call_function("match_substring_regex", [texts], pc.MatchSubstringOptions(usual))]).as_py():
         return None
     try:
         if not is_.is_timestamp(kind) or kind.tz is None:
             return texts.cast(kind)
         naive = texts.cast(pa.timestamp("us"))
         name = "UTC" if formats.zone in ("", "Z", "GMT") else formats.zone
-        there = pc.assume_timezone(naive, name, ambiguous="earliest", nonexistent="latest")
+        options = pc.AssumeTimezoneOptions(name, ambiguous="earliest", nonexistent="latest")
+        there = pc.call_function("assume_timezone", [naive], options)
         return there.cast(kind)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError):
         return None

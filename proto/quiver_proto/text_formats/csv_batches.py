@@ -78,6 +78,13 @@ def told(path: str) -> Iterator[None]:
         raise FileUnreadable(path, f"Malformed CSV record: {problem}", "MALFORMED_CSV_RECORD") from problem
 
 
+def text_columns(piece: Piece | Sequence[str], names: Sequence[str], options: CsvOptions) -> Iterator[list[Any]]:
+    """The columns of texts, as Arrow arrays, of block after block below the header. Raises FileUnreadable."""
+    with told(piece.path if isinstance(piece, Piece) else "(lines)"):
+        for columns, _, _, _ in _tables(piece, names, options, checks_header=False):
+            yield columns
+
+
 def token_rows(piece: Piece | Sequence[str], options: CsvOptions) -> Iterator[Tokens]:
     """The values of each record below the header; of lines, of each."""
     cut = tokenizer(options)
@@ -113,7 +120,7 @@ _Table = tuple[list[Any], Any, list[int], Sequence[int] | None]
 _BLANK = re.compile(r"(?m)^[ \t\r]*$")
 
 
-def _tables(piece: Piece | Sequence[str], names: Sequence[str], options: CsvOptions) -> Iterator[_Table]:
+def _tables(piece: Piece | Sequence[str], names: Sequence[str], options: CsvOptions, checks_header: bool = True) -> Iterator[_Table]:
     """(columns of texts, what gives the records, rows of another width, numbers of the lines from 1 where known)."""
     if not isinstance(piece, Piece):
         found = [(number, line) for number, line in enumerate(piece) if _is_data(line, options)]
@@ -124,7 +131,8 @@ def _tables(piece: Piece | Sequence[str], names: Sequence[str], options: CsvOpti
     if options.multi_line:
         found = list(_records(piece, options))
         if skips and found:
-            _check_header(piece.path, found[0][1], names, options)
+            if checks_header:
+                _check_header(piece.path, found[0][1], names, options)
             found = found[1:]
         if found:
             yield _cut(found, names, options, True)
@@ -137,7 +145,8 @@ def _tables(piece: Piece | Sequence[str], names: Sequence[str], options: CsvOpti
             if at is None:
                 number += len(lines)
                 continue
-            _check_header(piece.path, lines[at], names, options)
+            if checks_header:
+                _check_header(piece.path, lines[at], names, options)
             skips = False
             block = (options.line.separator or "\n").join([*lines[at + 1 :], ""]) if at + 1 < len(lines) else ""
             number += at + 1

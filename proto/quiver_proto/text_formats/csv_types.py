@@ -7,12 +7,15 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quiver_proto.text_formats import csv_batches
-from quiver_proto.text_formats.conversion import Convert, Formats, converter
+from quiver_proto.text_formats.conversion import Convert, Formats, converted, converter
 from quiver_proto.text_formats.csv_lines import CsvOptions
 from quiver_proto.text_formats.text_input import Piece
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _ROWS = 50_000
 _WHOLE = re.compile(r"[+-]?\d+\.?")
@@ -23,16 +26,52 @@ def types_of(piece: Piece | Sequence[str], width: int, options: CsvOptions, keep
     """Of the columns of a piece (or of lines), by place; of a part of its rows where `keep` is less than 1."""
     import random
 
+    if keep >= 1:
+        names = [str(place) for place in range(width)]
+        found = ["null"] * width
+        for columns in csv_batches.text_columns(piece, names, options):
+            for place, column in enumerate(columns):
+                if found[place] != "string":
+                    found[place] = merged(found[place], of_column(column, options))
+        return found
     draw = random.Random(f"{piece.path}:{piece.start}" if isinstance(piece, Piece) else "")
     found = ["null"] * width
     rows = csv_batches.token_rows(piece, options)
     while some := list(islice(rows, _ROWS)):
-        if keep < 1:
-            some = [row for row in some if draw.random() < keep]
+        some = [row for row in some if draw.random() < keep]
         for place in range(width):
             if found[place] != "string":
                 found[place] = merged(found[place], of_values((row[place] for row in some if place < len(row)), options))
     return found
+
+
+def of_column(texts: pa.Array, options: CsvOptions) -> str:
+    """As of_values, of an Arrow array; at once where all texts are alike."""
+    import pyarrow.compute as pc
+
+    known = texts.drop_null()
+    if not len(known):
+        return "null"
+    first = of_values(known[:50].to_pylist(), options)
+    pattern = _ALIKE.get(first)
+    if first == "string" or pattern is None:
+        return first if first == "string" else of_values(known.to_pylist(), options)
+    if first == "date" and (options.formats.date is not None or not options.prefer_date):
+        return of_values(known.to_pylist(), options)
+    fits = pc.call_function("match_substring_regex", [known], pc.MatchSubstringOptions(pattern))
+    if pc.call_function("all", [fits]).as_py() and (first != "date" or not converted(known, _date_type(), options.formats)[1]):
+        return first
+    return of_values(known.to_pylist(), options)
+
+
+def _date_type() -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.date32()
+
+
+_ALIKE = {"int": r"^[+-]?\d{1,9}$", "double": r"^[+-]?\d*\.\d+$", "date": r"^\d{4}-\d{2}-\d{2}$", "boolean": r"^(?i:true|false)$"}
+"""Texts that are of a type for sure."""
 
 
 def all_merged(found: Iterable[Sequence[str]], width: int) -> list[str]:

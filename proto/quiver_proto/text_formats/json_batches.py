@@ -224,7 +224,7 @@ def _float(value: Any, record: _Record) -> Any:
 
 def _text(value: Any, record: _Record) -> Any:
     if isinstance(value, str):
-        return str(value)
+        return _whole(str(value))
     if isinstance(value, bool):
         return "true" if value else "false"
     if record.texts is None:
@@ -232,11 +232,18 @@ def _text(value: Any, record: _Record) -> Any:
     return record.texts[id(value)]
 
 
+def _whole(text: str) -> str:
+    """Halves of surrogate pairs, which escapes can say and no encoding can, become U+FFFD."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def _map(convert: Convert) -> Convert:
     def made(value: Any, record: _Record) -> Any:
         if not isinstance(value, dict):
             return _BAD
-        pairs = [(key, None if item is None else convert(item, record)) for key, item in value.items()]
+        pairs = [(_whole(key), None if item is None else convert(item, record)) for key, item in value.items()]
         return _BAD if any(item is _BAD for _, item in pairs) else pairs
 
     return made
