@@ -28,6 +28,7 @@ MODULES = (
     "quiver.sql.dataframe_rows",
     "quiver.sql.python.cogrouped",
     "quiver.sql.python.registration",
+    "quiver.sql.python.table_functions",
     "quiver.sql.python.user_defined",
     *(f"quiver.sql.functions.{family.name}" for family in pkgutil.iter_modules(functions.__path__)),
     "quiver.sql.nulls",

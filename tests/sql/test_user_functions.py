@@ -97,6 +97,7 @@ def test_where_calls_may_stand(df: DataFrame, users: Session) -> None:
         (4, 1),
     ]
     assert users.sql("SELECT id, avg_of(v) m FROM rows GROUP BY id HAVING avg_of(v) > 2.5").collect() == [(1, 2.75)]
+    assert df.select(F.call_function("twice", "id")).first() == (2,)
     assert df.selectExpr("twice(id) AS x").first() == (2,) == df.select(F.call_udf("TWICE", "id")).first()
     with pytest.raises(NeedsJVM):
         users.udf.registerJavaFunction("j", "com.example.J")
@@ -273,6 +274,39 @@ def test_what_can_not_be_a_function_is_refused_at_once(df: DataFrame, users: Ses
     for use, kind, message in refused:
         with pytest.raises(kind, match=message):
             use()
+
+
+def test_classes_that_make_rows(users: Session) -> None:
+    class Words:
+        def __init__(self) -> None:
+            self.count = 0
+
+        def eval(self, text: str, times: int = 1) -> Iterator[tuple[str, int]]:
+            for word in text.split() * times:
+                self.count += 1
+                yield word, len(word)
+
+        def terminate(self) -> Iterator[tuple[str, int]]:
+            yield "all", self.count
+
+    words = F.udtf(Words, returnType="word string, n int")
+    assert words(F.lit("to be"), times=F.lit(2)).collect() == [("to", 2), ("be", 2), ("to", 2), ("be", 2), ("all", 4)]
+    users.udtf.register("words", words)
+    users.createDataFrame([("a bc",), ("",)], "line string").createOrReplaceTempView("lines")
+    assert users.sql("SELECT word FROM lines LATERAL VIEW words(line) AS word, n WHERE n > 1").collect() == [("bc",), ("all",)]
+    assert users.sql("SELECT max(n) FROM words('one three')").collect() == [(5,)]
+    refused: list[tuple[Any, str]] = [
+        (lambda: F.udtf(Words), "returnType"),
+        (lambda: F.udtf(len, returnType="a int"), "must be a class"),
+        (lambda: F.udtf(type("None_", (), {}), returnType="a int"), "method `eval`"),
+        (lambda: F.udtf(Words, returnType="int").returnType, "must be a struct"),
+        (lambda: users.udtf.register("w", Words), "udtf"),
+    ]
+    for use, message in refused:
+        with pytest.raises(PySparkTypeError, match=message):
+            use()
+    with pytest.raises(PythonException, match="`Words` raised AttributeError"):
+        words(F.lit(3)).collect()
 
 
 def test_what_functions_say_of_themselves() -> None:

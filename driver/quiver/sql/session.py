@@ -28,6 +28,7 @@ from quiver.sql.tree.expressions import Attribute, Expression, Name
 if TYPE_CHECKING:
     from quiver.sql.catalog import Catalog
     from quiver.sql.python.registration import UDFRegistration
+    from quiver.sql.python.table_functions import UDTFRegistration
     from quiver.sql.reader import DataFrameReader
     from quiver.sql.tvf import TableValuedFunction
     from quiver_proto.storage import StorageLevel
@@ -119,7 +120,6 @@ class Session(Interrupting):
 
     readStream = NotOffered(STREAMS, called=False)
     streams = NotOffered(STREAMS, called=False)
-    udtf = NotOffered("there are no table functions of users. Use `explode` on what a function gives", called=False)
     dataSource = NotOffered("there are no data sources of users. Read with an RDD and `createDataFrame`", called=False)
     profile = NotOffered("functions are not profiled. Set spark.python.profile, and look at `spark.context.show_profiles()`", called=False)
     client = NotOffered("it belongs to Spark Connect", called=False)
@@ -233,6 +233,13 @@ class Session(Interrupting):
         from quiver.sql.python.registration import UDFRegistration
 
         return UDFRegistration(self)
+
+    @property
+    def udtf(self) -> UDTFRegistration:
+        """Registers classes that make rows for SQL: see functions.udtf."""
+        from quiver.sql.python.table_functions import UDTFRegistration
+
+        return UDTFRegistration(self)
 
     def _batch_rows(self) -> int:
         """How many rows users' functions get at a time at most; 0: as they come."""

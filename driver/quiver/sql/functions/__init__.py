@@ -427,7 +427,7 @@ from quiver.sql.functions.windows import (
 power = pow
 negate = negative
 
-_USERS = ("ArrowUDFType", "PandasUDFType", "arrow_udf", "call_udf", "pandas_udf", "udf")
+_USERS = ("udtf", "ArrowUDFType", "PandasUDFType", "arrow_udf", "call_udf", "pandas_udf", "udf")
 
 __all__ = [
     "ArrowUDFType",
@@ -807,6 +807,7 @@ __all__ = [
     "typeof",
     "ucase",
     "udf",
+    "udtf",
     "unbase64",
     "unhex",
     "uniform",
@@ -837,15 +838,16 @@ __all__ = [
 
 
 if TYPE_CHECKING:
+    from quiver.sql.python.table_functions import udtf
     from quiver.sql.python.user_defined import ArrowUDFType, PandasUDFType, arrow_udf, call_udf, pandas_udf, udf
 else:
 
     def __getattr__(name: str) -> object:
         if name in _USERS:
             # They need Column, which needs these functions.
-            from quiver.sql.python import user_defined
+            from quiver.sql.python import table_functions, user_defined
 
-            return getattr(user_defined, name)
+            return table_functions.udtf if name == "udtf" else getattr(user_defined, name)
         # For what is not here: why, and what to use.
         from quiver.sql.functions.absent import absent
         from quiver.sql.functions.names import PYSPARK

@@ -103,7 +103,9 @@ def call_function(funcName: str, *cols: ColumnOrName) -> Column:
     >>> spark.range(1).select(F.call_function("upper", F.lit("a"))).first()[0]
     'A'
     """
-    return call(funcName, *map(column_of, cols))
+    from quiver.sql.python.user_defined import call_udf
+
+    return call_udf(funcName, *cols)
 
 
 def asc(col: ColumnOrName) -> Column:

@@ -12,6 +12,7 @@ from quiver.closures import seal
 from quiver.sql import types as t
 from quiver.sql.errors import PySparkTypeError, PySparkValueError, wrong_argument
 from quiver.sql.python.mapping import takes_key
+from quiver.sql.python.user_defined import hints_of
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
 
@@ -66,7 +67,7 @@ def _wants_iterator(function: Callable[..., Any]) -> bool:
     import collections.abc
 
     try:
-        hints = typing.get_type_hints(function)
+        hints = hints_of(function)
         last = inspect.getfullargspec(function).args[-1]
     except Exception:
         return False

@@ -6,6 +6,7 @@ import collections.abc
 import dataclasses
 import functools
 import inspect
+import sys
 import typing
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -225,10 +226,7 @@ def _takes_something(function: Callable[..., Any]) -> bool:
 
 def _hinted(function: Callable[..., Any]) -> str | None:
     """The kind of function that type hints tell; None when they are not of columns."""
-    try:
-        hints = typing.get_type_hints(function)
-    except Exception:
-        return None
+    hints = hints_of(function)
     gives = hints.pop("return", None)
     kinds = [kind for kind in map(_kind_of_hint, hints.values()) if kind]
     if not kinds:
@@ -238,6 +236,17 @@ def _hinted(function: Callable[..., Any]) -> str | None:
     if result is None:
         return None if gives is None else f"{of}{'_iter' if many else ''}_aggregate"
     return f"{of}_iter" if many else of
+
+
+def hints_of(function: Callable[..., Any]) -> dict[str, Any]:
+    """Its type hints; none where they can't be made out. Hints that are text may use names that the function alone imports."""
+    known = {"pd": sys.modules.get("pandas"), "pa": sys.modules.get("pyarrow"), "np": sys.modules.get("numpy"), **vars(typing)}
+    for names in ({}, known):
+        try:
+            return typing.get_type_hints(function, localns=names or None)
+        except Exception:
+            continue
+    return {}
 
 
 def _kind_of_hint(hint: Any) -> tuple[str, bool] | None:

@@ -99,6 +99,13 @@ def series_of(column: pa.Array | pa.ChunkedArray, kind: t.DataType, zone: str) -
     return column.to_pandas(date_as_object=True)
 
 
+_SIMPLE = (
+    t.ByteType, t.ShortType, t.IntegerType, t.LongType, t.FloatType, t.DoubleType, t.BooleanType, t.StringType, t.DateType, t.DecimalType,
+    t.BinaryType,
+)  # fmt: skip
+"""Types whose columns Arrow makes Series of as they have to be."""
+
+
 def _machine_zone() -> datetime.tzinfo | None:
     return datetime.datetime.now().astimezone().tzinfo
 
@@ -107,6 +114,10 @@ def frame_of(batch: pa.RecordBatch | pa.Table, schema: t.StructType, zone: str) 
     """A pandas DataFrame with these columns."""
     import pandas as pd
 
+    if len(schema) and len(set(schema.names)) == len(schema) and all(type(field.dataType) in _SIMPLE for field in schema):
+        import pyarrow as pa
+
+        return pa.Table.from_arrays(batch.columns, names=schema.names).to_pandas(date_as_object=True, use_threads=False)
     columns = [series_of(batch.column(place), field.dataType, zone) for place, field in enumerate(schema)]
     if len(set(schema.names)) == len(schema.names) and not any(isinstance(column, pd.DataFrame) for column in columns):
         return pd.DataFrame(dict(zip(schema.names, columns)), index=range(batch.num_rows))
@@ -168,9 +179,11 @@ def columns_of_frame(frame: Any, schema: t.StructType, zone: str) -> list[pa.Arr
     """The columns of a DataFrame: by name where all its labels are texts, else by place. Raises Misfit."""
     if len(frame.columns) == 0 and len(frame) == 0:
         return [column_of([], field.dataType) for field in schema]
-    if frame.columns.size and all(isinstance(label, str) for label in frame.columns):
-        missing = [name for name in schema.names if name not in frame.columns]
-        extra = [name for name in frame.columns if name not in schema.names]
+    labels = frame.columns.tolist()
+    if labels and all(isinstance(label, str) for label in labels):
+        places = {label: place for place, label in enumerate(labels)}
+        missing = [name for name in schema.names if name not in places]
+        extra = [name for name in labels if name not in schema.names]
         if missing or extra:
             raise Misfit(
                 -1,
@@ -178,7 +191,7 @@ def columns_of_frame(frame: Any, schema: t.StructType, zone: str) -> list[pa.Arr
                 + (f" Missing: {', '.join(missing)}." if missing else "")
                 + (f" Unexpected: {', '.join(extra)}." if extra else ""),
             )
-        parts = [frame[name] for name in schema.names]
+        parts = [frame.iloc[:, places[name]] for name in schema.names]
     else:
         if frame.shape[1] != len(schema):
             raise Misfit(
