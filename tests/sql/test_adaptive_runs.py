@@ -15,6 +15,8 @@ from quiver.sql import DataFrame, Session
 from quiver.sql import functions as F
 from quiver.sql.errors import IllegalArgumentException
 from quiver.sql.queries import StagedQuery
+from quiver_proto.fragments import children, kind_of
+from quiver_proto.v1.kernel_pb2 import Plan
 
 _KINDS = ("", "LEFT", "RIGHT", "FULL", "LEFT SEMI", "LEFT ANTI")
 QUERIES = {
@@ -119,3 +121,37 @@ def test_partitions_that_were_asked_for(spark: Session, tmp_path: Path) -> None:
     assert sum(map(len, keys)) == len(set.union(*keys))
     frame.repartition(4).write.parquet(str(tmp_path / "four"))
     assert len(list((tmp_path / "four").glob("*.parquet"))) == 4
+
+
+def test_hints_on_joins(spark: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The large tables are joined where they are read, or both sides are sorted; without a hint, both are shuffled to hash tables."""
+    seen: list[str] = []
+    run = StagedQuery.run
+
+    def shown(self: StagedQuery, *given: Any) -> Any:
+        plans = [self._plan.result, *(stage.plan for stage in self._plan.stages)]
+        kinds = [kind_of(node) for plan in plans for node in nodes(plan)]
+        modes = [node.hash_join.partition_mode for plan in plans for node in nodes(plan) if kind_of(node) == "hash_join"]
+        seen.append("merge" if "sort_merge_join" in kinds else "broadcast" if modes == [0] else "shuffled")
+        return run(self, *given)
+
+    monkeypatch.setattr(StagedQuery, "run", shown)
+    spark.conf.set("spark.sql.autoBroadcastJoinThreshold", "-1")
+    large, other = spark.table("large"), spark.table("other")
+    for hint, how in (
+        ("", "shuffled"),
+        ("/*+ BROADCAST(o) */", "broadcast"),
+        ("/*+ MAPJOIN(o) */", "broadcast"),
+        ("/*+ MERGE(o) */", "merge"),
+    ):
+        assert spark.sql(f"SELECT {hint} l.v, o.v FROM large l JOIN other o ON l.k = o.k").count() == 100_000
+        assert seen.pop() == how, hint
+    assert large.join(F.broadcast(other), "k").count() == 100_000
+    assert seen.pop() == "broadcast"
+    assert large.join(other.hint("merge"), large.k == other.k, "left").count() == 100_000
+    assert seen.pop() == "merge"
+    spark.conf.unset("spark.sql.autoBroadcastJoinThreshold")
+
+
+def nodes(plan: Plan) -> list[Plan]:
+    return [plan, *(node for child in children(plan) for node in nodes(child))]

@@ -31,7 +31,7 @@ from quiver_proto.fragments import (
     width,
 )
 from quiver_proto.units import format_bytes
-from quiver_proto.v1.kernel_pb2 import Plan
+from quiver_proto.v1.kernel_pb2 import ColumnExpression, Opaque, Plan
 
 _PARTIAL, _FINAL_PARTITIONED, _SINGLE_PARTITIONED = 0, 2, 4
 """Modes of an aggregate. Those that are partitioned have keys: no rows in, no rows out."""
@@ -165,12 +165,47 @@ def _small_build(plan: Plan, progress: Progress, policy: Policy) -> tuple[int, i
         (*rest, segment) = segments(join.left, progress.known)
         if rest or segment.weights is None or sum(segment.weights) > policy.broadcast_bytes:
             continue
-        scan, stage = stream
-        join.left.CopyFrom(regrouped(join.left, [Reading(0, segment.width)]))
-        join.partition_mode = COLLECT_LEFT
-        scan.CopyFrom(stage.plan)
-        return sum(segment.weights), stage.shuffle_id
+        _collect_build(node, segment.width, *stream)
+        return sum(segment.weights), stream[1].shuffle_id
     return None
+
+
+def with_hints(plan: CutPlan, built: frozenset[str]) -> CutPlan:
+    """The plan in which joins collect their build sides where these columns (as the kernel calls them) are all of their keys there.
+
+    A join whose other side the kernel builds from stays: that one is smaller. So does one whose rows must lie as they are.
+    """
+    progress = Progress(plan)
+    sizes = {stage.shuffle_id: ShuffleSizes([[0] * stage.pieces]) for stage in plan.stages}
+    again = bool(built)
+    while again:
+        again = False
+        for owner, fragment in _fragments(progress):
+            for node, free in _nodes(fragment):
+                stream = _stream(node, progress) if free else None
+                if stream is None or not all(_column(pair.left) in built for pair in node.hash_join.on):
+                    continue
+                (*rest, segment) = segments(node.hash_join.left, sizes)
+                if rest or segment.weights is None:
+                    continue
+                _collect_build(node, segment.width, *stream)
+                progress = _with_fragment(progress, owner, fragment, "a hint")
+                again = True
+                break
+            if again:
+                break
+    return progress.plan
+
+
+def _column(expression: Opaque) -> str:
+    return str(ColumnExpression.FromString(expression.SerializeToString()).column.name)
+
+
+def _collect_build(node: Plan, pieces: int, scan: Plan, stage: CutStage) -> None:
+    join = node.hash_join
+    join.left.CopyFrom(regrouped(join.left, [Reading(0, pieces)]))
+    join.partition_mode = COLLECT_LEFT
+    scan.CopyFrom(stage.plan)
 
 
 def _stream(node: Plan, progress: Progress) -> tuple[Plan, CutStage] | None:

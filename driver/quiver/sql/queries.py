@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.plan.model import Driver, PlannedJob, PlannedStage
 from quiver.plan.stages import Planner, dump_body
 from quiver.scheduler.model import StageSpec
-from quiver.sql.adapting import Policy, Progress, advanced
+from quiver.sql.adapting import Policy, Progress, advanced, with_hints
 from quiver.sql.cutting import CutPlan, CutStage, cut
 from quiver.sql.kernel import describe
 from quiver.sql.producing import Production
@@ -149,10 +149,11 @@ def staged(
     productions: Collection[Production] = (),
     make_sink: MakeSink = ops.FragmentCollect,
     keeps_width: bool = False,
+    built: frozenset[str] = frozenset(),
 ) -> StagedQuery:
     """A physical plan, cut at its exchanges; `make_sink` says what becomes of the result, whose partitions stay as planned if
-    `keeps_width`. Raises UnsupportedPlan."""
-    pieces_of_it = replace(cut(plan, describe, planner.shuffle_id, pieces), keeps_width=keeps_width)
+    `keeps_width`. `built`: columns of sides that joins should collect. Raises UnsupportedPlan."""
+    pieces_of_it = replace(with_hints(cut(plan, describe, planner.shuffle_id, pieces), built), keeps_width=keeps_width)
     return StagedQuery(pieces_of_it, planner, call_site, settings, properties, productions, make_sink)
 
 

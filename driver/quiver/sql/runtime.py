@@ -17,6 +17,7 @@ from quiver.sql.arrow_types import arrow_schema
 from quiver.sql.caching import kept_relations
 from quiver.sql.cutting import CutPlan, cut
 from quiver.sql.executions import Execution, Executions
+from quiver.sql.hinting import built_columns, wants_sorting
 from quiver.sql.kernel import describe, encoded, session
 from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.lowering.relations import Query, lower
@@ -296,6 +297,8 @@ class Runtime:
         if called(query.text):
             query = lower(relation, self._pieces(0, sizes))
         productions = self._productions(relation, query, call_site)
+        if wants_sorting(relation):
+            sizes = replace(sizes, joins_by_sorting=True)
         for tried in itertools.count(1):
             plans = self._planned(query, productions, sizes)
             try:
@@ -331,6 +334,7 @@ class Runtime:
                 staged = queries.staged(
                     plan if spread is None else spread.applied(plan, plans.pieces), planner, plans.pieces, call_site, settings, properties,
                     productions.values(), make_sink, spread is not None and spread.count is not None,
+                    built_columns(relation) if sizes.heeds_hints else frozenset(),
                 )  # fmt: skip
                 where = _in_stages(staged.planned_stages)
             except UnsupportedPlan:  # What can't be cut is still one task.

@@ -44,6 +44,9 @@ class Sizing:
     joins_by_sorting: bool = False
     """Of two large sides: an operator that spills, in place of a hash table that can't."""
 
+    heeds_hints: bool = True
+    """Of the program, which may not know how much memory there is."""
+
     def pieces(self, input_bytes: int, cores: int, slot_bytes: int) -> int:
         """How many partitions a query's shuffles have. `cores`: all there are; `slot_bytes`: memory of one slot (0: not known)."""
         if self.partitions:
@@ -67,12 +70,13 @@ class Sizing:
             broadcast_bytes=-1,
             policy=replace(self.policy, broadcast_bytes=-1, coalesces=False),
             joins_by_sorting=tried > 1,
+            heeds_hints=False,
         )
 
     def task_settings(self) -> tuple[tuple[str, str], ...]:
         """What the kernel is told where tasks run."""
         # The last resort: with small batches, more runs can be merged in the same memory.
-        return (("datafusion.execution.batch_size", "1024"),) if self.joins_by_sorting else ()
+        return (("datafusion.execution.batch_size", "1024"),) if self.joins_by_sorting and not self.heeds_hints else ()
 
     def kernel_settings(self) -> tuple[tuple[str, str], ...]:
         """What the kernel's planner is told."""

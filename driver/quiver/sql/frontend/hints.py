@@ -39,6 +39,13 @@ def joins(node: g.Select) -> dict[str, str]:
     return found
 
 
+def on_table(node: g.Table, result: r.Relation) -> r.Relation:
+    """With the hint around it that the SELECT it is read in gives the table, by its alias or name, for joins."""
+    select = node.find_ancestor(g.Select)
+    kind = joins(select).get(node.alias_or_name.lower()) if select is not None and select.args.get("hint") is not None else None
+    return result if kind is None else r.Hint(result, kind)
+
+
 def hinted(query: Query, node: g.Select, result: r.Relation) -> r.Relation:
     """With the hints on partitions around it, the first outermost."""
     for name, args in reversed(of(node)):

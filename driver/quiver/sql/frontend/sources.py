@@ -13,7 +13,7 @@ from quiver.sql import types as t
 from quiver.sql.analysis.decorrelation import lateral
 from quiver.sql.analysis.generators import is_generator
 from quiver.sql.errors import AnalysisException
-from quiver.sql.frontend import pivots
+from quiver.sql.frontend import hints, pivots
 from quiver.sql.frontend.dialect import unsupported
 from quiver.sql.frontend.expressions import folded
 from quiver.sql.registry.model import lookup
@@ -66,6 +66,7 @@ def relation(query: Query, node: Node) -> r.Relation:
         result = pivots.unpivoted(query, result, pivot) if pivot.args.get("unpivot") else pivots.pivoted(query, result, pivot)
         result = _named(query, result, pivot)
     if isinstance(node, g.Table):
+        result = hints.on_table(node, result)
         for join in node.args.get("joins") or []:
             result = _join(query, result, join)
         for view in node.args.get("laterals") or []:
