@@ -269,7 +269,7 @@ class RowOperators(DataFrameCore):
         return self._with(r.Repartition(self._relation, count, keys, by_range))
 
     def repartition(self, numPartitions: Any, *cols: Any) -> DataFrame:
-        """In so many partitions, or in the session's number by hash of columns, or both. A query that runs as one task has no use for it.
+        """In so many partitions, or in the session's number by hash of columns, or both. It shows in `rdd` and in files written.
 
         >>> spark.range(10).repartition(3, "id").count()
         10
@@ -277,7 +277,7 @@ class RowOperators(DataFrameCore):
         return self._repartitioned(numPartitions, cols, False)
 
     def repartitionByRange(self, numPartitions: Any, *cols: Any) -> DataFrame:
-        """In partitions by ranges of columns.
+        """In so many partitions, in which rows of equal columns are together. Which keys share one is not by range, unlike in Spark.
 
         >>> spark.range(10).repartitionByRange(2, "id").count()
         10
@@ -295,7 +295,8 @@ class RowOperators(DataFrameCore):
         return self._with(r.Repartition(self._relation, numPartitions, (), False, True))
 
     def hint(self, name: str, *parameters: Any) -> DataFrame:
-        """Advice to the planner: `broadcast` marks a side of a join to be given whole to every task; others are kept, and do nothing.
+        """Advice to the planner: `broadcast` marks a side of a join to be given whole to every task, `merge` wants both sides sorted;
+        `rebalance` is a repartition. Others are kept, and do nothing.
 
         >>> spark.range(3).hint("broadcast").count()
         3
