@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
@@ -55,6 +55,13 @@ def test_a_wall_clock_time_is_an_instant_of_the_session_zone(berlin: Session, wa
     frame = berlin.range(1).select(F.lit(wall).cast("timestamp_ntz").cast("timestamp").alias("t"))
     berlin.conf.set(ZONE, "UTC")
     assert frame.select(F.col("t").cast("string")).first() == (instant,)
+
+
+def test_months_and_differences_are_of_clocks(berlin: Session) -> None:
+    row = berlin.createDataFrame([(datetime(2024, 3, 31, 1, 30, tzinfo=UTC), date(2024, 3, 30))], ["t", "d"]).selectExpr(
+        "cast(t - interval 1 month as string)", "t - d", "cast(t + interval 1 day as string)", "cast(array(t) as array<string>)"
+    )
+    assert row.first() == ("2024-02-29 03:30:00", timedelta(days=1, hours=3, minutes=30), "2024-04-01 03:30:00", ["2024-03-31 03:30:00"])
 
 
 def test_the_zone_is_that_of_the_time_of_analysis(berlin: Session) -> None:

@@ -786,12 +786,33 @@ def in_zone(expression: e.Expression, zone: Callable[[], str]) -> e.Expression:
         return expression
     if isinstance(expression, e.PythonCall) and not expression.zone:
         return replace(expression, zone=zone())
-    inside = rebuilt(expression, lambda child: in_zone(child, zone) if isinstance(child, e.Cast) else child)
+    inside = _with_zone(expression, zone)
+    if isinstance(inside, e.Call) and inside.name in ("+", "-") and len(inside.args) == 2:
+        inside = _with_zone(_by_clocks(inside), zone)
+        if isinstance(inside, e.Cast):
+            return replace(inside, zone=zone(), child=_with_zone(inside.child, zone))
     if isinstance(inside, e.Call) and not inside.zone:
         function = function_of(inside)
         if function.zoned or function.wall:
             return replace(inside, zone=zone())
     return inside
+
+
+def _with_zone(expression: e.Expression, zone: Callable[[], str]) -> e.Expression:
+    return rebuilt(expression, lambda child: in_zone(child, zone) if isinstance(child, e.Cast) else child)
+
+
+def _by_clocks(call: e.Call) -> e.Expression:
+    """Months are added to what clocks show, and instants are as far apart as what clocks show."""
+    left, right = map(type_of, call.args)
+    wall = tuple(e.Cast(arg, t.TimestampNTZType()) if isinstance(type_of(arg), t.TimestampType) else arg for arg in call.args)
+    match left, right:
+        case (t.TimestampType(), t.YearMonthIntervalType()) | (t.YearMonthIntervalType(), t.TimestampType()):
+            return e.Cast(replace(call, args=wall), t.TimestampType())
+        case (t.TimestampType(), t.TimestampType()) if call.name == "-":
+            return replace(call, args=wall)
+        case _:
+            return call
 
 
 def as_type(expression: e.Expression, kind: t.DataType) -> e.Expression:

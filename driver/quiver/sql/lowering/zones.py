@@ -16,6 +16,8 @@ _UTC = ("", "UTC", "Etc/UTC", "GMT", "+00:00")
 
 def reads_clock(source: t.DataType, target: t.DataType) -> bool:
     """Whether a cast between these types depends on the zone."""
+    if isinstance(source, t.ArrayType) and isinstance(target, t.ArrayType):
+        return reads_clock(source.elementType, target.elementType)
     shown = (t.TimestampNTZType, t.DateType, t.StringType)
     return (isinstance(source, t.TimestampType) and isinstance(target, shown)) or (
         isinstance(target, t.TimestampType) and isinstance(source, shown)
@@ -45,6 +47,9 @@ def instant(wall: str, zone: str) -> str:
 def cast_in_zone(value: str, source: t.DataType, target: t.DataType, lenient: bool, zone: str) -> str | None:
     """A cast that reads a clock; None: one that does not."""
     match source, target:
+        case t.ArrayType(), t.ArrayType() if reads_clock(source, target):
+            inner = cast_in_zone("clock", source.elementType, target.elementType, lenient, zone)
+            return None if inner is None else f"array_transform({value}, clock -> {inner})"
         case t.TimestampType(), t.TimestampNTZType():
             return wall_clock(value, zone)
         case t.TimestampType(), t.DateType():
