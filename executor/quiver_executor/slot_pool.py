@@ -235,19 +235,10 @@ class SlotPool:
         elif reason:
             strikes += 1
         slot.close()
-        self._remove_scratch(slot)
         del self._by_serial[slot.serial]
         if self.slots.get(slot.slot) is slot:
             del self.slots[slot.slot]
         self._replace(slot.slot, strikes, reason, log)
-
-    def _remove_scratch(self, slot: SlotProcess) -> None:
-        """What it had spilled: the kernel's files have names, and nobody else knows them."""
-        directory = os.path.join(self._scratch_root, str(slot.serial))
-        if os.path.isdir(directory):
-            import shutil
-
-            shutil.rmtree(directory, ignore_errors=True)
 
     def _replace(self, number: int, strikes: int, reason: str, log: Iterable[str]) -> None:
         if self._closed or self._template is None:

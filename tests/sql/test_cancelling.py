@@ -172,6 +172,20 @@ def test_ctrl_c_stops_it(spark: Session, work_dir: tuple[str, Path]) -> None:
     assert spark.sql("SELECT count(*) AS n FROM many").collect()[0].n == 300_000
 
 
+def test_what_it_had_spilled_goes_with_its_process(spark: Session, work_dir: tuple[str, Path]) -> None:
+    if work_dir[0] == "inline":
+        return  # The kernel removes its files itself when its streams are dropped.
+    burning = Burning(spark)
+    spilled = [folder / "spilled" for folder in work_dir[1].glob("**/.scratch/*/*") if folder.is_dir()]
+    for path in spilled:
+        path.write_text("rows")
+    spark.context.cancelAllJobs()
+    burning.cancelled("all jobs were cancelled")
+    until(lambda: len(leftovers(work_dir[1])) < len(spilled), "the dead process's files are gone")
+    for path in spilled:
+        path.unlink(missing_ok=True)
+
+
 def test_others_go_on(spark: Session) -> None:
     burning = Burning(spark, lambda: spark.addTag("red"))
     assert spark.interruptTag("blue") == []
