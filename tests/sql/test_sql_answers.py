@@ -173,6 +173,14 @@ def test_recursive_queries_are_told_by_explain_and_limited(session: Session) -> 
         session.sql(query.format(1000)).collect()
 
 
+def test_hints_are_on_what_they_name(session: Session) -> None:
+    query = "EXPLAIN EXTENDED SELECT /*+ BROADCAST(x), REPARTITION(3) */ t.id FROM t JOIN u AS x ON t.id = x.id"
+    plan = session.sql(query).collect()[0].plan
+    assert "Hint broadcast" in plan
+    assert "Repartition 3" in plan
+    assert "Hint" not in session.sql(query.replace("(x)", "(nothing)")).collect()[0].plan
+
+
 def test_expressions_of_dataframes_read_the_same_sql(session: Session) -> None:
     df = session.table("t")
     assert df.filter("id BETWEEN 2 AND 3 AND NOT f").selectExpr("id * 2 AS twice", "k || '!' AS s").collect() == [(4, "b!")]

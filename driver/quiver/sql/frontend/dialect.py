@@ -24,20 +24,13 @@ LITERAL = "literal"
 _TABLE = re.compile(r"^TABLE(?=\s+[\w`.]+\s*;?\s*$)", re.IGNORECASE)
 
 
-_CONSTRUCTORS = (TokenType.ARRAY, TokenType.MAP, TokenType.STRUCT)
-
-
 class _Parser(SparkParser):
     # sqlglot would turn functions into those of all dialects; ours are found by Spark's names.
     FUNCTIONS: ClassVar[dict[str, Any]] = {}
     FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {name: SparkParser.FUNCTION_PARSERS[name] for name in _SPELLED}
     NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CASE": SparkParser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
+    ARRAY_CONSTRUCTORS: ClassVar[dict[str, Any]] = {}  # `array(5, 6)[1]` is an element, no `ARRAY[1]`.
     STRICT_CAST = True
-
-    def _parse_types(self, check_func: bool = False, *args: Any, **kwargs: Any) -> Any:
-        if check_func and self._curr.token_type in _CONSTRUCTORS and self._next.token_type == TokenType.L_PAREN:
-            return None  # A function: sqlglot would read `array(5, 6)[1]` as a type and a list.
-        return super()._parse_types(check_func, *args, **kwargs)
 
     def build_cast(self, strict: bool, **kwargs: Any) -> Any:
         last = self._prev

@@ -44,6 +44,8 @@ class Query:
         self.analyser = catalogue.analyser
         self.named = named or {}
         self.outer = outer
+        self.join_hints: dict[str, str] = {}
+        """How tables of the FROM being read are to be joined, by name."""
 
     # ---- queries ----
 

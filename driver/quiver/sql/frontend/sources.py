@@ -29,9 +29,13 @@ _SIDES = {"LEFT": "left", "RIGHT": "right", "FULL": "full"}
 def from_clause(query: Query, node: g.Select) -> r.Relation:
     """What a SELECT reads from, with its joins and LATERAL VIEWs; one row of nothing without FROM."""
     from_ = node.args.get("from_")
-    source: r.Relation = one_row() if from_ is None else _joined(query, None, from_.this)
-    for join in node.args.get("joins") or []:
-        source = _join(query, source, join)
+    around, query.join_hints = query.join_hints, hints.joins(node)
+    try:
+        source: r.Relation = one_row() if from_ is None else _joined(query, None, from_.this)
+        for join in node.args.get("joins") or []:
+            source = _join(query, source, join)
+    finally:
+        query.join_hints = around
     for view in node.args.get("laterals") or []:
         source = _lateral_view(query, source, view)
     return source
@@ -76,9 +80,11 @@ def relation(query: Query, node: Node) -> r.Relation:
 
 def _named(query: Query, result: r.Relation, node: Node) -> r.Relation:
     alias = node.args.get("alias")
-    if alias is None or not (alias.name or alias.columns):
-        return result
-    return query.analyser.alias(result, alias.name or "", [column.name for column in alias.columns])
+    if alias is not None and (alias.name or alias.columns):
+        result = query.analyser.alias(result, alias.name or "", [column.name for column in alias.columns])
+    name = alias.name if alias is not None and alias.name else node.name if isinstance(node, g.Table) else ""
+    hint = query.join_hints.get(name.lower())
+    return result if hint is None else r.Hint(result, hint)
 
 
 def _table(query: Query, node: g.Table) -> r.Relation:
