@@ -6,6 +6,7 @@ import asyncio
 import functools
 import os
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -249,11 +250,31 @@ def _run_together(pull: Callable[[int], Any], count: int) -> None:
     async def together() -> None:
         await asyncio.gather(*(pull(number) for number in range(count)))
 
-    with refusing(), taken_back():
-        run_interruptibly(together())
+    try:
+        with refusing(), taken_back():
+            run_interruptibly(together())
+    except BaseException:
+        _kept.clear()  # What was broken off may hold a part of its pool for a while.
+        raise
+
+
+_kept: OrderedDict[tuple[object, ...], SessionContext] = OrderedDict()
+_MOST_KEPT = 4
 
 
 def _session(task: Task, settings: tuple[tuple[str, str], ...]) -> SessionContext:
+    """The process's session for such tasks: it runs one at a time, and making one takes some milliseconds, most for its spill directory."""
+    key = (settings, task.env.memory_bytes, task.scratch_directory())
+    found = _kept.pop(key, None)
+    if found is None:
+        found = _new_session(task, settings)
+        if len(_kept) >= _MOST_KEPT:
+            _kept.popitem(last=False)
+    _kept[key] = found
+    return found
+
+
+def _new_session(task: Task, settings: tuple[tuple[str, str], ...]) -> SessionContext:
     # Threads that have nothing to do cost nothing; a fragment of one partition has work for little more than one.
     os.environ.setdefault("TOKIO_WORKER_THREADS", str(max(2, os.cpu_count() or 1)))
     from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext

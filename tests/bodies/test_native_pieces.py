@@ -5,8 +5,10 @@ from __future__ import annotations
 from array import array
 
 import pyarrow as pa
+import pytest
 from body_bench import Bench
 
+from quiver_executor import fragment
 from quiver_executor.fragment_files import Pieces
 from quiver_executor.shuffle_files import index_of, open_regular
 from quiver_executor.task import Task
@@ -39,3 +41,17 @@ def test_nothing_at_all_with_long_names(bench: Bench) -> None:
     assert list(array("Q", sizes)) == [0, 0, 0, 0]
     index = index_of(path, descriptor := open_regular(path))
     assert [blocks.unpack_entry(index.raw_entry(descriptor, piece), path).length for piece in range(4)] == [0, 0, 0, 0]
+
+
+def test_tasks_of_a_slot_share_a_session_until_one_fails(bench: Bench) -> None:
+    task = Task(bench.env, (), (), None, {}, {}, 1, 0, 0)
+    first = fragment._session(task, ())
+    assert fragment._session(task, ()) is first
+    assert fragment._session(task, (("datafusion.execution.batch_size", "1024"),)) is not first
+
+    async def broken(number: int) -> None:
+        raise ValueError(number)
+
+    with pytest.raises(ValueError, match="0"):
+        fragment._run_together(broken, 1)
+    assert fragment._session(task, ()) is not first
