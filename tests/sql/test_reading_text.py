@@ -187,6 +187,14 @@ def test_rdds_of_lines(spark: Session) -> None:
     assert spark.read.json(sc.parallelize(['{"a":1}', '{"b":[true]}'], 2)).collect() == [(1, None), (None, [True])]
 
 
+def test_dataframes_of_texts(spark: Session) -> None:
+    texts = spark.createDataFrame([('{"a":1}',), (None,), ('{"a":2}',)], "s string")
+    assert spark.read.json(texts).collect() == [(1,), (2,)]
+    assert spark.read.csv(spark.createDataFrame([("1,x",)], "s string"), schema="n int, s string").collect() == [(1, "x")]
+    with pytest.raises(AnalysisException, match=r"one string column, not of \(bigint\)"):
+        spark.read.json(spark.range(2))
+
+
 def test_pieces_of_a_file_hold_each_line_once(tmp_path: Path) -> None:
     lines = [f"{number:x}" * (number % 7) + ",é" for number in range(400)]
     path = tmp_path / "a.csv"

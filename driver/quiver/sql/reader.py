@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.rdd import RDD
 from quiver.sql import types as t
 from quiver.sql.database_sources import database
+from quiver.sql.dataframe_core import DataFrameCore
 from quiver.sql.errors import AnalysisException, PySparkValueError, wrong_argument
 from quiver.sql.file_schemas import called
 from quiver.sql.file_sources import files, lines
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
 
 FORMATS = ("arrow", "avro", "binaryfile", "csv", "delta", "hdf5", "iceberg", "jdbc", "json", "orc", "parquet", "text")
 _ALIASES = {"feather": "arrow", "hdf": "hdf5", "ipc": "arrow"}
+
+
+def _texts(df: DataFrameCore, kind: str) -> RDD[str]:
+    """The values of a DataFrame's one column. Raises AnalysisException."""
+    from quiver.sql.dataframe import DataFrame
+
+    kinds = [column.type for column in df._relation.output]
+    if len(kinds) != 1 or not isinstance(kinds[0], t.StringType):
+        listed = ", ".join(each.simpleString() for each in kinds)
+        raise AnalysisException(f"Texts in {kind.upper()} are read from a DataFrame of one string column, not of ({listed}).")
+    rdd: RDD[str] = DataFrame(df._relation, df._session).rdd.map(lambda row: row[0])
+    return rdd.filter(lambda text: text is not None)
 
 
 class DataFrameReader:
@@ -128,20 +141,24 @@ class DataFrameReader:
         """
         return self.load(path, "orc", **options)
 
-    def csv(self, path: str | Sequence[str] | RDD[str], schema: t.StructType | str | None = None, **options: Any) -> DataFrame:
-        """Lines of values, of files or of an RDD. All of Spark's options: header, sep, quote, escape, comment, nullValue, multiLine,
+    def csv(self, path: str | Sequence[str] | RDD[str] | DataFrame, schema: t.StructType | str | None = None, **options: Any) -> DataFrame:
+        """Lines of values, of files, of an RDD, or of a DataFrame of one column.
+
+        All of Spark's options: header, sep, quote, escape, comment, nullValue, multiLine,
         inferSchema (else all are strings), encoding, dateFormat, timestampFormat … and `mode` for records that are not what the columns
         promise: PERMISSIVE (null, and the record in a column `_corrupt_record` if the schema has one), DROPMALFORMED, FAILFAST.
 
         >>> spark.read.csv(spark.sparkContext.parallelize(["1,x", "?,y"]), schema="n int, s string").collect()
         [Row(n=1, s='x'), Row(n=None, s='y')]
         """
-        if isinstance(path, RDD):
+        if isinstance(path, RDD | DataFrameCore):
             return self._of_lines(path, "csv", schema, options)
         return self.load(path, "csv", schema, **options)
 
-    def json(self, path: str | Sequence[str] | RDD[str], schema: t.StructType | str | None = None, **options: Any) -> DataFrame:
-        """One JSON object a line, of files or of an RDD; with `multiLine`, one or a list of them a file. All of Spark's options.
+    def json(self, path: str | Sequence[str] | RDD[str] | DataFrame, schema: t.StructType | str | None = None, **options: Any) -> DataFrame:
+        """One JSON object a line, of files, of an RDD, or of a DataFrame of one column.
+
+        With `multiLine`, one or a list of them a file. All of Spark's options.
 
         >>> import os, tempfile
         >>> path = os.path.join(tempfile.mkdtemp(), "rows.json")
@@ -150,11 +167,14 @@ class DataFrameReader:
         >>> spark.read.json(path).collect()
         [Row(a=Row(k=[1.5]), b=1)]
         """
-        if isinstance(path, RDD):
+        if isinstance(path, RDD | DataFrameCore):
             return self._of_lines(path, "json", schema, options)
         return self.load(path, "json", schema, **options)
 
-    def _of_lines(self, rdd: RDD[str], kind: str, schema: t.StructType | str | None, options: dict[str, Any]) -> DataFrame:
+    def _of_lines(
+        self, given: RDD[str] | DataFrameCore, kind: str, schema: t.StructType | str | None, options: dict[str, Any]
+    ) -> DataFrame:
+        rdd = _texts(given, kind) if isinstance(given, DataFrameCore) else given
         if schema is not None:
             self.schema(schema)
         self.options(**options)
