@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import IO, Any
 
 from quiver_executor.arrow_functions import compute
@@ -63,8 +65,8 @@ class SavedFiles:
         leaves it.
         """
         rests: dict[tuple[Key, int], list[tuple[int, list[Any]]]] = {}
-        for stream in self._streams:
-            for key, batches in stream.finish():
+        for stream, left in zip(self._streams, self._finished()):
+            for key, batches in left:
                 rests.setdefault((key, stream.number if self._apart else 0), []).append((stream.number, batches))
         for (key, _), parts in rests.items():
             with contextlib.ExitStack() as stack:
@@ -82,6 +84,12 @@ class SavedFiles:
         self._task.output_records += sum(rows for _, _, rows, _ in self._place.written)
         self._task.output_bytes += sum(size for *_, size in self._place.written)
         return sorted(self._place.written, key=lambda written: written[1])
+
+    def _finished(self) -> list[list[tuple[Key, list[Any]]]]:
+        if len(self._streams) == 1:
+            return [self._streams[0].finish()]
+        with ThreadPoolExecutor(len(self._streams)) as threads:
+            return list(threads.map(_Stream.finish, self._streams))
 
     def discard(self) -> None:
         """Close and remove everything. Never raises."""
@@ -123,7 +131,7 @@ class _Place:
         self.system, inside = filesystem_of(sink.directory)
         self._attempt = f"{task.partition}-{task.task_id}"
         self.directory = f"{staging_directory(inside, sink.job)}/{self._attempt}"
-        self._count = 0
+        self._names = itertools.count(1)  # Streams are threads: no two may get one name.
         try:
             if self.system is LOCAL:
                 # Not its parents: they are gone when the job has ended.
@@ -136,8 +144,7 @@ class _Place:
         return _File(self._task, self._sink, self, number, key)
 
     def next_name(self) -> str:
-        self._count += 1
-        return f"{self._count}{self._sink.format.suffix}"
+        return f"{next(self._names)}{self._sink.format.suffix}"
 
     def done(self, staged: str, final: str, rows: int, size: int) -> None:
         self.written.append((f"{self._attempt}/{staged}", final, rows, size))
