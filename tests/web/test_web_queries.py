@@ -172,6 +172,19 @@ def test_pages(get_from: GetFrom) -> None:
     assert "No query has been started yet" in get_from(story.started())("/sql").text
 
 
+def test_a_stage_of_several_jobs_is_listed_once(get_from: GetFrom) -> None:
+    again = [
+        e.JobStarted(1003.1, 1, "collect", "collect at a.py:7", [SCAN, e.StageInfo(2, "again", 1, (0,), ())], query_id=3),
+        e.StageSkipped(1003.1, 1, 0),
+    ]
+    get = get_from([*log()[:-1], *again])
+    page = get("/sql/3").text
+    assert page.count('data-key="stage-0-0"') == 1
+    assert "computed by an earlier job" not in page
+    assert "SELECT city" in get("/sql").text
+    assert re.search(r"0 1 3 –", text_of(get("/sql").text))
+
+
 @pytest.mark.browser
 def test_the_sql_page_in_chromium(tmp_path: Path) -> None:
     whole = log()

@@ -204,7 +204,7 @@ def router(render: Renderer) -> APIRouter:
         jobs = [job for job_id in found.job_ids if (job := render.state.jobs.get(job_id)) is not None]
         lines = lines_of(jobs, render.state.stages)
         times = [line.totals.compute_s for line in lines if line.totals is not None]
-        stages = [row for job in jobs for row in _stages_of(render.state, job)]
+        stages = _stages_of_all(render.state, jobs)
         return render.page(
             request, "query.html", 1, query=found, jobs=jobs, lines=lines, compute_s=sum(times), longest_s=max(times, default=0.0),
             stages=stages, spilled=sum(line.totals.spilled_bytes for line in lines if line.totals is not None),
@@ -254,6 +254,16 @@ def _stages_of(state: State, job: Job) -> list[tuple[Any, Stage | None, StageAtt
             attempt = stage.attempts.get(mine.attempt) if mine.attempt is not None else stage.last
         rows.append((mine, stage, attempt))
     return rows
+
+
+def _stages_of_all(state: State, jobs: Sequence[Job]) -> list[tuple[Any, Stage | None, StageAttempt | None]]:
+    """Each stage once, as the job saw it that made it; last first."""
+    found: dict[int, tuple[Any, Stage | None, StageAttempt | None]] = {}
+    for job in jobs:
+        for row in _stages_of(state, job):
+            if row[0].status != "skipped" or row[0].info.stage_id not in found:
+                found[row[0].info.stage_id] = row
+    return [found[stage_id] for stage_id in sorted(found, reverse=True)]
 
 
 def _summary(distribution: Distribution) -> list[tuple[str, str, list[float]]]:
