@@ -65,8 +65,10 @@ def csv_reader(kind: str, options: Options, zone: str) -> CsvReader:
 
 def _cells(text: str, options: dict[str, str]) -> list[str]:
     separator = options.get("sep", options.get("delimiter", ","))
-    lines = csv.reader([text], delimiter=separator, quotechar=options.get("quote", '"') or None, escapechar=options.get("escape", "\\"))
-    cells = next(lines, [])
+    # A line's ends inside are of the values.
+    line = text.replace("\n", "\ue00a").replace("\r", "\ue00d")
+    lines = csv.reader([line], delimiter=separator, quotechar=options.get("quote", '"') or None, escapechar=options.get("escape", "\\"))
+    cells = [cell.replace("\ue00a", "\n").replace("\ue00d", "\r") for cell in next(lines, [])]
     leading, trailing = (options.get(f"ignore{side}WhiteSpace", "false").lower() == "true" for side in ("Leading", "Trailing"))
     return [cell.lstrip() if leading and not trailing else cell.rstrip() if trailing and not leading else cell.strip() if leading else cell
             for cell in cells]  # fmt: skip

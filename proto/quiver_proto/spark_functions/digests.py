@@ -7,7 +7,12 @@ import struct
 import zlib
 from collections.abc import Callable
 from datetime import date, datetime
+from decimal import Context
 from typing import Any
+
+from quiver_proto.spark_functions.casts import parts
+
+_WIDE = Context(prec=80)
 
 _MASK = 0xFFFFFFFF
 
@@ -87,10 +92,14 @@ def _one(kind: str, value: Any, seed: int) -> int:
         return _of_long((value.replace(tzinfo=None) - datetime(1970, 1, 1)) // timedelta(microseconds=1), seed)
     if kind.startswith("decimal"):
         precision, scale = map(int, kind[8:-1].split(","))
-        unscaled = int(value.scaleb(scale))
+        unscaled = int(value.scaleb(scale, _WIDE))
         if precision <= 18:
             return _of_long(unscaled, seed)
         return _of_bytes(unscaled.to_bytes(((unscaled if unscaled >= 0 else ~unscaled).bit_length()) // 8 + 1, "big", signed=True), seed)
+    if kind.startswith("struct<"):
+        for member, item in zip(parts(kind[7:-1]), value.values(), strict=True):
+            seed = _one(member.partition(":")[2], item, seed)
+        return seed
     if kind.startswith("array<"):
         for item in value:
             seed = _one(kind[6:-1], item, seed)

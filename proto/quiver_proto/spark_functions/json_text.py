@@ -416,7 +416,7 @@ def _both(a: Any, b: Any) -> Any:
         return {key: _both(a[key], b[key]) if key in a and key in b else a.get(key, b.get(key)) for key in sorted({*a, *b})}
     if isinstance(a, list) and isinstance(b, list):
         return [_both(a[0], b[0])]
-    return "DOUBLE" if {a, b} == {"BIGINT", "DOUBLE"} else "STRING"
+    return "DOUBLE" if (a, b) in (("BIGINT", "DOUBLE"), ("DOUBLE", "BIGINT")) else "STRING"
 
 
 def _ddl(kind: Any) -> str:

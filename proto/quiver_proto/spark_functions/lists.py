@@ -153,6 +153,20 @@ def get(values: list[Any], index: int) -> Any:
     return values[index] if 0 <= index < len(values) else None
 
 
+def backwards(value: bytes) -> bytes:
+    return value[::-1]
+
+
+def item_at(values: list[Any], index: int) -> Any:
+    if 0 <= index < len(values):
+        return values[index]
+    raise SparkValueError(
+        "INVALID_ARRAY_INDEX",
+        f"The index {index} is out of bounds. The array has {len(values)} elements. Use the SQL function `get()` to tolerate accessing "
+        "element at invalid index and return NULL instead.",
+    )
+
+
 def size(values: list[Any]) -> int:
     return len(values)
 
@@ -194,9 +208,9 @@ def _check_step(wrong: bool, start: Any, stop: Any, step: Any) -> None:
         raise SparkValueError("ILLEGAL_SEQUENCE_BOUNDARIES", f"Illegal sequence boundaries: {start} to {stop} by {step}.")
 
 
-def arrays_zip(*columns: list[Any]) -> list[dict[str, Any]]:
+def arrays_zip(*columns: list[Any]) -> list[tuple[Any, ...]]:
     longest = max(map(len, columns), default=0)
-    return [{str(i): column[at] if at < len(column) else None for i, column in enumerate(columns)} for at in range(longest)]
+    return [tuple(column[at] if at < len(column) else None for column in columns) for at in range(longest)]
 
 
 # ---- maps ----

@@ -187,7 +187,7 @@ def mask(
 
 
 def quote(text: str) -> str:
-    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return "'" + text.replace("'", "\\'") + "'"
 
 
 def randstr(length: int, seed: int | None = None) -> str:
@@ -302,6 +302,16 @@ def base64(data: bytes) -> str:
 
 
 def unbase64(text: str) -> bytes:
+    plain = re.sub(r"[^A-Za-z0-9+/]", "", text)  # As of mail: what is no letter of the code is passed over.
+    try:
+        return _base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except ValueError:
+        raise SparkValueError(
+            "CONVERSION_INVALID_INPUT", f"The value '{text}' cannot be converted to \"BINARY\": it is no base64."
+        ) from None
+
+
+def _strict_base64(text: str) -> bytes:
     plain = re.sub(r"\s", "", text)
     try:
         return _base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
@@ -338,7 +348,7 @@ def _charset(name: str) -> str:
 
 def encode(text: str, charset: str) -> bytes:
     if charset.upper() == "UTF-16":
-        return b"\xfe\xff" + text.encode("utf-16-be")
+        return b"\xfe\xff" + text.encode("utf-16-be") if text else b""
     return text.encode(_charset(charset))
 
 
@@ -373,7 +383,7 @@ def to_binary(text: str, form: str = "hex") -> bytes:
         case "utf-8" | "utf8":
             return text.encode()
         case "base64":
-            return unbase64(text)
+            return _strict_base64(text)
         case _:
             raise SparkValueError("INVALID_PARAMETER_VALUE", f"the format is hex, utf-8 or base64, not '{form}'")
 

@@ -31,6 +31,14 @@ NAMES = frozenset(
         "from_csv",
         "window",
         "window_time",
+        "round",
+        "bround",
+        "ceil",
+        "ceiling",
+        "floor",
+        "to_number",
+        "try_to_number",
+        "arrays_zip",
     }
 )
 """Calls that `accessed` rewrites."""
@@ -55,13 +63,15 @@ def accessed(call: e.Call, fold: Fold) -> e.Expression:
             field = call.args[0] if call.args else None
             seconds = isinstance(field, e.Literal) and str(field.value).lower() in ("second", "s", "sec", "seconds", "secs")
             return e.Call("extract_seconds", call.args[1:]) if seconds else call  # Whose type is another.
-        case "round" | "bround" | "ceil" | "ceiling" | "floor", "to_number", "try_to_number":
+        case "round" | "bround" | "ceil" | "ceiling" | "floor":
             return _rounded(call)
         case "to_number" | "try_to_number" if len(call.args) == 2:
             form = _constant(call.args[1])
             whole, _, fraction = re.sub("[^09.D]", "", form.upper()).replace("D", ".").partition(".")
             kind = t.DecimalType(max(len(whole) + len(fraction), 1), len(fraction))
             return replace(call, args=(*call.args, e.Literal(None, kind)))
+        case "arrays_zip":
+            return _zipped(call)
         case "window":
             return windowed(call)
         case "window_time":
@@ -110,6 +120,15 @@ def _rounded(call: e.Call) -> e.Call:
         kept = min(base.scale, scale)
         wanted = t.DecimalType(min(whole + kept, 38), kept)
     return replace(call, args=(value if kind == base else e.Cast(value, base), digits, e.Literal(None, wanted)))
+
+
+def _zipped(call: e.Call) -> e.Call:
+    """With the names of the members as those of a null struct."""
+    if not call.args or any(isinstance(argument, e.Literal) and argument.value is None for argument in call.args[-1:]):
+        return call
+    named = [a.name if isinstance(a, e.Attribute | e.Alias | e.Member) else str(at) for at, a in enumerate(call.args)]
+    members = t.StructType([t.StructField(name, t.NullType()) for name in named])
+    return replace(call, args=(*map(_bare, call.args), e.Literal(None, members)))
 
 
 def _typed_document(call: e.Call) -> e.Call:

@@ -163,7 +163,8 @@ def _call(call: e.Call) -> str:
     where = f" FILTER (WHERE {pretty(call.where)})" if call.where is not None else ""
     shown = _OTHER_NAMES.get(call.name, call.name)
     ignoring = " ignore nulls" if call.ignore_nulls and call.name == "nth_value" else ""
-    return f"{shown.upper() if shown in _CAPITALS else shown}({inner}){ignoring}{where}"
+    capitals = shown in _CAPITALS and not (len(args) > 1 and shown in ("ceil", "floor"))
+    return f"{shown.upper() if capitals else shown}({inner}){ignoring}{where}"
 
 
 def _offset(call: e.Call) -> str:

@@ -27,7 +27,7 @@ def spark_cast(value: str, source: t.DataType, target: t.DataType, lenient: bool
     elif isinstance(source, t.TimestampType) and isinstance(target, t.NumericType):
         own = _since_epoch(value, target, lenient)
     elif isinstance(target, t.DecimalType) and isinstance(source, t.FloatType | t.DoubleType):
-        own = cast(f"CASE WHEN abs({value}) < 1e300 THEN {value} END", target, lenient)
+        own = cast(f"CASE WHEN abs({value}) <= 1.7976931348623157e308 THEN {value} END", target, lenient)
     elif isinstance(target, t.BooleanType) and isinstance(source, t.DecimalType):
         own = f"({value} <> 0)"
     elif isinstance(target, t.DayTimeIntervalType | t.YearMonthIntervalType) and type(source) is type(target):

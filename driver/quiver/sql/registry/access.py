@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from quiver.sql import types as t
 from quiver.sql.lowering.names import cast
 from quiver.sql.registry.model import Function, Types, register, template
+from quiver.sql.registry.python import python
+from quiver_proto.spark_functions import lists
 
 
 def _item_type(kinds: Types) -> t.DataType:
@@ -18,7 +20,10 @@ def _item(args: Sequence[str], kinds: Types) -> str:
     value, key = args
     if isinstance(kinds[0], t.MapType):
         return f"(map_extract({value}, {key})[1])"
-    return f"(CASE WHEN {key} >= 0 THEN ({value})[CAST({key} AS BIGINT) + 1] END)"  # The kernel counts negative positions from the end.
+    outside = f"({key} < 0 OR {key} >= CAST(array_length({value}) AS BIGINT))"
+    kind = _item_type(kinds)
+    refused = python(lists.item_at, lambda kinds: kind)(args, kinds)
+    return f"(CASE WHEN {outside} THEN {refused} ELSE ({value})[CAST({key} AS BIGINT) + 1] END)"
 
 
 def _bits(kinds: Types) -> Sequence[t.DataType | None]:

@@ -60,6 +60,8 @@ def _long(kinds: Types) -> t.DataType:
 
 
 def _count(args: Sequence[str], kinds: Types) -> str:
+    if len(args) == 1 and args[0].startswith("DISTINCT ") and isinstance(kinds[0], t.DoubleType | t.FloatType):
+        return f"count(DISTINCT {args[0][9:]} + 0.0)"  # Which makes -0.0 0.0: beside other distinct ones the kernel tells them apart.
     if len(args) < 2:
         return f"count({', '.join(args) or '*'})"
     distinct, first = ("DISTINCT ", args[0][9:]) if args[0].startswith("DISTINCT ") else ("", args[0])

@@ -97,6 +97,8 @@ define("get", "ai", "e0", python(lists.get, result("e0")), nullable=True)
 
 
 def _reverse(args: Sequence[str], kinds: Types) -> str:
+    if isinstance(kinds[0], t.BinaryType):
+        return python(lists.backwards, lambda kinds: kinds[0])(args, kinds)
     return f"array_reverse({args[0]})" if isinstance(kinds[0], t.ArrayType) else f"reverse({args[0]})"
 
 
@@ -105,13 +107,23 @@ register(
         "reverse",
         _reverse,
         lambda kinds: kinds[0],
-        lambda kinds: [None if isinstance(kinds[0], t.ArrayType) else t.StringType()],
+        lambda kinds: [None if isinstance(kinds[0], t.ArrayType | t.BinaryType) else t.StringType()],
         arity=(1, 1),
     )
 )
 
 
-define("size", "*", "i", python(lists.size, INT), "cardinality")
+def _size(args: Sequence[str], kinds: Types) -> str:
+    return f"CAST({'cardinality' if isinstance(kinds[0], t.MapType) else 'array_length'}({args[0]}) AS INT)"
+
+
+def _sized(kinds: Types) -> Sequence[t.DataType | None]:
+    if not isinstance(kinds[0], t.ArrayType | t.MapType | t.NullType):
+        raise mismatch("size", 1, '("ARRAY" or "MAP")', kinds[0])
+    return [t.ArrayType(t.NullType()) if isinstance(kinds[0], t.NullType) else None]
+
+
+register(Function("size", _size, INT, _sized, arity=(1, 1)), "cardinality")
 
 
 def _sequence_type(kinds: Types) -> t.DataType:
@@ -129,10 +141,26 @@ register(Function("sequence", python(lists.sequence, _sequence_type), _sequence_
 
 
 def _zip_type(kinds: Types) -> t.DataType:
+    if kinds and isinstance(kinds[-1], t.StructType):  # The analyser has told the names.
+        members = [t.StructField(field.name, element_type(kind)) for field, kind in zip(kinds[-1].fields, kinds, strict=False)]
+        return t.ArrayType(t.StructType(members), False)
     return t.ArrayType(t.StructType([t.StructField(str(at), element_type(kind)) for at, kind in enumerate(kinds)]), False)
 
 
-define("arrays_zip", "?a+", _zip_type, python(lists.arrays_zip, _zip_type))
+def _zip(args: Sequence[str], kinds: Types) -> str:
+    given = [number for number, kind in enumerate(kinds) if not isinstance(kind, t.StructType)]
+    kind = _zip_type(kinds)
+    return python(lists.arrays_zip, lambda kinds: kind)([args[at] for at in given], [kinds[at] for at in given])
+
+
+def _zip_kinds(kinds: Types) -> Sequence[t.DataType | None]:
+    for number, kind in enumerate(kinds, 1):
+        if not isinstance(kind, t.ArrayType | t.NullType) and not (number == len(kinds) and isinstance(kind, t.StructType)):
+            raise mismatch("arrays_zip", number, "an array", kind)
+    return [t.ArrayType(t.NullType()) if isinstance(kind, t.NullType) else None for kind in kinds]
+
+
+register(Function("arrays_zip", _zip, _zip_type, _zip_kinds))
 
 # ---- maps ----
 

@@ -181,11 +181,11 @@ def _merging(kinds: Types, count: int) -> Sequence[t.DataType]:
     return [kinds[1]] if count == 1 else [kinds[1], element_type(kinds[0])]
 
 
-def _merged(kinds: Types) -> t.DataType:
+def _merged(kinds: Types) -> Sequence[t.DataType | None]:
     if kinds[1].simpleString() != kinds[2].simpleString():
         raise mismatch("aggregate", 3, f'"{kinds[1].simpleString().upper()}"', kinds[2])
-    return kinds[-1]
+    return [None] * len(kinds)
 
 
-register(Function("aggregate", template(""), _merged, nullable=True, arity=(3, 4), parameters=_merging), "reduce")
+register(Function("aggregate", template(""), lambda kinds: kinds[-1], _merged, nullable=True, arity=(3, 4), parameters=_merging), "reduce")
 """Lowered by quiver.sql.lowering.folding."""

@@ -18,7 +18,9 @@ def _boolean(kinds: Types) -> t.DataType:
 
 
 def _numbers(operator: str, kinds: Types) -> Sequence[t.DataType | None]:
-    plain = [t.DoubleType() if isinstance(kind, t.StringType) else kind for kind in kinds]
+    # A string beside an integer is one, beside anything else a double.
+    whole = any(isinstance(kind, t.IntegralType) for kind in kinds)
+    plain = [(t.LongType() if whole else t.DoubleType()) if isinstance(kind, t.StringType) else kind for kind in kinds]
     for kind in plain:
         if not isinstance(kind, t.NumericType | t.NullType | t.DayTimeIntervalType | t.YearMonthIntervalType):
             raise AnalysisException(

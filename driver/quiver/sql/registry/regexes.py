@@ -34,11 +34,6 @@ class Translated:
 def translated(pattern: str, capture: int | None = None) -> Translated | None:
     """The pattern for the kernel; None: Python must do it. `capture`: only that group captures; of 0 the whole."""
     prefix, rest = ("(?i)", pattern[4:]) if pattern.startswith("(?i)") else ("", pattern)
-    try:
-        if not rest or _parser.parse(rest.replace("(?<", "(?P<")).getwidth()[0] == 0:
-            return None
-    except (re.error, OverflowError, RecursionError):
-        return None
     out, at, groups, plain = [prefix], 0, 0, not prefix
     literal, anchored = "", False
     while at < len(rest):
@@ -84,6 +79,11 @@ def translated(pattern: str, capture: int | None = None) -> Translated | None:
             out.append({".": _ANY}.get(character, character))
             literal += character
             at += 1
+    try:  # Last, since Python warns of classes in classes, which were sent away above.
+        if not rest or _parser.parse(rest.replace("(?<", "(?P<")).getwidth()[0] == 0:
+            return None
+    except (re.error, OverflowError, RecursionError):
+        return None
     text = "".join(out)
     if capture is not None and (capture > groups or capture < 0):
         return None

@@ -180,7 +180,9 @@ register(
     Function(
         "length",
         lambda args, kinds: (
-            f"CAST(octet_length({args[0]}) AS INT)" if isinstance(kinds[0], t.BinaryType) else f"character_length({args[0]})"
+            f"CAST(octet_length(encode({args[0]}, 'hex')) / 2 AS INT)"
+            if isinstance(kinds[0], t.BinaryType)
+            else f"character_length({args[0]})"
         ),
         INT,
         _text_or_binary("length"),  # type: ignore[arg-type]
