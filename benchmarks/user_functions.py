@@ -5,8 +5,6 @@
 `--pyspark` names an interpreter that has PySpark and Java; without it only Quiver is measured. Seconds of the second of two runs.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import subprocess
