@@ -99,7 +99,7 @@ def test_levels_and_names(spark: Session, capsys: pytest.CaptureFixture[str]) ->
     assert frame.storageLevel == StorageLevel.DISK_ONLY
     kept = spark._runtime.kept.find(frame._relation)
     assert kept is not None
-    assert kept.rdd.name().startswith("Filter")
+    assert str(kept.rdd.name()).startswith("Filter")
     frame.select("id").explain()
     assert "RDD kept: Filter" in capsys.readouterr().out
     frame.unpersist()

@@ -319,8 +319,7 @@ class Session(Interrupting):
         if found is None:
             stored = self._stored_or_raise(wanted)
             found = stored.view if stored.view is not None else self._files(stored)
-        *_, name = parts
-        return self._analyser.alias(found, name)
+        return self._analyser.alias(found, parts[len(parts) - 1])
 
     def _keep(self, relation: r.Relation, level: StorageLevel, name: str) -> None:
         """Have a relation's rows kept; `name` is what pages show, or else its plan in short. Nothing changes when they are already."""

@@ -8,7 +8,14 @@ from quiver.conf import Conf, check
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, PySparkException, PySparkTypeError, UnsupportedOperationException
 from quiver.sql.local_zone import kernel_zone, local_zone
 
-_DEFAULTS = {"spark.sql.repl.eagerEval.enabled": "false"}
+_DEFAULTS = {
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    "spark.sql.repl.eagerEval.enabled": "false",
+    "spark.sql.repl.eagerEval.maxNumRows": "20",
+    "spark.sql.repl.eagerEval.truncate": "20",
+    "spark.sql.sources.default": "parquet",
+    "spark.sql.sources.partitionOverwriteMode": "STATIC",
+}
 _MISSING = object()
 ANSI = "spark.sql.ansi.enabled"
 ZONE = "spark.sql.session.timeZone"
