@@ -194,8 +194,9 @@ class _Values:
             return e.Call("or", (found, self._exists(r.Filter(fresh, e.Call("isnull", (test,))))))
         if nullable(child):
             found = e.Call("or", (found, e.Call("and", (e.Call("isnull", (child,)), self._exists(relation)))))
-        if fresh.output[0].nullable:
-            found = e.Call("or", (found, self._exists(r.Filter(fresh, e.Call("isnull", (fresh.output[0],))))))
+        for column in fresh.output:
+            if column.nullable:
+                found = e.Call("or", (found, self._exists(r.Filter(fresh, e.Call("isnull", (column,))))))
         return found
 
     def _kernels(self, relation: r.Relation) -> bool:

@@ -55,7 +55,8 @@ def of(node: Node) -> Command | None:
             g.Create()
             | g.Command()
             | g.DDL()
-            | g.DML()
+            | g.Delete()
+            | g.Update()
             | g.Merge()
             | g.LoadData()
             | g.MultitableInserts()
@@ -122,7 +123,7 @@ def _head(node: g.Create) -> tuple[g.Table, list[Node]]:
 def _create_view(session: Session, query: Query, node: g.Create, text: str) -> r.Relation:
     properties = _properties(node)
     table, columns = _head(node)
-    parts = name_parts(name_of(table))
+    parts = list(name_parts(name_of(table)))
     temporary, everywhere = g.TemporaryProperty in properties, g.GlobalProperty in properties
     if node.expression is None:
         if not temporary and g.FileFormatProperty not in properties:
@@ -180,7 +181,7 @@ def _renamed(session: Session, relation: r.Relation, columns: list[Node], name: 
 def _create_table(session: Session, query: Query, node: g.Create, text: str) -> r.Relation:
     properties = _properties(node)
     table, columns = _head(node)
-    parts = name_parts(name_of(table))
+    parts = list(name_parts(name_of(table)))
     options = _options(properties)
     location = properties.get(g.LocationProperty)
     folder = location.this.name if location is not None else options.pop("path", "")
@@ -286,7 +287,7 @@ def _drop(session: Session, query: Query, node: g.Drop, text: str) -> r.Relation
         elif kind == "VIEW":
             session.catalog.dropView(name_of(table), exists)
         elif kind == "TABLE":
-            parts = name_parts(name_of(table))
+            parts = list(name_parts(name_of(table)))
             if session._temporary(parts) is not None:
                 session.catalog.dropView(name_of(table), exists)
             else:
@@ -359,11 +360,11 @@ def _comment(session: Session, query: Query, node: g.Comment, text: str) -> r.Re
 
 
 def _alter(session: Session, query: Query, node: g.Alter, text: str) -> r.Relation:
-    parts = name_parts(name_of(node.this))
+    parts = list(name_parts(name_of(node.this)))
     for action in node.args.get("actions") or []:
         match action:
             case g.AlterRename():
-                _rename(session, parts, name_parts(name_of(action.this)))
+                _rename(session, parts, list(name_parts(name_of(action.this))))
             case g.Query() if str(node.args.get("kind")).upper() == "VIEW":
                 _redefine(session, query, parts, action)
             case g.AlterSet() if action.expressions:
@@ -379,7 +380,7 @@ def _equalities(action: Node) -> list[g.EQ]:
     return list(action.find_all(g.EQ))
 
 
-def _rename(session: Session, old: tuple[str, ...], new: tuple[str, ...]) -> None:
+def _rename(session: Session, old: list[str], new: list[str]) -> None:
     if session._temporary(old) is not None and len(old) == 1:
         if new[-1].lower() in session._views:
             raise AnalysisException(
@@ -392,7 +393,7 @@ def _rename(session: Session, old: tuple[str, ...], new: tuple[str, ...]) -> Non
     session._store.rename_table(stored, database, new[-1])
 
 
-def _redefine(session: Session, query: Query, parts: tuple[str, ...], body: Any) -> None:
+def _redefine(session: Session, query: Query, parts: list[str], body: Any) -> None:
     relation = query.read(body)
     if session._temporary(parts) is not None:
         session._dataframe(relation).createOrReplaceTempView(f"`{parts[-1]}`")

@@ -259,7 +259,9 @@ def _routine(
         values = {key: e.Cast(value, wanted) for (key, wanted, _), value in zip(parameters, given, strict=True)}
 
         def meaning(found: e.Name) -> e.Expression | None:
-            parts = found.parts[1:] if len(found.parts) > 1 and fold(found.parts[0]) == fold(name) else found.parts
+            parts = list(found.parts)
+            if len(parts) > 1 and fold(parts[0]) == fold(name):
+                del parts[0]
             return values.get(fold(parts[0]))
 
         result = substituted(body, meaning)
