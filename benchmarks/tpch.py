@@ -84,6 +84,13 @@ def cpu_seconds() -> float:
     return total
 
 
+def _is_executor(process: psutil.Process) -> bool:
+    try:
+        return "quiver_executor.executor_process" in process.cmdline()
+    except psutil.Error:
+        return False
+
+
 @contextmanager
 def killing(every: float | None, killed: list[int]) -> Iterator[None]:
     """Executors die at random meanwhile."""
@@ -92,7 +99,7 @@ def killing(every: float | None, killed: list[int]) -> Iterator[None]:
     def kill() -> None:
         chance = random.Random(1)
         while not over.wait(chance.uniform(0.5, 1.5) * (every or 1)):
-            executors = [p for p in psutil.Process().children(recursive=True) if "quiver-executor" in " ".join(p.cmdline()[:4])]
+            executors = [p for p in psutil.Process().children(recursive=True) if _is_executor(p)]
             if executors:
                 chosen = chance.choice(executors)
                 os.kill(chosen.pid, signal.SIGKILL)
