@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 """Stands for null and for an empty text."""
-_SPECIAL = re.compile("[\x01-\x1f\"#%'*/:=?\\\\\x7f{\\[\\]^]")
+_SPECIAL = re.compile("[\x00-\x1f\"#%'*/:=?\\\\\x7f{\\[\\]^]")
 
 
 def escaped(name: str) -> str:

@@ -12,6 +12,7 @@ import click
 from quiver.cli.console import speak
 from quiver.cli.script import run_script
 from quiver.cli.submission import assemble, environment, read_properties
+from quiver.redacting import names_a_secret
 from quiver_proto import __version__
 
 _NEEDS_JVM = {
@@ -140,7 +141,7 @@ def run(
         click.echo(f"Program     {submission.script} {' '.join(submission.arguments)}".rstrip(), err=True)
         click.echo(f"Master      {submission.master or os.environ.get('QUIVER_MASTER') or 'as the program says, else local[*]'}", err=True)
         for key, value in sorted(submission.conf.items()):
-            hidden = "(hidden)" if any(word in key.lower() for word in ("secret", "password", "token")) else value
+            hidden = "(hidden)" if names_a_secret(key) else value
             click.echo(f"Setting     {key}={hidden}", err=True)
         for root in submission.python_path:
             click.echo(f"Import from {root}", err=True)

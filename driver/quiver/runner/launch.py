@@ -11,6 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Protocol
 
 from quiver.plan.model import Driver
+from quiver.redacting import names_a_secret
 from quiver.runner.masters import Inline, Local, LocalCluster, RemoteDriver, Standalone, available_cores, parse_master
 from quiver.scheduler.model import Policy
 from quiver.skew import SkewPolicy
@@ -199,11 +200,6 @@ def started(app: Application, conf: Settings, at: float) -> ApplicationStarted:
     return ApplicationStarted(
         at, app.application_id, app.name, getpass.getuser(), app.master, __version__, os.getpid(), socket.gethostname(), properties, runtime
     )
-
-
-def names_a_secret(key: str) -> bool:
-    """Settings whose values are shown and sent to nobody."""
-    return any(word in key.lower() for word in ("secret", "token", "password", "credential", "access.key"))
 
 
 def console_progress(conf: Settings) -> ConsoleProgress | None:

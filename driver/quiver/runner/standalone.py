@@ -6,6 +6,7 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
+from quiver.redacting import names_a_secret
 from quiver.runner import launch
 from quiver.runner.cluster import Callbacks, Cluster, GrpcLink
 from quiver.runner.inprocess import InProcessDriver
@@ -109,7 +110,7 @@ def start_standalone(where: LocalCluster | Standalone, master: str, app_name: st
             Callbacks(driver.post, on_executor, on_executor_gone, on_node_lost, on_waiting, on_message, on_broken),
             tls=TlsFiles("", "", ca) if (ca := conf.get("quiver.tls.ca") or os.environ.get("QUIVER_TLS_CA", "")) else None,
             env=launch.executor_environment(conf),
-            conf={key: value for key, value in conf.getAll() if not launch.names_a_secret(key)},
+            conf={key: value for key, value in conf.getAll() if not names_a_secret(key)},
             ui_url=driver.ui_url.partition("?")[0] if driver.ui_url else "",
         )
     except BaseException:

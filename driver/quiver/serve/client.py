@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from quiver.plan.model import PlannedJob, StageUpdates
 from quiver.plan.selection import JobSelection
+from quiver.redacting import names_a_secret
 from quiver.runner.workdir import WorkDir
 from quiver.scheduler.blocks import StoredSummary
 from quiver.serve.outcome import to_exception
@@ -343,4 +344,4 @@ def _body(message: PlanEvent) -> PlanEventBody:
 
 
 def _without_secrets(conf: Settings) -> dict[str, str]:
-    return {key: value for key, value in conf.getAll() if not any(word in key.lower() for word in ("secret", "token", "password"))}
+    return {key: value for key, value in conf.getAll() if not names_a_secret(key)}

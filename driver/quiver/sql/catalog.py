@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from quiver.redacting import shown
 from quiver.sql import metastore as m
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException
@@ -487,4 +488,4 @@ def _told(table: m.Table) -> Table:
 
 
 def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
-    return ",\n  ".join(f"'{key}' = '{value}'" for key, value in sorted(pairs))
+    return ",\n  ".join(f"'{key}' = '{shown(key, value)}'" for key, value in sorted(pairs))

@@ -75,7 +75,7 @@ def url_of(options: Mapping[str, str]) -> str:
         text = "sqlite:///" + text.removeprefix("sqlite:")
     try:
         url = sqlalchemy.engine.make_url(text)
-    except sqlalchemy.exc.ArgumentError:
+    except (sqlalchemy.exc.ArgumentError, ValueError):
         raise IllegalArgumentException("Option `url` is no URL of a database such as postgresql://host/name or sqlite:///path.") from None
     if "user" in options:
         url = url.set(username=options["user"])

@@ -6,6 +6,7 @@ reads or writes rows; folders of tables that are dropped are removed.
 
 from __future__ import annotations
 
+import re
 import shutil
 import threading
 import weakref
@@ -105,7 +106,7 @@ class Metastore:
     def create_database(
         self, name: str, if_not_exists: bool = False, location: str = "", description: str = "", properties: Mapping[str, str] | None = None
     ) -> None:
-        """Raises AnalysisException SCHEMA_ALREADY_EXISTS."""
+        """Raises AnalysisException SCHEMA_ALREADY_EXISTS, INVALID_SCHEMA_OR_RELATION_NAME."""
         key = name.lower()
         with self._lock:
             if key in self._databases or key == GLOBAL_TEMP:
@@ -116,6 +117,7 @@ class Metastore:
                     "the IF NOT EXISTS clause to tolerate pre-existing schema.",
                     "SCHEMA_ALREADY_EXISTS",
                 )
+            _check_name("schemas", name)
             self._databases[key] = Database(key, location or str(self._warehouse / f"{key}.db"), description, dict(properties or {}))
 
     def drop_database(self, name: str, if_exists: bool = False, cascade: bool = False) -> None:
@@ -151,14 +153,19 @@ class Metastore:
         return self._tables.get((database.lower(), name.lower()))
 
     def folder(self, database: str, name: str) -> str:
-        """Where a managed table's files are. Raises AnalysisException SCHEMA_NOT_FOUND."""
+        """Where a managed table's files are. Raises AnalysisException SCHEMA_NOT_FOUND, INVALID_SCHEMA_OR_RELATION_NAME."""
+        _check_name("tables", name)
         return str(Path(self.database(database).location) / name.lower())
 
     def create_table(self, table: Table, *, if_not_exists: bool = False, replace: bool = False) -> None:
-        """A managed table's folder is made. Raises AnalysisException TABLE_OR_VIEW_ALREADY_EXISTS, SCHEMA_NOT_FOUND."""
+        """A managed table's folder is made.
+
+        Raises AnalysisException TABLE_OR_VIEW_ALREADY_EXISTS, SCHEMA_NOT_FOUND, INVALID_SCHEMA_OR_RELATION_NAME.
+        """
         key = (table.database.lower(), table.name.lower())
         with self._lock:
             self.database(table.database)
+            _check_name("tables", table.name)
             if key in self._tables and not replace:
                 if if_not_exists:
                     return
@@ -187,6 +194,15 @@ class Metastore:
         if table.view is None and not table.external:
             shutil.rmtree(table.location, ignore_errors=True)
         return True
+
+
+def _check_name(what: str, name: str) -> None:
+    """Names become those of folders, so none may lead out of the warehouse."""
+    if re.fullmatch(r"\w+", name, re.ASCII) is None:
+        raise AnalysisException(
+            f"`{name}` is not a valid name for {what}. Valid names only contain alphabet characters, numbers and _.",
+            "INVALID_SCHEMA_OR_RELATION_NAME",
+        )
 
 
 _of_contexts: weakref.WeakKeyDictionary[Context, Metastore] = weakref.WeakKeyDictionary()

@@ -132,6 +132,15 @@ def syntax_error(message: str, text: str, line: int, column: int, condition: str
     return ParseException(f"{message} (line {line}, pos {column})\n\n== SQL ==\n{listed}", condition)
 
 
+def last_part(name: str) -> str:
+    """Of a name in parts the last, without its backticks: points within these separate nothing.
+
+    >>> last_part("spark_catalog.`a.b`")
+    'a.b'
+    """
+    return re.findall(r"`[^`]*`|[^.`]+", name)[-1].strip("`")
+
+
 def unsupported(what: str, node: Node | None = None) -> ParseException:
     """SQL that is understood and has no counterpart here."""
     text = "" if node is None else f": {node.sql(dialect='spark')}"

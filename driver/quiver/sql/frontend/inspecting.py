@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from quiver.redacting import shown
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException
 from quiver.sql.explaining import explained
-from quiver.sql.frontend.dialect import parsed, unsupported
+from quiver.sql.frontend.dialect import last_part, parsed, unsupported
 from quiver.sql.frontend.results import rows
 from quiver.sql.tree import relations as r
 
@@ -73,9 +74,9 @@ def _properties(session: Session, query: Query, found: re.Match[str]) -> r.Relat
     known = session.catalog.getTableProperties(found["table"])
     key = found["key"]
     if key is not None:
-        told = known.get(key, f"Table {found['table']} does not have property: {key}")
+        told = shown(key, known[key]) if key in known else f"Table {found['table']} does not have property: {key}"
         return rows(session, ("key", "value"), [(key, told)])
-    return rows(session, ("key", "value"), sorted(known.items()))
+    return rows(session, ("key", "value"), sorted((name, shown(name, value)) for name, value in known.items()))
 
 
 def _describe_function(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
@@ -91,7 +92,7 @@ def _describe_function(session: Session, query: Query, found: re.Match[str]) -> 
 
 
 def _describe_database(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
-    known = session._store.database(found["table"].split(".")[-1].strip("`"))
+    known = session._store.database(last_part(found["table"]))
     told = [("Catalog Name", "spark_catalog"), ("Namespace Name", known.name), ("Comment", known.description), ("Location", known.location)]
     if found["extended"]:
         told.append(("Properties", ", ".join(f"({key},{value})" for key, value in sorted(known.properties.items()))))

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
+from quiver.redacting import shown
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException, ParseException
-from quiver.sql.frontend.dialect import parsed, unsupported
+from quiver.sql.frontend.dialect import last_part, parsed, unsupported
 from quiver.sql.frontend.expressions import folded
 from quiver.sql.frontend.results import nothing, rows
 from quiver.sql.frontend.scopes import substituted
@@ -37,7 +38,7 @@ def _zone(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
 
 
 def _variable(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
-    name = found["name"].split(".")[-1].strip("`").lower()
+    name = last_part(found["name"]).lower()
     known = session._analyser.variables.get(name)
     if known is None:
         raise AnalysisException(f"The variable `{name}` cannot be found.", "UNRESOLVED_VARIABLE")
@@ -46,7 +47,7 @@ def _variable(session: Session, query: Query, found: re.Match[str]) -> r.Relatio
 
 
 def _declare(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
-    name = found["name"].split(".")[-1].strip("`").lower()
+    name = last_part(found["name"]).lower()
     if name in session._analyser.variables and not found["replace"]:
         raise AnalysisException(f"Cannot create the variable `{name}` because it already exists.", "VARIABLE_ALREADY_EXISTS")
     kind = t.DataType.fromDDL(found["type"]) if found["type"] else None
@@ -55,7 +56,7 @@ def _declare(session: Session, query: Query, found: re.Match[str]) -> r.Relation
 
 
 def _drop_variable(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
-    name = found["name"].split(".")[-1].strip("`").lower()
+    name = last_part(found["name"]).lower()
     if session._analyser.variables.pop(name, None) is None and not found["exists"]:
         raise AnalysisException(f"The variable `{name}` cannot be found.", "VARIABLE_NOT_FOUND")
     return nothing()
@@ -71,15 +72,15 @@ def _evaluated(session: Session, query: Query, text: str, kind: t.DataType | Non
 def _set(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
     key, value = found["key"], found["value"]
     if key is None or key == "-v":
-        return rows(session, ("key", "value"), sorted(session.conf.getAll.items()))
+        return rows(session, ("key", "value"), sorted((key, shown(key, value)) for key, value in session.conf.getAll.items()))
     key = key.strip().strip("`")
     if value is None:
-        return rows(session, ("key", "value"), [(key, session.conf.get(key, "<undefined>"))])
+        return rows(session, ("key", "value"), [(key, shown(key, session.conf.get(key, "<undefined>") or ""))])
     value = value.strip()
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"`":
         value = value[1:-1]
     session.conf.set(key, value)
-    return rows(session, ("key", "value"), [(key, value)])
+    return rows(session, ("key", "value"), [(key, shown(key, value))])
 
 
 def _reset(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
@@ -101,7 +102,7 @@ def _create_database(session: Session, query: Query, found: re.Match[str]) -> r.
     listed = re.search(r"DBPROPERTIES\s*\((.*)\)", rest, re.IGNORECASE | re.DOTALL)
     properties = dict(re.findall(r"'?([\w.]+)'?\s*=\s*'([^']*)'", listed[1])) if listed else {}
     session._store.create_database(
-        found["name"].split(".")[-1].strip("`"), bool(found["exists"]), location[1] if location else "", comment[1] if comment else "",
+        last_part(found["name"]), bool(found["exists"]), location[1] if location else "", comment[1] if comment else "",
         properties,
     )  # fmt: skip
     return nothing()

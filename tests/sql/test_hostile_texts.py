@@ -1,0 +1,110 @@
+"""Secrets that users write into statements and options, and names and values that try to leave their folders."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from quiver import Conf, Context
+from quiver.redacting import REDACTED, names_a_secret, redacted
+from quiver.sql import Session
+from quiver.sql.errors import AnalysisException, IllegalArgumentException
+
+SECRET = "hunter2"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("hostile")
+
+
+@pytest.fixture(scope="module")
+def spark(folder: Path) -> Iterator[Session]:
+    conf = Conf(loadDefaults=False).set("quiver.eventLog.dir", str(folder / "events")).set("spark.ui.enabled", "false")
+    conf.set("spark.sql.warehouse.dir", str(folder / "outer/inner/warehouse"))
+    conf.set("spark.hadoop.fs.s3a.secret.key", SECRET).set("spark.hadoop.fs.s3a.access.key", SECRET)
+    with Session(Context("inline", "test", conf=conf)) as session:
+        yield session
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("OPTIONS (password 'a''b', x 'y')", f"OPTIONS (password '{REDACTED}', x 'y')"),
+        ("TBLPROPERTIES ('s3.secret.key' = \"a\", 'k'='v')", f"TBLPROPERTIES ('s3.secret.key' = \"{REDACTED}\", 'k'='v')"),
+        ("map(`api_key` => 'a')", f"map(`api_key` => '{REDACTED}')"),
+        ("'jdbc:x://h/d?user=u&password=a&b=c'", f"'jdbc:x://h/d?user=u&password={REDACTED}&b=c'"),
+        ("cannot reach postgresql://u:p@ss@h:5/d", f"cannot reach postgresql://u:{REDACTED}@h:5/d"),
+        ("SELECT token, secret_id FROM t WHERE url = 'http://h:80/a@b'", "SELECT token, secret_id FROM t WHERE url = 'http://h:80/a@b'"),
+    ],
+)
+def test_texts_without_secrets(text: str, shown: str) -> None:
+    assert redacted(text) == shown
+
+
+def test_names_of_secrets() -> None:
+    secret = ["fs.s3a.secret.key", "fs.s3a.access.key", "accessKey", "PASSWORD", "passwd", "sessionToken", "account_key"]
+    assert [name for name in secret if not names_a_secret(name)] == []
+    assert not any(map(names_a_secret, ["url", "key", "keys", "dbtable", "quiver.sql.partitions"]))
+
+
+@pytest.mark.parametrize("name", ["../../evil", "..", ".", "a/b", "/evil", "x.y", "a b", ""])
+def test_names_stay_in_the_warehouse(name: str, spark: Session, folder: Path) -> None:
+    before = sorted(folder.rglob("*evil*"))
+    for statement in (f"CREATE TABLE `{name}` USING parquet AS SELECT 1 a", f"CREATE TABLE `{name}` (a INT) USING parquet",
+                      f"CREATE DATABASE `{name}`", f"CREATE VIEW `{name}` AS SELECT 1 a"):  # fmt: skip
+        with pytest.raises(AnalysisException) as caught:
+            spark.sql(statement).collect()
+        if name:
+            assert caught.value.getCondition() == "INVALID_SCHEMA_OR_RELATION_NAME"
+    with pytest.raises(AnalysisException):
+        spark.range(1).write.saveAsTable(f"`{name}`")
+    with pytest.raises(AnalysisException):
+        spark.catalog.createDatabase(f"`{name}`")
+    assert sorted(folder.rglob("*evil*")) == before
+
+
+def test_partition_values_stay_in_their_folder(spark: Session, folder: Path) -> None:
+    values = ["../../../evil", "..", ".", "a/b", "x=y", "%2e%2e", "\x00n", "a\nb", " ", "\\..\\x"]
+    path = folder / "parted/out"
+    frame = spark.createDataFrame(list(enumerate(values)), "i int, p string")
+    frame.write.partitionBy("p").parquet(str(path))
+    assert all(file.is_relative_to(path) for file in (folder / "parted").rglob("*.parquet"))
+    assert list(folder.rglob("evil*")) == []
+    assert dict(map(tuple, spark.read.schema("i int, p string").parquet(str(path)).collect())) == dict(enumerate(values))
+    spark.createDataFrame([(1, "v")], ["i", "../../evil"]).write.partitionBy("../../evil").parquet(str(folder / "named/a/b"))
+    assert {file.parent for file in folder.rglob("*evil=*")} == {folder / "named/a/b"}
+
+
+def test_urls_of_databases(spark: Session) -> None:
+    with pytest.raises(IllegalArgumentException, match="is no URL of a database") as caught:
+        spark.read.jdbc(f"postgresql://me:{SECRET}@host:port/x", "t")
+    assert SECRET not in str(caught.value)
+
+
+def test_secrets_are_not_told(spark: Session, folder: Path) -> None:
+    """Neither by statements that tell of settings and tables, nor by the event log, which pages and REST are made from."""
+    path = folder / "a.db"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE t (a INTEGER)")
+    database.close()
+    options = f"url 'jdbc:sqlite:{path}', dbtable 't', password '{SECRET}'"
+    spark.sql(f"CREATE TABLE j USING jdbc OPTIONS ({options})")
+    spark.sql(f"CREATE TABLE p USING parquet TBLPROPERTIES ('a.token' = '{SECRET}') AS SELECT 1 a")
+    told = [
+        row
+        for statement in (
+            "SET", "SET -v", "SET spark.hadoop.fs.s3a.secret.key", "SHOW CREATE TABLE j", "SHOW TBLPROPERTIES p",
+            "SHOW TBLPROPERTIES p ('a.token')", "DESCRIBE EXTENDED j",
+        )
+        for row in spark.sql(statement).collect()
+    ]  # fmt: skip
+    assert SECRET not in str(told)
+    assert str(told).count(REDACTED) >= 6
+    spark.stop()  # The log is complete.
+    logs = "".join(file.read_text() for file in (folder / "events").rglob("*") if file.is_file())
+    assert "TBLPROPERTIES" in logs
+    assert SECRET not in logs
