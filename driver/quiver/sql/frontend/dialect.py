@@ -138,7 +138,8 @@ def last_part(name: str) -> str:
     >>> last_part("spark_catalog.`a.b`")
     'a.b'
     """
-    return re.findall(r"`[^`]*`|[^.`]+", name)[-1].strip("`")
+    parts: list[str] = re.findall(r"`[^`]*`|[^.`]+", name)
+    return parts[-1].strip("`")
 
 
 def unsupported(what: str, node: Node | None = None) -> ParseException:
