@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.errors import UnsupportedOperationException
@@ -145,3 +145,16 @@ def arrow_schema(schema: t.StructType) -> pa.Schema:
 def spark_schema(schema: pa.Schema) -> t.StructType:
     """The columns of rows with this Arrow schema."""
     return t.StructType([t.StructField(field.name, spark_type(field.type), field.nullable) for field in schema])
+
+
+def fitted(column: Any, kind: Any) -> Any:
+    """The column, cast to an Arrow type. Members of a struct that is null are null, whatever the type says of the members."""
+    import pyarrow as pa
+
+    if column.type == kind:
+        return column
+    if pa.types.is_struct(kind) and column.null_count and len(kind) == len(column.type):
+        # A cast would complain of them.
+        members = [fitted(column.field(at), kind.field(at).type) for at in range(len(kind))]
+        return pa.StructArray.from_arrays(members, fields=list(kind), mask=column.is_null())
+    return column.cast(kind)

@@ -11,6 +11,7 @@ from quiver.plan.model import Driver, PlannedJob, PlannedStage
 from quiver.plan.stages import Planner, dump_body
 from quiver.scheduler.model import StageSpec
 from quiver.sql.adapting import Policy, Progress, advanced, with_hints
+from quiver.sql.arrow_types import fitted
 from quiver.sql.cutting import CutPlan, CutStage, cut
 from quiver.sql.kernel import describe
 from quiver.sql.producing import Production
@@ -193,7 +194,11 @@ def table_of(streams: Sequence[bytes], schema: pa.Schema) -> pa.Table:
             found = pa.ipc.open_stream(pa.py_buffer(stream))
             if len(schema):
                 # Shuffled rows have lost which columns can't be null.
-                batches += (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in found)
+                kinds = [field.type for field in schema]
+                batches += (
+                    pa.RecordBatch.from_arrays([fitted(*pair) for pair in zip(batch.columns, kinds, strict=True)], schema=schema)
+                    for batch in found
+                )
             else:
                 batches += (pa.RecordBatch.from_struct_array(pa.array([{}] * batch.num_rows, pa.struct([]))) for batch in found)
     return pa.Table.from_batches(batches, schema)

@@ -21,6 +21,16 @@ def mode(values: list[Any] | None, deterministic: bool = False) -> Any:
     return min(tied, key=_order) if deterministic else tied[0]
 
 
+def union(arrays: list[list[Any] | None] | None) -> list[Any]:
+    """The different elements, without nulls, in the order in which they came."""
+    seen: dict[Any, Any] = {}
+    for array in arrays or ():
+        for value in array or ():
+            if value is not None:
+                seen.setdefault(_key(value), value)
+    return list(seen.values())
+
+
 def product(values: list[float | None] | None) -> float | None:
     present = [value for value in values or () if value is not None]
     if not present:

@@ -75,7 +75,7 @@ def java_format(form: str, values: tuple[Any, ...]) -> str:
             raise SparkValueError("INVALID_PARAMETER_VALUE", f"the format '{form}' wants more than {len(values)} arguments")
         text = _formatted(values[at], flags, precision, letter)
         if width:
-            if "0" in flags and letter not in "sS":
+            if "0" in flags and letter not in "sS" and values[at] is not None:
                 sign = text[:1] if text[:1] in "+- " and text else ""
                 text = sign + text[len(sign) :].rjust(int(width) - len(sign), "0")
             else:
@@ -109,7 +109,7 @@ def _formatted(value: Any, flags: str, precision: str | None, letter: str) -> st
             text = f"{number & 0xFFFFFFFF if -(2**31) <= number < 0 else number & 0xFFFFFFFFFFFFFFFF:x}"
             text = ("0x" if "#" in flags else "") + text
         case "o":
-            text = f"{value:o}"
+            text = f"{value & 0xFFFFFFFF if -(2**31) <= value < 0 else value & 0xFFFFFFFFFFFFFFFF:o}"
         case "c":
             text = chr(value) if isinstance(value, int) else str(value)
         case "b":

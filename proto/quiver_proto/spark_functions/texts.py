@@ -15,7 +15,7 @@ from quiver_proto.spark_functions.java import SparkValueError, java_format, java
 
 
 def initcap(text: str) -> str:
-    return " ".join(word[:1].upper() + word[1:].lower() for word in text.split(" "))
+    return " ".join(word[:1].title() + word[1:].lower() for word in text.split(" "))
 
 
 def substring(text: Any, position: int, length: int = 2**31 - 1) -> Any:

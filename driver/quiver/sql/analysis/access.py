@@ -14,6 +14,7 @@ from quiver.sql.analysis.typing import nullable, type_of
 from quiver.sql.analysis.windows_of_time import last_moment, windowed
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
+from quiver_proto.spark_functions.number_forms import PATTERN
 
 Fold = Callable[[str], str]
 NAMES = frozenset(
@@ -39,6 +40,8 @@ NAMES = frozenset(
         "to_number",
         "try_to_number",
         "arrays_zip",
+        "to_char",
+        "to_varchar",
     }
 )
 """Calls that `accessed` rewrites."""
@@ -72,6 +75,8 @@ def accessed(call: e.Call, fold: Fold) -> e.Expression:
             return replace(call, args=(*call.args, e.Literal(None, kind)))
         case "arrays_zip":
             return _zipped(call)
+        case "to_char" | "to_varchar":
+            return _as_text(call)
         case "window":
             return windowed(call)
         case "window_time":
@@ -129,6 +134,40 @@ def _zipped(call: e.Call) -> e.Call:
     named = [a.name if isinstance(a, e.Attribute | e.Alias | e.Member) else str(at) for at, a in enumerate(call.args)]
     members = t.StructType([t.StructField(name, t.NullType()) for name in named])
     return replace(call, args=(*map(_bare, call.args), e.Literal(None, members)))
+
+
+def _as_text(call: e.Call) -> e.Call:
+    """By a pattern: of numbers, or of dates and times; binaries by one of three."""
+    if len(call.args) != 2:
+        return call
+    value, form = call.args
+    kind = type_of(value)
+    if isinstance(kind, t.DateType | t.TimestampType | t.TimestampNTZType):
+        return e.Call("date_format", call.args, zone=call.zone)
+    if isinstance(kind, t.BinaryType):
+        word = _constant(form).lower()
+        if word in ("base64", "hex"):
+            return e.Call(word, (value,))
+        if word not in ("utf-8", "utf8"):
+            raise _mismatch(call, "the `format` of a binary is one of 'base64', 'hex', 'utf-8'")
+        return e.Call("decode", (value, e.Literal("utf-8", t.StringType())))
+    if isinstance(form, e.Literal) and isinstance(form.value, str) and not PATTERN.fullmatch(form.value.upper()):
+        raise AnalysisException(
+            f"The format is invalid: '{form.value}'. It must match: `[MI|S]` `[$]` `[0|9|G|,]*` `[.|D]` `[0|9]*` `[$]` `[PR|MI|S]`.",
+            "INVALID_FORMAT.UNEXPECTED_TOKEN",
+        )
+    if not isinstance(kind, t.NumericType | t.StringType | t.NullType):
+        raise _mismatch(call, f'it takes a number, a time or a binary, not "{kind.simpleString().upper()}"')
+    match kind:
+        case t.FloatType():
+            wanted = t.DecimalType(14, 7)
+        case t.DoubleType():
+            wanted = t.DecimalType(30, 15)
+        case t.NumericType():
+            wanted = as_decimal(kind)
+        case _:
+            wanted = t.DecimalType(38, 18)
+    return replace(call, args=(value if kind == wanted else e.Cast(value, wanted), form))
 
 
 def _typed_document(call: e.Call) -> e.Call:

@@ -435,6 +435,14 @@ class Analyser:
                 kind = type_of(self.resolve(node.args[0], columns))
                 kind = kind.elementType if isinstance(kind, t.ArrayType) and isinstance(kind.elementType, t.StructType) else kind
                 return replace(inside, name="getfield" if isinstance(kind, t.StructType) else "getitem")
+            if isinstance(node, e.Call) and node.name in ("to_char", "to_varchar"):
+                meant = self.resolve(node, columns)
+                if isinstance(meant, e.Call) and meant.name != "decode":
+                    return replace(
+                        node,
+                        name=meant.name if meant.name != "to_varchar" else "to_char",
+                        args=tuple(map(visit, node.args))[: len(meant.args)],
+                    )
             if isinstance(node, e.Literal):
                 if isinstance(node.value, datetime.datetime) and node.value.tzinfo is not None:
                     return replace(node, value=node.value.astimezone(clock(self._zone())))

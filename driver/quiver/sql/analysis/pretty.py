@@ -26,10 +26,18 @@ _DEFAULTS: dict[str, tuple[str, ...]] = {
     "substr": ("", "", "2147483647"), "substring": ("", "", "2147483647"), "replace": ("", "", ""), "regexp_replace": ("", "", "", "1"),
     "regexp_instr": ("", "", "0"), "position": ("", "", "1"), "locate": ("", "", "1"), "lag": ("", "1", "NULL"), "lead": ("", "1", "NULL"),
     "to_unix_timestamp": ("", "yyyy-MM-dd HH:mm:ss"), "unix_timestamp": ("", "yyyy-MM-dd HH:mm:ss"), "listagg": ("", "NULL"),
-    "from_unixtime": ("", "yyyy-MM-dd HH:mm:ss"),
+    "hmac": ("", "", "SHA-256"), "vector_norm": ("", "2.0"), "vector_normalize": ("", "2.0"),
+    "aes_encrypt": ("", "", "GCM", "DEFAULT", "", ""), "aes_decrypt": ("", "", "GCM", "DEFAULT", ""),
+    "try_aes_decrypt": ("", "", "GCM", "DEFAULT", ""), "from_unixtime": ("", "yyyy-MM-dd HH:mm:ss"),
     "make_dt_interval": ("0",) * 4, "make_ym_interval": ("0", "0"), "string_agg": ("", "NULL"),
 }  # fmt: skip
 """What Spark writes for arguments that were left out, by position."""
+_V = "namedlambdavariable()"
+_COMPARED = (
+    f"lambdafunction((IF((({_V} IS NULL) AND ({_V} IS NULL)), 0, (IF(({_V} IS NULL), 1, (IF(({_V} IS NULL), -1, (IF(({_V} < {_V}), -1, "
+    f"(IF(({_V} > {_V}), 1, 0)))))))))), {_V}, {_V})"
+)
+"""What Spark writes for the comparison of array_sort that was left out."""
 
 
 def pretty(expression: e.Expression) -> str:
@@ -108,6 +116,13 @@ def _call(call: e.Call) -> str:
     match name:
         case "current_schema" | "current_database":
             return "current_schema()"
+        case "array_sort" if len(args) == 1:
+            args.append(_COMPARED)
+        case "current_path":
+            return "current_path()"
+        case "mode" if len(args) == 2:
+            order = f" WITHIN GROUP (ORDER BY {args[0]} DESC)" if args[1] == "true" else ""
+            return f"mode({'' if order else args[0]}){order}"
         case "<>":
             return f"(NOT ({args[0]} = {args[1]}))"
         case "~":

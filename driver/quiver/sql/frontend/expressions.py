@@ -363,8 +363,10 @@ class Reader:
             args = args[0].expressions
         if lower == "count" and not distinct and len(args) == 1 and isinstance(args[0], g.Star) and not args[0].args.get("except_"):
             return e.Call("count")
-        if lower in ("current_database", "current_schema") and not args:
-            return e.Call("current_schema", (e.Literal(self._around.database, t.StringType()),))
+        if lower in ("current_database", "current_schema", "current_path") and not args:
+            return e.Call(
+                "current_path" if lower == "current_path" else "current_schema", (e.Literal(self._around.database, t.StringType()),)
+            )
         operands = [self.read(argument) for argument in args]
         routine = self._around.routines.get(lower)
         if routine is not None:

@@ -15,11 +15,8 @@ _XML = "XML is not read; use a user's function with `xml.etree`"
 _CSV = "text in CSV is not read by functions; use `split`, or read files with `spark.read.csv`"
 _TIME = "there is no type TIME; use timestamps or seconds"
 _INTERVAL = "intervals of months, days and microseconds at once are not there; use `add_months`, `date_add` or `timestamp_add`"
-_AES = "encryption is not there; use a user's function with the package cryptography"
 _JAVA = "there is no Java"
 _WINDOW = "windows of time are not made by a function yet; group by `date_trunc`, or by unix_timestamp rounded down"
-_BITMAP = "bitmaps are not there; use `count_distinct`"
-_VECTOR = "vectors are not there; use `aggregate`s of `posexplode`d arrays, or a user's function with NumPy"
 _FOLD = "folding an array is not there; use `explode` and an aggregate"
 _UDF = "functions of users are given as `quiver.sql.udf`, where they exist"
 _WRITE = "tables are not partitioned by transforms of columns; use a column of its own"
@@ -31,22 +28,18 @@ REASONS: Final = (
     (r".*_csv|schema_of_csv", _CSV),
     (r"(make|to|try_to|current)_time|time_.*|try_to_time", _TIME),
     (r".*interval.*", _INTERVAL),
-    (r".*aes_.*|hmac", _AES),
     (r"reflect|try_reflect|java_method", _JAVA),
     (r"window|window_time|session_window", _WINDOW),
-    (r"bitmap_.*", _BITMAP),
-    (r"vector_.*", _VECTOR),
     (r"aggregate|reduce", _FOLD),
     (r"st_.*", "there are no types of places on maps"),
     (r".*udf|.*udtf|pandas_udf|arrow_udf|unwrap_udt", _UDF),
     (r"years|months|days|hours|bucket", _WRITE),
     (r"input_file_.*", "of a row's file only its name and `_metadata` are known: `input_file_name()`, `_metadata.file_size`"),
-    (r"current_(catalog|database|schema|path|user|timezone)|user|session_user", "a session has one catalog and no users; ask Python"),
     (r"collate|collation", "strings are compared by their characters; use `lower`"),
     (r"map_zip_with", "use `map_concat`, or `map_entries` and `zip_with`"),
     (r"grouping_id", "use `grouping` of each column"),
     (r".*_distinct", "use the aggregate of `collect_set`"),
-    (r"mode|product|collect_union", "use `groupBy().count()`, the sum of logarithms, or `flatten` of `collect_list`"),
+    (r"timestamp_nanos|unix_nanos", "times are of microseconds; keep nanoseconds as a bigint"),
     (r".*", "not built yet"),
 )
 """Patterns of names, the first that fits counts."""

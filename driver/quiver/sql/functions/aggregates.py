@@ -21,6 +21,7 @@ __all__ = [
     "bool_or",
     "collect_list",
     "collect_set",
+    "collect_union",
     "corr",
     "count_if",
     "covar_pop",
@@ -591,3 +592,13 @@ def grouping_id(*cols: ColumnOrName) -> Column:
     [Row(g=0), Row(g=1)]
     """
     return call("grouping_id", *map(column_of, cols))
+
+
+def collect_union(col: ColumnOrName) -> Column:
+    """The different elements of all arrays.
+
+    >>> df = spark.createDataFrame([([1, 2],), ([2, 3],)], ["a"])
+    >>> df.select(F.sort_array(F.collect_union("a"))).first()[0]
+    [1, 2, 3]
+    """
+    return call("collect_union", column_of(col))

@@ -75,7 +75,9 @@ __all__ = [
     "substring_index",
     "to_base32",
     "to_binary",
+    "to_char",
     "to_number",
+    "to_varchar",
     "translate",
     "trim",
     "try_parse_url",
@@ -860,3 +862,24 @@ def try_to_number(col: ColumnOrName, format: ColumnOrName) -> Column:
     Row(n=None)
     """
     return call("try_to_number", column_of(col), column_of(format))
+
+
+def to_char(col: ColumnOrName, format: ColumnOrName) -> Column:
+    """A number by a pattern of digits; a date or time by one of letters, as date_format; a binary as base64, hex or utf-8.
+
+    Of digits: `9` and `0` (which is written where there is none), `.` or `D`, `,` or `G`, `$`, and for the sign `S`, `MI`, or `PR` at
+    the end for angle brackets. A number that the pattern has no room for becomes `#`.
+
+    >>> spark.range(1).select(F.to_char(F.lit(1278.5), F.lit("$9,999.99"))).first()[0]
+    '$1,278.50'
+    """
+    return call("to_char", column_of(col), column_of(format))
+
+
+def to_varchar(col: ColumnOrName, format: ColumnOrName) -> Column:
+    """As to_char.
+
+    >>> spark.range(1).select(F.to_varchar(F.lit(-7), F.lit("S099"))).first()[0]
+    '-007'
+    """
+    return call("to_varchar", column_of(col), column_of(format))

@@ -9,7 +9,7 @@ from quiver.sql import types as t
 from quiver.sql.analysis.coercion import bounded
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.names import cast, text
-from quiver.sql.registry.define import define
+from quiver.sql.registry.define import define, element_type, mismatch
 from quiver.sql.registry.model import AFTER, Function, Types, call, register
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import gathered
@@ -102,6 +102,32 @@ define("last", "*?b", "0", lambda args, kinds: f"last_value({args[0]})", "last_v
 _LIST = lambda kinds: t.ArrayType(kinds[0], False)  # noqa: E731
 define("collect_list", "*", _LIST, "collect_list", "array_agg", kind="aggregate", nullable=False)
 define("collect_set", "*", _LIST, "collect_set", kind="aggregate", nullable=False)
+
+
+def _arrays(kinds: Types) -> Sequence[t.DataType | None]:
+    if not isinstance(kinds[0], t.ArrayType):
+        raise mismatch("collect_union", 1, 'the "ARRAY" type', kinds[0])
+    return [None]
+
+
+def _union(args: Sequence[str], kinds: Types) -> str:
+    # Elements that are null are left out, as in collect_set.
+    (kind,) = kinds
+    assert isinstance(kind, t.ArrayType)
+    return python(gathered.union, lambda kinds: kinds[0].elementType, nulls=True)([f"array_agg({args[0]}){AFTER}"], [t.ArrayType(kind)])  # type: ignore[attr-defined]
+
+
+register(
+    Function(
+        "collect_union",
+        _union,
+        lambda kinds: t.ArrayType(element_type(kinds[0]), False),
+        _arrays,
+        "aggregate",
+        False,
+        (1, 1),
+    )
+)
 
 
 def _approximately(args: Sequence[str], kinds: Types) -> str:

@@ -3,6 +3,7 @@
 from quiver.sql.registry import (  # noqa: F401
     access,
     aggregates,
+    binaries,
     collections,
     conditions,
     datetime,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Sequence
 
 from quiver.sql import types as t
@@ -56,7 +57,16 @@ define("input_file_name", "", "s", "''", nullable=False)  # Of rows that are no 
 define("monotonically_increasing_id", "", "l", "CAST(row_number() OVER () - 1 AS BIGINT)", nullable=False)
 define("spark_partition_id", "", "i", "arrow_cast(0, 'Int32')", nullable=False)
 define("uuid", "", "s", "uuid()", nullable=False)
-define("version", "", "s", "'4.3.0'", nullable=False)
+define("version", "", "s", lambda args, kinds: "'4.3.0'", nullable=False)
 define("current_catalog", "", "s", lambda args, kinds: "'spark_catalog'", nullable=False)
 # The argument is the session's database, which the reader of SQL puts in.
 define("current_schema", "?s", "s", lambda args, kinds: args[0] if args else "'default'", "current_database", nullable=False)
+define(
+    "current_path",
+    "?s",
+    "s",
+    lambda args, kinds: f"('system.builtin,system.session,spark_catalog.' || {args[0] if args else text('default')})",
+    nullable=False,
+)
+for _name in ("current_user", "user", "session_user"):
+    define(_name, "", "s", lambda args, kinds: text(getpass.getuser()), nullable=False)

@@ -11,7 +11,7 @@ from quiver.sql.registry import regexes
 from quiver.sql.registry.define import Lower, define, mismatch, result
 from quiver.sql.registry.model import Function, Types, register
 from quiver.sql.registry.python import python
-from quiver_proto.spark_functions import texts
+from quiver_proto.spark_functions import number_forms, texts
 
 
 def _third(args: Sequence[str]) -> str:
@@ -366,6 +366,7 @@ for _name in ("to_number", "try_to_number"):
         lambda args, kinds, name=_name: python(getattr(texts, name), lambda given: _number_type(kinds))(args[:2], kinds[:2]),  # type: ignore[misc]
         nullable=True if _name.startswith("try") else None,
     )
+register(Function("to_char", python(number_forms.to_char, S), S, lambda kinds: [None, t.StringType()], arity=(2, 2)), "to_varchar")
 define("jaro_winkler_similarity", "ss", "d", python(texts.jaro_winkler_similarity, result("d")))
 
 
