@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -93,3 +95,20 @@ def test_unions_of_unlike_widths(spark: Session) -> None:
 def test_a_limit_over_partitions(spark: Session) -> None:
     assert answer(spark, "SELECT count(*) FROM (SELECT k FROM large LIMIT 17) t") == [(17,)]
     assert len(answer(spark, "SELECT k FROM large LIMIT 17 OFFSET 5990")) == 10
+
+
+def test_the_kernel_is_imported_by_queries_only(tmp_path: Path) -> None:
+    """It costs half a second and a hundred megabytes: neither a program without queries pays for it, nor one's slots."""
+    program = """
+import sys
+from quiver import Conf, Context
+from quiver.sql import SparkSession, Window, functions, types
+assert "datafusion" not in sys.modules
+conf = Conf(loadDefaults=False).set("quiver.eventLog.dir", sys.argv[1]).set("spark.ui.enabled", "false")
+with Context("local[1]", "test", conf=conf) as context:
+    numbers = context.parallelize([1, 2, 2]).map(lambda x: (x, "datafusion" in sys.modules)).distinct()
+    assert sorted(numbers.collect()) == [(1, False), (2, False)]
+assert "datafusion" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -139,6 +139,29 @@ def test_a_plan_of_any_depth_is_laid_out() -> None:
     assert len(lines_of([state.jobs[0]], state.stages)) == 1500
 
 
+def test_texts_of_users_are_no_markup(get_from: GetFrom) -> None:
+    """Names of columns, values and errors are whatever the data hold."""
+    evil = "</pre></title>\"'><script>alert(1)</script><img src=x onerror=alert(2)>{{ 7 * 7 }}"
+    get = get_from([
+        *log(),
+        e.QueryStarted(1004.0, 4, evil, evil, [evil], evil, evil, [evil]),
+        e.QueryPlanned(1004.1, 4, evil, evil, evil, evil),
+        e.JobStarted(1004.2, 1, evil, evil, [e.StageInfo(7, evil, 1, (), ((evil, evil),))], query_id=4),
+        e.StageStarted(1004.2, 7, 0, 1),
+        measured(1004.3, 7, (0, 0, evil, -1, 1, 0.5)),
+        e.QueryEnded(1005.0, 4, "failed", -1, evil),
+    ])  # fmt: skip
+    for path in ("/sql", "/sql/4", "/jobs/1", "/stages/7/0"):
+        page = get(path)
+        assert page.status_code == 200, path
+        assert "text/html" in page.headers["content-type"]
+        assert "alert(1)" in page.text
+        assert not re.search(r"<script>|<img src=x|</pre></title>", page.text)
+        assert "{{ 7 * 7 }}" in page.text
+        assert "script-src 'self'" in page.headers["content-security-policy"]
+    assert get(f"{APP}/sql/4").headers["content-type"] == "application/json"
+
+
 def test_rest_has_sparks_shape(get_from: GetFrom) -> None:
     get = get_from([*log(), e.QueryStarted(1004.0, 4, "count", "count at a.py:9"), e.QueryEnded(1005.0, 4, "failed", -1, "ValueError: no")])
     first, second = get(f"{APP}/sql").json()
