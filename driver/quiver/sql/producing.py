@@ -11,7 +11,6 @@ the plan holds for any number of partitions, whether it is one task or stages.
 from __future__ import annotations
 
 import shutil
-import tempfile
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from quiver.plan.lineage import Fragmented, Shuffle
 from quiver.plan.stages import Planner
 from quiver.sql.arrow_types import arrow_type, nullable
 from quiver.sql.cutting import CutPlan, reads_of
+from quiver.sql.passing import passing_folder
 from quiver.sql.tree.expressions import Attribute
 from quiver_proto import ops
 from quiver_proto.fragments import Exchange, scans, width
@@ -65,7 +65,7 @@ def produce(
     schema = pa.schema([pa.field(f"{column.name}#{column.id}", nullable(arrow_type(column.type))) for column in columns])
     head = schema.serialize().to_pybytes()
     shuffle = planner.shuffle(rdd._dataset, ops.KernelPartitioner(1, b"", head), None, call_site)
-    folder = tempfile.mkdtemp(prefix="quiver-produced-")
+    folder = passing_folder("quiver-produced-")
     production = Production(name, shuffle, head, size, folder)
     weakref.finalize(production, shutil.rmtree, folder, True)
     sink = pa.BufferOutputStream()

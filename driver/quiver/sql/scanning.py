@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
@@ -19,6 +18,7 @@ from quiver.sql.arrow_types import arrow_type
 from quiver.sql.discovery import NULL_PARTITION
 from quiver.sql.file_schemas import stored_schema
 from quiver.sql.lowering.names import column, kernel_type, quoted, text
+from quiver.sql.passing import passing_folder
 from quiver.sql.tree import relations as r
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.fragments import MISSING_IS_EMPTY, SCHEMA_UNKNOWN, UNREADABLE_IS_EMPTY, scans
@@ -56,7 +56,7 @@ class Mirror:
             self.schema = stored_schema("arrow", leaf.files[0].path) if leaf.files else pa.schema([])
         else:
             self.schema = pa.schema([(field.name, _read_as(field.dataType)) for field in held])
-        self.root = tempfile.mkdtemp(prefix=_MARK)
+        self.root = passing_folder(_MARK)
         self.remove = weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)
         made: dict[tuple[str | None, ...], str] = {}
         for number, file in enumerate(leaf.files):
