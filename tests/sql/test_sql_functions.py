@@ -52,3 +52,24 @@ def test_a_misspelt_function_gets_a_suggestion() -> None:
 def test_values_that_cannot_be_are_sparks_errors(spark: Session, column: F.Column, kind: type[Exception], condition: str) -> None:
     with pytest.raises(kind, match=rf"\[{condition}\]"):
         spark.range(1).select(column).collect()
+
+
+@pytest.mark.parametrize(
+    ("cast", "condition"),
+    [
+        ("CAST(DATE'2020-01-01' AS INT)", "CAST_WITH_FUNC_SUGGESTION] .*`UNIX_DATE`"),
+        ("TRY_CAST(1 AS DATE)", "CAST_WITH_FUNC_SUGGESTION] .*`DATE_FROM_UNIX_DATE`"),
+        ("CAST(1 AS BINARY)", "CAST_WITH_CONF_SUGGESTION"),
+        ("CAST(1.5 AS BINARY)", "CAST_WITHOUT_SUGGESTION"),
+        ("CAST(X'00' AS INT)", "CAST_WITHOUT_SUGGESTION"),
+        ("CAST(TRUE AS DATE)", "CAST_WITHOUT_SUGGESTION"),
+        ("CAST(TRUE AS TIMESTAMP)", "CAST_WITH_CONF_SUGGESTION"),
+        ("CAST(TIMESTAMP'2020-01-01' AS BOOLEAN)", "CAST_WITH_CONF_SUGGESTION"),
+        ("CAST(TIMESTAMP_NTZ'2020-01-01' AS INT)", "CAST_WITHOUT_SUGGESTION"),
+        ("CAST('a' AS ARRAY<INT>)", "CAST_WITHOUT_SUGGESTION"),
+        ("CAST(named_struct('a', 1) AS STRUCT<a: INT, b: INT>)", "CAST_WITHOUT_SUGGESTION"),
+    ],
+)
+def test_casts_that_spark_refuses_are_refused(spark: Session, cast: str, condition: str) -> None:
+    with pytest.raises(errors.AnalysisException, match=rf"\[DATATYPE_MISMATCH\.{condition}"):
+        spark.sql(f"SELECT {cast}")

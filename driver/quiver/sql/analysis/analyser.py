@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 from quiver.sql import types as t
-from quiver.sql.analysis import file_columns
+from quiver.sql.analysis import castable, file_columns
 from quiver.sql.analysis.access import NAMES, accessed
 from quiver.sql.analysis.around import AROUND, NeedsQueryAround
 from quiver.sql.analysis.coercion import common_type
@@ -342,6 +342,8 @@ class Analyser:
             if isinstance(expression, e.Call) and any(isinstance(argument, e.Lambda) for argument in expression.args):
                 expression = _with_lambdas(expression, visit)
             inside = rebuilt(expression, visit)
+            if isinstance(inside, e.Cast):
+                castable.check(inside)
             if isinstance(inside, e.PythonCall):
                 inside = replace(inside, rows=self.batch_rows()) if inside.rows < 0 else inside
             elif isinstance(inside, e.Call) and inside.name.lower() in self.routines:
