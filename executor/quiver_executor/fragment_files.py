@@ -16,6 +16,8 @@ from quiver_proto.blocks import IndexEntry
 
 _BATCH_BYTES = 1 << 20
 """Small batches of a piece are put together to about this size: each costs its reader some microseconds a column."""
+_LARGE_BYTES = 128 << 10
+"""From this on, copying a batch costs more than reading one more."""
 
 
 class Pieces:
@@ -150,8 +152,12 @@ def _coalesced(batches: Iterator[Any]) -> Iterator[Any]:
     held: list[Any] = []
     size = 0
     for batch in batches:
+        bytes_of_it = batch.nbytes
+        if not held and bytes_of_it >= _LARGE_BYTES:
+            yield batch
+            continue
         held.append(batch)
-        size += batch.nbytes
+        size += bytes_of_it
         if size >= _BATCH_BYTES:
             yield pa.concat_batches(held) if len(held) > 1 else held[0]
             held, size = [], 0

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_VIEW = 16
+"""Bytes of a view."""
+
 
 def without_views(batch: pa.RecordBatch) -> pa.RecordBatch:
     """The same rows; strings and binaries, also nested ones, own just their bytes. Costs about 10 ns a string."""
@@ -20,9 +23,28 @@ def without_views(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 
 def compacted(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """The same rows with the same types; views refer to just their bytes."""
-    plain = without_views(batch)
-    return batch if plain is batch else plain.cast(batch.schema)
+    """The same rows with the same types; views refer to their bytes and little more."""
+    plain = plain_schema(batch.schema)
+    if plain is batch.schema or plain.equals(batch.schema):
+        return batch
+    columns = [
+        column if column.type == field.type or _is_compact(column) else column.cast(field.type).cast(column.type)
+        for column, field in zip(batch.columns, plain, strict=True)
+    ]
+    return type(batch).from_arrays(columns, schema=batch.schema)
+
+
+def _is_compact(views: pa.Array) -> bool:
+    """Whether what the views refer to is no more than twice their own bytes: to copy it costs more than to keep what is not needed.
+
+    False for nested ones.
+    """
+    import pyarrow as pa
+
+    if not (pa.types.is_string_view(views.type) or pa.types.is_binary_view(views.type)):
+        return False
+    _, _, *data = views.buffers()
+    return sum(buffer.size for buffer in data) <= 2 * _VIEW * len(views)
 
 
 @functools.lru_cache(maxsize=64)

@@ -39,6 +39,9 @@ _PARTIAL, _FINAL_PARTITIONED, _SINGLE_PARTITIONED = 0, 2, 4
 _NEEDS_LEFT = frozenset({0, 1, 4, 5, 6, 8})
 _NEEDS_RIGHT = frozenset({0, 2, 4, 6, 7, 9})
 """Joins that give nothing when that side is empty."""
+_WORTH_WAITING = 8 << 20
+"""Bytes that have to be read for a side of a join. Dealing the rows of so much costs more than the end of the other side's stage, when
+some cores may have nothing to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,7 +226,7 @@ def _stream(node: Plan, progress: Progress) -> tuple[Plan, CutStage] | None:
 
 
 def _waiting(progress: Progress, policy: Policy) -> set[int]:
-    """Shuffles that wait, since a build side that is cheaper to make may come out small and save them."""
+    """Shuffles that wait, since a build side may come out small and save them."""
     found: set[int] = set()
     if policy.broadcast_bytes < 0:
         return found
@@ -235,7 +238,7 @@ def _waiting(progress: Progress, policy: Policy) -> set[int]:
             left = node.hash_join.left
             missing = {stage.shuffle_id for stage in progress.pending()}.intersection(reads_of(left))
             cost = _cost(stream[1].plan, progress)
-            if missing and policy.target_bytes < cost and _cost(left, progress) <= cost:
+            if missing and min(_WORTH_WAITING, policy.target_bytes) < cost:
                 found.add(stream[1].shuffle_id)
     return found
 
