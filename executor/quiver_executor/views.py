@@ -44,7 +44,7 @@ def _is_compact(views: pa.Array) -> bool:
     if not (pa.types.is_string_view(views.type) or pa.types.is_binary_view(views.type)):
         return False
     _, _, *data = views.buffers()
-    return sum(buffer.size for buffer in data) <= 2 * _VIEW * len(views)
+    return bool(sum(buffer.size for buffer in data) <= 2 * _VIEW * len(views))
 
 
 @functools.lru_cache(maxsize=64)

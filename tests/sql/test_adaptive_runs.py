@@ -85,6 +85,7 @@ def test_answers_stay_the_same(spark: Session, monkeypatch: pytest.MonkeyPatch) 
     spark.conf.set("spark.sql.adaptive.autoBroadcastJoinThreshold", "1m")
     assert answers(spark) == expected
     assert any("build side has" in note for note in notes), notes
+    assert any("only rows that meet it" in note for note in notes), notes
     assert any("empty side" in note for note in notes), notes
     for key in (*settings, "spark.sql.adaptive.enabled", "spark.sql.adaptive.autoBroadcastJoinThreshold"):
         spark.conf.unset(key)

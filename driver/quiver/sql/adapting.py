@@ -1,7 +1,8 @@
 """What comes next when some of a query's shuffles are there: their sizes re-plan the stages that read them. Pure: sizes in, plans out.
 
     empty side       a join that can't give rows any more: what only its other side reads is not computed
-    small build side a partitioned join whose build side came out small: the other side is joined where it is made, and not shuffled
+    small build side a partitioned join whose build side came out small: the other side is joined where it is made, and not shuffled;
+                     where the join gives rows of its build side by themselves, only rows that meet one of these are shuffled
     small pieces     neighbours are read by one task
     skewed pieces    of the side of a join that may be split, parts are read by several tasks, each with all of the other side
 
@@ -39,6 +40,7 @@ _PARTIAL, _FINAL_PARTITIONED, _SINGLE_PARTITIONED = 0, 2, 4
 _NEEDS_LEFT = frozenset({0, 1, 4, 5, 6, 8})
 _NEEDS_RIGHT = frozenset({0, 2, 4, 6, 7, 9})
 """Joins that give nothing when that side is empty."""
+_RIGHT_SEMI = 6
 _WORTH_WAITING = 8 << 20
 """Bytes that have to be read for a side of a join. Dealing the rows of so much costs more than the end of the other side's stage, when
 some cores may have nothing to do."""
@@ -85,7 +87,8 @@ def advanced(progress: Progress, policy: Policy) -> tuple[Progress, tuple[CutSta
     while again:
         progress, emptied = _without_empty_join(progress)
         progress, built = _with_small_build(progress, policy)
-        again = emptied or built
+        progress, sifted = _with_sifted_stream(progress, policy)
+        again = emptied or built or sifted
     pending = progress.pending()
     waiting = _waiting(progress, policy)
     now: list[CutStage] = []
@@ -173,6 +176,43 @@ def _small_build(plan: Plan, progress: Progress, policy: Policy) -> tuple[int, i
     return None
 
 
+def _with_sifted_stream(progress: Progress, policy: Policy) -> tuple[Progress, bool]:
+    for _, plan in _fragments(progress):
+        for node, _ in _nodes(plan):
+            stage = _unsifted(node, progress)
+            if stage is None or reads_of(node.hash_join.left)[0] in stage.reads:
+                continue
+            build = node.hash_join.left
+            (*rest, segment) = segments(build, progress.known)
+            if rest or segment.weights is None or sum(segment.weights) > policy.broadcast_bytes:
+                continue
+            sifting = Plan()
+            join = sifting.hash_join
+            join.left.CopyFrom(regrouped(build, [Reading(0, segment.width)]))
+            join.right.CopyFrom(stage.plan)
+            for pair in node.hash_join.on:
+                join.on.add().CopyFrom(pair)
+            join.join_type, join.partition_mode, join.null_equality = _RIGHT_SEMI, COLLECT_LEFT, node.hash_join.null_equality
+            size = format_bytes(sum(segment.weights))
+            note = f"a join's build side has {size}: only rows that meet it are in shuffle {stage.shuffle_id}"
+            return _with_fragment(progress, stage.shuffle_id, sifting, note), True
+    return progress, False
+
+
+def _unsifted(node: Plan, progress: Progress) -> CutStage | None:
+    """Of a join that gives rows of its build side by themselves, and none of its other side: the stage that makes the other side, when it
+    is not there yet. Both sides are read as they were dealt: what the keys are called there, they are called in the stages too."""
+    if kind_of(node) != "hash_join" or not is_partitioned(node) or node.hash_join.null_aware:
+        return None
+    if node.hash_join.join_type not in EMITS_LEFT - EMITS_RIGHT:
+        return None
+    exchanges = _exchange_of(node.hash_join.left), _exchange_of(node.hash_join.right)
+    if any(exchange is None or exchange.by_map or exchange.maps is not None for exchange in exchanges):
+        return None
+    assert exchanges[1] is not None
+    return next((stage for stage in progress.pending() if stage.shuffle_id == exchanges[1].shuffle_id), None)
+
+
 def with_hints(plan: CutPlan, built: frozenset[str]) -> CutPlan:
     """The plan in which joins collect their build sides where these columns (as the kernel calls them) are all of their keys there.
 
@@ -233,13 +273,12 @@ def _waiting(progress: Progress, policy: Policy) -> set[int]:
     for _, plan in _fragments(progress):
         for node, free in _nodes(plan):
             stream = _stream(node, progress) if free else None
-            if stream is None:
+            stage = stream[1] if stream is not None else _unsifted(node, progress)
+            if stage is None:
                 continue
-            left = node.hash_join.left
-            missing = {stage.shuffle_id for stage in progress.pending()}.intersection(reads_of(left))
-            cost = _cost(stream[1].plan, progress)
-            if missing and min(_WORTH_WAITING, policy.target_bytes) < cost:
-                found.add(stream[1].shuffle_id)
+            missing = {each.shuffle_id for each in progress.pending()}.intersection(reads_of(node.hash_join.left))
+            if missing and min(_WORTH_WAITING, policy.target_bytes) < _cost(stage.plan, progress):
+                found.add(stage.shuffle_id)
     return found
 
 

@@ -766,9 +766,11 @@ class HashJoin(_message.Message):
     ON_FIELD_NUMBER: _builtins.int
     JOIN_TYPE_FIELD_NUMBER: _builtins.int
     PARTITION_MODE_FIELD_NUMBER: _builtins.int
+    NULL_EQUALITY_FIELD_NUMBER: _builtins.int
     NULL_AWARE_FIELD_NUMBER: _builtins.int
     join_type: _builtins.int
     partition_mode: _builtins.int
+    null_equality: _builtins.int
     null_aware: _builtins.bool
     @_builtins.property
     def left(self) -> Global___Plan: ...
@@ -784,11 +786,12 @@ class HashJoin(_message.Message):
         on: _abc.Iterable[Global___JoinOn] | None = ...,
         join_type: _builtins.int = ...,
         partition_mode: _builtins.int = ...,
+        null_equality: _builtins.int = ...,
         null_aware: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["left", b"left", "right", b"right"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["join_type", b"join_type", "left", b"left", "null_aware", b"null_aware", "on", b"on", "partition_mode", b"partition_mode", "right", b"right"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["join_type", b"join_type", "left", b"left", "null_aware", b"null_aware", "null_equality", b"null_equality", "on", b"on", "partition_mode", b"partition_mode", "right", b"right"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
