@@ -22,6 +22,8 @@ ABOVE: dict[str, Callable[[DataFrame], DataFrame]] = {
     "drop": lambda df: df.drop("v"),
     "alias": lambda df: df.alias("a").select("a.k", "s"),
     "limit": lambda df: df.limit(20_000).filter("v % 3 = 0"),
+    "explode": lambda df: df.select("k", F.explode(F.array("v", "k")).alias("e")),
+    "posexplode": lambda df: df.filter("v % 2 = 0").select("k", F.posexplode_outer(F.array("v"))),
     "renamed": lambda df: df.withColumnRenamed("v", "w").filter("w % 2 = 0").select("k", "w"),
 }
 
@@ -46,6 +48,14 @@ def test_order_is_kept(spark: Session, table: str, operator: str) -> None:
     kept = ABOVE[operator](spark.read.parquet(table).orderBy("k")).toArrow()["k"].to_pylist()
     assert len(kept) > 5_000
     assert kept == sorted(kept)
+
+
+def test_what_is_made_of_a_row_stays_together(spark: Session, table: str) -> None:
+    made = spark.read.parquet(table).orderBy(F.col("k") % 3, F.desc("v")).drop("k", "s").select(F.explode(F.sequence("v", F.col("v") + 2)))
+    rows = made.toArrow()["col"].to_pylist()
+    assert len(rows) == 3 * ROWS
+    firsts = sorted(range(ROWS), key=lambda v: (v * 7919 % ROWS % 3, -v))
+    assert rows == [first + step for first in firsts for step in range(3)]
 
 
 def test_order_by_what_is_not_shown(spark: Session, table: str) -> None:

@@ -11,7 +11,7 @@ from quiver.sql.analysis.coercion import common_type
 from quiver.sql.column import Column, column_of, expression_of
 from quiver.sql.dataframe_core import DataFrameCore, listed
 from quiver.sql.deferred import correlated
-from quiver.sql.errors import AnalysisException, PySparkTypeError, PySparkValueError, column_not_found, wrong_argument
+from quiver.sql.errors import AnalysisException, PySparkTypeError, column_not_found, wrong_argument
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
@@ -152,7 +152,7 @@ class ColumnOperators(DataFrameCore):
                 raise wrong_argument("cols", "list of str", name)
         output = self._relation.output
         if len(cols) != len(output):
-            raise PySparkValueError(
+            raise AnalysisException(
                 f"The number of columns doesn't match. Old column names ({len(output)}): {', '.join(self.columns)}. "
                 f"New column names ({len(cols)}): {', '.join(cols)}.",
                 "ASSIGNMENT_ARITY_MISMATCH",

@@ -760,9 +760,19 @@ def _coerced(expression: e.Expression) -> e.Expression:
             return expression
 
 
+_ORDERED = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value"})
+
+
 def _check_windowed(expression: e.Expression) -> None:
-    """Raises AnalysisException for a window function without a window."""
+    """Raises AnalysisException for a window function without a window, or without the order that it is about."""
     if isinstance(expression, e.Windowed):
+        function = expression.function
+        if isinstance(function, e.Call) and function.name in _ORDERED and not expression.window.order_by:
+            raise AnalysisException(
+                f"Window function {pretty(function)} requires window to be ordered, please add ORDER BY clause. For example "
+                f"SELECT {pretty(function)} OVER (PARTITION BY window_partition ORDER BY window_ordering) FROM table.",
+                "WINDOW_FUNCTION_FRAME_NOT_ORDERED",
+            )
         for child in (*children_of(expression.function), expression.window):
             _check_windowed(child)
         return

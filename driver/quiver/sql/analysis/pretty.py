@@ -131,6 +131,8 @@ def _call(call: e.Call) -> str:
             args.append("2147483647")
         case "not":
             return f"(NOT {args[0]})"
+        case "if":
+            return f"(IF({', '.join(args)}))"
         case "isnull":
             return f"({args[0]} IS NULL)"
         case "isnotnull":

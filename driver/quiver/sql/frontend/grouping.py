@@ -87,6 +87,14 @@ def grouping_of(
     return everything, combined
 
 
+def _varying(key: e.Expression) -> e.Expression:
+    """A constant as what the kernel takes for no constant: it would leave out sorts by it, though it is null in some sets' rows."""
+    if any(isinstance(node, e.Attribute) for node in walk(key)):
+        return key
+    drawn = e.Call(">=", (e.Call("rand", (e.Literal(0, t.LongType()),)), e.Literal(0.0, t.DoubleType())))
+    return e.Case(((drawn, key),), None)
+
+
 @dataclass(slots=True)
 class Grouped:
     """An Aggregate over `source` that gives what expressions ask of it: `over` takes them to its columns."""
@@ -120,7 +128,7 @@ class Grouped:
             places = [tuple(dict.fromkeys(given.index(key) for key in chosen)) for chosen in sets]
         hidden = [key for key in resolved if not isinstance(key, e.Attribute) and (sets is not None or any(map(_volatile, walk(key))))]
         if hidden:  # Grouping sets know columns by name, and what is drawn by lot is drawn once.
-            made = {key: e.Alias(key, output_name(key), analyser.fresh()) for key in hidden}
+            made = {key: e.Alias(_varying(key) if sets is not None else key, output_name(key), analyser.fresh()) for key in hidden}
             source = r.Project(source, (*source.output, *made.values()))
             columns = {made_.id: column for made_, column in zip(made.values(), source.output[-len(made) :], strict=True)}
             grouped = cls(analyser, source, [columns[made[key].id] if key in made else key for key in resolved], places, has_group)
@@ -135,7 +143,8 @@ class Grouped:
     def over(self, expression: e.Expression) -> e.Expression:
         """An analysed expression over the source, as one over the aggregate. Raises AnalysisException for columns that are no keys."""
         written = self._written or self.keys
-        if expression in written and not (isinstance(expression, e.Literal)):
+        # Constants are themselves, but null in the rows of grouping sets that they are not in.
+        if expression in written and (self.sets is not None or not isinstance(expression, e.Literal)):
             return self._column(written.index(expression))
         match expression:
             case e.Windowed():

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from quiver.sql import types as t
+from quiver.sql.analysis.analyser import attributes_in
 from quiver.sql.analysis.generators import stack_size
 from quiver.sql.analysis.typing import function_of, type_of
 from quiver.sql.lowering.names import column
@@ -15,10 +17,35 @@ from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
 _ITEM, _POSITION, _KEY, _COPY, _DRAW = '"#item"', '"#position"', '"#key"', '"#copy"', '"#draw"'
+_ROW = '"#row"'
 
 
-def generate(relation: r.Generate, source: str, text: Callable[[e.Expression], str]) -> str:
-    """The SELECT of a Generate over `source`."""
+def sorted_by(relation: r.Relation) -> tuple[r.Relation, tuple[e.SortKey, ...]] | None:
+    """The keys of a sort whose order the relation keeps, and the relation with all columns that they name."""
+    match relation:
+        case r.Sort() if relation.globally:
+            return relation, relation.keys
+        case r.Filter() | r.Limit() | r.Hint():
+            below = sorted_by(relation.child)
+            return below and (replace(relation, child=below[0]), below[1])
+        case r.Project():
+            below = sorted_by(relation.child)
+            if below is None:
+                return None
+            wanted = dict.fromkeys(attribute for key in below[1] for attribute in attributes_in(key.child))
+            shown = {attribute.id for attribute in relation.output}
+            more = [attribute for attribute in wanted if attribute.id not in shown]
+            return r.Project(below[0], (*relation.expressions, *more)), below[1]
+        case _:
+            return None
+
+
+def generate(relation: r.Generate, source: str, text: Callable[[e.Expression], str], keys: Sequence[e.SortKey] = ()) -> str:
+    """The SELECT of a Generate over `source`, which is sorted by `keys`.
+
+    The kernel's unnest promises no order, so sorts below it are dropped as if nothing showed them: what it gives is sorted, with the
+    rows that were made of one row beside each other and in their order.
+    """
     call = relation.generator
     assert isinstance(call, e.Call)
     args = [text(argument) for argument in call.args]
@@ -32,14 +59,21 @@ def generate(relation: r.Generate, source: str, text: Callable[[e.Expression], s
         empty = f"coalesce(CAST(cardinality({items}) AS BIGINT), 0) = 0"
         items, positions = (f"(CASE WHEN {empty} THEN make_array(NULL) ELSE {part} END)" for part in (items, positions))
     kept = [column(attribute) for attribute in relation.child.output]
-    below = [*kept, f"unnest({items}) AS {_ITEM}", *([f"unnest({positions}) AS {_POSITION}"] if positioned else [])]
+    below = [*kept, f"unnest({items}) AS {_ITEM}", *([f"unnest({positions}) AS {_POSITION}"] if positioned or keys else [])]
+    order = ""
+    if keys:
+        computed = [f'"#key{place}"' for place in range(len(keys))]
+        below += [f"{text(key.child)} AS {name}" for key, name in zip(keys, computed, strict=True)]
+        below.append(f"random() AS {_ROW}")
+        ways = (text(key).removeprefix(text(key.child)) for key in keys)
+        order = f" ORDER BY {', '.join(f'{name}{way}' for name, way in zip(computed, ways, strict=True))}, {_ROW}, {_POSITION}"
     given = [f"CAST({_POSITION} AS INT) AS {column(relation.columns[0])}"] if positioned else []
     if structs:
         names = ["key", "value"] if isinstance(kinds[0], t.MapType) else _members(call, kinds)
         given += [f"get_field({_ITEM}, '{_escaped(name)}') AS {column(c)}" for name, c in zip(names, columns, strict=True)]
     else:
         given.append(f"{_ITEM} AS {column(columns[0])}")
-    return f"SELECT {', '.join([*kept, *given])} FROM (SELECT {', '.join(below)} FROM {source})"
+    return f"SELECT {', '.join([*kept, *given])} FROM (SELECT {', '.join(below)} FROM {source}){order}"
 
 
 def _members(call: e.Call, kinds: Sequence[t.DataType]) -> list[str]:

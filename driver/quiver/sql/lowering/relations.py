@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from quiver.sql.analysis.analyser import attributes_in
 from quiver.sql.analysis.rewriting import outer_references
 from quiver.sql.lowering.expressions import lowered
-from quiver.sql.lowering.generators import generate, sample
+from quiver.sql.lowering.generators import generate, sample, sorted_by
 from quiver.sql.lowering.names import column, quoted
 from quiver.sql.lowering.narrowing import Filtered, after, shielded
 from quiver.sql.tree import expressions as e
@@ -151,8 +151,12 @@ class _Writer:
             case r.Hint() | r.Repartition():  # Where rows are is not what they are.
                 return self.select(relation.child)
             case r.Generate():
-                source, depth = self._source(relation.child)
-                return generate(relation, source, self._text), depth + 1
+                below = sorted_by(relation.child)
+                if below is None:
+                    source, depth = self._source(relation.child)
+                    return generate(relation, source, self._text), depth + 1
+                source, depth = self._source(below[0])
+                return generate(relation, source, self._text, below[1]), depth + 1
             case r.Sample():
                 source, depth = self._source(relation.child)
                 return sample(relation, source), depth + 3
