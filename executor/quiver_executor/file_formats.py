@@ -84,20 +84,68 @@ class _Orc:
     def __init__(self, raw: IO[bytes], options: Mapping[str, str]) -> None:
         from pyarrow import orc
 
+        self._raw = _Enduring(raw)
         self._writer: Any = orc.ORCWriter(
-            raw, compression=options.get("compression", "zstd"), stripe_size=int(options.get("stripe", 64 << 20))
+            self._raw, compression=options.get("compression", "zstd"), stripe_size=int(options.get("stripe", 64 << 20))
         )
 
     def write(self, table: Any) -> None:
         self._writer.write(table)
+        self._raw.check()
 
     def close(self) -> None:
         self._writer.close()
+        self._raw.check()
 
     def abandon(self) -> None:
         # Its own way out writes the file's end.
+        self._raw.problem = self._raw.problem or ValueError("the file was given up")
         with contextlib.suppress(Exception):
             self._writer.close()
+
+
+class _Enduring:
+    """A file whose first error waits for `check`: of one in the middle of its work ORC's writer makes the end of the process."""
+
+    closed = False
+
+    def __init__(self, raw: IO[bytes]) -> None:
+        self.problem: Exception | None = None
+        self._raw = raw
+        self._written = 0
+
+    def write(self, data: Any) -> int:
+        size = memoryview(data).nbytes
+        self._written += size
+        if self.problem is None:
+            try:
+                self._raw.write(data)
+            except Exception as problem:
+                self.problem = problem
+        return size
+
+    def tell(self) -> int:
+        return self._written
+
+    def flush(self) -> None:
+        """The owner of the raw file does so."""
+
+    def close(self) -> None:
+        """The raw file stays open."""
+
+    def readable(self) -> bool:
+        return False
+
+    def writable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return False
+
+    def check(self) -> None:
+        """Raise the error."""
+        if self.problem is not None:
+            raise self.problem
 
 
 class _Arrow:

@@ -8,6 +8,8 @@ import glob
 import gzip
 import json
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -330,6 +332,41 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spark: Ses
     with pytest.raises(DiskFull, match=r"no room left on the disk of .*_temporary"):
         df.write.format(kind).mode("append").save(str(tmp_path / "out"))
     assert os.listdir(tmp_path) == []
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_stripe() -> None:
+    """ORC's writer would end the process, here the program's own."""
+    program = """
+import io, random, pyarrow as pa
+from quiver_executor.file_formats import open_writer
+from quiver_proto.ops import FileFormat
+
+class Full(io.RawIOBase):
+    left = 100_000
+    def writable(self):
+        return True
+    def tell(self):
+        return 100_000 - self.left
+    def write(self, data):
+        self.left -= len(data)
+        if self.left < 0:
+            raise OSError(28, "No space left on device")
+        return len(data)
+
+table = pa.table({"a": [random.random() for _ in range(200_000)]})
+for _ in range(2):
+    writer = open_writer(FileFormat("orc", ".orc", b"", (("stripe", "65536"),)), table.schema, Full())
+    try:
+        for _ in range(5):
+            writer.write(table)
+        writer.close()
+    except OSError as problem:
+        print(problem.errno)
+    writer.abandon()
+    del writer
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "28\n28\n"), done.stderr
 
 
 def test_a_commit_that_fails_puts_everything_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
