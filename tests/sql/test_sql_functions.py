@@ -73,3 +73,8 @@ def test_values_that_cannot_be_are_sparks_errors(spark: Session, column: F.Colum
 def test_casts_that_spark_refuses_are_refused(spark: Session, cast: str, condition: str) -> None:
     with pytest.raises(errors.AnalysisException, match=rf"\[DATATYPE_MISMATCH\.{condition}"):
         spark.sql(f"SELECT {cast}")
+
+
+def test_a_subquery_without_a_row_is_null(spark: Session) -> None:
+    found = spark.sql("SELECT (SELECT 1 WHERE false), (SELECT 1 WHERE false) IS NULL, (SELECT id FROM range(3) WHERE id = 2) + 1").collect()
+    assert [tuple(row) for row in found] == [(None, True, 3)]

@@ -17,6 +17,7 @@ from quiver.sql.lowering.names import column, constant, quoted, text
 from quiver.sql.lowering.zones import instant
 from quiver.sql.registry.model import AFTER
 from quiver.sql.tree import expressions as e
+from quiver.sql.tree import relations as r
 
 if TYPE_CHECKING:
     from quiver.sql.tree.relations import Relation
@@ -75,7 +76,9 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
         case e.Variable():
             return quoted(expression.name)
         case e.ScalarSubquery():
-            return f"({subquery(expression.relation)})"
+            found = f"({subquery(expression.relation)})"
+            # Where there is no row it is null. The kernel takes it for what the column is: it would fail, or say that it is not null.
+            return f"nullif({found}, NULL)" if _may_lack_its_row(expression.relation) else found
         case e.Exists():
             return f"EXISTS ({subquery(expression.relation)})"
         case e.InSubquery():
@@ -86,6 +89,16 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
             raise AssertionError(expression)  # Gone after analysis.
         case _:
             assert_never(expression)
+
+
+def _may_lack_its_row(relation: r.Relation) -> bool:
+    """Whether there may be none, of a column that is never null in a row."""
+    (column, *_) = relation.output
+    if column.nullable or isinstance(column.type, t.ArrayType | t.MapType | t.StructType):
+        return False
+    while isinstance(relation, r.Project | r.Aliased):
+        relation = relation.child
+    return not (isinstance(relation, r.Aggregate) and not relation.keys)
 
 
 def _cast(expression: e.Cast, subquery: Subquery) -> str:
