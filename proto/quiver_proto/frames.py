@@ -20,9 +20,6 @@ from typing import Any
 from quiver_proto.columns import MARK, open_columns
 
 PROTOCOL = 5
-BATCH_RECORDS = 8192
-"""How many records a frame holds at most, unless its writer has a reason."""
-
 APART_BYTES = 16 << 10
 """A smaller buffer costs more to keep apart than to copy."""
 

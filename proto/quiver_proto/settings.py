@@ -26,7 +26,6 @@ from quiver_proto.units import parse_memory
 MemoryBytes = Annotated[int, BeforeValidator(parse_memory)]
 """A field given as `512m` or `4g`."""
 
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _ANY = ("0.0.0.0", "::")
 
 

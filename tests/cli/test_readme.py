@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from quiver.conf import documentation
@@ -38,3 +42,22 @@ def test_files_that_the_architecture_names_exist() -> None:
     named = {match.rpartition("/")[2] for match in re.findall(r"`([\w/]+\.py)`", text)}
     assert named
     assert named <= everywhere
+
+
+def test_programs_run(tmp_path: Path) -> None:
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books" / "one.txt").write_text("to be or not to be\n")
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("QUIVER_")},
+        "QUIVER_CONF_SPARK_UI_ENABLED": "false",
+        "QUIVER_CONF_QUIVER_EVENTLOG_DIR": str(tmp_path / "events"),
+    }
+    programs = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    printed = []
+    for program in programs:
+        result = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120)
+        assert result.returncode == 0, result.stderr
+        printed.append(result.stdout.splitlines())
+    words, tables = printed
+    assert sorted(ast.literal_eval(words[0])) == [("be", 2), ("not", 1), ("or", 1), ("to", 2)]
+    assert tables[-1] == "40.0 (2, 3)"

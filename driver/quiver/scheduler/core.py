@@ -183,10 +183,6 @@ class Scheduler:
         executor = self._state.executors.get(executor_id)
         return [] if executor is None else list(executor.tasks)
 
-    def pending_tasks(self) -> int:
-        """Tasks of current attempts that wait to be launched."""
-        return sum(run.left for run in self._state.active.values())
-
     def _availability_changed(self, now: float) -> None:
         if self._state.jobs:
             self._state.check_by(now)

@@ -231,7 +231,7 @@ class RowOperators(DataFrameCore):
             raise IllegalArgumentException(
                 f"requirement failed: Sampling fraction ({fraction}) must be on interval [0, 1] without replacement"
             )
-        return self._with(r.Sample(self._relation, float(fraction), bool(withReplacement), _seed(seed)))
+        return self._with(r.Sample(self._relation, float(fraction), bool(withReplacement), seed_of(seed)))
 
     def randomSplit(self, weights: Sequence[float], seed: int | None = None) -> list[DataFrame]:
         """The rows dealt out by weight: each is in exactly one of the results.
@@ -243,7 +243,7 @@ class RowOperators(DataFrameCore):
         for weight in weights:
             if weight < 0.0:
                 raise PySparkValueError(f"Weights must be positive. Found weight value: {weight}.", "VALUE_NOT_POSITIVE")
-        total, chosen = sum(weights), _seed(seed)
+        total, chosen = sum(weights), seed_of(seed)
         result, lower = [], 0.0
         for number, weight in enumerate(weights):
             upper = 1.0 if number == len(weights) - 1 else lower + weight / total
@@ -347,5 +347,5 @@ def _count(name: str, value: Any) -> int:
     return value
 
 
-def _seed(seed: Any) -> int:
+def seed_of(seed: Any) -> int:
     return random.SystemRandom().randrange(1 << 62) if seed is None else int(seed)

@@ -38,7 +38,7 @@ class DataFrameNaFunctions:
         least = thresh if thresh is not None else len(columns) if how == "any" else 1
         count: e.Expression = e.Literal(0, t.IntegerType())
         for column in columns:
-            there = e.Case(((_present(column), e.Literal(1, t.IntegerType())),), e.Literal(0, t.IntegerType()))
+            there = e.Case(((is_present(column), e.Literal(1, t.IntegerType())),), e.Literal(0, t.IntegerType()))
             count = e.Call("+", (count, there))
         return self.df.filter(Column(e.Call(">=", (count, e.Literal(least, t.IntegerType())))))
 
@@ -98,7 +98,7 @@ class DataFrameNaFunctions:
         return found
 
 
-def _present(column: e.Expression) -> e.Expression:
+def is_present(column: e.Expression) -> e.Expression:
     there: e.Expression = e.Call("isnotnull", (column,))
     if isinstance(column, e.Attribute) and isinstance(column.type, t.DoubleType | t.FloatType):
         there = e.Call("and", (there, e.Call("not", (e.Call("isnan", (column,)),))))
@@ -132,7 +132,7 @@ def _constant(value: Any, kind: t.DataType) -> e.Expression:
 
 
 def _filled(column: e.Attribute, value: Any) -> e.Expression:
-    return e.Alias(e.Case(((_present(column), column),), _constant(value, column.type)), column.name)
+    return e.Alias(e.Case(((is_present(column), column),), _constant(value, column.type)), column.name)
 
 
 def _replaced(column: e.Attribute, pairs: list[tuple[Any, Any]]) -> e.Expression:

@@ -126,9 +126,9 @@ class DataFrameStatFunctions:
             raise wrong_argument("col", "Column or str", col)
         if not isinstance(fractions, dict):
             raise wrong_argument("fractions", "dict", fractions)
-        from quiver.sql.dataframe_rows import _seed
+        from quiver.sql.dataframe_rows import seed_of
 
-        column, chosen = self.df[col] if isinstance(col, str) else col, _seed(seed)
+        column, chosen = self.df[col] if isinstance(col, str) else col, seed_of(seed)
         strata = [
             self.df._with(r.Sample(self.df.filter(column == value)._relation, float(fraction), False, chosen))
             for value, fraction in fractions.items()
@@ -143,10 +143,10 @@ class DataFrameStatFunctions:
 
 def quantiles(df: DataFrame, name: str, shares: Sequence[float]) -> list[float]:
     """Exact ones: the values at these shares of the ordered rows."""
-    from quiver.sql.nulls import _present
+    from quiver.sql.nulls import is_present
 
     column = df[name]
-    rows = df.filter(Column(_present(column._expression))).select(column.cast("double").alias("value"))
+    rows = df.filter(Column(is_present(column._expression))).select(column.cast("double").alias("value"))
     total = rows.count()
     if not total:
         return []

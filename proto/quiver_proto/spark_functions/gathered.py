@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from quiver_proto.spark_functions.lists import _key, _order
+from quiver_proto.spark_functions.lists import key_of, order_of
 
 
 def mode(values: list[Any] | None, deterministic: bool = False) -> Any:
@@ -13,12 +13,12 @@ def mode(values: list[Any] | None, deterministic: bool = False) -> Any:
     counts: dict[Any, list[Any]] = {}
     for value in values or ():
         if value is not None:
-            counts.setdefault(_key(value), [0, value])[0] += 1
+            counts.setdefault(key_of(value), [0, value])[0] += 1
     if not counts:
         return None
     most = max(count for count, _ in counts.values())
     tied = [value for count, value in counts.values() if count == most]
-    return min(tied, key=_order) if deterministic else tied[0]
+    return min(tied, key=order_of) if deterministic else tied[0]
 
 
 def union(arrays: list[list[Any] | None] | None) -> list[Any]:
@@ -43,7 +43,7 @@ def product(values: list[float | None] | None) -> float | None:
 
 def _ranked(pairs: list[Any] | None, count: int, largest: bool) -> list[Any]:
     present = [pair for pair in pairs or () if pair["o"] is not None]
-    return [pair["v"] for pair in sorted(present, key=lambda pair: _order(pair["o"]), reverse=largest)[:count]]
+    return [pair["v"] for pair in sorted(present, key=lambda pair: order_of(pair["o"]), reverse=largest)[:count]]
 
 
 def largest_by(pairs: list[Any] | None, count: int) -> list[Any]:

@@ -13,52 +13,52 @@ from quiver_proto.spark_functions.java import SparkValueError
 Pairs = list[tuple[Any, Any]]
 
 
-def _key(value: Any) -> Any:
+def key_of(value: Any) -> Any:
     """Equal for values that Spark holds for equal: NaN is NaN; usable in a set."""
     if isinstance(value, float):
         return ("nan",) if value != value else value + 0.0
     if isinstance(value, list | tuple):
-        return tuple(map(_key, value))
+        return tuple(map(key_of, value))
     if isinstance(value, dict):
-        return tuple((name, _key(item)) for name, item in value.items())
+        return tuple((name, key_of(item)) for name, item in value.items())
     return value
 
 
-def _order(value: Any) -> Any:
+def order_of(value: Any) -> Any:
     """To sort by, within one type: NaN is larger than all numbers; nulls inside are smallest."""
     if value is None:
         return (0,)
     if isinstance(value, float):
         return (1, math.isnan(value), 0.0 if math.isnan(value) else value)
     if isinstance(value, list | tuple):
-        return (1, tuple(map(_order, value)))
+        return (1, tuple(map(order_of, value)))
     if isinstance(value, dict):
-        return (1, tuple(map(_order, value.values())))
+        return (1, tuple(map(order_of, value.values())))
     return (1, value)
 
 
 def _first_of_each(values: Iterable[Any]) -> list[Any]:
     seen: dict[Any, Any] = {}
     for value in values:
-        seen.setdefault(_key(value), value)
+        seen.setdefault(key_of(value), value)
     return list(seen.values())
 
 
 def array_contains(values: list[Any], wanted: Any) -> bool | None:
-    key = _key(wanted)
-    if any(value is not None and _key(value) == key for value in values):
+    key = key_of(wanted)
+    if any(value is not None and key_of(value) == key for value in values):
         return True
     return None if None in values else False
 
 
 def array_position(values: list[Any], wanted: Any) -> int:
-    key = _key(wanted)
-    return next((at for at, value in enumerate(values, 1) if value is not None and _key(value) == key), 0)
+    key = key_of(wanted)
+    return next((at for at, value in enumerate(values, 1) if value is not None and key_of(value) == key), 0)
 
 
 def array_remove(values: list[Any], unwanted: Any) -> list[Any]:
-    key = _key(unwanted)
-    return [value for value in values if value is None or _key(value) != key]
+    key = key_of(unwanted)
+    return [value for value in values if value is None or key_of(value) != key]
 
 
 def array_insert(values: list[Any] | None, position: int | None, value: Any) -> list[Any] | None:
@@ -80,17 +80,17 @@ def array_union(a: list[Any], b: list[Any]) -> list[Any]:
 
 
 def array_intersect(a: list[Any], b: list[Any]) -> list[Any]:
-    keys = set(map(_key, b))
-    return [value for value in _first_of_each(a) if _key(value) in keys]
+    keys = set(map(key_of, b))
+    return [value for value in _first_of_each(a) if key_of(value) in keys]
 
 
 def array_except(a: list[Any], b: list[Any]) -> list[Any]:
-    keys = set(map(_key, b))
-    return [value for value in _first_of_each(a) if _key(value) not in keys]
+    keys = set(map(key_of, b))
+    return [value for value in _first_of_each(a) if key_of(value) not in keys]
 
 
 def arrays_overlap(a: list[Any], b: list[Any]) -> bool | None:
-    if {_key(value) for value in a if value is not None} & {_key(value) for value in b if value is not None}:
+    if {key_of(value) for value in a if value is not None} & {key_of(value) for value in b if value is not None}:
         return True
     return None if a and b and (None in a or None in b) else False
 
@@ -112,11 +112,11 @@ def array_join(values: list[Any], delimiter: str, null: str | None = None) -> st
 
 
 def array_max(values: list[Any]) -> Any:
-    return max((value for value in values if value is not None), key=_order, default=None)
+    return max((value for value in values if value is not None), key=order_of, default=None)
 
 
 def array_min(values: list[Any]) -> Any:
-    return min((value for value in values if value is not None), key=_order, default=None)
+    return min((value for value in values if value is not None), key=order_of, default=None)
 
 
 def array_repeat(value: Any, count: int | None) -> list[Any] | None:
@@ -133,12 +133,12 @@ def slice_of(values: list[Any], start: int, length: int) -> list[Any]:
 
 
 def sort_array(values: list[Any], ascending: bool = True) -> list[Any]:
-    return sorted(values, key=_order, reverse=not ascending)
+    return sorted(values, key=order_of, reverse=not ascending)
 
 
 def array_sort(values: list[Any]) -> list[Any]:
     present = [value for value in values if value is not None]
-    return sorted(present, key=_order) + [None] * (len(values) - len(present))
+    return sorted(present, key=order_of) + [None] * (len(values) - len(present))
 
 
 def shuffle(values: list[Any], seed: int | None = None) -> list[Any]:
@@ -221,12 +221,12 @@ def _checked(pairs: Iterable[tuple[Any, Any]]) -> Pairs:
     for key, value in pairs:
         if key is None:
             raise SparkValueError("NULL_MAP_KEY", "Cannot use null as map key.")
-        if _key(key) in result:
+        if key_of(key) in result:
             raise SparkValueError(
                 "DUPLICATED_MAP_KEY",
                 f"Duplicate map key {key} was found, please check the input data: every key of a map stands once.",
             )
-        result[_key(key)] = (key, value)
+        result[key_of(key)] = (key, value)
     return list(result.values())
 
 
@@ -256,7 +256,7 @@ def map_concat(*maps: Pairs) -> Pairs:
 
 def paired_entries(a: Pairs, b: Pairs) -> list[dict[str, Any]]:
     """Of each key of two maps, the values there."""
-    left, right = ({_key(key): (key, value) for key, value in pairs} for pairs in (a, b))
+    left, right = ({key_of(key): (key, value) for key, value in pairs} for pairs in (a, b))
     return [
         {"key": (left.get(key) or right[key])[0], "a": left[key][1] if key in left else None, "b": right[key][1] if key in right else None}
         for key in dict.fromkeys([*left, *right])
@@ -264,11 +264,11 @@ def paired_entries(a: Pairs, b: Pairs) -> list[dict[str, Any]]:
 
 
 def map_contains_key(pairs: Pairs, wanted: Any) -> bool:
-    return any(_key(key) == _key(wanted) for key, _ in pairs)
+    return any(key_of(key) == key_of(wanted) for key, _ in pairs)
 
 
 def map_at(pairs: Pairs, key: Any) -> Any:
-    return next((value for known, value in pairs if _key(known) == _key(key)), None)
+    return next((value for known, value in pairs if key_of(known) == key_of(key)), None)
 
 
 def element_at(values: list[Any], index: int) -> Any:

@@ -43,12 +43,6 @@ def lateral(analyser: Analyser, left: r.Relation, right: r.Relation, kind: str, 
     return r.Project(joined, tuple(column for column in joined.output if column.id in ids))
 
 
-def refers_to(relation: r.Relation, columns: tuple[e.Attribute, ...]) -> bool:
-    """Whether a subquery depends on these columns."""
-    found = outer_references(relation)
-    return any(column.id in found for column in columns)
-
-
 def _all(conditions: Sequence[e.Expression]) -> e.Expression:
     result = conditions[0]
     for condition in conditions[1:]:

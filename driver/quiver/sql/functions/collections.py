@@ -401,6 +401,6 @@ def array_sort(col: ColumnOrName, comparator: Callable[[Column, Column], Column]
     """
     if comparator is None:
         return call("array_sort", column_of(col))
-    from quiver.sql.functions.lambdas import _function
+    from quiver.sql.functions.lambdas import lambda_of
 
-    return call("array_sort", column_of(col), _function(comparator, 2, 2))
+    return call("array_sort", column_of(col), lambda_of(comparator, 2, 2))

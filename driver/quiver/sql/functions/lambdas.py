@@ -19,7 +19,7 @@ __all__ = [
 _nesting = threading.local()
 
 
-def _function(f: Callable[..., Any], least: int, most: int) -> e.Lambda:
+def lambda_of(f: Callable[..., Any], least: int, most: int) -> e.Lambda:
     """The lambda that a Python function builds when called with columns that stand for its parameters. Raises ValueError."""
     parameters = inspect.signature(f).parameters.values()
     if any(p.kind not in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) for p in parameters):
@@ -49,7 +49,7 @@ def transform(col: ColumnOrName, f: Callable[[Column], Column] | Callable[[Colum
     >>> spark.createDataFrame([([1, 2, 3],)], ["xs"]).select(F.transform("xs", lambda x: x * 2)).first()[0]
     [2, 4, 6]
     """
-    return call("transform", column_of(col), _function(f, 1, 2))
+    return call("transform", column_of(col), lambda_of(f, 1, 2))
 
 
 def filter(col: ColumnOrName, f: Callable[[Column], Column] | Callable[[Column, Column], Column]) -> Column:
@@ -58,7 +58,7 @@ def filter(col: ColumnOrName, f: Callable[[Column], Column] | Callable[[Column, 
     >>> spark.createDataFrame([([1, 2, 3],)], ["xs"]).select(F.filter("xs", lambda x: x > 1)).first()[0]
     [2, 3]
     """
-    return call("filter", column_of(col), _function(f, 1, 2))
+    return call("filter", column_of(col), lambda_of(f, 1, 2))
 
 
 def exists(col: ColumnOrName, f: Callable[[Column], Column]) -> Column:
@@ -67,7 +67,7 @@ def exists(col: ColumnOrName, f: Callable[[Column], Column]) -> Column:
     >>> spark.createDataFrame([([1, 2, 3],)], ["xs"]).select(F.exists("xs", lambda x: x > 2)).first()[0]
     True
     """
-    return call("exists", column_of(col), _function(f, 1, 1))
+    return call("exists", column_of(col), lambda_of(f, 1, 1))
 
 
 def forall(col: ColumnOrName, f: Callable[[Column], Column]) -> Column:
@@ -76,7 +76,7 @@ def forall(col: ColumnOrName, f: Callable[[Column], Column]) -> Column:
     >>> spark.createDataFrame([([1, 2, 3],)], ["xs"]).select(F.forall("xs", lambda x: x > 2)).first()[0]
     False
     """
-    return call("forall", column_of(col), _function(f, 1, 1))
+    return call("forall", column_of(col), lambda_of(f, 1, 1))
 
 
 def zip_with(left: ColumnOrName, right: ColumnOrName, f: Callable[[Column, Column], Column]) -> Column:
@@ -85,7 +85,7 @@ def zip_with(left: ColumnOrName, right: ColumnOrName, f: Callable[[Column, Colum
     >>> spark.createDataFrame([([1, 2], [10, 20])], ["a", "b"]).select(F.zip_with("a", "b", lambda x, y: x + y)).first()[0]
     [11, 22]
     """
-    return call("zip_with", column_of(left), column_of(right), _function(f, 2, 2))
+    return call("zip_with", column_of(left), column_of(right), lambda_of(f, 2, 2))
 
 
 def map_filter(col: ColumnOrName, f: Callable[[Column, Column], Column]) -> Column:
@@ -94,7 +94,7 @@ def map_filter(col: ColumnOrName, f: Callable[[Column, Column], Column]) -> Colu
     >>> spark.range(1).select(F.map_filter(F.create_map(F.lit("a"), F.lit(1), F.lit("b"), F.lit(2)), lambda k, v: v > 1)).first()[0]
     {'b': 2}
     """
-    return call("map_filter", column_of(col), _function(f, 2, 2))
+    return call("map_filter", column_of(col), lambda_of(f, 2, 2))
 
 
 def transform_keys(col: ColumnOrName, f: Callable[[Column, Column], Column]) -> Column:
@@ -103,7 +103,7 @@ def transform_keys(col: ColumnOrName, f: Callable[[Column, Column], Column]) -> 
     >>> spark.range(1).select(F.transform_keys(F.create_map(F.lit("a"), F.lit(1)), lambda k, v: F.upper(k))).first()[0]
     {'A': 1}
     """
-    return call("transform_keys", column_of(col), _function(f, 2, 2))
+    return call("transform_keys", column_of(col), lambda_of(f, 2, 2))
 
 
 def transform_values(col: ColumnOrName, f: Callable[[Column, Column], Column]) -> Column:
@@ -112,7 +112,7 @@ def transform_values(col: ColumnOrName, f: Callable[[Column, Column], Column]) -
     >>> spark.range(1).select(F.transform_values(F.create_map(F.lit("a"), F.lit(1)), lambda k, v: v + 1)).first()[0]
     {'a': 2}
     """
-    return call("transform_values", column_of(col), _function(f, 2, 2))
+    return call("transform_values", column_of(col), lambda_of(f, 2, 2))
 
 
 def aggregate(
@@ -129,7 +129,7 @@ def aggregate(
     >>> df.select(F.aggregate("xs", F.lit(0.0), lambda acc, x: acc + x).alias("sum")).first()[0]
     26.0
     """
-    functions = [_function(merge, 2, 2), *([] if finish is None else [_function(finish, 1, 1)])]
+    functions = [lambda_of(merge, 2, 2), *([] if finish is None else [lambda_of(finish, 1, 1)])]
     return call("aggregate", column_of(col), column_of(initialValue), *functions)
 
 
@@ -145,7 +145,7 @@ def reduce(
     >>> df.select(F.reduce("xs", F.lit(1).cast("bigint"), lambda acc, x: acc * x).alias("p")).first()[0]
     6
     """
-    functions = [_function(merge, 2, 2), *([] if finish is None else [_function(finish, 1, 1)])]
+    functions = [lambda_of(merge, 2, 2), *([] if finish is None else [lambda_of(finish, 1, 1)])]
     return call("reduce", column_of(col), column_of(initialValue), *functions)
 
 
@@ -156,4 +156,4 @@ def map_zip_with(col1: ColumnOrName, col2: ColumnOrName, f: Callable[[Column, Co
     >>> spark.range(1).select(F.map_zip_with(a, b, lambda k, v, w: v + w).alias("m")).first()[0]
     {'x': 3}
     """
-    return call("map_zip_with", column_of(col1), column_of(col2), _function(f, 3, 3))
+    return call("map_zip_with", column_of(col1), column_of(col2), lambda_of(f, 3, 3))

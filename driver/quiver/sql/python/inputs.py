@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 
 from quiver.sql import types as t
 from quiver.sql.analysis.typing import nullable, type_of
@@ -58,8 +57,3 @@ def by_group(leaf: r.GroupedMap, gives: t.StructType) -> tuple[r.Relation, MapGr
         leaf.rows, leaf.as_iterator, leaf.with_key,
     )  # fmt: skip
     return numbered, function
-
-
-def key_types(keys: Sequence[e.Expression]) -> list[t.DataType]:
-    """Of a group's keys."""
-    return [type_of(key) for key in keys]

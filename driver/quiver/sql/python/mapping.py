@@ -102,10 +102,11 @@ class MapGroups:
         return tuple(series_of(first.column(place), self.takes[place].dataType, self.zone).iloc[0] for place in self.keys)
 
     def _side(self, table: pa.Table, places: Sequence[int], number: int) -> Any:
+        import pyarrow as pa
         import pyarrow.compute as pc
 
         if len(self.sides) > 1:
-            table = table.filter(pc.equal(table.column(table.num_columns - 2), number))
+            table = table.filter(pc.call_function("equal", [table.column(table.num_columns - 2), pa.scalar(number)]))
         schema = t.StructType([self.takes[place] for place in places])
         rows = table.select(list(places)).rename_columns(schema.names)
         if not self.as_iterator:
@@ -205,11 +206,13 @@ def _sized(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBa
 
 def _groups(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
     """The rows of each group; a group begins where the last column is 1."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
     held: list[pa.RecordBatch] = []
     for batch in batches:
-        starts = pc.call_function("indices_nonzero", [pc.equal(batch.column(batch.num_columns - 1), 1)]).to_pylist()
+        is_start = pc.call_function("equal", [batch.column(batch.num_columns - 1), pa.scalar(1)])
+        starts = pc.call_function("indices_nonzero", [is_start]).to_pylist()
         begin = 0
         for start in starts:
             if start > begin:

@@ -267,7 +267,6 @@ define(
     ),
     zoned=True,
 )
-_PARTS = "iiiii**?s"
 _SECONDS = t.DecimalType(16, 6)
 
 

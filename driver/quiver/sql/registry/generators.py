@@ -63,10 +63,6 @@ def stack_list(count: int, args: Sequence[str], kinds: Types) -> str:
     return f"make_array({', '.join(rows)})"
 
 
-def _tuples(kinds: Types) -> t.StructType:
-    return t.StructType([t.StructField(f"c{i}", t.StringType()) for i in range(len(kinds) - 1)])
-
-
 for _suffix in ("", "_outer"):
     register(Function(f"explode{_suffix}", _items, _exploded, kind="generator", arity=(1, 1)))
     register(Function(f"posexplode{_suffix}", _items, _positioned, kind="generator", arity=(1, 1)))

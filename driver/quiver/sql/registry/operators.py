@@ -64,7 +64,6 @@ def _division(kinds: Types) -> Sequence[t.DataType | None]:
 
 
 _DATES = (t.DateType, t.TimestampType, t.TimestampNTZType)
-_INTERVALS = (t.DayTimeIntervalType, t.YearMonthIntervalType)
 
 
 def _is_days(kind: t.DataType) -> bool:
