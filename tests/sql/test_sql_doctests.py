@@ -1,4 +1,4 @@
-"""Every example in a docstring is true, on each master."""
+"""Every example in a docstring is true; on each master where it isn't about values only."""
 
 from __future__ import annotations
 
@@ -45,6 +45,16 @@ MODULES = (
     "quiver.sql.writer_v2",
 )
 
+OF_VALUES = (
+    "quiver.sql.functions.",
+    "quiver.sql.column.",
+    "quiver.sql.row.",
+    "quiver.sql.showing.",
+    "quiver.sql.types.",
+    "quiver.sql.window.",
+)
+"""What these show is the same wherever tasks run; that functions reach slots is shown by test_sql_functions and test_user_functions."""
+
 
 def examples() -> list[doctest.DocTest]:
     finder = doctest.DocTestFinder(exclude_empty=True)
@@ -52,7 +62,13 @@ def examples() -> list[doctest.DocTest]:
     return list({test.name: test for test in found}.values())
 
 
-@pytest.mark.parametrize("test", examples(), ids=lambda test: test.name)
+def runs() -> list[tuple[str, doctest.DocTest]]:
+    """Masters and what they run, master by master."""
+    tests = examples()
+    return [("inline", test) for test in tests] + [("local[2]", test) for test in tests if not test.name.startswith(OF_VALUES)]
+
+
+@pytest.mark.parametrize(("spark", "test"), runs(), indirect=["spark"], ids=lambda value: getattr(value, "name", value))
 def test_example(test: doctest.DocTest, spark: Session) -> None:
     report: list[str] = []
     test.globs = {**test.globs, "spark": spark, "F": functions, "t": types}

@@ -259,8 +259,10 @@ class ColumnOperators(DataFrameCore):
                 "At least one value column needs to be specified for UNPIVOT, all columns specified as ids.",
                 "UNPIVOT_REQUIRES_VALUE_COLUMNS",
             )
-        from quiver.sql.analysis.analyser import as_type, output_name, strip_alias
+        from quiver.sql.analysis.analyser import output_name
+        from quiver.sql.analysis.implicit_casts import as_type
         from quiver.sql.analysis.typing import type_of
+        from quiver.sql.tree.walking import strip_alias
 
         kind = common_type([type_of(item) for item in turned])
         if kind is None or _mixed(turned):

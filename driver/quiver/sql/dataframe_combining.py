@@ -59,7 +59,7 @@ class CombiningOperators(DataFrameCore):
         for item in items:
             if not isinstance(item, Column):
                 raise wrong_argument("on", "Column", item)
-        from quiver.sql.analysis.analyser import all_of
+        from quiver.sql.tree.walking import all_of
 
         condition = all_of([expression_of(item) for item in items])
         return self._with(analyser.join(self._relation, other._relation, kind, condition, hint=hint))

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.analysis.analyser import output_name, rebuilt, strip_alias
+from quiver.sql.analysis.analyser import output_name
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import function_of
 from quiver.sql.column import Column, column_of, expression_of
 from quiver.sql.dataframe_core import listed
 from quiver.sql.errors import AnalysisException, PySparkTypeError
 from quiver.sql.tree import expressions as e
+from quiver.sql.tree.walking import rebuilt, strip_alias
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame

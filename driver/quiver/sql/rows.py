@@ -10,10 +10,10 @@ from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.analysis.pretty import number_text
 from quiver.sql.arrow_types import arrow_type
 from quiver.sql.local_zone import clock, local_zone
 from quiver.sql.row import Row, row_of
+from quiver_proto.spark_functions.casts import written
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -104,7 +104,7 @@ def _jsonable(value: Any, kind: t.DataType, there: tzinfo | None) -> Any:
         case t.DecimalType():
             return float(value)
         case t.DoubleType() | t.FloatType() if value != value or value in (float("inf"), float("-inf")):
-            return number_text(value)
+            return written(value)
         case t.TimeType():
             return str(value)
         case t.DayTimeIntervalType() | t.YearMonthIntervalType():

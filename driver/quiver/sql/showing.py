@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from quiver.sql import types as t
-from quiver.sql.analysis.pretty import number_text
+from quiver_proto.spark_functions.casts import written
 
 
 def cell(value: Any, kind: t.DataType) -> str:
@@ -35,9 +35,9 @@ def cell(value: Any, kind: t.DataType) -> str:
         case t.BinaryType():
             return "[" + " ".join(f"{byte:02X}" for byte in value) + "]"
         case t.FloatType():
-            return number_text(_shortest(value))
+            return written(_shortest(value))
         case t.DoubleType():
-            return number_text(float(value))
+            return written(float(value))
         case t.DecimalType():
             return format(value, "f")
         case t.TimestampType() | t.TimestampNTZType():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from quiver.sql.analysis.analyser import attributes_in
 from quiver.sql.analysis.demand import Demand
 from quiver.sql.arrow_types import arrow_schema
 from quiver.sql.tree import relations as r
+from quiver.sql.tree.walking import attributes_in
 from quiver.sql.types import StructField, StructType
 from quiver_proto.sources.reading import Reading
 from quiver_proto.text_formats.text_input import Piece

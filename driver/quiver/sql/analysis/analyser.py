@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import datetime
-import decimal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from quiver.sql import types as t
@@ -14,15 +13,16 @@ from quiver.sql.analysis.access import NAMES, accessed
 from quiver.sql.analysis.around import AROUND, NeedsQueryAround
 from quiver.sql.analysis.coercion import common_type
 from quiver.sql.analysis.generators import call_of, generated, is_generator
+from quiver.sql.analysis.implicit_casts import coerced, in_zone, with_lambdas
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.subqueries import unnested
-from quiver.sql.analysis.typing import function_of, nullable, type_of
+from quiver.sql.analysis.typing import function_of, type_of
 from quiver.sql.analysis.windows_of_time import is_sliding, sliding
 from quiver.sql.errors import AnalysisException, column_not_found
 from quiver.sql.local_zone import clock
-from quiver.sql.lowering.zones import reads_clock
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+from quiver.sql.tree.walking import all_of, attributes_in, children_of, rebuilt, strip_alias, walk
 
 Columns = Sequence[e.Attribute]
 _HIDDEN = ("#hidden", True)
@@ -340,7 +340,7 @@ class Analyser:
             if isinstance(expression, e.OuterReference):
                 return expression
             if isinstance(expression, e.Call) and any(isinstance(argument, e.Lambda) for argument in expression.args):
-                expression = _with_lambdas(expression, visit)
+                expression = with_lambdas(expression, visit)
             inside = rebuilt(expression, visit)
             if isinstance(inside, e.Cast):
                 castable.check(inside)
@@ -350,7 +350,7 @@ class Analyser:
                 inside = self.routines[inside.name.lower()](inside.args)
             if isinstance(inside, e.Call) and inside.name in NAMES:
                 inside = accessed(inside, self.fold)
-            return in_zone(_coerced(inside), self._zone)
+            return in_zone(coerced(inside), self._zone)
 
         return tuple(visit(expression) for expression in expressions)
 
@@ -596,59 +596,6 @@ class Analyser:
         check(strip_alias(output))
 
 
-# ---- expressions as trees ----
-
-
-def children_of(expression: e.Expression) -> Iterator[e.Expression]:
-    """Direct operands."""
-    yield from _expressions_in(getattr(expression, name.name) for name in fields(expression))  # type: ignore[arg-type]
-
-
-def _expressions_in(values: Iterable[Any]) -> Iterator[e.Expression]:
-    for value in values:
-        if isinstance(value, e.Expression):
-            yield value
-        elif isinstance(value, tuple):
-            yield from _expressions_in(value)
-        elif isinstance(value, e.Frame):
-            yield from _expressions_in((value.start, value.end))
-
-
-def rebuilt(expression: e.Expression, visit: Callable[[e.Expression], e.Expression]) -> e.Expression:
-    """The expression with `visit` applied to its direct operands; the same object when nothing changed."""
-    changes: dict[str, Any] = {}
-    if not is_dataclass(expression):
-        return expression
-    for item in fields(expression):
-        value = getattr(expression, item.name)
-        new = _mapped(value, visit)
-        if new is not value:
-            changes[item.name] = new
-    return replace(expression, **changes) if changes else expression
-
-
-def _mapped(value: Any, visit: Callable[[e.Expression], e.Expression]) -> Any:
-    if isinstance(value, e.Expression):
-        return visit(value)
-    if isinstance(value, tuple) and value:
-        new = tuple(_mapped(item, visit) for item in value)
-        return value if all(a is b for a, b in zip(value, new, strict=True)) else new
-    return value
-
-
-def walk(expression: e.Expression) -> Iterator[e.Expression]:
-    """The expression and all below it."""
-    pending = [expression]
-    while pending:
-        top = pending.pop()
-        yield top
-        pending.extend(children_of(top))
-
-
-def attributes_in(expression: e.Expression) -> list[e.Attribute]:
-    return [node for node in walk(expression) if isinstance(node, e.Attribute)]
-
-
 def has_aggregate(expression: e.Expression) -> bool:
     """Whether an aggregate is in it, other than one over a window."""
     if isinstance(expression, e.Windowed):
@@ -665,18 +612,6 @@ def is_aggregate(expression: e.Expression) -> bool:
     return isinstance(expression, e.Call) and function_of(expression).kind == "aggregate"
 
 
-def strip_alias(expression: e.Expression) -> e.Expression:
-    return expression.child if isinstance(expression, e.Alias) else expression
-
-
-def all_of(conditions: Sequence[e.Expression]) -> e.Expression:
-    """Their conjunction."""
-    result = conditions[0]
-    for condition in conditions[1:]:
-        result = e.Call("and", (result, condition))
-    return result
-
-
 def output_name(expression: e.Expression) -> str:
     """The name of a column that the user gave none: a cast of a column keeps the column's."""
     while isinstance(expression, e.Cast) and isinstance(expression.child, e.Name | e.Attribute | e.Cast):
@@ -691,73 +626,6 @@ def _without_inner_names(expression: e.Expression) -> e.Expression:
         return bare(node.child) if isinstance(node, e.Alias) else rebuilt(node, bare)
 
     return replace(expression, child=bare(expression.child)) if isinstance(expression, e.Alias) else rebuilt(expression, bare)
-
-
-def _with_lambdas(call: e.Call, visit: Callable[[e.Expression], e.Expression]) -> e.Call:
-    """The call with its other arguments analysed, and the parameters of its lambdas typed by them."""
-    function = function_of(call)
-    if function.parameters is None:
-        raise AnalysisException(f"`{call.name}` takes no functions.", "INVALID_LAMBDA_FUNCTION_CALL.NON_HIGHER_ORDER_FUNCTION")
-    plain = [argument if isinstance(argument, e.Lambda) else visit(argument) for argument in call.args]
-    kinds = [type_of(argument) for argument in plain if not isinstance(argument, e.Lambda)]
-    args: list[e.Expression] = []
-    for argument in plain:
-        if isinstance(argument, e.Lambda):
-            types = function.parameters(kinds, len(argument.parameters))
-            if len(types) != len(argument.parameters):
-                raise AnalysisException(
-                    f"A higher order function expects {len(types)} arguments, but got {len(argument.parameters)}.",
-                    "INVALID_LAMBDA_FUNCTION_CALL.NUM_ARGS_MISMATCH",
-                )
-            argument = replace(argument, body=_typed(argument.body, dict(zip(argument.parameters, types, strict=True))))
-        args.append(argument)
-    return replace(call, args=tuple(args))
-
-
-def _typed(body: e.Expression, types: dict[str, t.DataType]) -> e.Expression:
-    if isinstance(body, e.Variable):
-        return replace(body, type=types.get(body.name, body.type))
-    if isinstance(body, e.Name) and len(body.parts) == 1 and body.parts[0] in types:
-        return e.Variable(body.parts[0], types[body.parts[0]])
-    return rebuilt(body, lambda child: _typed(child, types))
-
-
-def _coerced(expression: e.Expression) -> e.Expression:
-    """With the casts that its operands need."""
-    match expression:
-        case e.Call():
-            function = function_of(expression)
-            least, most = function.arity
-            if len(expression.args) < least or (most is not None and len(expression.args) > most):
-                wanted = str(least) if most == least else f"{least} to {most}" if most is not None else f"at least {least}"
-                raise AnalysisException(
-                    f"The `{expression.name}` requires {wanted} parameters but the actual number is {len(expression.args)}.",
-                    "WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
-                )
-            if function.coerce is None:
-                return expression
-            if expression.name in _ARITHMETIC:
-                expression = _with_exact_literals(expression)
-            kinds = [type_of(argument) for argument in expression.args]
-            args = tuple(
-                argument if wanted is None else as_type(argument, wanted)
-                for argument, wanted in zip(expression.args, function.coerce(kinds), strict=True)
-            )
-            return replace(expression, args=args)
-        case e.Case():
-            values = [value for _, value in expression.branches] + ([] if expression.otherwise is None else [expression.otherwise])
-            kind = common_type([type_of(value) for value in values])
-            if kind is None:
-                raise AnalysisException("the branches of CASE WHEN have types that don't fit together", "DATATYPE_MISMATCH.DATA_DIFF_TYPES")
-            branches = tuple((as_type(when, t.BooleanType()), as_type(then, kind)) for when, then in expression.branches)
-            return e.Case(branches, None if expression.otherwise is None else as_type(expression.otherwise, kind))
-        case e.In():
-            kind = common_type([type_of(expression.child), *map(type_of, expression.options)])
-            if kind is None:
-                raise AnalysisException("the options of IN have types that don't fit the value", "DATATYPE_MISMATCH.DATA_DIFF_TYPES")
-            return e.In(as_type(expression.child, kind), tuple(as_type(option, kind) for option in expression.options))
-        case _:
-            return expression
 
 
 _ORDERED = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value"})
@@ -780,71 +648,3 @@ def _check_windowed(expression: e.Expression) -> None:
         raise AnalysisException(f'Window function "{pretty(expression)}" requires an OVER clause.', "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE")
     for child in children_of(expression):
         _check_windowed(child)
-
-
-_ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
-
-
-def _with_exact_literals(call: e.Call) -> e.Call:
-    """Beside a decimal, a whole constant has as many digits as it is written with."""
-    if not any(isinstance(type_of(argument), t.DecimalType) for argument in call.args):
-        return call
-    return replace(call, args=tuple(map(_exact, call.args)))
-
-
-def _exact(argument: e.Expression) -> e.Expression:
-    if isinstance(argument, e.Literal) and isinstance(argument.type, t.IntegralType) and argument.value is not None:
-        return e.Literal(decimal.Decimal(argument.value), t.DecimalType(len(str(abs(argument.value))), 0))
-    return argument
-
-
-def in_zone(expression: e.Expression, zone: Callable[[], str]) -> e.Expression:
-    """With the zone written into it, and into casts that are its direct operands, where they depend on it and have none."""
-    if isinstance(expression, e.Cast):
-        if not expression.zone and reads_clock(type_of(expression.child), expression.type):
-            return replace(expression, zone=zone())
-        return expression
-    if isinstance(expression, e.PythonCall) and not expression.zone:
-        return replace(expression, zone=zone())
-    inside = _with_zone(expression, zone)
-    if isinstance(inside, e.Call) and inside.name in ("+", "-") and len(inside.args) == 2:
-        inside = _with_zone(_by_clocks(inside), zone)
-        if isinstance(inside, e.Cast):
-            return replace(inside, zone=zone(), child=_with_zone(inside.child, zone))
-    if isinstance(inside, e.Call) and not inside.zone:
-        function = function_of(inside)
-        if function.zoned or function.wall:
-            return replace(inside, zone=zone())
-    return inside
-
-
-def _with_zone(expression: e.Expression, zone: Callable[[], str]) -> e.Expression:
-    return rebuilt(expression, lambda child: in_zone(child, zone) if isinstance(child, e.Cast) else child)
-
-
-def _by_clocks(call: e.Call) -> e.Expression:
-    """Months are added to what clocks show, and instants are as far apart as what clocks show."""
-    left, right = map(type_of, call.args)
-    wall = tuple(e.Cast(arg, t.TimestampNTZType()) if isinstance(type_of(arg), t.TimestampType) else arg for arg in call.args)
-    match left, right:
-        case (t.TimestampType(), t.YearMonthIntervalType()) | (t.YearMonthIntervalType(), t.TimestampType()):
-            return e.Cast(replace(call, args=wall), t.TimestampType())
-        case (t.TimestampType(), t.TimestampType()) if call.name == "-":
-            return replace(call, args=wall)
-        case _:
-            return call
-
-
-def as_type(expression: e.Expression, kind: t.DataType) -> e.Expression:
-    """The expression with a cast, unless it has that type."""
-    if type_of(expression) == kind:
-        return expression
-    if isinstance(expression, e.Literal) and expression.value is None:
-        return e.Literal(None, kind)
-    was = type_of(expression)
-    if isinstance(was, t.StructType) and isinstance(kind, t.StructType) and was.names != kind.names and len(set(was.names)) == len(was):
-        # Structs fit member by member, whatever these are called.
-        members = tuple(as_type(e.Member(expression, name), field.dataType) for name, field in zip(was.names, kind, strict=True))
-        made = e.StructOf(tuple(kind.names), members)
-        return e.Case(((e.Call("isnotnull", (expression,)), made),)) if nullable(expression) else made
-    return e.Cast(expression, kind)

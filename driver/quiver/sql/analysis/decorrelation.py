@@ -7,7 +7,7 @@ joined in at the leaves and carried up as further columns; grouping, numbering a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from quiver.sql.analysis.typing import type_of
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+from quiver.sql.tree.walking import all_of
 
 if TYPE_CHECKING:
     from quiver.sql.analysis.analyser import Analyser
@@ -36,18 +37,11 @@ def lateral(analyser: Analyser, left: r.Relation, right: r.Relation, kind: str, 
     domain = Domain(analyser, left, refers)
     pushed, columns = domain.push(right)
     conditions = [e.Call("<=>", (refers[number], columns[number])) for number in refers]
-    joined = r.Join(left, pushed, kind, _all([*conditions, *([] if condition is None else [condition])]))
+    joined = r.Join(left, pushed, kind, all_of([*conditions, *([] if condition is None else [condition])]))
     if kind in ("semi", "anti"):
         return joined
     ids = {column.id for column in (*left.output, *right.output)}
     return r.Project(joined, tuple(column for column in joined.output if column.id in ids))
-
-
-def _all(conditions: Sequence[e.Expression]) -> e.Expression:
-    result = conditions[0]
-    for condition in conditions[1:]:
-        result = e.Call("and", (result, condition))
-    return result
 
 
 def _typed(value: e.Expression, kind: t.DataType) -> e.Expression:
@@ -166,7 +160,7 @@ class Domain:
         # Without keys there is a row for every value of the domain, even where there was nothing to aggregate.
         domain, fresh = self._made()
         pairs = [e.Call("<=>", (fresh[number], columns[number])) for number in columns]
-        joined = r.Join(domain, grouped, "left", _all(pairs))
+        joined = r.Join(domain, grouped, "left", all_of(pairs))
         items = [
             replace(column, child=self._of_nothing(column.child, output)) if isinstance(column, e.Alias) else output
             for column, output in zip(relation.outputs, joined.output[len(fresh) :], strict=False)
@@ -196,7 +190,7 @@ class Domain:
         tests: list[e.Expression] = [e.Call(">", (position, e.Literal(relation.offset, t.LongType())))]
         if relation.count is not None:
             tests.append(e.Call("<=", (position, e.Literal(relation.offset + relation.count, t.LongType()))))
-        return r.Project(r.Filter(numbered, _all(tests)), child.output), columns
+        return r.Project(r.Filter(numbered, all_of(tests)), child.output), columns
 
     def _join(self, relation: r.Join) -> tuple[r.Relation, dict[int, e.Attribute]]:
         if relation.kind == "full":
@@ -212,4 +206,4 @@ class Domain:
             conditions += [e.Call("<=>", (columns[number], others[number])) for number in columns]
         left, right = (other, pushed) if mirrored else (pushed, other)
         kind = "inner" if relation.kind == "cross" and conditions else relation.kind
-        return r.Join(left, right, kind, _all(conditions) if conditions else None, relation.hint), columns
+        return r.Join(left, right, kind, all_of(conditions) if conditions else None, relation.hint), columns

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
-from quiver.sql.analysis.analyser import attributes_in, walk
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+from quiver.sql.tree.walking import attributes_in, walk
 
 
 @dataclass(frozen=True, slots=True)

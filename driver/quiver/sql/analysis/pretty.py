@@ -7,7 +7,7 @@ from typing import assert_never
 
 from quiver.sql import types as t
 from quiver.sql.tree import expressions as e
-from quiver_proto.spark_functions.casts import shown_months, shown_span
+from quiver_proto.spark_functions.casts import shown_months, shown_span, written
 
 _INFIX = frozenset({"+", "-", "*", "/", "%", "div", "=", "<=>", "<", "<=", ">", ">=", "and", "or", "&", "|", "^"})
 _RANKING = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "ntile"})
@@ -240,26 +240,10 @@ def _literal(literal: e.Literal) -> str:
         case bytes() | bytearray():
             return f"X'{value.hex().upper()}'"
         case float() if isinstance(literal.type, t.DoubleType | t.FloatType):
-            return number_text(value)
+            return written(value)
         case _ if isinstance(literal.type, t.DayTimeIntervalType | t.YearMonthIntervalType):
             from quiver.sql.showing import interval_text
 
             return interval_text(value, literal.type)
         case _:
             return str(value)
-
-
-def number_text(value: float) -> str:
-    """A float as Spark writes it: `1.0E7`, `NaN`, `Infinity`."""
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "Infinity" if value > 0 else "-Infinity"
-    if value == 0 or 1e-3 <= abs(value) < 1e7:
-        return repr(value)
-    from decimal import Decimal
-
-    sign, digits, power = Decimal(repr(value)).normalize().as_tuple()
-    assert isinstance(power, int)
-    text = "".join(map(str, digits))
-    return f"{'-' if sign else ''}{text[0]}.{text[1:] or '0'}E{power + len(text) - 1}"

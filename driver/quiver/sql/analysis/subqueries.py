@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.analysis.decorrelation import EMPTY, ZERO, Domain, lateral
+from quiver.sql.analysis.implicit_casts import as_type
 from quiver.sql.analysis.rewriting import changed, outer_references, parts
 from quiver.sql.analysis.typing import nullable, type_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+from quiver.sql.tree.walking import all_of, children_of
 
 if TYPE_CHECKING:
     from quiver.sql.analysis.analyser import Analyser
@@ -56,8 +58,6 @@ def _has(value: Any) -> bool:
 
 
 def _operands(value: Any) -> Iterator[Any]:
-    from quiver.sql.analysis.analyser import children_of
-
     if isinstance(value, e.Expression):
         yield from children_of(value)
 
@@ -70,8 +70,6 @@ def conjuncts(condition: e.Expression) -> list[e.Expression]:
 
 
 def _filter(analyser: Analyser, relation: r.Filter) -> r.Relation:
-    from quiver.sql.analysis.analyser import all_of
-
     every = conjuncts(relation.condition)
     simple = [part for part in every if not _has(part)]
     asking = [part for part in every if _has(part)]
@@ -110,14 +108,11 @@ def _filter(analyser: Analyser, relation: r.Filter) -> r.Relation:
 
 def _equal(child: e.Expression, right: r.Relation) -> e.Expression:
     """The test of IN, over both sides."""
-    from quiver.sql.analysis.analyser import all_of
-
     values = child.values if isinstance(child, e.StructOf) and len(right.output) > 1 else (child,)
     return all_of([_compared(value, column) for value, column in zip(values, right.output, strict=True)])
 
 
 def _compared(left: e.Expression, right: e.Expression) -> e.Expression:
-    from quiver.sql.analysis.analyser import as_type
     from quiver.sql.analysis.coercion import expect_common
 
     kind = expect_common("IN", [type_of(left), type_of(right)])
@@ -162,8 +157,6 @@ class _Values:
         return pushed, columns, [e.Call("<=>", (refers[number], columns[number])) for number in refers]
 
     def _exists(self, relation: r.Relation) -> e.Expression:
-        from quiver.sql.analysis.analyser import all_of
-
         if not self.depends(relation):
             if outer_references(relation):
                 return e.Exists(relation)
@@ -203,8 +196,6 @@ class _Values:
         return not self.depends(relation) or _plain(relation, self.ids, scalar=True)
 
     def _scalar(self, relation: r.Relation) -> e.Expression:
-        from quiver.sql.analysis.analyser import all_of
-
         pushed, columns, pairs = self._domain(relation)
         value = pushed_value = next(column for column in pushed.output if column.id == relation.output[0].id)
         if not _one_row(relation):

@@ -10,12 +10,14 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
-from quiver.sql.analysis.analyser import Analyser, as_type, has_aggregate, is_aggregate, output_name, rebuilt, strip_alias, walk
+from quiver.sql.analysis.analyser import Analyser, has_aggregate, is_aggregate, output_name
+from quiver.sql.analysis.implicit_casts import as_type
 from quiver.sql.errors import AnalysisException
 from quiver.sql.frontend.expressions import Reader
 from quiver.sql.frontend.scopes import is_column, position
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+from quiver.sql.tree.walking import rebuilt, strip_alias, walk
 
 Set = tuple[e.Expression, ...]
 

@@ -8,12 +8,14 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
-from quiver.sql.analysis.analyser import all_of, as_type, has_aggregate, output_name, walk
+from quiver.sql.analysis.analyser import has_aggregate, output_name
 from quiver.sql.analysis.coercion import common_type
+from quiver.sql.analysis.implicit_casts import as_type
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+from quiver.sql.tree.walking import all_of, rebuilt, walk
 
 if TYPE_CHECKING:
     from quiver.sql.frontend.queries import Query
@@ -54,7 +56,6 @@ def pivoted(query: Query, source: r.Relation, node: g.Pivot) -> r.Relation:
 def _only(expression: e.Expression, condition: e.Expression) -> e.Expression:
     from dataclasses import replace
 
-    from quiver.sql.analysis.analyser import rebuilt
     from quiver.sql.analysis.typing import function_of
 
     if isinstance(expression, e.PythonCall) and expression.function.is_aggregate:

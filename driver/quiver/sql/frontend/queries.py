@@ -10,7 +10,7 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
-from quiver.sql.analysis.analyser import Analyser, has_aggregate, output_name, strip_alias, walk
+from quiver.sql.analysis.analyser import Analyser, has_aggregate, output_name
 from quiver.sql.analysis.generators import is_generator
 from quiver.sql.analysis.subqueries import unnested
 from quiver.sql.errors import AnalysisException, ParseException
@@ -21,6 +21,7 @@ from quiver.sql.frontend.grouping import Grouped, grouping_of
 from quiver.sql.frontend.scopes import is_column, position, substituted, with_earlier_aliases
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+from quiver.sql.tree.walking import strip_alias, walk
 
 Tables = Callable[[tuple[str, ...]], r.Relation]
 Levels = tuple[tuple[e.Attribute, ...], ...]

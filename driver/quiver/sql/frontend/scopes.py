@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from quiver.sql import types as t
-from quiver.sql.analysis.analyser import Analyser, is_aggregate, rebuilt
+from quiver.sql.analysis.analyser import Analyser, is_aggregate
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
+from quiver.sql.tree.walking import rebuilt
 
 
 def with_earlier_aliases(analyser: Analyser, items: Sequence[e.Expression], columns: Sequence[e.Attribute]) -> list[e.Expression]:

@@ -9,7 +9,6 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from quiver.sql.analysis.analyser import attributes_in
 from quiver.sql.analysis.rewriting import outer_references
 from quiver.sql.lowering.expressions import lowered
 from quiver.sql.lowering.generators import generate, sample, sorted_by
@@ -17,6 +16,7 @@ from quiver.sql.lowering.names import column, quoted
 from quiver.sql.lowering.narrowing import Filtered, after, shielded
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+from quiver.sql.tree.walking import attributes_in, walk
 
 _DEEP = 12
 """Relations nested deeper than this are put into the WITH list."""
@@ -272,8 +272,6 @@ _VOLATILE = frozenset({"rand", "randn", "random", "uuid", "shuffle", "randstr", 
 
 def _is_volatile(expressions: Sequence[e.Expression]) -> bool:
     """Whether they call users' functions, or such that give something else each time."""
-    from quiver.sql.analysis.analyser import walk
-
     return any(
         isinstance(node, e.PythonCall) or (isinstance(node, e.Call) and node.name in _VOLATILE)
         for expression in expressions
