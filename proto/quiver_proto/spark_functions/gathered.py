@@ -27,7 +27,7 @@ def union(arrays: list[list[Any] | None] | None) -> list[Any]:
     for array in arrays or ():
         for value in array or ():
             if value is not None:
-                seen.setdefault(_key(value), value)
+                seen.setdefault(key_of(value), value)
     return list(seen.values())
 
 
