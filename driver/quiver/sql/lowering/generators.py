@@ -8,13 +8,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from quiver.sql import types as t
-from quiver.sql.analysis.analyser import attributes_in
 from quiver.sql.analysis.generators import stack_size
 from quiver.sql.analysis.typing import function_of, type_of
 from quiver.sql.lowering.names import column
 from quiver.sql.registry.generators import stack_list
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+from quiver.sql.tree.walking import attributes_in
 
 _ITEM, _POSITION, _KEY, _COPY, _DRAW = '"#item"', '"#position"', '"#key"', '"#copy"', '"#draw"'
 _ROW = '"#row"'
