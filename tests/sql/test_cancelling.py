@@ -138,7 +138,7 @@ CANCELS: dict[str, tuple[Callable[[Session], Any], Callable[[Session], Any], str
 }
 
 
-HOWS = {"inline": ["all", "tag"], "local[2]": ["group"], "local-cluster[1,1,1024]": ["operation"]}
+HOWS = {"inline": list(CANCELS), "local[2]": ["group", "tag"], "local-cluster[1,1,1024]": ["operation"]}
 
 
 def test_a_cancelled_query_stops(spark: Session, work_dir: tuple[str, Path]) -> None:
