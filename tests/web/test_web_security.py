@@ -25,7 +25,12 @@ WRONG: list[dict[str, str]] = [
     {"Cookie": "quiver=wrong"},
     {"Cookie": f"other={TOKEN}"},
 ]
-VALUES = {"application_id": story.APP, "job_id": "0", "stage_id": "0", "attempt_id": "0", "dataset_id": "3"}
+VALUES = {"application_id": story.APP, "job_id": "0", "stage_id": "0", "attempt_id": "0", "dataset_id": "3", "query_id": "7"}
+
+
+def whole() -> list[e.Event]:
+    """The story, and a query in it."""
+    return [*story.whole(), e.QueryStarted(1001.0, 7, "collect", "collect at a.py:7", ["SELECT 1"], "", "", [])]
 
 
 def every_path(guard: Guard) -> list[str]:
@@ -39,7 +44,7 @@ def every_path(guard: Guard) -> list[str]:
 
 
 def test_every_route_asks_for_the_token(app_of: AppOf) -> None:
-    app = app_of(story.whole())
+    app = app_of(whole())
     found = every_path(app)
     assert len(found) >= 20
     assert "/" in found
@@ -58,7 +63,7 @@ def test_every_route_asks_for_the_token(app_of: AppOf) -> None:
 
 
 def test_every_route_answers_with_the_token_and_our_headers(app_of: AppOf) -> None:
-    app = app_of(story.whole())
+    app = app_of(whole())
     for path in every_path(app):
         for headers in (AUTHORIZED, {"Cookie": f"a=b; quiver={TOKEN}"}):
             response = request(app, "GET", path, headers)
@@ -73,12 +78,12 @@ def test_every_route_answers_with_the_token_and_our_headers(app_of: AppOf) -> No
     "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "", "127.0.0.2", "[::1", "localhost,evil"]
 )
 def test_other_names_are_refused(app_of: AppOf, host: str) -> None:
-    assert request(app_of(story.whole()), "GET", "/", AUTHORIZED | {"Host": host}).status_code == 403
+    assert request(app_of(whole()), "GET", "/", AUTHORIZED | {"Host": host}).status_code == 403
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:4040", "127.0.0.1:4040", "[::1]:4040"])
 def test_loopback_names_are_known(app_of: AppOf, host: str) -> None:
-    assert request(app_of(story.whole()), "GET", "/", AUTHORIZED | {"Host": host}).status_code == 200
+    assert request(app_of(whole()), "GET", "/", AUTHORIZED | {"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -94,7 +99,7 @@ def test_loopback_names_are_known(app_of: AppOf, host: str) -> None:
     ],
 )
 def test_other_sites_are_refused(app_of: AppOf, headers: dict[str, str]) -> None:
-    app = app_of(story.whole())
+    app = app_of(whole())
     for path in every_path(app):
         assert request(app, "GET", path, AUTHORIZED | headers).status_code == 403, path
 
@@ -116,7 +121,7 @@ def cookie_of(response: httpx.Response) -> str:
 
 
 def test_the_url_with_the_token_sets_the_cookie_and_goes_to_a_clean_one(app_of: AppOf) -> None:
-    app = app_of(story.whole())
+    app = app_of(whole())
     response = request(app, "GET", f"/stages/0/0?status=failed&token={TOKEN}&size=25", {"Sec-Fetch-Site": "none"})
     assert (response.status_code, response.headers["Location"]) == (303, "./0?status=failed&size=25")
     for part in (f"quiver={TOKEN}", "HttpOnly", "SameSite=Strict", "Path=/"):
@@ -128,7 +133,7 @@ def test_the_url_with_the_token_sets_the_cookie_and_goes_to_a_clean_one(app_of: 
 def test_from_another_site_a_page_of_ours_leads_on(app_of: AppOf) -> None:
     """Redirects would keep the other site as initiator, and the browser the strict cookie back."""
     link = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
-    response = request(app_of(story.whole()), "GET", f"/?token={TOKEN}", link)
+    response = request(app_of(whole()), "GET", f"/?token={TOKEN}", link)
     assert response.status_code == 200
     assert 'http-equiv="refresh" content="0; url=./"' in response.text
     assert TOKEN not in response.text
@@ -136,7 +141,7 @@ def test_from_another_site_a_page_of_ours_leads_on(app_of: AppOf) -> None:
 
 @pytest.mark.parametrize("query", ["token=wrong", "token=", f"token={TOKEN}&token=wrong", f"token={TOKEN}x", "token=%ff"])
 def test_wrong_tokens_in_the_url_get_nothing(app_of: AppOf, query: str) -> None:
-    response = request(app_of(story.whole()), "GET", f"/?{query}", AUTHORIZED)
+    response = request(app_of(whole()), "GET", f"/?{query}", AUTHORIZED)
     assert response.status_code == 401
     assert "Set-Cookie" not in response.headers
 
@@ -149,7 +154,7 @@ def test_the_way_on_never_leaves_this_ui(path: str) -> None:
 
 
 def test_people_are_told_where_the_token_is(app_of: AppOf) -> None:
-    app = app_of(story.whole())
+    app = app_of(whole())
     page = request(app, "GET", "/", {"Accept": "text/html"})
     assert page.status_code == 401
     assert "?token=" in page.text
@@ -166,7 +171,7 @@ def test_further_hosts_and_short_tokens() -> None:
 
 
 def test_no_page_holds_a_secret_or_unescaped_text(get_from: Callable[[Iterable[e.Event]], Callable[..., httpx.Response]]) -> None:
-    get = get_from(story.whole())
+    get = get_from(whole())
     environment = get("/environment").text
     assert "(redacted)" in environment
     assert "pw" not in re.sub(r"<[^>]*>", "", environment)
