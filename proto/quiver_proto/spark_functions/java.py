@@ -109,7 +109,8 @@ def _formatted(value: Any, flags: str, precision: str | None, letter: str) -> st
             text = f"{number & 0xFFFFFFFF if -(2**31) <= number < 0 else number & 0xFFFFFFFFFFFFFFFF:x}"
             text = ("0x" if "#" in flags else "") + text
         case "o":
-            text = f"{value & 0xFFFFFFFF if -(2**31) <= value < 0 else value & 0xFFFFFFFFFFFFFFFF:o}"
+            number = int(value or 0)
+            text = f"{number & 0xFFFFFFFF if -(2**31) <= number < 0 else number & 0xFFFFFFFFFFFFFFFF:o}"
         case "c":
             text = chr(value) if isinstance(value, int) else str(value)
         case "b":
