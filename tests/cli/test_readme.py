@@ -37,7 +37,9 @@ def test_links_lead_somewhere() -> None:
 def test_files_that_the_architecture_names_exist() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
     everywhere = {
-        path.name for folder in ("proto", "driver", "manager", "executor", "web", "tests") for path in (ROOT / folder).rglob("*.py")
+        path.name
+        for folder in ("proto", "driver", "manager", "executor", "web", "tests", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
     }
     named = {match.rpartition("/")[2] for match in re.findall(r"`([\w/]+\.py)`", text)}
     assert named
