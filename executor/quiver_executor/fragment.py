@@ -8,7 +8,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quiver_executor.data_files import blaming, look_at
 from quiver_executor.exchange_read import resolve
@@ -63,25 +63,18 @@ def _nothing(task: Task, split: int | None) -> bytes:
 def _collect(sink: ops.FragmentCollect, plan: Plan, shown: Mapping[str, str], task: Task, split: int | None) -> bytes:
     import pyarrow as pa
 
-    fragment = copied(plan) if split is None else _one_partition(plan, split)
-    read = sources(fragment, shown)
-    resolve(task, fragment, sink.inputs)
-    look_at(fragment)
-    context = _session(task, sink.settings)
-    execution = _decoded(context, fragment)
-    operators = Operators(execution, read)
-    batches: list[list[Any]] = [[] for _ in range(execution.partition_count)]
+    made = _planned(task, sink, copied(plan) if split is None else _one_partition(plan, split), shown)
+    batches: list[list[Any]] = [[] for _ in range(made.execution.partition_count)]
 
     async def pull(number: int) -> None:
         held = batches[number]
-        async for batch in context.execute(execution, number):
+        async for batch in made.context.execute(made.execution, number):
             arrow = batch.to_pyarrow()
             if arrow.num_rows or not held:
                 held.append(without_views(arrow))
 
-    with blaming(fragment):
-        _run_together(pull, execution.partition_count)
-    task.operators = operators.metrics()
+    made.run(pull)
+    task.operators = made.operators.metrics()
     begun = time.perf_counter()
     out = pa.BufferOutputStream()
     writer = None
@@ -98,61 +91,76 @@ def _collect(sink: ops.FragmentCollect, plan: Plan, shown: Mapping[str, str], ta
 def _save(sink: ops.FragmentSave | ops.FragmentDrop, plan: Plan, shown: Mapping[str, str], task: Task, split: int | None) -> bytes:
     from quiver_executor.fragment_save import DroppedRows, SavedFiles
 
-    fragment = copied(plan) if split is None else _one_partition(plan, split)
-    read = sources(fragment, shown)
-    resolve(task, fragment, sink.inputs)
-    look_at(fragment)
-    context = _session(task, sink.settings)
-    execution = _decoded(context, fragment)
-    operators = Operators(execution, read)
-    streams = execution.partition_count
+    made = _planned(task, sink, copied(plan) if split is None else _one_partition(plan, split), shown)
+    streams = made.execution.partition_count
     files = DroppedRows(task) if isinstance(sink, ops.FragmentDrop) else SavedFiles(task, sink, split, streams)
 
     async def pull(number: int) -> None:
-        async for batch in context.execute(execution, number):
+        async for batch in made.context.execute(made.execution, number):
             await files.add(number, without_views(batch.to_pyarrow()))
 
     try:
-        with blaming(fragment):
-            _run_together(pull, execution.partition_count)
+        made.run(pull)
         begun = time.perf_counter()
         written = files.finish()
         task.write_s += time.perf_counter() - begun
     except BaseException:
         files.discard()
         raise
-    task.operators = operators.metrics()
+    task.operators = made.operators.metrics()
     return dump_value(written)
 
 
 def _write(sink: ops.FragmentWrite, plan: Plan, shown: Mapping[str, str], hashing: Hash | None, task: Task, split: int) -> MapOutput:
     import pyarrow as pa
 
-    fragment = _one_partition(plan, split)
-    read = sources(fragment, shown)
-    resolve(task, fragment, sink.inputs)
-    look_at(fragment)
-    scanned = fragment
-    if hashing is not None and sink.width > 1:
-        dealt = Plan()
-        dealt.repartition.input.CopyFrom(fragment)
-        dealt.repartition.partitioning.hash.CopyFrom(hashing)
-        fragment = dealt
-        read = [(-1, ""), *read]
-    context = _session(task, sink.settings)
-    execution = _decoded(context, fragment)
-    operators = Operators(execution, read, deals=hashing is not None and sink.width > 1)
+    made = _planned(task, sink, _one_partition(plan, split), shown, hashing if sink.width > 1 else None)
     schema = pa.ipc.read_schema(pa.py_buffer(sink.schema))
     pieces = Pieces(task, schema, sink.width)
 
     async def pull(number: int) -> None:
-        async for batch in context.execute(execution, number):
+        async for batch in made.context.execute(made.execution, number):
             pieces.add(number, compacted(batch.to_pyarrow()))
 
-    with blaming(scanned):
-        _run_together(pull, execution.partition_count)
-    task.operators = operators.metrics()
+    made.run(pull)
+    task.operators = made.operators.metrics()
     return _committed(task, pieces, sink.shuffle_id)
+
+
+class _Planned(NamedTuple):
+    """A sink's fragment, ready to run: `scanned` has its files."""
+
+    scanned: Plan
+    context: SessionContext
+    execution: ExecutionPlan
+    operators: Operators
+
+    def run(self, pull: Callable[[int], Any]) -> None:
+        """Await `pull` of all partitions together. What a file is to blame for names it."""
+        with blaming(self.scanned):
+            _run_together(pull, self.execution.partition_count)
+
+
+def _planned(
+    task: Task,
+    sink: ops.FragmentCollect | ops.FragmentSave | ops.FragmentDrop | ops.FragmentWrite,
+    fragment: Plan,
+    shown: Mapping[str, str],
+    hashing: Hash | None = None,
+) -> _Planned:
+    """`hashing`: its rows are dealt into partitions."""
+    read = sources(fragment, shown)
+    resolve(task, fragment, sink.inputs)
+    look_at(fragment)
+    running = fragment
+    if hashing is not None:
+        running = Plan()
+        running.repartition.input.CopyFrom(fragment)
+        running.repartition.partitioning.hash.CopyFrom(hashing)
+        read = [(-1, ""), *read]
+    context = _session(task, sink.settings)
+    execution = _decoded(context, running)
+    return _Planned(fragment, context, execution, Operators(execution, read, deals=hashing is not None))
 
 
 def compile_source(node: ops.Fragment) -> Build:
