@@ -7,34 +7,17 @@ from quiver.sql.functions.arguments import ColumnOrName, call, column_or_value, 
 
 __all__ = [
     "abs",
-    "acos",
-    "acosh",
-    "asin",
-    "asinh",
-    "atan",
-    "atan2",
-    "atanh",
     "bin",
-    "bit_count",
-    "bit_get",
-    "bitwise_not",
     "bround",
     "cbrt",
     "ceil",
     "ceiling",
     "conv",
-    "cos",
-    "cosh",
-    "cot",
-    "csc",
-    "degrees",
     "e",
     "exp",
     "expm1",
     "factorial",
     "floor",
-    "getbit",
-    "hypot",
     "isnan",
     "ln",
     "log",
@@ -43,24 +26,14 @@ __all__ = [
     "log10",
     "nanvl",
     "negative",
-    "pi",
     "pmod",
     "positive",
     "pow",
-    "radians",
     "rint",
     "round",
-    "sec",
-    "shiftleft",
-    "shiftright",
-    "shiftrightunsigned",
     "sign",
     "signum",
-    "sin",
-    "sinh",
     "sqrt",
-    "tan",
-    "tanh",
     "try_add",
     "try_divide",
     "try_mod",
@@ -77,69 +50,6 @@ def abs(col: ColumnOrName) -> Column:
     2
     """
     return call("abs", column_of(col))
-
-
-def acos(col: ColumnOrName) -> Column:
-    """Inverse cosine, in radians.
-
-    >>> spark.range(1).select(F.acos(F.lit(1.0))).first()[0]
-    0.0
-    """
-    return call("acos", column_of(col))
-
-
-def acosh(col: ColumnOrName) -> Column:
-    """Inverse hyperbolic cosine.
-
-    >>> spark.range(1).select(F.acosh(F.lit(1.0))).first()[0]
-    0.0
-    """
-    return call("acosh", column_of(col))
-
-
-def asin(col: ColumnOrName) -> Column:
-    """Inverse sine, in radians.
-
-    >>> spark.range(1).select(F.asin(F.lit(0.0))).first()[0]
-    0.0
-    """
-    return call("asin", column_of(col))
-
-
-def asinh(col: ColumnOrName) -> Column:
-    """Inverse hyperbolic sine.
-
-    >>> spark.range(1).select(F.asinh(F.lit(0.0))).first()[0]
-    0.0
-    """
-    return call("asinh", column_of(col))
-
-
-def atan(col: ColumnOrName) -> Column:
-    """Inverse tangent, in radians.
-
-    >>> spark.range(1).select(F.atan(F.lit(0.0))).first()[0]
-    0.0
-    """
-    return call("atan", column_of(col))
-
-
-def atanh(col: ColumnOrName) -> Column:
-    """Inverse hyperbolic tangent.
-
-    >>> spark.range(1).select(F.atanh(F.lit(0.0))).first()[0]
-    0.0
-    """
-    return call("atanh", column_of(col))
-
-
-def atan2(col1: ColumnOrName | float, col2: ColumnOrName | float) -> Column:
-    """The angle of a point given as y and x, in radians.
-
-    >>> spark.range(1).select(F.atan2(F.lit(0.0), F.lit(1.0))).first()[0]
-    0.0
-    """
-    return call("atan2", column_or_value(col1), column_or_value(col2))
 
 
 def cbrt(col: ColumnOrName) -> Column:
@@ -178,105 +88,6 @@ def floor(col: ColumnOrName, scale: Column | int | None = None) -> Column:
     return call("floor", column_of(col), *optional(expression_of, scale))
 
 
-def cos(col: ColumnOrName) -> Column:
-    """Cosine of radians.
-
-    >>> spark.range(1).select(F.cos(F.lit(0.0))).first()[0]
-    1.0
-    """
-    return call("cos", column_of(col))
-
-
-def cosh(col: ColumnOrName) -> Column:
-    """Hyperbolic cosine.
-
-    >>> spark.range(1).select(F.cosh(F.lit(0.0))).first()[0]
-    1.0
-    """
-    return call("cosh", column_of(col))
-
-
-def cot(col: ColumnOrName) -> Column:
-    """Cotangent of radians.
-
-    >>> spark.range(1).select(F.round(F.cot(F.lit(1.0)), 6)).first()[0]
-    0.642093
-    """
-    return call("cot", column_of(col))
-
-
-def csc(col: ColumnOrName) -> Column:
-    """Cosecant of radians.
-
-    >>> spark.range(1).select(F.round(F.csc(F.lit(1.0)), 6)).first()[0]
-    1.188395
-    """
-    return call("csc", column_of(col))
-
-
-def sec(col: ColumnOrName) -> Column:
-    """Secant of radians.
-
-    >>> spark.range(1).select(F.sec(F.lit(0.0))).first()[0]
-    1.0
-    """
-    return call("sec", column_of(col))
-
-
-def sin(col: ColumnOrName) -> Column:
-    """Sine of radians.
-
-    >>> spark.range(1).select(F.sin(F.lit(0.0))).first()[0]
-    0.0
-    """
-    return call("sin", column_of(col))
-
-
-def sinh(col: ColumnOrName) -> Column:
-    """Hyperbolic sine.
-
-    >>> spark.range(1).select(F.sinh(F.lit(0.0))).first()[0]
-    0.0
-    """
-    return call("sinh", column_of(col))
-
-
-def tan(col: ColumnOrName) -> Column:
-    """Tangent of radians.
-
-    >>> spark.range(1).select(F.tan(F.lit(0.0))).first()[0]
-    0.0
-    """
-    return call("tan", column_of(col))
-
-
-def tanh(col: ColumnOrName) -> Column:
-    """Hyperbolic tangent.
-
-    >>> spark.range(1).select(F.tanh(F.lit(0.0))).first()[0]
-    0.0
-    """
-    return call("tanh", column_of(col))
-
-
-def degrees(col: ColumnOrName) -> Column:
-    """Radians as degrees.
-
-    >>> spark.range(1).select(F.round(F.degrees(F.lit(1.0)), 6)).first()[0]
-    57.29578
-    """
-    return call("degrees", column_of(col))
-
-
-def radians(col: ColumnOrName) -> Column:
-    """Degrees as radians.
-
-    >>> spark.range(1).select(F.round(F.radians(F.lit(180)), 6)).first()[0]
-    3.141593
-    """
-    return call("radians", column_of(col))
-
-
 def e() -> Column:
     """Euler's number.
 
@@ -284,15 +95,6 @@ def e() -> Column:
     2.718281828459045
     """
     return call("e")
-
-
-def pi() -> Column:
-    """The circle's number.
-
-    >>> spark.range(1).select(F.pi()).first()[0]
-    3.141592653589793
-    """
-    return call("pi")
 
 
 def exp(col: ColumnOrName) -> Column:
@@ -311,15 +113,6 @@ def expm1(col: ColumnOrName) -> Column:
     0.0
     """
     return call("expm1", column_of(col))
-
-
-def hypot(col1: ColumnOrName | float, col2: ColumnOrName | float) -> Column:
-    """The hypotenuse.
-
-    >>> spark.range(1).select(F.hypot(F.lit(3), F.lit(4))).first()[0]
-    5.0
-    """
-    return call("hypot", column_or_value(col1), column_or_value(col2))
 
 
 def ln(col: ColumnOrName) -> Column:
@@ -536,69 +329,6 @@ def try_mod(left: ColumnOrName, right: ColumnOrName) -> Column:
     True
     """
     return call("try_mod", column_of(left), column_of(right))
-
-
-def bitwise_not(col: ColumnOrName) -> Column:
-    """All bits turned.
-
-    >>> spark.range(1).select(F.bitwise_not(F.lit(0))).first()[0]
-    -1
-    """
-    return call("bitwise_not", column_of(col))
-
-
-def bit_count(col: ColumnOrName) -> Column:
-    """How many bits are set.
-
-    >>> spark.range(1).select(F.bit_count(F.lit(7))).first()[0]
-    3
-    """
-    return call("bit_count", column_of(col))
-
-
-def bit_get(col: ColumnOrName, pos: ColumnOrName) -> Column:
-    """The bit at a position, counted from the right from 0.
-
-    >>> spark.range(1).select(F.bit_get(F.lit(5), F.lit(2))).first()[0]
-    1
-    """
-    return call("bit_get", column_of(col), column_of(pos))
-
-
-def getbit(col: ColumnOrName, pos: ColumnOrName) -> Column:
-    """The bit at a position; see bit_get.
-
-    >>> spark.range(1).select(F.getbit(F.lit(5), F.lit(1))).first()[0]
-    0
-    """
-    return call("getbit", column_of(col), column_of(pos))
-
-
-def shiftleft(col: ColumnOrName, numBits: int) -> Column:
-    """Bits moved left.
-
-    >>> spark.range(1).select(F.shiftleft(F.lit(21), 1)).first()[0]
-    42
-    """
-    return call("shiftleft", column_of(col), expression_of(numBits))
-
-
-def shiftright(col: ColumnOrName, numBits: int) -> Column:
-    """Bits moved right, the sign kept.
-
-    >>> spark.range(1).select(F.shiftright(F.lit(-42), 1)).first()[0]
-    -21
-    """
-    return call("shiftright", column_of(col), expression_of(numBits))
-
-
-def shiftrightunsigned(col: ColumnOrName, numBits: int) -> Column:
-    """Bits moved right, zeros put in.
-
-    >>> spark.range(1).select(F.shiftrightunsigned(F.lit(-42), 1)).first()[0]
-    2147483627
-    """
-    return call("shiftrightunsigned", column_of(col), expression_of(numBits))
 
 
 def isnan(col: ColumnOrName) -> Column:

@@ -7,7 +7,6 @@ from quiver.sql.functions.arguments import ColumnOrName, call, column_or_value, 
 
 __all__ = [
     "ascii",
-    "base64",
     "bit_length",
     "btrim",
     "char",
@@ -15,83 +14,36 @@ __all__ = [
     "character_length",
     "concat",
     "concat_ws",
-    "contains",
-    "decode",
     "elt",
-    "encode",
-    "endswith",
-    "find_in_set",
-    "format_number",
-    "format_string",
-    "from_base32",
-    "hex",
-    "ilike",
     "initcap",
-    "instr",
-    "is_valid_utf8",
     "jaro_winkler_similarity",
     "lcase",
     "left",
     "length",
     "levenshtein",
-    "like",
-    "locate",
     "lower",
     "lpad",
     "ltrim",
     "luhn_check",
-    "make_valid_utf8",
     "mask",
     "octet_length",
     "overlay",
-    "parse_url",
-    "position",
-    "printf",
     "quote",
     "randstr",
-    "regexp",
-    "regexp_count",
-    "regexp_extract",
-    "regexp_extract_all",
-    "regexp_instr",
-    "regexp_like",
-    "regexp_replace",
-    "regexp_substr",
     "repeat",
     "replace",
     "reverse",
     "right",
-    "rlike",
     "rpad",
     "rtrim",
     "sentences",
     "soundex",
-    "split",
-    "split_part",
-    "startswith",
-    "str_to_map",
     "substr",
     "substring",
-    "substring_index",
-    "to_base32",
-    "to_binary",
-    "to_char",
-    "to_number",
-    "to_varchar",
     "translate",
     "trim",
-    "try_parse_url",
-    "try_to_binary",
-    "try_to_number",
-    "try_url_decode",
-    "try_validate_utf8",
     "ucase",
-    "unbase64",
-    "unhex",
     "upper",
-    "url_decode",
-    "url_encode",
-    "validate_utf8",
 ]
 
 
@@ -239,15 +191,6 @@ def substr(str: ColumnOrName, pos: ColumnOrName, len: ColumnOrName | None = None
     return call("substr", column_of(str), column_of(pos), *optional(column_of, len))
 
 
-def substring_index(str: ColumnOrName, delim: str, count: int) -> Column:
-    """What stands before the count-th delimiter, or behind it counted from the end.
-
-    >>> spark.range(1).select(F.substring_index(F.lit("a.b.c.d"), ".", 2)).first()[0]
-    'a.b'
-    """
-    return call("substring_index", column_of(str), expression_of(delim), expression_of(count))
-
-
 def left(str: ColumnOrName, len: ColumnOrName) -> Column:
     """The first characters.
 
@@ -338,33 +281,6 @@ def reverse(col: ColumnOrName) -> Column:
     return call("reverse", column_of(col))
 
 
-def instr(str: ColumnOrName, substr: Column | str, start: Column | int | None = None, occurrence: Column | int | None = None) -> Column:
-    """Where the part begins, counted from 1; 0 if it is not there.
-
-    >>> spark.range(1).select(F.instr(F.lit("abcb"), "b")).first()[0]
-    2
-    """
-    return call("instr", column_of(str), expression_of(substr), *optional(expression_of, start), *optional(expression_of, occurrence))
-
-
-def locate(substr: str, str: ColumnOrName, pos: int = 1) -> Column:
-    """Where the part begins from a position on, counted from 1; 0 if it is not there.
-
-    >>> spark.range(1).select(F.locate("b", F.lit("abcb"), 3)).first()[0]
-    4
-    """
-    return call("locate", expression_of(substr), column_of(str), expression_of(pos))
-
-
-def position(substr: ColumnOrName, str: ColumnOrName, start: ColumnOrName | None = None) -> Column:
-    """Where the part begins from a position on, counted from 1; 0 if it is not there.
-
-    >>> spark.range(1).select(F.position(F.lit("b"), F.lit("abcb"))).first()[0]
-    2
-    """
-    return call("position", column_of(substr), column_of(str), *optional(column_of, start))
-
-
 def translate(srcCol: ColumnOrName, matching: str, replace: str) -> Column:
     """Each character of one list replaced by that at the same place of the other, or left out.
 
@@ -392,150 +308,6 @@ def overlay(src: ColumnOrName, replace: ColumnOrName, pos: ColumnOrName | int, l
     return call("overlay", column_of(src), column_of(replace), column_or_value(pos), column_or_value(len))
 
 
-def split(str: ColumnOrName, pattern: Column | str, limit: ColumnOrName | int = -1) -> Column:
-    """Cut at a regular expression, into at most `limit` parts if that is positive.
-
-    >>> spark.range(1).select(F.split(F.lit("a1b22c"), "[0-9]+")).first()[0]
-    ['a', 'b', 'c']
-    """
-    return call("split", column_of(str), expression_of(pattern), column_or_value(limit))
-
-
-def split_part(src: ColumnOrName, delimiter: ColumnOrName, partNum: ColumnOrName) -> Column:
-    """The part of that number between delimiters; negative: from the end.
-
-    >>> spark.range(1).select(F.split_part(F.lit("a.b.c"), F.lit("."), F.lit(2))).first()[0]
-    'b'
-    """
-    return call("split_part", column_of(src), column_of(delimiter), column_of(partNum))
-
-
-def contains(left: ColumnOrName, right: ColumnOrName) -> Column:
-    """Whether the part is in it.
-
-    >>> spark.range(1).select(F.contains(F.lit("Spark SQL"), F.lit("SQL"))).first()[0]
-    True
-    """
-    return call("contains", column_of(left), column_of(right))
-
-
-def startswith(str: ColumnOrName, prefix: ColumnOrName) -> Column:
-    """Whether it begins so.
-
-    >>> spark.range(1).select(F.startswith(F.lit("Spark"), F.lit("Sp"))).first()[0]
-    True
-    """
-    return call("startswith", column_of(str), column_of(prefix))
-
-
-def endswith(str: ColumnOrName, suffix: ColumnOrName) -> Column:
-    """Whether it ends so.
-
-    >>> spark.range(1).select(F.endswith(F.lit("Spark"), F.lit("rk"))).first()[0]
-    True
-    """
-    return call("endswith", column_of(str), column_of(suffix))
-
-
-def like(str: ColumnOrName, pattern: ColumnOrName, escapeChar: Column | None = None) -> Column:
-    """Whether it is as the pattern, where % is any text and _ any character.
-
-    >>> spark.range(1).select(F.like(F.lit("Spark"), F.lit("S%k"))).first()[0]
-    True
-    """
-    return call("like", column_of(str), column_of(pattern), *optional(expression_of, escapeChar))
-
-
-def ilike(str: ColumnOrName, pattern: ColumnOrName, escapeChar: Column | None = None) -> Column:
-    """As like, whatever the case.
-
-    >>> spark.range(1).select(F.ilike(F.lit("Spark"), F.lit("s%K"))).first()[0]
-    True
-    """
-    return call("ilike", column_of(str), column_of(pattern), *optional(expression_of, escapeChar))
-
-
-def rlike(str: ColumnOrName, regexp: ColumnOrName) -> Column:
-    """Whether a regular expression of Java is found in it.
-
-    >>> spark.range(1).select(F.rlike(F.lit("a12"), F.lit("[0-9]+"))).first()[0]
-    True
-    """
-    return call("rlike", column_of(str), column_of(regexp))
-
-
-def regexp(str: ColumnOrName, regexp: ColumnOrName) -> Column:
-    """Whether a regular expression is found in it; see rlike.
-
-    >>> spark.range(1).select(F.regexp(F.lit("a12"), F.lit("[0-9]+"))).first()[0]
-    True
-    """
-    return call("regexp", column_of(str), column_of(regexp))
-
-
-def regexp_like(str: ColumnOrName, regexp: ColumnOrName) -> Column:
-    """Whether a regular expression is found in it; see rlike.
-
-    >>> spark.range(1).select(F.regexp_like(F.lit("a12"), F.lit("[0-9]+"))).first()[0]
-    True
-    """
-    return call("regexp_like", column_of(str), column_of(regexp))
-
-
-def regexp_count(str: ColumnOrName, regexp: ColumnOrName) -> Column:
-    """How often a regular expression is found.
-
-    >>> spark.range(1).select(F.regexp_count(F.lit("a1b22"), F.lit("[0-9]+"))).first()[0]
-    2
-    """
-    return call("regexp_count", column_of(str), column_of(regexp))
-
-
-def regexp_extract(str: ColumnOrName, pattern: str, idx: int) -> Column:
-    r"""The group of the first match, "" if there is none.
-
-    >>> spark.range(1).select(F.regexp_extract(F.lit("100-200"), r"(\d+)-(\d+)", 2)).first()[0]
-    '200'
-    """
-    return call("regexp_extract", column_of(str), expression_of(pattern), expression_of(idx))
-
-
-def regexp_extract_all(str: ColumnOrName, regexp: ColumnOrName, idx: int | Column | None = None) -> Column:
-    r"""The group of every match.
-
-    >>> spark.range(1).select(F.regexp_extract_all(F.lit("1-2, 3-4"), F.lit(r"(\d+)-(\d+)"), 2)).first()[0]
-    ['2', '4']
-    """
-    return call("regexp_extract_all", column_of(str), column_of(regexp), *optional(expression_of, idx))
-
-
-def regexp_replace(string: ColumnOrName, pattern: str | Column, replacement: str | Column, position: int | Column | None = None) -> Column:
-    r"""Every match replaced; $1 stands for a group.
-
-    >>> spark.range(1).select(F.regexp_replace(F.lit("100-200"), r"(\d+)", "--")).first()[0]
-    '-----'
-    """
-    return call("regexp_replace", column_of(string), expression_of(pattern), expression_of(replacement), *optional(expression_of, position))
-
-
-def regexp_substr(str: ColumnOrName, regexp: ColumnOrName) -> Column:
-    """The first match, or null.
-
-    >>> spark.range(1).select(F.regexp_substr(F.lit("a12b"), F.lit("[0-9]+"))).first()[0]
-    '12'
-    """
-    return call("regexp_substr", column_of(str), column_of(regexp))
-
-
-def regexp_instr(str: ColumnOrName, regexp: ColumnOrName, idx: int | Column | None = None) -> Column:
-    """Where the first match begins, counted from 1; 0 if there is none.
-
-    >>> spark.range(1).select(F.regexp_instr(F.lit("ab12"), F.lit("[0-9]+"))).first()[0]
-    3
-    """
-    return call("regexp_instr", column_of(str), column_of(regexp), *optional(expression_of, idx))
-
-
 def levenshtein(left: ColumnOrName, right: ColumnOrName, threshold: int | None = None) -> Column:
     """How many letters must be changed, added or taken out to turn one into the other; -1 above the threshold.
 
@@ -554,33 +326,6 @@ def soundex(col: ColumnOrName) -> Column:
     return call("soundex", column_of(col))
 
 
-def format_number(col: ColumnOrName, d: int) -> Column:
-    """With commas between thousands, rounded to so many places.
-
-    >>> spark.range(1).select(F.format_number(F.lit(1234567.891), 2)).first()[0]
-    '1,234,567.89'
-    """
-    return call("format_number", column_of(col), expression_of(d))
-
-
-def format_string(format: str, *cols: ColumnOrName) -> Column:
-    """As C's printf.
-
-    >>> spark.range(1).select(F.format_string("%d %s", F.lit(5), F.lit("hello"))).first()[0]
-    '5 hello'
-    """
-    return call("format_string", expression_of(format), *map(column_of, cols))
-
-
-def printf(format: ColumnOrName, *cols: ColumnOrName) -> Column:
-    """As C's printf.
-
-    >>> spark.range(1).select(F.printf(F.lit("%05.1f"), F.lit(2.5))).first()[0]
-    '002.5'
-    """
-    return call("printf", column_of(format), *map(column_of, cols))
-
-
 def elt(*inputs: ColumnOrName) -> Column:
     """The argument of that number.
 
@@ -588,15 +333,6 @@ def elt(*inputs: ColumnOrName) -> Column:
     'b'
     """
     return call("elt", *map(column_of, inputs))
-
-
-def find_in_set(str: ColumnOrName, str_array: ColumnOrName) -> Column:
-    """The place of the string in a list with commas, counted from 1; 0 if it is not there.
-
-    >>> spark.range(1).select(F.find_in_set(F.lit("b"), F.lit("a,b,c"))).first()[0]
-    2
-    """
-    return call("find_in_set", column_of(str), column_of(str_array))
 
 
 def sentences(string: ColumnOrName, language: ColumnOrName | None = None, country: ColumnOrName | None = None) -> Column:
@@ -639,186 +375,6 @@ def quote(col: ColumnOrName) -> Column:
     return call("quote", column_of(col))
 
 
-def base64(col: ColumnOrName) -> Column:
-    """Bytes as text in base64.
-
-    >>> spark.range(1).select(F.base64(F.lit("Spark"))).first()[0]
-    'U3Bhcms='
-    """
-    return call("base64", column_of(col))
-
-
-def unbase64(col: ColumnOrName) -> Column:
-    """The bytes that a text in base64 means.
-
-    >>> bytes(spark.range(1).select(F.unbase64(F.lit("U3Bhcms="))).first()[0])
-    b'Spark'
-    """
-    return call("unbase64", column_of(col))
-
-
-def encode(col: ColumnOrName, charset: str) -> Column:
-    r"""The bytes of a string in a charset.
-
-    >>> bytes(spark.range(1).select(F.encode(F.lit("ab"), "UTF-16BE")).first()[0])
-    b'\x00a\x00b'
-    """
-    return call("encode", column_of(col), expression_of(charset))
-
-
-def decode(col: ColumnOrName, charset: str) -> Column:
-    """The string that bytes mean in a charset.
-
-    >>> spark.range(1).select(F.decode(F.encode(F.lit("ab"), "UTF-8"), "UTF-8")).first()[0]
-    'ab'
-    """
-    return call("decode", column_of(col), expression_of(charset))
-
-
-def hex(col: ColumnOrName) -> Column:
-    """A number, string or binary in hexadecimal digits.
-
-    >>> spark.range(1).select(F.hex(F.lit("ABC"))).first()[0]
-    '414243'
-    """
-    return call("hex", column_of(col))
-
-
-def unhex(col: ColumnOrName) -> Column:
-    """The bytes that hexadecimal digits mean; null if they are none.
-
-    >>> bytes(spark.range(1).select(F.unhex(F.lit("414243"))).first()[0])
-    b'ABC'
-    """
-    return call("unhex", column_of(col))
-
-
-def to_binary(col: ColumnOrName, format: ColumnOrName | None = None) -> Column:
-    """The bytes that a text means: in hex, utf-8 or base64.
-
-    >>> bytes(spark.range(1).select(F.to_binary(F.lit("414243"), F.lit("hex"))).first()[0])
-    b'ABC'
-    """
-    return call("to_binary", column_of(col), *optional(column_of, format))
-
-
-def try_to_binary(col: ColumnOrName, format: ColumnOrName | None = None) -> Column:
-    """As to_binary, null where it can't be.
-
-    >>> spark.range(1).select(F.try_to_binary(F.lit("xyz"), F.lit("hex"))).first()[0] is None
-    True
-    """
-    return call("try_to_binary", column_of(col), *optional(column_of, format))
-
-
-def is_valid_utf8(str: ColumnOrName) -> Column:
-    """Whether the bytes are a string.
-
-    >>> spark.range(1).select(F.is_valid_utf8(F.lit("abc"))).first()[0]
-    True
-    """
-    return call("is_valid_utf8", column_of(str))
-
-
-def make_valid_utf8(str: ColumnOrName) -> Column:
-    """The string, with marks where bytes are none.
-
-    >>> spark.range(1).select(F.make_valid_utf8(F.lit("abc"))).first()[0]
-    'abc'
-    """
-    return call("make_valid_utf8", column_of(str))
-
-
-def validate_utf8(str: ColumnOrName) -> Column:
-    """The string; an error where bytes are none.
-
-    >>> spark.range(1).select(F.validate_utf8(F.lit("abc"))).first()[0]
-    'abc'
-    """
-    return call("validate_utf8", column_of(str))
-
-
-def try_validate_utf8(str: ColumnOrName) -> Column:
-    """The string; null where bytes are none.
-
-    >>> spark.range(1).select(F.try_validate_utf8(F.lit("abc"))).first()[0]
-    'abc'
-    """
-    return call("try_validate_utf8", column_of(str))
-
-
-def url_encode(str: ColumnOrName) -> Column:
-    """As a part of a URL.
-
-    >>> spark.range(1).select(F.url_encode(F.lit("a b&c"))).first()[0]
-    'a+b%26c'
-    """
-    return call("url_encode", column_of(str))
-
-
-def url_decode(str: ColumnOrName) -> Column:
-    """What a part of a URL means.
-
-    >>> spark.range(1).select(F.url_decode(F.lit("a+b%26c"))).first()[0]
-    'a b&c'
-    """
-    return call("url_decode", column_of(str))
-
-
-def try_url_decode(str: ColumnOrName) -> Column:
-    """As url_decode, null where it can't be.
-
-    >>> spark.range(1).select(F.try_url_decode(F.lit("%zz"))).first()[0] is None
-    True
-    """
-    return call("try_url_decode", column_of(str))
-
-
-def parse_url(url: ColumnOrName, partToExtract: ColumnOrName, key: ColumnOrName | None = None) -> Column:
-    """A part of a URL: HOST, PATH, QUERY, REF, PROTOCOL, FILE, AUTHORITY, USERINFO; of the query, one key.
-
-    >>> spark.range(1).select(F.parse_url(F.lit("https://example.com/p?k=v"), F.lit("QUERY"), F.lit("k"))).first()[0]
-    'v'
-    """
-    return call("parse_url", column_of(url), column_of(partToExtract), *optional(column_of, key))
-
-
-def try_parse_url(url: ColumnOrName, partToExtract: ColumnOrName, key: ColumnOrName | None = None) -> Column:
-    """As parse_url, null for what is no URL.
-
-    >>> spark.range(1).select(F.try_parse_url(F.lit("https://example.com/p"), F.lit("HOST"))).first()[0]
-    'example.com'
-    """
-    return call("try_parse_url", column_of(url), column_of(partToExtract), *optional(column_of, key))
-
-
-def str_to_map(text: ColumnOrName, pairDelim: ColumnOrName | None = None, keyValueDelim: ColumnOrName | None = None) -> Column:
-    """The map that a text like "a:1,b:2" means.
-
-    >>> spark.range(1).select(F.str_to_map(F.lit("a:1,b:2"))).first()[0]
-    {'a': '1', 'b': '2'}
-    """
-    return call("str_to_map", column_of(text), *optional(column_of, pairDelim), *optional(column_of, keyValueDelim))
-
-
-def to_base32(col: ColumnOrName) -> Column:
-    """As text in base 32.
-
-    >>> spark.range(1).select(F.to_base32(F.lit("Spark").cast("binary"))).first()[0]
-    'KNYGC4TL'
-    """
-    return call("to_base32", column_of(col))
-
-
-def from_base32(col: ColumnOrName) -> Column:
-    """Of text in base 32.
-
-    >>> spark.range(1).select(F.from_base32(F.lit("KNYGC4TL"))).first()[0]
-    b'Spark'
-    """
-    return call("from_base32", column_of(col))
-
-
 def jaro_winkler_similarity(left: ColumnOrName, right: ColumnOrName) -> Column:
     """How alike two strings are, from 0 to 1.
 
@@ -844,42 +400,3 @@ def luhn_check(str: ColumnOrName) -> Column:
     True
     """
     return call("luhn_check", column_of(str))
-
-
-def to_number(col: ColumnOrName, format: ColumnOrName) -> Column:
-    """Text as a decimal by a pattern such as `$999,999.99`. Fails for text that does not fit.
-
-    >>> spark.range(1).select(F.to_number(F.lit("$78.12"), F.lit("$99.99"))).first()[0]
-    Decimal('78.12')
-    """
-    return call("to_number", column_of(col), column_of(format))
-
-
-def try_to_number(col: ColumnOrName, format: ColumnOrName) -> Column:
-    """See to_number; null for text that does not fit.
-
-    >>> spark.range(1).select(F.try_to_number(F.lit("x"), F.lit("$99.99")).alias("n")).first()
-    Row(n=None)
-    """
-    return call("try_to_number", column_of(col), column_of(format))
-
-
-def to_char(col: ColumnOrName, format: ColumnOrName) -> Column:
-    """A number by a pattern of digits; a date or time by one of letters, as date_format; a binary as base64, hex or utf-8.
-
-    Of digits: `9` and `0` (which is written where there is none), `.` or `D`, `,` or `G`, `$`, and for the sign `S`, `MI`, or `PR` at
-    the end for angle brackets. A number that the pattern has no room for becomes `#`.
-
-    >>> spark.range(1).select(F.to_char(F.lit(1278.5), F.lit("$9,999.99"))).first()[0]
-    '$1,278.50'
-    """
-    return call("to_char", column_of(col), column_of(format))
-
-
-def to_varchar(col: ColumnOrName, format: ColumnOrName) -> Column:
-    """As to_char.
-
-    >>> spark.range(1).select(F.to_varchar(F.lit(-7), F.lit("S099"))).first()[0]
-    '-007'
-    """
-    return call("to_varchar", column_of(col), column_of(format))
