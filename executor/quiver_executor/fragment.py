@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import os
 import time
@@ -135,15 +136,29 @@ class _Planned(NamedTuple):
     execution: ExecutionPlan
     operators: Operators
 
+    @contextlib.contextmanager
+    def running(self) -> Iterator[None]:
+        """Inside, an error of the kernel is raised as that of what is to blame: a data file, which it names, a value, a user's function."""
+        try:
+            with blaming(self.scanned), refusing(), taken_back():
+                yield
+        except BaseException:
+            _kept.clear()  # What was broken off may hold a part of its pool for a while.
+            raise
+
     def run(self, pull: Callable[[int], Any]) -> None:
-        """Await `pull` of all partitions together. What a file is to blame for names it."""
-        with blaming(self.scanned):
-            _run_together(pull, self.execution.partition_count)
+        """Await `pull` of all partitions together: one after the other, those that wait would have to be held whole by the kernel."""
+
+        async def together() -> None:
+            await asyncio.gather(*(pull(number) for number in range(self.execution.partition_count)))
+
+        with self.running():
+            run_interruptibly(together())
 
 
 def _planned(
     task: Task,
-    sink: ops.FragmentCollect | ops.FragmentSave | ops.FragmentDrop | ops.FragmentWrite,
+    sink: ops.FragmentCollect | ops.FragmentSave | ops.FragmentDrop | ops.FragmentWrite | ops.Fragment,
     fragment: Plan,
     shown: Mapping[str, str],
     hashing: Hash | None = None,
@@ -169,24 +184,21 @@ def compile_source(node: ops.Fragment) -> Build:
     shown = locations(plan)
 
     def run(task: Task, split: int, cursor: Cursor) -> Flow:
-        fragment = _one_partition(plan, split)
-        read = sources(fragment, shown)
-        resolve(task, fragment, node.inputs)
-        context = _session(task, node.settings)
-        execution = _decoded(context, fragment)
-        assert execution.partition_count == 1
-        return feed(cursor, _batches(task, context, execution, Operators(execution, read), node.schema))
+        made = _planned(task, node, _one_partition(plan, split), shown)
+        assert made.execution.partition_count == 1
+        return feed(cursor, _batches(task, made, node.schema))
 
     return run
 
 
-def _batches(task: Task, context: SessionContext, execution: ExecutionPlan, operators: Operators, head: bytes) -> Iterator[list[Any]]:
+def _batches(task: Task, made: _Planned, head: bytes) -> Iterator[list[Any]]:
     import pyarrow as pa
 
     schema = pa.ipc.read_schema(pa.py_buffer(head))
-    stream = context.execute(execution, 0)
+    with made.running():
+        stream = made.context.execute(made.execution, 0)
     while True:
-        with refusing(), taken_back():
+        with made.running():
             batch = next(stream, None)
         if batch is None:
             break
@@ -194,7 +206,7 @@ def _batches(task: Task, context: SessionContext, execution: ExecutionPlan, oper
         if arrow.num_rows:
             # Shuffled rows have lost which columns can't be null.
             yield [pa.RecordBatch.from_arrays(arrow.columns, schema=schema) if len(schema) else arrow]
-    task.operators = operators.metrics()
+    task.operators = made.operators.metrics()
 
 
 def compile_batch_write(sink: ops.BatchWrite, build: Build) -> Callable[[Task, Any], MapOutput]:
@@ -251,19 +263,6 @@ def _committed(task: Task, pieces: Pieces, shuffle_id: int) -> MapOutput:
 
 def _one_partition(plan: Plan, partition: int) -> Plan:
     return at_partition(plan, partition) if width(plan) > 1 else copied(plan)
-
-
-def _run_together(pull: Callable[[int], Any], count: int) -> None:
-    # One after the other, the partitions that wait would have to be held whole by the kernel.
-    async def together() -> None:
-        await asyncio.gather(*(pull(number) for number in range(count)))
-
-    try:
-        with refusing(), taken_back():
-            run_interruptibly(together())
-    except BaseException:
-        _kept.clear()  # What was broken off may hold a part of its pool for a while.
-        raise
 
 
 _kept: OrderedDict[tuple[object, ...], SessionContext] = OrderedDict()

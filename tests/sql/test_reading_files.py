@@ -13,6 +13,7 @@ import pytest
 from quiver.sql import Session
 from quiver.sql import functions as F
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, SparkRuntimeException
+from quiver_proto.errors import FileUnreadable
 
 
 def write(path: Path, **columns: object) -> Path:
@@ -61,6 +62,44 @@ def test_damage_that_only_a_task_meets(spark: Session, tmp_path: Path) -> None:
         df.selectExpr("sum(a)").collect()
     lenient = spark.read.parquet(str(tmp_path), ignoreCorruptFiles=True)
     assert lenient.selectExpr("sum(a)").collect() == [(sum(range(50_000)),)]
+
+
+def test_files_are_looked_at_by_every_way_to_their_rows(spark: Session, tmp_path: Path) -> None:
+    """Rows that are kept, that go to Python, or that come one partition after the other are those of an RDD of batches."""
+    good = write(tmp_path / "cut" / "1.parquet", a=list(range(50_000)))
+    data = good.read_bytes()
+    (tmp_path / "cut" / "2.parquet").write_bytes(data[: len(data) // 2])
+    damaged = bytearray(data)
+    damaged[100 : len(data) // 2] = bytes(len(data) // 2 - 100)
+    write(tmp_path / "damaged" / "1.parquet", a=[1])
+    (tmp_path / "damaged" / "2.parquet").write_bytes(damaged)
+    write(tmp_path / "drifted" / "1.parquet", a=[1])
+    write(tmp_path / "drifted" / "2.parquet", a=["s"])
+    write(tmp_path / "gone" / "1.parquet", a=[1])
+    gone = write(tmp_path / "gone" / "2.parquet", a=[2])
+    found = {}
+    for name in ("cut", "damaged", "drifted", "gone"):
+        df = spark.read.parquet(str(tmp_path / name))
+        kept = df.selectExpr("a", "1 AS b")
+        if name == "gone":
+            gone.unlink()
+        ways = {
+            "rdd": lambda df=df: df.rdd.collect(),
+            "iterator": lambda df=df: list(df.toLocalIterator()),
+            "kept": lambda kept=kept: kept.cache().count(),
+            "python": lambda df=df: df.mapInArrow(lambda batches: batches, df.schema).collect(),
+        }
+        for way, run in ways.items():
+            # An RDD's jobs know nothing of Spark's errors.
+            kinds = (FileUnreadable, SparkRuntimeException) if way == "rdd" else SparkRuntimeException
+            with pytest.raises(kinds, match=r"FAILED_READ_FILE.*2\.parquet") as caught:
+                run()
+            found[name, way] = str(caught.value)
+        kept.unpersist()
+    assert {name for (name, _), text in found.items() if "DATA_TYPE_MISMATCH" in text} == {"drifted"}
+    assert {name for (name, _), text in found.items() if "FILE_NOT_EXIST" in text} == {"gone"}
+    lenient = spark.read.parquet(str(tmp_path / "damaged"), ignoreCorruptFiles=True)
+    assert lenient.rdd.map(tuple).collect() == [(1,)]
 
 
 def test_a_file_that_is_gone(spark: Session, tmp_path: Path) -> None:

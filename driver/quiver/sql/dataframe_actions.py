@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.callsite import capture
 from quiver.sql.dataframe_core import DataFrameCore
 from quiver.sql.errors import AnalysisException, PySparkTypeError, wrong_argument
+from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.metastore import GLOBAL_TEMP
 from quiver.sql.row import Row
 from quiver.sql.rows import Rows, rows_of
@@ -64,7 +65,8 @@ class Actions(DataFrameCore):
         >>> list(spark.range(2).toLocalIterator())
         [Row(id=0), Row(id=1)]
         """
-        yield from self.rdd.toLocalIterator(prefetchPartitions)
+        with spark_errors(self._relation, capture()):
+            yield from self.rdd.toLocalIterator(prefetchPartitions)
 
     def _first(self, num: int) -> DataFrame:
         return self._with(r.Limit(self._relation, num))

@@ -121,8 +121,9 @@ class Runtime:
         relation = self.kept.substituted(relation)
         sizes = self._sizing()
         query = lower(relation, self._pieces(0, sizes))
-        productions = self._productions(relation, query, call_site)
-        plans = self._spread(query, productions, sizes)
+        with spark_errors(relation, call_site):
+            productions = self._productions(relation, query, call_site)
+            plans = self._spread(query, productions, sizes)
         placed(plans.plan, productions)
         assert plans.pieces is not None
         spread = spread_of(relation)
