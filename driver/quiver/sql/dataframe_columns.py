@@ -260,8 +260,8 @@ class ColumnOperators(DataFrameCore):
                 "At least one value column needs to be specified for UNPIVOT, all columns specified as ids.",
                 "UNPIVOT_REQUIRES_VALUE_COLUMNS",
             )
-        from quiver.sql.analysis.analyser import output_name
         from quiver.sql.analysis.implicit_casts import as_type
+        from quiver.sql.analysis.pretty import output_name
         from quiver.sql.analysis.typing import type_of
         from quiver.sql.tree.walking import strip_alias
 

@@ -7,8 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.analysis.analyser import output_name
-from quiver.sql.analysis.pretty import pretty
+from quiver.sql.analysis.pretty import output_name, pretty
 from quiver.sql.analysis.typing import function_of
 from quiver.sql.column import Column, column_of, expression_of
 from quiver.sql.dataframe_core import listed

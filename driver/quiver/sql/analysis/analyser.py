@@ -2,56 +2,28 @@
 
 from __future__ import annotations
 
-import datetime
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from quiver.sql import types as t
-from quiver.sql.analysis import castable, file_columns
-from quiver.sql.analysis.access import NAMES, accessed
-from quiver.sql.analysis.around import AROUND, NeedsQueryAround
+from quiver.sql.analysis import file_columns
+from quiver.sql.analysis.aggregation import check_grouped, has_aggregate, is_aggregate
 from quiver.sql.analysis.coercion import common_type
 from quiver.sql.analysis.generators import call_of, generated, is_generator
-from quiver.sql.analysis.implicit_casts import coerced, in_zone, with_lambdas
-from quiver.sql.analysis.pretty import pretty
+from quiver.sql.analysis.implicit_casts import in_zone
+from quiver.sql.analysis.pretty import output_name, pretty
+from quiver.sql.analysis.resolver import HIDDEN, Columns, Levels, Resolver
 from quiver.sql.analysis.subqueries import unnested
-from quiver.sql.analysis.typing import function_of, type_of
+from quiver.sql.analysis.typing import type_of
 from quiver.sql.analysis.windows_of_time import is_sliding, sliding
 from quiver.sql.errors import AnalysisException, column_not_found
-from quiver.sql.local_zone import clock
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
-from quiver.sql.tree.walking import all_of, attributes_in, children_of, rebuilt, strip_alias, walk
-
-Columns = Sequence[e.Attribute]
-_HIDDEN = ("#hidden", True)
-"""Metadata of a column that a join USING has left out: it is named with its table, or not at all."""
-Levels = Sequence[Columns]
-"""The columns of the queries around a subquery, the nearest first."""
+from quiver.sql.tree.walking import all_of, attributes_in, rebuilt, strip_alias, walk
 
 
-class Analyser:
-    """`new_id` numbers attributes. `outer`: the columns of the queries around, for correlated subqueries."""
-
-    def __init__(self, new_id: Callable[[], int], case_sensitive: bool = False, zone: Callable[[], str] = lambda: "") -> None:
-        self._new_id = new_id
-        self._zone = zone
-        self.variables: dict[str, e.Literal] = {}
-        """The session's variables, by name in lower case: what a name means that no column has."""
-        self._origins: dict[int, int] = {}
-        """Attributes that stand for others in relations made by alias, union or a join of a relation with itself."""
-        self.routines: Mapping[str, Callable[[Sequence[e.Expression]], e.Expression]] = {}
-        """Functions that users have registered, by their names in lower case."""
-        self.batch_rows: Callable[[], int] = lambda: 0
-        """How many rows users' functions get at a time at most; 0: as they come."""
-        self.fold: Callable[[str], str] = (lambda name: name) if case_sensitive else str.lower
-
-    def fresh(self) -> int:
-        """A number for a new attribute."""
-        return self._new_id()
-
-    # ---- relations ----
+class Analyser(Resolver):
+    """One relation at a time. `outer`: the columns of the queries around, for correlated subqueries."""
 
     def project(self, child: r.Relation, expressions: Sequence[e.Expression], outer: Levels = ()) -> r.Relation:
         """select(): stars expanded, aggregates without keys become an Aggregate."""
@@ -69,7 +41,7 @@ class Analyser:
         resolved = self._named(expressions, child.output, outer)
         if any(has_aggregate(expression) for expression in resolved):
             for expression in resolved:
-                self._check_grouped(expression, None)
+                check_grouped(expression, None)
             return unnested(self, r.Aggregate(child, (), resolved))
         return unnested(self, r.Project(child, resolved))
 
@@ -170,7 +142,7 @@ class Analyser:
         resolved_keys = tuple(strip_alias(key) for key in self._named(both[:count], child.output, outer))
         resolved = self._named(both[count:], child.output, outer)
         for output in resolved:
-            self._check_grouped(output, resolved_keys)
+            check_grouped(output, resolved_keys)
         return r.Aggregate(child, resolved_keys, resolved, sets)
 
     def sort(self, child: r.Relation, keys: Sequence[e.SortKey], globally: bool = True, outer: Levels = ()) -> r.Relation:
@@ -224,7 +196,7 @@ class Analyser:
         if hidden:
             shown = {column.id for column in result if isinstance(column, e.Attribute)}
             left_out = [column for column in output if column.id in taken and column.id not in shown and column.qualifier]
-            result += tuple(replace(column, metadata=(*column.metadata, _HIDDEN)) for column in left_out)
+            result += tuple(replace(column, metadata=(*column.metadata, HIDDEN)) for column in left_out)
         return r.Project(joined, result)
 
     def union(self, branches: Sequence[r.Relation], by_name: bool = False, allow_missing: bool = False) -> r.Union:
@@ -272,187 +244,6 @@ class Analyser:
             return relation
         return r.Aliased(relation, "", tuple(map(self._standing_for, relation.output)))
 
-    # ---- expressions ----
-
-    def expand(self, expressions: Iterable[e.Expression], columns: Columns) -> list[e.Expression]:
-        """Stars become the columns that they stand for."""
-        result: list[e.Expression] = []
-        for expression in expressions:
-            if isinstance(expression, e.Star):
-                result += self._star(expression, columns)
-            elif isinstance(expression, e.Listed):
-                result += expression.columns
-            else:
-                result.append(self._with_stars(expression, columns))
-        return result
-
-    def _with_stars(self, expression: e.Expression, columns: Columns) -> e.Expression:
-        """`struct(*)`: with the columns as arguments."""
-        if isinstance(expression, e.Call) and any(isinstance(argument, e.Star) for argument in expression.args):
-            return replace(expression, args=tuple(self.expand(expression.args, columns)))
-        return rebuilt(expression, lambda child: self._with_stars(child, columns))
-
-    def resolve(self, expression: e.Expression, columns: Columns, outer: Levels = ()) -> e.Expression:
-        """Names to attributes, implicit casts written out. Raises AnalysisException."""
-        return self._resolved((expression,), columns, outer)[0]
-
-    def lookup(self, parts: Sequence[str], columns: Columns) -> e.Expression | None:
-        """What a name means among `columns`: an attribute, or a member of a struct; None when nothing. Raises for several."""
-        for taken in range(len(parts), 0, -1):
-            *qualifier, name = parts[:taken]
-            found = [column for column in columns if self._matches(column, qualifier, name)]
-            if not found:
-                continue
-            if len({column.id for column in found}) > 1:
-                options = ", ".join(f"`{'`.`'.join((*column.qualifier, column.name))}`" for column in found)
-                raise AnalysisException(f"Reference `{'`.`'.join(parts)}` is ambiguous, could be: [{options}].", "AMBIGUOUS_REFERENCE")
-            result: e.Expression = found[0]
-            for member in parts[taken:]:
-                result = e.Call("getfield", (result, e.Literal(member, t.StringType())))
-            return result
-        return None
-
-    def _matches(self, column: e.Attribute, qualifier: Sequence[str], name: str) -> bool:
-        fold = self.fold
-        if fold(column.name) != fold(name) or (not qualifier and _HIDDEN in column.metadata):
-            return False
-        return not qualifier or [fold(part) for part in column.qualifier[-len(qualifier) :]] == [fold(part) for part in qualifier]
-
-    def _resolved(self, expressions: Sequence[e.Expression], columns: Columns, outer: Levels = ()) -> tuple[e.Expression, ...]:
-        def visit(expression: e.Expression) -> e.Expression:
-            if isinstance(expression, e.Attribute):
-                return self._present(expression, columns, outer)
-            if isinstance(expression, e.Outer):
-                return self._around(expression.child)
-            if isinstance(expression, e.LateSubquery):
-                relation = expression.within(tuple(columns))
-                return e.ScalarSubquery(relation) if expression.kind == "scalar" else e.Exists(relation)
-            if isinstance(expression, e.Name):
-                found = self.lookup(expression.parts, columns)
-                for level in outer:
-                    if found is None:
-                        found = self.lookup(expression.parts, level)
-                if found is None and self.variables:
-                    found = self.variables.get(expression.parts[-1].lower())
-                if found is None:
-                    raise column_not_found("`.`".join(expression.parts), (column.name for column in columns))
-                return visit(found)
-            if isinstance(expression, e.OuterReference):
-                return expression
-            if isinstance(expression, e.Call) and any(isinstance(argument, e.Lambda) for argument in expression.args):
-                expression = with_lambdas(expression, visit)
-            inside = rebuilt(expression, visit)
-            if isinstance(inside, e.Cast):
-                castable.check(inside)
-            if isinstance(inside, e.PythonCall):
-                inside = replace(inside, rows=self.batch_rows()) if inside.rows < 0 else inside
-            elif isinstance(inside, e.Call) and inside.name.lower() in self.routines:
-                inside = self.routines[inside.name.lower()](inside.args)
-            if isinstance(inside, e.Call) and inside.name in NAMES:
-                inside = accessed(inside, self.fold)
-            return in_zone(coerced(inside), self._zone)
-
-        return tuple(visit(expression) for expression in expressions)
-
-    def _present(self, attribute: e.Attribute, columns: Columns, outer: Levels) -> e.Expression:
-        """The column that an attribute is, or has become."""
-        if any(column.id == attribute.id for column in columns):
-            return attribute
-        if any(column.id == attribute.id for level in outer for column in level):
-            return e.OuterReference(attribute)
-        found = [column for column in columns if attribute.id in self._ancestors(column.id)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            options = ", ".join(f"`{'`.`'.join((*column.qualifier, column.name))}`" for column in found)
-            raise AnalysisException(f"Reference `{attribute.name}` is ambiguous, could be: [{options}].", "AMBIGUOUS_REFERENCE")
-        listed = ", ".join(f'"{column.name}"' for column in columns)
-        raise AnalysisException(
-            f'Resolved attribute(s) "{attribute.name}" missing from {listed}. It belongs to another DataFrame, or to this one before '
-            "an operator that dropped or replaced it.",
-            "MISSING_ATTRIBUTES.RESOLVED_ATTRIBUTE_MISSING_FROM_INPUT",
-        )
-
-    def _around(self, column: e.Expression) -> e.Expression:
-        """A column of the query around. Raises NeedsQueryAround where there is none."""
-        columns = AROUND.get()
-        if columns is None:
-            raise NeedsQueryAround(pretty(column))
-        found: e.Expression | None = None
-        if isinstance(column, e.Name):
-            found = self.lookup(column.parts, columns)
-        elif isinstance(column, e.Attribute):
-            found = self._present(column, columns, ())
-        if not isinstance(found, e.Attribute):
-            raise column_not_found(pretty(column), (each.name for each in columns))
-        return e.OuterReference(found)
-
-    def _ancestors(self, number: int) -> Iterator[int]:
-        while number in self._origins:
-            number = self._origins[number]
-            yield number
-
-    def _standing_for(self, attribute: e.Attribute, **changes: Any) -> e.Attribute:
-        """A new attribute that can also be referred to as the old one."""
-        fresh = replace(attribute, id=self._new_id(), **changes)
-        self._origins[fresh.id] = attribute.id
-        return fresh
-
-    def _named(self, expressions: Sequence[e.Expression], columns: Columns, outer: Levels = ()) -> tuple[e.Expression, ...]:
-        """Resolved, and each an Attribute or an Alias with an id."""
-        result: list[e.Expression] = []
-        for expression, resolved in zip(expressions, self._resolved(expressions, columns, outer), strict=True):
-            if isinstance(resolved, e.Attribute):
-                result.append(self._as_written(expression, resolved))
-            elif isinstance(resolved, e.Alias):
-                _check_windowed(resolved.child)
-                result.append(replace(resolved, id=self._new_id()))
-            else:
-                _check_windowed(resolved)
-                result.append(e.Alias(resolved, output_name(self.shown(expression, columns)), self._new_id()))
-        return tuple(result)
-
-    def _as_written(self, expression: e.Expression, column: e.Attribute) -> e.Expression:
-        """A column under the name by which it was asked for, which may be in another case; no longer hidden."""
-        if _HIDDEN in column.metadata:
-            return e.Alias(column, column.name, self._standing_for(column).id, tuple(item for item in column.metadata if item != _HIDDEN))
-        if (
-            isinstance(expression, e.Name)
-            and expression.parts[-1] != column.name
-            and self.fold(expression.parts[-1]) == self.fold(column.name)
-        ):
-            fresh = self._standing_for(column)
-            return e.Alias(column, expression.parts[-1], fresh.id, column.metadata)
-        return column
-
-    def shown(self, expression: e.Expression, columns: Columns) -> e.Expression:
-        """As named to the user: what `getitem` reaches into decides how it is written."""
-
-        def visit(node: e.Expression) -> e.Expression:
-            if isinstance(node, e.Name) and len(node.parts) > 1 and node is not expression:
-                member = self.lookup(node.parts, columns)
-                return member if isinstance(member, e.Call) else node
-            if isinstance(node, e.Call) and node.name in ("getfield", "getitem"):
-                inside = replace(node, args=tuple(map(visit, node.args)))
-                kind = type_of(self.resolve(node.args[0], columns))
-                kind = kind.elementType if isinstance(kind, t.ArrayType) and isinstance(kind.elementType, t.StructType) else kind
-                return replace(inside, name="getfield" if isinstance(kind, t.StructType) else "getitem")
-            if isinstance(node, e.Call) and node.name in ("to_char", "to_varchar"):
-                meant = self.resolve(node, columns)
-                if isinstance(meant, e.Call) and meant.name != "decode":
-                    return replace(
-                        node,
-                        name=meant.name if meant.name != "to_varchar" else "to_char",
-                        args=tuple(map(visit, node.args))[: len(meant.args)],
-                    )
-            if isinstance(node, e.Literal):
-                if isinstance(node.value, datetime.datetime) and node.value.tzinfo is not None:
-                    return replace(node, value=node.value.astimezone(clock(self._zone())))
-                return node
-            return rebuilt(node, visit)
-
-        return visit(expression)
-
     def with_hidden(
         self, child: r.Relation, expressions: Sequence[e.Expression], outer: Levels
     ) -> tuple[r.Relation, int, tuple[e.Expression, ...]]:
@@ -473,34 +264,6 @@ class Analyser:
 
     def _without(self, relation: r.Relation, hidden: int) -> r.Relation:
         return r.Project(relation, relation.output[:-hidden]) if hidden else relation
-
-    def _star(self, star: e.Star, columns: Columns) -> Sequence[e.Expression]:
-        found: Sequence[e.Expression] = self._starred(star, columns)
-        for name in star.without:
-            gone = [column for column in found if self._named_by(column, name)]
-            if not gone:
-                raise column_not_found("`.`".join(name), (column.name for column in columns))
-            found = [column for column in found if column not in gone]
-        return found
-
-    def _named_by(self, column: e.Expression, name: Sequence[str]) -> bool:
-        if isinstance(column, e.Attribute):
-            return self._matches(column, name[:-1], name[-1])
-        return isinstance(column, e.Alias) and self.fold(column.name) == self.fold(name[-1])
-
-    def _starred(self, star: e.Star, columns: Columns) -> Sequence[e.Expression]:
-        if not star.qualifier:
-            return [column for column in columns if _HIDDEN not in column.metadata]
-        found = [column for column in columns if self._matches(column, star.qualifier, column.name)]
-        if found:
-            return found
-        struct = self.lookup(star.qualifier, columns)
-        if struct is not None and isinstance(kind := type_of(self.resolve(struct, columns)), t.StructType):
-            return [e.Alias(e.Call("getfield", (struct, e.Literal(name, t.StringType()))), name) for name in kind.names]
-        raise AnalysisException(
-            f"Cannot resolve `{'.'.join(star.qualifier)}.*` given input columns {[column.name for column in columns]}.",
-            "CANNOT_RESOLVE_STAR_EXPAND",
-        )
 
     def _one(self, name: str, columns: Columns, side: str) -> e.Attribute:
         found = self.lookup((name,), columns)
@@ -563,61 +326,6 @@ class Analyser:
         ]
         return r.Project(relation, tuple(items))
 
-    def _check_grouped(self, output: e.Expression, keys: Sequence[e.Expression] | None) -> None:
-        """`keys`: None where there is no GROUP BY."""
-
-        def check(expression: e.Expression) -> None:
-            if keys and expression in keys:
-                return
-            if is_aggregate(expression):
-                if any(is_aggregate(node) for child in children_of(expression) for node in walk(child)):
-                    raise AnalysisException(
-                        f'"{pretty(expression)}": it is not allowed to use an aggregate function in the argument of another aggregate '
-                        "function. Please use the inner aggregate function in a sub-query.",
-                        "NESTED_AGGREGATE_FUNCTION",
-                    )
-                return
-            if isinstance(expression, e.Attribute) and keys is None:
-                raise AnalysisException(
-                    f'The query does not include a GROUP BY clause for "{expression.name}". Add GROUP BY or turn it into the window '
-                    "functions using OVER clauses.",
-                    "MISSING_GROUP_BY",
-                )
-            if isinstance(expression, e.Attribute):
-                raise AnalysisException(
-                    f'The non-aggregating expression "{expression.name}" is based on columns which are not participating '
-                    "in the GROUP BY clause. Add the columns or the expression to the GROUP BY, aggregate the expression, "
-                    "or use first() if any of the values will do.",
-                    "MISSING_AGGREGATION",
-                )
-            for child in children_of(expression):
-                check(child)
-
-        check(strip_alias(output))
-
-
-def has_aggregate(expression: e.Expression) -> bool:
-    """Whether an aggregate is in it, other than one over a window."""
-    if isinstance(expression, e.Windowed):
-        return any(has_aggregate(child) for call in children_of(expression.function) for child in [call])
-    if is_aggregate(expression):
-        return True
-    return any(has_aggregate(child) for child in children_of(expression))
-
-
-def is_aggregate(expression: e.Expression) -> bool:
-    """Whether it is a call of one."""
-    if isinstance(expression, e.PythonCall):
-        return bool(expression.function.is_aggregate)
-    return isinstance(expression, e.Call) and function_of(expression).kind == "aggregate"
-
-
-def output_name(expression: e.Expression) -> str:
-    """The name of a column that the user gave none: a cast of a column keeps the column's."""
-    while isinstance(expression, e.Cast) and isinstance(expression.child, e.Name | e.Attribute | e.Cast):
-        expression = expression.child
-    return pretty(expression)
-
 
 def _without_inner_names(expression: e.Expression) -> e.Expression:
     """Names are of whole columns only."""
@@ -626,25 +334,3 @@ def _without_inner_names(expression: e.Expression) -> e.Expression:
         return bare(node.child) if isinstance(node, e.Alias) else rebuilt(node, bare)
 
     return replace(expression, child=bare(expression.child)) if isinstance(expression, e.Alias) else rebuilt(expression, bare)
-
-
-_ORDERED = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value"})
-
-
-def _check_windowed(expression: e.Expression) -> None:
-    """Raises AnalysisException for a window function without a window, or without the order that it is about."""
-    if isinstance(expression, e.Windowed):
-        function = expression.function
-        if isinstance(function, e.Call) and function.name in _ORDERED and not expression.window.order_by:
-            raise AnalysisException(
-                f"Window function {pretty(function)} requires window to be ordered, please add ORDER BY clause. For example "
-                f"SELECT {pretty(function)} OVER (PARTITION BY window_partition ORDER BY window_ordering) FROM table.",
-                "WINDOW_FUNCTION_FRAME_NOT_ORDERED",
-            )
-        for child in (*children_of(expression.function), expression.window):
-            _check_windowed(child)
-        return
-    if isinstance(expression, e.Call) and function_of(expression).kind == "window":
-        raise AnalysisException(f'Window function "{pretty(expression)}" requires an OVER clause.', "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE")
-    for child in children_of(expression):
-        _check_windowed(child)

@@ -247,3 +247,10 @@ def _literal(literal: e.Literal) -> str:
             return interval_text(value, literal.type)
         case _:
             return str(value)
+
+
+def output_name(expression: e.Expression) -> str:
+    """The name of a column that the user gave none: a cast of a column keeps the column's."""
+    while isinstance(expression, e.Cast) and isinstance(expression.child, e.Name | e.Attribute | e.Cast):
+        expression = expression.child
+    return pretty(expression)

@@ -10,8 +10,10 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
-from quiver.sql.analysis.analyser import Analyser, has_aggregate, is_aggregate, output_name
+from quiver.sql.analysis.aggregation import has_aggregate, is_aggregate
+from quiver.sql.analysis.analyser import Analyser
 from quiver.sql.analysis.implicit_casts import as_type
+from quiver.sql.analysis.pretty import output_name
 from quiver.sql.errors import AnalysisException
 from quiver.sql.frontend.expressions import Reader
 from quiver.sql.frontend.scopes import is_column, position

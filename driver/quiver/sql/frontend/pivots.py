@@ -8,10 +8,10 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
-from quiver.sql.analysis.analyser import has_aggregate, output_name
+from quiver.sql.analysis.aggregation import has_aggregate
 from quiver.sql.analysis.coercion import common_type
 from quiver.sql.analysis.implicit_casts import as_type
-from quiver.sql.analysis.pretty import pretty
+from quiver.sql.analysis.pretty import output_name, pretty
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r

@@ -10,8 +10,10 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
-from quiver.sql.analysis.analyser import Analyser, has_aggregate, output_name
+from quiver.sql.analysis.aggregation import has_aggregate
+from quiver.sql.analysis.analyser import Analyser
 from quiver.sql.analysis.generators import is_generator
+from quiver.sql.analysis.pretty import output_name
 from quiver.sql.analysis.subqueries import unnested
 from quiver.sql.errors import AnalysisException, ParseException
 from quiver.sql.frontend import hints, recursion, sources

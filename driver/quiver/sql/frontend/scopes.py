@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from quiver.sql import types as t
-from quiver.sql.analysis.analyser import Analyser, is_aggregate
+from quiver.sql.analysis.aggregation import is_aggregate
+from quiver.sql.analysis.analyser import Analyser
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree.walking import rebuilt

@@ -1,0 +1,82 @@
+"""Where aggregates and window functions may stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from quiver.sql.analysis.pretty import pretty
+from quiver.sql.analysis.typing import function_of
+from quiver.sql.errors import AnalysisException
+from quiver.sql.tree import expressions as e
+from quiver.sql.tree.walking import children_of, strip_alias, walk
+
+
+def has_aggregate(expression: e.Expression) -> bool:
+    """Whether an aggregate is in it, other than one over a window."""
+    if isinstance(expression, e.Windowed):
+        return any(map(has_aggregate, children_of(expression.function)))
+    if is_aggregate(expression):
+        return True
+    return any(map(has_aggregate, children_of(expression)))
+
+
+def is_aggregate(expression: e.Expression) -> bool:
+    """Whether it is a call of one."""
+    if isinstance(expression, e.PythonCall):
+        return bool(expression.function.is_aggregate)
+    return isinstance(expression, e.Call) and function_of(expression).kind == "aggregate"
+
+
+def check_grouped(output: e.Expression, keys: Sequence[e.Expression] | None) -> None:
+    """Raises AnalysisException for an output that is not computed from `keys` and aggregates; `keys`: None where there is no GROUP BY."""
+
+    def check(expression: e.Expression) -> None:
+        if keys and expression in keys:
+            return
+        if is_aggregate(expression):
+            if any(is_aggregate(node) for child in children_of(expression) for node in walk(child)):
+                raise AnalysisException(
+                    f'"{pretty(expression)}": it is not allowed to use an aggregate function in the argument of another aggregate '
+                    "function. Please use the inner aggregate function in a sub-query.",
+                    "NESTED_AGGREGATE_FUNCTION",
+                )
+            return
+        if isinstance(expression, e.Attribute) and keys is None:
+            raise AnalysisException(
+                f'The query does not include a GROUP BY clause for "{expression.name}". Add GROUP BY or turn it into the window '
+                "functions using OVER clauses.",
+                "MISSING_GROUP_BY",
+            )
+        if isinstance(expression, e.Attribute):
+            raise AnalysisException(
+                f'The non-aggregating expression "{expression.name}" is based on columns which are not participating '
+                "in the GROUP BY clause. Add the columns or the expression to the GROUP BY, aggregate the expression, "
+                "or use first() if any of the values will do.",
+                "MISSING_AGGREGATION",
+            )
+        for child in children_of(expression):
+            check(child)
+
+    check(strip_alias(output))
+
+
+_ORDERED = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value"})
+
+
+def check_windowed(expression: e.Expression) -> None:
+    """Raises AnalysisException for a window function without a window, or without the order that it is about."""
+    if isinstance(expression, e.Windowed):
+        function = expression.function
+        if isinstance(function, e.Call) and function.name in _ORDERED and not expression.window.order_by:
+            raise AnalysisException(
+                f"Window function {pretty(function)} requires window to be ordered, please add ORDER BY clause. For example "
+                f"SELECT {pretty(function)} OVER (PARTITION BY window_partition ORDER BY window_ordering) FROM table.",
+                "WINDOW_FUNCTION_FRAME_NOT_ORDERED",
+            )
+        for child in (*children_of(expression.function), expression.window):
+            check_windowed(child)
+        return
+    if isinstance(expression, e.Call) and function_of(expression).kind == "window":
+        raise AnalysisException(f'Window function "{pretty(expression)}" requires an OVER clause.', "WINDOW_FUNCTION_WITHOUT_OVER_CLAUSE")
+    for child in children_of(expression):
+        check_windowed(child)
