@@ -1,4 +1,4 @@
-"""Types and schemas written as in DDL."""
+"""Types and schemas as they are written in DDL: read, and written."""
 
 from __future__ import annotations
 
@@ -19,8 +19,7 @@ _NAMED: dict[str, t.DataType] = {
     "timestamp_ntz": t.TimestampNTZType(), "timestamp_ltz": t.TimestampType(), "string": t.StringType(), "binary": t.BinaryType(),
     "void": t.NullType(), "variant": t.VariantType(),
 }  # fmt: skip
-_DAY_FIELDS = ("day", "hour", "minute", "second")
-_YEAR_FIELDS = ("year", "month")
+_INTERVALS = (t.DayTimeIntervalType, t.YearMonthIntervalType)
 
 
 def parse_type(text: str) -> t.DataType:
@@ -195,11 +194,35 @@ class _Reader:
 
     def _interval(self) -> t.DataType:
         first = self._peek()
-        if first not in (*_DAY_FIELDS, *_YEAR_FIELDS):
+        if not any(first in kind.FIELDS for kind in _INTERVALS):
             return t.CalendarIntervalType()
         self._take()
         last = self._name().lower() if self._accept("to") else first
-        for fields, kind in ((_DAY_FIELDS, t.DayTimeIntervalType), (_YEAR_FIELDS, t.YearMonthIntervalType)):
+        for kind in _INTERVALS:
+            fields = kind.FIELDS
             if first in fields and last in fields and fields.index(first) <= fields.index(last):
                 return kind(fields.index(first), fields.index(last))
         raise ParseException(f"Invalid interval type: interval {first} to {last}.", "PARSE_SYNTAX_ERROR")
+
+
+def column_ddl(field: t.StructField) -> str:
+    """A column of a table: its name, type, and what else is known of it."""
+    name = field.name if re.fullmatch(r"[A-Za-z_]\w*", field.name, re.ASCII) else "`" + field.name.replace("`", "``") + "`"
+    comment = field.metadata.get("comment")
+    said = f" COMMENT '{str(comment).translate(_ESCAPED)}'" if comment is not None else ""
+    return f"{name} {_type_ddl(field.dataType)}{'' if field.nullable else ' NOT NULL'}{said}"
+
+
+_ESCAPED = str.maketrans({"'": "\\'", "\\": "\\\\"})
+
+
+def _type_ddl(kind: t.DataType) -> str:
+    match kind:
+        case t.ArrayType():
+            return f"ARRAY<{_type_ddl(kind.elementType)}>"
+        case t.MapType():
+            return f"MAP<{_type_ddl(kind.keyType)}, {_type_ddl(kind.valueType)}>"
+        case t.StructType():
+            return f"STRUCT<{', '.join(column_ddl(field).replace(' ', ': ', 1) for field in kind.fields)}>"
+        case _:
+            return kind.simpleString().upper()

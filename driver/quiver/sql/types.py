@@ -10,7 +10,6 @@ Instances can't be changed and compare by value, but for a StructType that is st
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, overload
 
@@ -109,7 +108,7 @@ class DataType:
         return hash((type(self), self._key()))
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
+        return f"{type(self).__name__}({', '.join(map(repr, self._key()))})"
 
 
 def _nullable_inside(kind: DataType) -> DataType:
@@ -175,9 +174,6 @@ class CharType(StringType):
     def _key(self) -> tuple[Any, ...]:
         return (self.length,)
 
-    def __repr__(self) -> str:
-        return f"CharType({self.length})"
-
 
 class VarcharType(StringType):
     """Text of at most `length` characters."""
@@ -193,9 +189,6 @@ class VarcharType(StringType):
 
     def _key(self) -> tuple[Any, ...]:
         return (self.length,)
-
-    def __repr__(self) -> str:
-        return f"VarcharType({self.length})"
 
 
 class BinaryType(AtomicType):
@@ -228,9 +221,6 @@ class TimeType(AnyTimeType):
     def _key(self) -> tuple[Any, ...]:
         return (self.precision,)
 
-    def __repr__(self) -> str:
-        return f"TimeType({self.precision})"
-
 
 class DateType(DatetimeType):
     """A day; `datetime.date` in Python."""
@@ -247,53 +237,36 @@ class TimestampNTZType(DatetimeType):
 
 
 class AnsiIntervalType(AtomicType):
-    """Durations, and numbers of months."""
+    """Durations, and numbers of months; of `FIELDS`, by their positions, those from `startField` to `endField`, or all."""
+
+    FIELDS: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, startField: int | None = None, endField: int | None = None) -> None:
+        self.startField = 0 if startField is None else startField
+        self.endField = len(self.FIELDS) - 1 if startField is None else (startField if endField is None else endField)
+
+    def simpleString(self) -> str:
+        start, end = self.FIELDS[self.startField], self.FIELDS[self.endField]
+        return f"interval {start}" if start == end else f"interval {start} to {end}"
+
+    jsonValue = simpleString
+
+    def _key(self) -> tuple[Any, ...]:
+        return (self.startField, self.endField)
 
 
 class DayTimeIntervalType(AnsiIntervalType):
     """A duration in microseconds; `datetime.timedelta` in Python."""
 
     DAY, HOUR, MINUTE, SECOND = 0, 1, 2, 3
-
-    def __init__(self, startField: int | None = None, endField: int | None = None) -> None:
-        self.startField = self.DAY if startField is None else startField
-        self.endField = self.SECOND if startField is None else (startField if endField is None else endField)
-
-    def simpleString(self) -> str:
-        fields = ("day", "hour", "minute", "second")
-        start, end = fields[self.startField], fields[self.endField]
-        return f"interval {start}" if start == end else f"interval {start} to {end}"
-
-    jsonValue = simpleString
-
-    def _key(self) -> tuple[Any, ...]:
-        return (self.startField, self.endField)
-
-    def __repr__(self) -> str:
-        return f"DayTimeIntervalType({self.startField}, {self.endField})"
+    FIELDS = ("day", "hour", "minute", "second")
 
 
 class YearMonthIntervalType(AnsiIntervalType):
     """A number of months."""
 
     YEAR, MONTH = 0, 1
-
-    def __init__(self, startField: int | None = None, endField: int | None = None) -> None:
-        self.startField = self.YEAR if startField is None else startField
-        self.endField = self.MONTH if startField is None else (startField if endField is None else endField)
-
-    def simpleString(self) -> str:
-        fields = ("year", "month")
-        start, end = fields[self.startField], fields[self.endField]
-        return f"interval {start}" if start == end else f"interval {start} to {end}"
-
-    jsonValue = simpleString
-
-    def _key(self) -> tuple[Any, ...]:
-        return (self.startField, self.endField)
-
-    def __repr__(self) -> str:
-        return f"YearMonthIntervalType({self.startField}, {self.endField})"
+    FIELDS = ("year", "month")
 
 
 class CalendarIntervalType(DataType):
@@ -379,6 +352,8 @@ class ArrayType(DataType):
     @classmethod
     def fromJson(cls, json: Mapping[str, Any]) -> ArrayType:
         """The inverse of `jsonValue`."""
+        from quiver.sql.type_json import type_from_json
+
         kind = type_from_json(json)
         assert isinstance(kind, ArrayType)
         return kind
@@ -393,9 +368,6 @@ class ArrayType(DataType):
 
     def _key(self) -> tuple[Any, ...]:
         return (self.elementType, self.containsNull)
-
-    def __repr__(self) -> str:
-        return f"ArrayType({self.elementType!r}, {self.containsNull})"
 
 
 class MapType(DataType):
@@ -420,6 +392,8 @@ class MapType(DataType):
     @classmethod
     def fromJson(cls, json: Mapping[str, Any]) -> MapType:
         """The inverse of `jsonValue`."""
+        from quiver.sql.type_json import type_from_json
+
         kind = type_from_json(json)
         assert isinstance(kind, MapType)
         return kind
@@ -434,9 +408,6 @@ class MapType(DataType):
 
     def _key(self) -> tuple[Any, ...]:
         return (self.keyType, self.valueType, self.valueContainsNull)
-
-    def __repr__(self) -> str:
-        return f"MapType({self.keyType!r}, {self.valueType!r}, {self.valueContainsNull})"
 
 
 class StructField(DataType):
@@ -460,6 +431,8 @@ class StructField(DataType):
     @classmethod
     def fromJson(cls, json: Mapping[str, Any]) -> StructField:
         """The inverse of `jsonValue`."""
+        from quiver.sql.type_json import type_from_json
+
         return StructField(json["name"], type_from_json(json["type"]), json.get("nullable", True), json.get("metadata"))
 
     def _key(self) -> tuple[Any, ...]:
@@ -517,6 +490,8 @@ class StructType(DataType):
     @classmethod
     def fromJson(cls, json: Mapping[str, Any]) -> StructType:
         """The inverse of `jsonValue`."""
+        from quiver.sql.type_json import type_from_json
+
         kind = type_from_json(json)
         if not isinstance(kind, StructType):
             raise TypeError(f"not a struct: {json!r}")
@@ -528,7 +503,9 @@ class StructType(DataType):
         >>> StructType().add("a b", "int", False).add("c", "array<string>").toDDL()
         '`a b` INT NOT NULL,c ARRAY<STRING>'
         """
-        return ",".join(map(_column_ddl, self.fields))
+        from quiver.sql.ddl import column_ddl
+
+        return ",".join(map(column_ddl, self.fields))
 
     def toNullable(self) -> StructType:
         """With nulls allowed everywhere.
@@ -602,81 +579,8 @@ def _tree_below(kind: DataType, indent: str, lines: list[str]) -> None:
             pass
 
 
-def _column_ddl(field: StructField) -> str:
-    name = field.name if re.fullmatch(r"[A-Za-z_]\w*", field.name, re.ASCII) else "`" + field.name.replace("`", "``") + "`"
-    comment = field.metadata.get("comment")
-    said = f" COMMENT '{str(comment).translate(_ESCAPED)}'" if comment is not None else ""
-    return f"{name} {_type_ddl(field.dataType)}{'' if field.nullable else ' NOT NULL'}{said}"
-
-
-_ESCAPED = str.maketrans({"'": "\\'", "\\": "\\\\"})
-
-
-def _type_ddl(kind: DataType) -> str:
-    match kind:
-        case ArrayType():
-            return f"ARRAY<{_type_ddl(kind.elementType)}>"
-        case MapType():
-            return f"MAP<{_type_ddl(kind.keyType)}, {_type_ddl(kind.valueType)}>"
-        case StructType():
-            return f"STRUCT<{', '.join(_column_ddl(field).replace(' ', ': ', 1) for field in kind.fields)}>"
-        case _:
-            return kind.simpleString().upper()
-
-
 _PRECISE = (DecimalType, CharType, VarcharType, DayTimeIntervalType, YearMonthIntervalType, TimeType)
 
 
 def _short(kind: DataType) -> str:
     return kind.simpleString() if isinstance(kind, _PRECISE) else kind.typeName()
-
-
-_ATOMIC: dict[str, DataType] = {
-    kind.typeName(): kind
-    for kind in (
-        StringType(), BinaryType(), BooleanType(), DateType(), TimestampType(), TimestampNTZType(), DoubleType(), FloatType(),
-        ByteType(), ShortType(), IntegerType(), LongType(), NullType(), VariantType(), CalendarIntervalType(),
-    )
-}  # fmt: skip
-_INTERVAL = re.compile(r"interval (\w+)(?: to (\w+))?")
-_SIZED = re.compile(r"(decimal|char|varchar|time)\(\s*(\d+)\s*(?:,\s*(-?\d+)\s*)?\)")
-
-
-def type_from_json(value: Any) -> DataType:
-    """A type from its JSON form. Raises ValueError."""
-    if isinstance(value, Mapping):
-        match value.get("type"):
-            case "array":
-                return ArrayType(type_from_json(value["elementType"]), value["containsNull"])
-            case "map":
-                return MapType(type_from_json(value["keyType"]), type_from_json(value["valueType"]), value["valueContainsNull"])
-            case "struct":
-                return StructType(
-                    [
-                        StructField(field["name"], type_from_json(field["type"]), field.get("nullable", True), field.get("metadata"))
-                        for field in value["fields"]
-                    ]
-                )
-            case other:
-                raise ValueError(f"unknown type {other!r}")
-    if value in _ATOMIC:
-        return _ATOMIC[value]
-    if value == "decimal":
-        return DecimalType()
-    if match := _SIZED.fullmatch(value):
-        first = int(match[2])
-        if match[1] == "decimal":
-            return DecimalType(first, int(match[3] or 0))
-        return CharType(first) if match[1] == "char" else VarcharType(first) if match[1] == "varchar" else TimeType(first)
-    if value.startswith("string collate "):
-        return StringType(value.removeprefix("string collate "))
-    if match := _INTERVAL.fullmatch(value):
-        start, end = match[1], match[2] or match[1]
-        for fields, kind in ((_DAY_FIELDS, DayTimeIntervalType), (_YEAR_FIELDS, YearMonthIntervalType)):
-            if start in fields and end in fields:
-                return kind(fields.index(start), fields.index(end))
-    raise ValueError(f"unknown type {value!r}")
-
-
-_DAY_FIELDS = ("day", "hour", "minute", "second")
-_YEAR_FIELDS = ("year", "month")
