@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import io
-import pickle
-import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import count
-from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from quiver.closures import seal
@@ -36,9 +32,10 @@ from quiver.plan.lineage import (
     splitter,
 )
 from quiver.plan.model import Driver, PlannedJob, PlannedStage
+from quiver.plan.packing import dump_split, planned_body
 from quiver.scheduler.model import Needs, StageSpec
 from quiver_proto import ops
-from quiver_proto.frames import PROTOCOL, dump_records
+from quiver_proto.frames import dump_records
 from quiver_proto.ids import JobId, ShuffleId, StageId
 from quiver_proto.ops import CallSite
 
@@ -47,8 +44,6 @@ if TYPE_CHECKING:
     from quiver.resource import ResourceProfile
 
 _EMPTY_PARTITION = dump_records([])
-_DEEP = 100
-"""Bodies of more operators than this are pickled bottom up."""
 
 
 class Planner:
@@ -274,9 +269,9 @@ class Planner:
         )  # fmt: skip
         split = splitter(dataset)
         if with_index:
-            result = PlannedStage(spec, body, lambda partition: _dump((partition, split(partition))), operators, broadcasts=broadcasts)
+            result = PlannedStage(spec, body, lambda partition: dump_split((partition, split(partition))), operators, broadcasts=broadcasts)
         else:
-            result = PlannedStage(spec, body, lambda partition: _dump(split(partition)), operators, broadcasts=broadcasts)
+            result = PlannedStage(spec, body, lambda partition: dump_split(split(partition)), operators, broadcasts=broadcasts)
         if caching is not None:
             result = dataclasses.replace(result, variant=partial(_dump_variant, dataset, caching[1], with_index))
         stages = (*self.map_stages(inputs), result) if inputs else (result,)
@@ -327,7 +322,9 @@ class Planner:
         )  # fmt: skip
         body, broadcasts = planned_body(ops.StageBody(sink, (*shuffle.operators, shuffle.call_site), profiler))
         variant = None if caching is None else partial(_dump_variant, parent, caching[1], False)
-        return PlannedStage(spec, body, lambda partition: _dump(split(partition)), shuffle.operators, planned.counted, variant, broadcasts)
+        return PlannedStage(
+            spec, body, lambda partition: dump_split(split(partition)), shuffle.operators, planned.counted, variant, broadcasts
+        )
 
     def _in_order(self, inputs: Sequence[Shuffle]) -> list[Shuffle]:
         """These shuffles and all below them, each once, parents first."""
@@ -391,73 +388,6 @@ def _map_sink(shuffle: Shuffle, node: ops.Node) -> ops.Sink:
     return ops.BatchWrite(node, shuffle.id, how.schema, shuffle.call_site)
 
 
-def dump_body(body: ops.StageBody) -> bytes:
-    """A pickle that loads as `body`, however deep its tree is."""
-    if len(body.operators) <= _DEEP:
-        try:
-            return _dump_nodes(body)
-        except RecursionError:
-            pass
-    return _dump_nodes(_BottomUp(body))
-
-
-def planned_body(body: ops.StageBody) -> tuple[bytes, Mapping[int, object]]:
-    """`dump_body`, and the broadcasts that its functions refer to, by id."""
-    met: dict[int, object] = {}
-    _pickling.broadcasts = met
-    try:
-        return dump_body(body), met
-    finally:
-        del _pickling.broadcasts
-
-
-def _dump_nodes(value: Any) -> bytes:
-    out = io.BytesIO()
-    pickler = pickle.Pickler(out, PROTOCOL)
-    pickler.dispatch_table = _REDUCERS
-    pickler.dump(value)
-    return out.getvalue()
-
-
-def _reducer(kind: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
-    """Nodes pickle as calls of their constructors: half the time, on both sides, of the state that dataclasses make."""
-    names = [field.name for field in dataclasses.fields(kind)]
-    if len(names) < 2:
-        return lambda node: (kind, tuple(getattr(node, name) for name in names))
-    values = attrgetter(*names)
-    return lambda node: (kind, values(node))
-
-
-_REDUCERS = {kind: _reducer(kind) for kind in vars(ops).values() if isinstance(kind, type) and dataclasses.is_dataclass(kind)}
-
-
-def _reduced_function(function: ops.Function) -> tuple[Any, ...]:
-    if function.broadcasts:
-        getattr(_pickling, "broadcasts", {}).update((each.id, each) for each in function.broadcasts)
-    return ops.Function, (function.pickled, function.call_site, function.name)
-
-
-_REDUCERS[ops.Function] = _reduced_function
-_pickling = threading.local()
-
-
-class _BottomUp:
-    """Pickles as its body, with every node before those above it: each finds its children in the pickler's memo, so nothing recurses."""
-
-    def __init__(self, body: ops.StageBody) -> None:
-        self._body = body
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        order: list[Any] = []
-        pending: list[Any] = [self._body.sink]
-        while pending:
-            node = pending.pop()
-            order.append(node)
-            pending.extend(getattr(node, name) for name in ("parent", "left", "right") if hasattr(node, name))
-            pending.extend(getattr(node, "parents", ()))
-        return itemgetter(-1), ((*reversed(order), self._body),)
-
-
 def _base_node(dataset: Dataset) -> tuple[ops.Node, tuple[CallSite, ...]]:
     match dataset:
         case Parallelized():
@@ -481,27 +411,7 @@ def _both(left: Dataset, right: Dataset, call_site: CallSite) -> tuple[tuple[ops
 
 def _dump_variant(dataset: Dataset, cuts: int, with_index: bool, partition: int, variant: int) -> bytes:
     split = variant_of(dataset, cuts, partition, variant)
-    return _dump((partition, split) if with_index else split)
-
-
-def _dump(split: Any) -> bytes:
-    try:
-        return pickle.dumps(split, PROTOCOL)
-    except RecursionError:
-        return pickle.dumps(_Nested(split), PROTOCOL)
-
-
-class _Nested:
-    """Pickles as a deeply nested pair (index, rest), innermost first."""
-
-    def __init__(self, split: Any) -> None:
-        self._split = split
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        levels = [self._split]
-        while isinstance(levels[-1], tuple) and len(levels[-1]) == 2:
-            levels.append(levels[-1][1])
-        return itemgetter(-1), (tuple(reversed(levels)),)
+    return dump_split((partition, split) if with_index else split)
 
 
 def _no_records(partition: int) -> bytes:

@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from quiver.plan.model import Driver, PlannedJob, PlannedStage
-from quiver.plan.stages import Planner, dump_body
+from quiver.plan.packing import dump_body
+from quiver.plan.stages import Planner
 from quiver.scheduler.model import StageSpec
 from quiver.sql.adapting import Policy, Progress, advanced, with_hints
 from quiver.sql.arrow_types import fitted
