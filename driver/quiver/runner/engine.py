@@ -5,18 +5,20 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, assert_never
+from typing import Protocol, assert_never
 
 from quiver.eventlog import EventLog
 from quiver.plan.model import PlannedJob, PlannedStage
-from quiver.plan.selection import DESCRIPTION, GROUP, JobSelection, RefusedGroups, query_of, tags_of
+from quiver.plan.selection import JobSelection, RefusedGroups
 from quiver.progress import StageProgress
 from quiver.runner.blocklog import BlockLog
 from quiver.runner.broadcasts import Broadcasts
-from quiver.runner.failures import JobFailure
+from quiver.runner.failures import JobFailure, failure_of
+from quiver.runner.joblog import JobLog
 from quiver.runner.jobs import RunningJob, keep_updates
 from quiver.runner.links import ExecutorLink
 from quiver.runner.operatorlog import OperatorLog
+from quiver.runner.stage_inputs import cache_tables, map_output_table
 from quiver.runner.status_book import StatusBook
 from quiver.scheduler import model as m
 from quiver.scheduler.blocks import StoredSummary
@@ -25,7 +27,7 @@ from quiver.scheduler.meetings import Meetings
 from quiver.scheduler.model import Policy
 from quiver.skew import SkewPolicy, SkewWatch, as_event
 from quiver_proto import events as e
-from quiver_proto.errors import ContextStopped, JobCancelled, JobFailed, NoProgress, QuiverError, ResourcesUnavailable, from_wire
+from quiver_proto.errors import ContextStopped, JobCancelled, QuiverError
 from quiver_proto.ids import ExecutorId, JobId, NodeId, ShuffleId, StageId
 from quiver_proto.messages import (
     AddStage,
@@ -33,7 +35,6 @@ from quiver_proto.messages import (
     BarrierReleased,
     BlocksChanged,
     BroadcastTable,
-    CacheTable,
     ExecutorHeartbeat,
     FailureKind,
     ForgetStage,
@@ -82,6 +83,7 @@ class Engine:
         self._policy = policy
         self._scheduler = Scheduler(policy)
         self._events = events
+        self._job_log = JobLog(events, wall_clock)
         self._block_log = BlockLog(events, wall_clock)
         self._operator_log = OperatorLog(events, wall_clock)
         self._clock = clock
@@ -133,8 +135,7 @@ class Engine:
                 self._stages[stage.spec.stage_id] = stage
             if stage.spec.shuffle_id is not None:
                 self._map_stages[stage.spec.shuffle_id] = stage.spec.stage_id
-        submitted_at = self._wall_clock()
-        self._events.append(lambda: _job_started(job, submitted_at))
+        self._job_log.submitted(job)
         self._block_log.used(stage.spec for stage in job.stages)
         if self._observer is not None:
             self._observer.job_started(job)
@@ -305,19 +306,19 @@ class Engine:
             case m.StageFinished():
                 self._finish_stage(action)
             case m.StageWasSkipped():
-                self._events.append(e.StageSkipped(self._wall_clock(), action.job_id, action.stage_id))
+                self._job_log.stage_skipped(action)
             case m.JobSucceeded():
                 if (running := self._jobs.get(action.job_id)) is not None:
                     self._end_job(running, "succeeded", None)
             case m.JobEndedBadly():
                 if (running := self._jobs.get(action.job_id)) is not None:
-                    self._end_job(running, "cancelled" if action.status == "cancelled" else "failed", self._failure(action))
+                    self._end_job(running, "cancelled" if action.status == "cancelled" else "failed", self._failure_of(action))
             case m.TaskAttemptFailed():
                 self._attempt_failed(action)
             case m.Kill():
                 self._send(action.executor_id, KillTasks(action.task_ids, action.reason))
             case m.WaitingBecause():
-                self._events.append(e.Waiting(self._wall_clock(), action.job_id, action.stage_id, action.reason))
+                self._job_log.waits(action)
                 if action.reason:
                     self._notice(f"job {action.job_id} waits: {action.reason}")
             case m.BlocksNoted():
@@ -353,14 +354,14 @@ class Engine:
         broadcasts = self._broadcasts_of(stage) if stage.broadcasts else {}
         # Where blocks stand for a shuffle, what there is of it may be incomplete and must not be read.
         outputs = {of: self._scheduler.map_outputs(of) for of in stage.spec.reads if of not in action.skipped}
-        inputs: dict[int, MapOutputTable] = {shuffle_id: _table(shuffle_id, of) for shuffle_id, of in outputs.items()}
+        inputs: dict[int, MapOutputTable] = {shuffle_id: map_output_table(shuffle_id, of) for shuffle_id, of in outputs.items()}
         properties = self._properties_of(action.stage_id)
         width = 0
         if stage.spec.barrier:
             width = len(action.partitions)
             self._meetings.begin(action.stage_id, action.stage_attempt, width)
             properties = {**properties, "addresses": ",".join(self._address(executor_id) for executor_id in action.executors)}
-        cached = self._cache_tables(stage, action.partitions)
+        cached = cache_tables(self._scheduler, stage.spec, action.partitions)
         self._attempts[action.stage_id, action.stage_attempt] = AddStage(
             action.stage_id, action.stage_attempt, stage.body, inputs,
             dict(self._block_servers) if inputs or cached or broadcasts else {}, properties, cached, broadcasts,
@@ -370,7 +371,7 @@ class Engine:
         progress = StageProgress(action.stage_id, stage.spec.name, stage.spec.width - count, 0, 0, stage.spec.width)
         self._progress[action.stage_id] = progress
         self.book.stage_began(action.stage_attempt, count, progress)
-        self._events.append(e.StageStarted(self._wall_clock(), action.stage_id, action.stage_attempt, count))
+        self._job_log.stage_began(action.stage_id, action.stage_attempt, count)
         if outputs:
             self._look_for_skew(stage, outputs)
 
@@ -380,24 +381,6 @@ class Engine:
         if report is not None:
             self._events.append(as_event(report, self._wall_clock()))
             self._notice(report.text)
-
-    def _cache_tables(self, stage: PlannedStage, partitions: Sequence[int]) -> dict[int, CacheTable]:
-        """Where the blocks are that these partitions of the stage may read."""
-        caching = stage.spec.caching
-        if caching is None:
-            return {}
-        if len(partitions) == stage.spec.width:
-            tables = [self._scheduler.cache_table(dataset.dataset_id) for dataset in caching.datasets]
-        else:
-            wanted: dict[int, dict[int, None]] = {}
-            for partition in partitions:
-                for variant in caching.variants(partition):
-                    for dataset_id, needed in variant.needs:
-                        wanted.setdefault(dataset_id, {})[needed] = None
-            tables = [self._scheduler.cache_table(dataset_id, list(needed)) for dataset_id, needed in wanted.items()]
-        # A dataset without blocks is named too: executors get ready to keep some.
-        empty = {dataset.dataset_id: CacheTable(dataset.dataset_id, (), (), (), ()) for dataset in caching.datasets}
-        return empty | {table.dataset_id: table for table in tables}
 
     def _broadcasts_of(self, stage: PlannedStage) -> Mapping[int, BroadcastTable]:
         try:
@@ -441,33 +424,11 @@ class Engine:
             )
         )
         self._progress[action.stage_id].running += len(splits)
-        self._events.append(
-            e.TasksLaunched(
-                self._wall_clock(),
-                action.stage_id,
-                action.stage_attempt,
-                action.executor_id,
-                action.task_ids,
-                action.partitions,
-                action.attempts,
-            )
-        )
+        self._job_log.launched(action)
 
     def _accept(self, action: m.TasksAccepted) -> None:
         tasks = action.tasks
-        self._events.append(
-            e.TasksSucceeded(
-                self._wall_clock(),
-                action.stage_id,
-                action.stage_attempt,
-                action.executor_id,
-                [task.done.task_id for task in tasks],
-                [task.partition for task in tasks],
-                [task.done.started_at for task in tasks],
-                [task.done.slot for task in tasks],
-                [task.done.metrics for task in tasks],
-            )
-        )
+        self._job_log.succeeded(action)
         if (progress := self._progress.get(action.stage_id)) is not None:
             progress.running -= len(tasks)
             progress.done += len(tasks)
@@ -492,24 +453,7 @@ class Engine:
         if (progress := self._progress.get(action.stage_id)) is not None:
             progress.running -= 1
             progress.failed += 1
-        text = f"{failure.exception_type}: {failure.message}\n{failure.traceback}".rstrip()
-        self._events.append(
-            e.TaskFailed(
-                self._wall_clock(),
-                action.stage_id,
-                action.stage_attempt,
-                action.executor_id,
-                failure.task_id,
-                action.partition,
-                action.attempt,
-                failure.started_at,
-                failure.kind.value,
-                failure.message,
-                text,
-                failure.metrics,
-                failure.slot,
-            )
-        )
+        self._job_log.failed(action)
         if failure.kind is not FailureKind.KILLED:
             then = "it will be tried again" if action.will_retry else "no more tries"
             log.warning(
@@ -526,7 +470,7 @@ class Engine:
         if self._meetings:
             self._meetings.over(*key)
         self._operator_log.tell(action.stage_id)
-        self._events.append(e.StageEnded(self._wall_clock(), action.stage_id, action.stage_attempt, action.status, action.error))
+        self._job_log.stage_ended(action)
         for executor_id in self._holders.pop(key, ()):
             if (link := self._links.get(executor_id)) is not None:
                 link.send(ForgetStage(action.stage_id, action.stage_attempt))
@@ -547,27 +491,9 @@ class Engine:
                 running.failure = JobFailure(error=error)
         self.step(m.StageCancelRequested(stage_id, str(error)))
 
-    def _failure(self, action: m.JobEndedBadly) -> JobFailure:
+    def _failure_of(self, action: m.JobEndedBadly) -> JobFailure:
         stage = self._stages.get(action.failed_stage) if action.failed_stage is not None else None
-        if action.failure is not None:
-            return JobFailure(
-                failure=action.failure,
-                partition=action.failed_partition,
-                attempts=1 if action.failure.kind is FailureKind.FATAL else self._policy.max_task_failures,
-                stage=stage.spec.name if stage is not None else "",
-            )
-        if action.error is not None:
-            return JobFailure(error=from_wire(*action.error))
-        if action.status == "cancelled":
-            return JobFailure(error=JobCancelled(action.job_id, action.reason))
-        if action.status == "stuck":
-            if self._cluster_error is not None:
-                return JobFailure(error=self._cluster_error)
-            if self._links:
-                return JobFailure(error=NoProgress(action.job_id, action.reason, self._policy.no_progress_limit_s))
-            advice = "Ask for less, or start a node that has it."
-            return JobFailure(error=ResourcesUnavailable(f"executors for job {action.job_id}", action.reason, advice))
-        return JobFailure(error=JobFailed(action.reason))
+        return failure_of(action, "" if stage is None else stage.spec.name, self._policy, self._cluster_error, bool(self._links))
 
     def _end_job(self, running: RunningJob, status: str, failure: JobFailure | None) -> None:
         job = running.job
@@ -578,7 +504,7 @@ class Engine:
         self.book.job_ended(job.job_id, status)
         # A result stage belongs to one job; map stages stay, for the next job and for lost outputs.
         self._stages.pop(job.stages[-1].spec.stage_id, None)
-        self._events.append(e.JobEnded(self._wall_clock(), job.job_id, status, "" if failure is None else failure.summary()))
+        self._job_log.ended(job.job_id, status, "" if failure is None else failure.summary())
         if self._observer is not None:
             self._observer.job_ended(job.job_id)
         self._job_over()
@@ -602,39 +528,3 @@ class Engine:
             if any(stage.spec.stage_id == stage_id for stage in running.job.stages):
                 return running.job.properties
         return {}
-
-
-def _table(shuffle_id: ShuffleId, outputs: Sequence[Any]) -> MapOutputTable:
-    width = len(outputs[0].sizes) // 8 if outputs else 0
-    return MapOutputTable(
-        shuffle_id,
-        width,
-        [output.map_index for output in outputs],
-        [output.task_id for output in outputs],
-        [output.node_id for output in outputs],
-        [output.path for output in outputs],
-    )
-
-
-def _job_started(job: PlannedJob, at: float) -> e.JobStarted:
-    return e.JobStarted(
-        at,
-        job.job_id,
-        job.call_site.operator,
-        str(job.call_site),
-        [
-            e.StageInfo(
-                stage.spec.stage_id,
-                stage.spec.name,
-                stage.spec.width,
-                stage.spec.parents,
-                [(site.operator, f"{site.file.rsplit('/', 1)[-1]}:{site.line}") for site in stage.operators],
-                stage.spec.shuffle_id,
-            )
-            for stage in job.stages
-        ],
-        job.properties.get(GROUP, ""),
-        job.properties.get(DESCRIPTION, ""),
-        tags_of(job.properties),
-        query_of(job.properties),
-    )

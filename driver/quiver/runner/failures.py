@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from quiver.plan.model import PlannedJob
-from quiver_proto.errors import QuiverError, TaskFailed, ValueRefused, from_wire
+from quiver.scheduler.model import JobEndedBadly, Policy
+from quiver_proto.errors import JobCancelled, JobFailed, NoProgress, QuiverError, ResourcesUnavailable, TaskFailed, ValueRefused, from_wire
 from quiver_proto.messages import FailureKind, TaskFailure
 
 
@@ -52,6 +53,32 @@ class JobFailure(Exception):
         if failure.traceback and failure.kind is FailureKind.USER:
             lines.append(failure.traceback.rstrip())
         return "\n".join(lines)
+
+
+def failure_of(action: JobEndedBadly, stage: str, policy: Policy, cluster_error: BaseException | None, has_executors: bool) -> JobFailure:
+    """What the scheduler says of a job that ended badly.
+
+    `stage`: the name of the one that failed, if one did; `cluster_error`: why no executors will ever come, if that is so.
+    """
+    if action.failure is not None:
+        return JobFailure(
+            failure=action.failure,
+            partition=action.failed_partition,
+            attempts=1 if action.failure.kind is FailureKind.FATAL else policy.max_task_failures,
+            stage=stage,
+        )
+    if action.error is not None:
+        return JobFailure(error=from_wire(*action.error))
+    if action.status == "cancelled":
+        return JobFailure(error=JobCancelled(action.job_id, action.reason))
+    if action.status == "stuck":
+        if cluster_error is not None:
+            return JobFailure(error=cluster_error)
+        if has_executors:
+            return JobFailure(error=NoProgress(action.job_id, action.reason, policy.no_progress_limit_s))
+        advice = "Ask for less, or start a node that has it."
+        return JobFailure(error=ResourcesUnavailable(f"executors for job {action.job_id}", action.reason, advice))
+    return JobFailure(error=JobFailed(action.reason))
 
 
 def opened(execute: Callable[[PlannedJob], Sequence[bytes]], job: PlannedJob) -> Sequence[bytes]:
