@@ -11,8 +11,8 @@ from quiver.sql import types as t
 from quiver.sql.database_sources import url_of
 from quiver.sql.errors import AnalysisException, IllegalArgumentException
 from quiver.sql.kernel_errors import spark_errors
-from quiver.sql.runtime import schema_of
 from quiver.sql.tree import relations as r
+from quiver.sql.tree.relations import schema_of
 from quiver_proto.ops import CallSite
 from quiver_proto.sources.database_writes import MARK, Inserting, begin
 from quiver_proto.sources.databases import engine_of, told

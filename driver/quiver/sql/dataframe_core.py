@@ -10,9 +10,9 @@ from quiver.sql import types as t
 from quiver.sql.column import Column, column_of
 from quiver.sql.errors import PySparkAttributeError, PySparkIndexError, PySparkValueError, column_not_found, wrong_argument
 from quiver.sql.refusals import STREAMS, NotOffered
-from quiver.sql.runtime import schema_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+from quiver.sql.tree.relations import schema_of
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame

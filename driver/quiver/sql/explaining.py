@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.errors import IllegalArgumentException, UnsupportedOperationException
 from quiver.sql.executions import sql_of
 from quiver.sql.plan_drawing import detailed, drawn
-from quiver.sql.runtime import Runtime
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+
+if TYPE_CHECKING:
+    from quiver.sql.runtime import Runtime
 
 MODES = ("simple", "extended", "codegen", "cost", "formatted")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quiver.sql.tree.expressions import Alias, Attribute, Expression, SortKey
-from quiver.sql.types import StructType
+from quiver.sql.types import StructField, StructType
 
 
 class Relation:
@@ -21,6 +21,11 @@ class Relation:
     @property
     def inputs(self) -> tuple[Relation, ...]:
         return ()
+
+
+def schema_of(relation: Relation) -> StructType:
+    """The columns, by the names that users see."""
+    return StructType([StructField(c.name, c.type, c.nullable, dict(c.metadata)) for c in relation.output])
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,144 @@
+"""From a lowered query to the kernel's plan: for one task, or to be cut into stages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from quiver.sql.kernel import session
+from quiver.sql.kernel_context import KernelContext
+from quiver.sql.lowering.relations import Query, lower
+from quiver.sql.producing import Production, placed
+from quiver.sql.queries import Settings
+from quiver.sql.registry.python import called
+from quiver.sql.sizing import SMALL, Sizing, sizing
+from quiver.sql.tree import relations as r
+from quiver_proto.fragments import holds_rows, scans
+from quiver_proto.units import format_bytes
+from quiver_proto.v1.kernel_pb2 import Plan
+
+if TYPE_CHECKING:
+    import datafusion
+
+    from quiver.context import Context
+
+
+@dataclass(frozen=True, slots=True)
+class Plans:
+    """A query's plans, of which `plan` is to run, and the kernel that made them.
+
+    `pieces`: of an exchange; None: it is for one task. `size`: about how many bytes it reads.
+    """
+
+    kernel: KernelContext
+    frame: datafusion.DataFrame
+    physical: Any
+    plan: Plan
+    pieces: int | None
+    size: int
+
+
+class Planning:
+    """One per session. A query is planned for one task with all the cores of an executor.
+
+    When it reads more than `quiver.sql.oneTask.maxBytes`, or more than SMALL where one executor has only some of the cores, it is planned
+    anew to be cut into stages. `setting(key, default)` tells settings as they are now.
+    """
+
+    def __init__(self, context: Context, setting: Callable[[str, str], str]) -> None:
+        self._context = context
+        self._setting = setting
+        self._kernels: dict[tuple[object, ...], KernelContext] = {}
+        self._memory = 0
+
+    def sizes(self) -> Sizing:
+        """What settings say now."""
+        return sizing(self._setting, self._context.defaultParallelism)
+
+    def lowered(self, relation: r.Relation, sizes: Sizing) -> Query:
+        """The relation in the kernel's SQL."""
+        query = lower(relation)
+        return self.lowered_to_spread(relation, sizes) if called(query.text) else query
+
+    def lowered_to_spread(self, relation: r.Relation, sizes: Sizing) -> Query:
+        """The same, for rows that Python's functions get."""
+        return lower(relation, self._pieces(0, sizes))
+
+    def planned(self, query: Query, productions: Mapping[str, Production], sizes: Sizing) -> Plans:
+        """For one task, or for stages. Raises FileUnreadable, UnsupportedPlan."""
+        if called(query.text):
+            return self.spread(query, productions, sizes)
+        plans = self.whole(query, productions)
+        if plans.size <= self.one_task_limit(plans, sizes)[0]:
+            return plans
+        pieces = self._pieces(plans.size, sizes)
+        return _plans(self._staged_kernel(pieces, sizes), query, productions, pieces)
+
+    def whole(self, query: Query, productions: Mapping[str, Production]) -> Plans:
+        """For one task, whatever it reads."""
+        # Executors may still come: a session's first query must not settle for how many cores there were then.
+        kernel = self._kernel(self._context._driver.executor_cores(), ordered=query.ordered)
+        return _plans(kernel, query, productions, None)
+
+    def spread(self, query: Query, productions: Mapping[str, Production], sizes: Sizing) -> Plans:
+        """For stages; for rows that Python's functions get: over all slots, however few they are, since a row may take long."""
+        pieces = self._pieces(0, sizes)
+        plans = _plans(self._staged_kernel(pieces, sizes, spread=True), query, productions, pieces)
+        wanted = self._pieces(plans.size, sizes)
+        if wanted > pieces:
+            plans = _plans(self._staged_kernel(wanted, sizes, spread=True), query, productions, wanted)
+        return plans
+
+    def one_task_limit(self, plans: Plans, sizes: Sizing) -> tuple[int, str]:
+        """Up to how many bytes of input a query is one task, and what says so."""
+        limit = sizes.one_task_bytes
+        if self._context._driver.executor_cores() < self._context.defaultParallelism and limit > SMALL:
+            return SMALL, f"the {format_bytes(SMALL)} that are worth spreading over executors"
+        if limit >= plans.size > SMALL and holds_rows(plans.plan):
+            # Files are compressed, but not all of their columns are wanted.
+            half = self.executor_bytes() // 2
+            if 0 < half < limit:
+                return half, f"half of an executor's memory, {format_bytes(half)}, since rows have to be held"
+        return limit, f"quiver.sql.oneTask.maxBytes, {format_bytes(limit)}"
+
+    def executor_bytes(self) -> int:
+        """Memory of the largest executor; 0 as long as there is none."""
+        if not self._memory:
+            self._memory = max((one.memory_bytes for one in self._context._driver.status("executors").executors), default=0)
+        return self._memory
+
+    def _pieces(self, size: int, sizes: Sizing) -> int:
+        slot_bytes = self.executor_bytes() // max(1, self._context._driver.executor_cores()) if size > SMALL else 0
+        return sizes.pieces(size, self._context.defaultParallelism, slot_bytes)
+
+    def _staged_kernel(self, pieces: int, sizes: Sizing, spread: bool = False) -> KernelContext:
+        """`spread`: rows of the program are in several partitions, because Python's functions are to run on them."""
+        return self._kernel(pieces, staged=True, spread=spread, settings=sizes.kernel_settings())
+
+    def _kernel(
+        self, partitions: int, *, staged: bool = False, ordered: bool = False, spread: bool = False, settings: Settings = ()
+    ) -> KernelContext:
+        key = partitions, staged, ordered, spread, settings
+        made = self._kernels.get(key)
+        if made is None:
+            context = session(partitions, staged=staged, ordered=ordered, settings=settings)
+            made = self._kernels[key] = KernelContext(context, partitions if spread else 1)
+        return made
+
+
+def _plans(kernel: KernelContext, query: Query, productions: Mapping[str, Production], pieces: int | None) -> Plans:
+    frame, physical, plan = kernel.planned(query, productions)
+    size = _size(plan, productions)
+    placed(plan, productions)
+    return Plans(kernel, frame, physical, plan, pieces, size)
+
+
+def _size(plan: Plan, productions: Mapping[str, Production]) -> int:
+    """About how many bytes a query reads. What is not known is more than is SMALL, unless it comes from one task."""
+    sizes = (each.size if each.size is not None else SMALL + 1 if each.shuffle.parent.width > 1 else 0 for each in productions.values())
+    return _input_bytes(plan) + sum(sizes)
+
+
+def _input_bytes(plan: Plan) -> int:
+    return sum(file.size for scan in scans(plan) for group in scan.base_conf.file_groups for file in group.files)
