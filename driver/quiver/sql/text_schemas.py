@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException
-from quiver_proto.text_formats import csv_batches, csv_types, json_batches
+from quiver_proto.text_formats import csv_batches, csv_types, json_types
 from quiver_proto.text_formats.csv_lines import CsvOptions
 from quiver_proto.text_formats.json_batches import JsonOptions
 from quiver_proto.text_formats.text_input import Piece
@@ -72,10 +72,10 @@ def json_schema(rdd: RDD[Any], options: JsonOptions, keep: float) -> t.StructTyp
     """
 
     def types_of(pieces: Any) -> list[tuple[Any, bool]]:
-        return [json_batches.types_of(piece, options, keep) for piece in _each(pieces)]
+        return [json_types.types_of(piece, options, keep) for piece in _each(pieces)]
 
     found = rdd.mapPartitions(types_of).collect()
-    merged: Any = reduce(json_batches.merged, (kind for kind, _ in found), ("struct", {}))
+    merged: Any = reduce(json_types.merged, (kind for kind, _ in found), ("struct", {}))
     kind = _type(merged, options.drop_null_fields)
     assert isinstance(kind, t.StructType)
     fields = list(kind)

@@ -200,31 +200,70 @@ def converted(texts: pa.Array, kind: pa.DataType, formats: Formats) -> tuple[pa.
     return pa.array(values, kind), bad
 
 
+_DAY = r"[1-9]\d{3}-\d\d-\d\d"
+_CLOCK = r"[ T]\d\d:\d\d(?::\d\d(?:\.\d{1,6})?)?"
+_OFFSET = r"(?:Z|[+-](?:0\d|1[0-7]):?[0-5]\d)$"
+_LAST_YEAR = r"^9999"
+_USUAL_DECIMAL = r"^[+-]?\d+(?:\.\d+)?$"
+
+
 def _at_once(texts: pa.Array, kind: pa.DataType, formats: Formats) -> pa.Array | None:
     """By Arrow's own reading, where it means the same; None where a text needs a closer look."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     is_ = pa.types
-    if is_.is_integer(kind):
-        usual = r"[^0-9\-]"
-    elif is_.is_floating(kind):
-        usual = r"[^0-9eE+.\-]"
-    elif is_.is_date(kind) and formats.date is None:
-        usual = r"[^0-9\-]"
-    elif is_.is_timestamp(kind) and (formats.timestamp if kind.tz else formats.timestamp_ntz) is None:
-        usual = r"[^0-9\-T:. ]"
-    else:
-        return None
-    if pc.call_function("any", [pc.call_function("match_substring_regex", [texts], pc.MatchSubstringOptions(usual))]).as_py():
-        return None
     try:
-        if not is_.is_timestamp(kind) or kind.tz is None:
-            return texts.cast(kind)
-        naive = texts.cast(pa.timestamp("us"))
-        name = "UTC" if formats.zone in ("", "Z", "GMT") else formats.zone
-        options = pc.AssumeTimezoneOptions(name, ambiguous="earliest", nonexistent="latest")
-        there = pc.call_function("assume_timezone", [naive], options)
-        return there.cast(kind)
+        if is_.is_integer(kind):
+            return None if _any_like(texts, r"[^0-9\-]") else texts.cast(kind)
+        if is_.is_floating(kind):
+            return None if _any_like(texts, r"[^0-9eE+.\-]") else texts.cast(kind)
+        if is_.is_boolean(kind):
+            return texts.cast(kind) if _all_like(texts, "^(?i:true|false)$") else None
+        if is_.is_decimal(kind):
+            return texts.cast(kind) if _all_like(texts, _USUAL_DECIMAL) else None
+        if is_.is_date(kind) and formats.date is None:
+            return texts.cast(kind) if _all_like(texts, f"^{_DAY}$") else None
+        if is_.is_timestamp(kind) and (formats.timestamp if kind.tz else formats.timestamp_ntz) is None:
+            return _moments(texts, kind, formats)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError):
+        pass
+    return None
+
+
+def _moments(texts: pa.Array, kind: pa.DataType, formats: Formats) -> pa.Array | None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if _all_like(texts, f"^{_DAY}(?:{_CLOCK})?$"):
+        naive = texts.cast(pa.timestamp("us"))
+        if kind.tz is None:
+            return naive.cast(kind)
+        name = "UTC" if formats.zone in ("", "Z", "GMT") else formats.zone
+        if name != "UTC" and _any_like(texts, _LAST_YEAR):
+            return None
+        # Times that a clock never showed are for a closer look.
+        options = pc.AssumeTimezoneOptions(name, ambiguous="earliest", nonexistent="raise")
+        return pc.call_function("assume_timezone", [naive], options).cast(kind)
+    if not _all_like(texts, f"^{_DAY}{_CLOCK}{_OFFSET}") or _any_like(texts, _LAST_YEAR):
         return None
+    if kind.tz is None:
+        return (
+            pc.call_function("replace_substring_regex", [texts], pc.ReplaceSubstringOptions(_OFFSET, ""))
+            .cast(pa.timestamp("us"))
+            .cast(kind)
+        )
+    return texts.cast(pa.timestamp("us", "UTC")).cast(kind)
+
+
+def _any_like(texts: pa.Array, pattern: str) -> bool:
+    import pyarrow.compute as pc
+
+    return bool(pc.call_function("any", [pc.call_function("match_substring_regex", [texts], pc.MatchSubstringOptions(pattern))]).as_py())
+
+
+def _all_like(texts: pa.Array, pattern: str) -> bool:
+    """Null is like all."""
+    import pyarrow.compute as pc
+
+    like = pc.call_function("match_substring_regex", [texts], pc.MatchSubstringOptions(pattern))
+    return pc.call_function("all", [like]).as_py() is not False

@@ -1,18 +1,20 @@
-"""JSON files as Arrow batches, and the types of their values."""
+"""JSON files as Arrow batches: by blocks where Arrow's parser serves, else record by record, exactly as Spark reads them."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 from quiver_proto.errors import FileUnreadable
+from quiver_proto.text_formats import json_blocks
 from quiver_proto.text_formats.conversion import Formats, date_of, decimal_of, moment_of, naive_of, zone_of
-from quiver_proto.text_formats.json_parsing import Laxity, Number, Parser, Repeated, parse
+from quiver_proto.text_formats.json_parsing import Laxity, Number, Parser, parse
 from quiver_proto.text_formats.malformed import DROP, FAIL, malformed
 from quiver_proto.text_formats.text_input import Line, Piece, content, lines_of, text_blocks
 
@@ -62,59 +64,86 @@ def batches(piece: Piece | Iterable[str], schema: pa.Schema, options: JsonOption
     fields = [each for each in schema if each.name in wanted and each.name != options.corrupt]
     converts = [(each.name, conversion(each.type, options.formats)) for each in fields]
     has_corrupt = options.corrupt in wanted and options.corrupt in schema.names
-    columns: list[list[Any]] = [[] for _ in fields]
-    corrupt: list[str | None] = []
 
-    def batch() -> pa.RecordBatch:
-        arrays = [pa.array(values, each.type) for values, each in zip(columns, fields)]
+    def batch(arrays: list[pa.Array], problems: list[str | None]) -> pa.RecordBatch:
         names = [each.name for each in fields]
         if has_corrupt:
-            arrays.append(pa.array(corrupt, pa.string()))
+            arrays.append(pa.array(problems, pa.string()))
             names.append(options.corrupt)
-        made = pa.StructArray.from_arrays(arrays, names) if names else pa.array([{}] * len(corrupt), pa.struct([]))
-        for values in columns:
-            values.clear()
-        corrupt.clear()
-        return pa.RecordBatch.from_struct_array(made)
+        rows = pa.StructArray.from_arrays(arrays, names) if names else pa.array([{}] * len(problems), pa.struct([]))
+        return pa.RecordBatch.from_struct_array(rows)
 
-    for number, text in _texts(piece, options):
-        for row, problem in _rows(text, converts, options):
-            if problem:
-                if options.mode == FAIL:
-                    raise _malformed(piece, number, text, problem)
-                if options.mode == DROP:
+    def one_by_one(numbers: Sequence[int], lines: Sequence[str], places: Sequence[int]) -> _Part:
+        columns: list[list[Any]] = [[] for _ in fields]
+        corrupt: list[str | None] = []
+        keys: list[int] = []
+        for place in places:
+            text = lines[place]
+            for row, problem in _rows(text, converts, options):
+                if problem and options.mode == FAIL:
+                    raise failed(piece, numbers[place], text, problem)
+                if problem and options.mode == DROP:
                     continue
-            for values, value in zip(columns, row):
-                values.append(value)
-            corrupt.append(text if problem else None)
-        if len(corrupt) >= _ROWS:
-            yield batch()
-    if corrupt:
-        yield batch()
+                for values, value in zip(columns, row):
+                    values.append(value)
+                corrupt.append(text if problem else None)
+                keys.append(place)
+        return keys, batch([pa.array(values, each.type) for values, each in zip(columns, fields)], corrupt)
+
+    quick = None if options.multi_line else json_blocks.reader(fields, options.formats)
+    for numbers, lines in texts(piece, options):
+        parts: list[_Part] = []
+        for places, arrays in json_blocks.sifted(lines, quick):
+            if arrays is not None:
+                parts.append((places, batch(arrays, [None] * len(places))))
+            else:
+                some = (places[start : start + _ROWS] for start in range(0, len(places), _ROWS))
+                parts += (one_by_one(numbers, lines, each) for each in some)
+        if parts:
+            yield _in_order(parts)
 
 
-def _malformed(piece: Piece | Iterable[str], number: int, text: str, problem: str) -> FileUnreadable:
+_Part = tuple[Sequence[int], "pa.RecordBatch"]
+"""(where each row comes from, the rows)."""
+
+
+def _in_order(parts: Sequence[_Part]) -> pa.RecordBatch:
+    import pyarrow as pa
+
+    whole = pa.concat_batches([rows for _, rows in parts])
+    keys = [key for keys, _ in parts for key in keys] if len(parts) > 1 else []
+    if all(map(operator.le, keys, keys[1:])):
+        return whole
+    return whole.take(pa.array(sorted(range(len(keys)), key=keys.__getitem__), pa.int64()))
+
+
+def failed(piece: Piece | Iterable[str], number: int, text: str, problem: str) -> FileUnreadable:
+    """The error of FAILFAST for a record."""
     if isinstance(piece, Piece):
         return malformed(piece.path, None if piece.start else number + 1, text, problem)
     return malformed("(texts)", None, text, problem)
 
 
-def _texts(piece: Piece | Iterable[str], options: JsonOptions) -> Iterator[tuple[int, str]]:
-    """(lines before it, record's text)."""
+def texts(piece: Piece | Iterable[str], options: JsonOptions) -> Iterator[tuple[Sequence[int], list[str]]]:
+    """Block after block: (how many lines are before each record, the records' texts). Raises FileUnreadable."""
     if not isinstance(piece, Piece):
-        yield from ((number, text) for number, text in enumerate(piece) if text and not text.isspace())
+        yield _without_blanks(0, list(piece))
         return
     if options.multi_line:
         text = content(piece.path).decode(options.line.encoding, "replace").removeprefix("\ufeff")
-        if text.strip():
-            yield 0, text
+        yield _without_blanks(0, [text])
         return
     number = 0
     for block in text_blocks(piece, options.line):
-        for line in lines_of(block, options.line.separator):
-            if line and not line.isspace():
-                yield number, line
-            number += 1
+        lines = lines_of(block, options.line.separator)
+        yield _without_blanks(number, lines)
+        number += len(lines)
+
+
+def _without_blanks(number: int, lines: list[str]) -> tuple[Sequence[int], list[str]]:
+    where = range(number, number + len(lines))
+    data = [bool(line) and not line.isspace() for line in lines]
+    return (where, lines) if all(data) else (list(compress(where, data)), list(compress(lines, data)))
 
 
 def _rows(text: str, converts: Sequence[tuple[str, Convert]], options: JsonOptions) -> list[tuple[list[Any], str]]:
@@ -178,7 +207,7 @@ def conversion(kind: pa.DataType, formats: Formats) -> Convert:
         return lambda value, record: (
             _tried(lambda text: moment_of(text, formats.timestamp, zone), value)
             if _is_text(value)
-            else datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(value))
+            else _tried(_seconds, value)
             if isinstance(value, Number) and value.is_whole
             else _BAD
         )
@@ -204,6 +233,10 @@ def _tried(convert: Callable[[Any], Any], value: Any) -> Any:
         return convert(str(value) if isinstance(value, Number) else value)
     except (ValueError, OverflowError):
         return _BAD
+
+
+def _seconds(text: str) -> datetime:
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(text))
 
 
 def _unbased(text: str) -> bytes:
@@ -275,109 +308,3 @@ def _struct(members: Sequence[tuple[str, Convert]]) -> Convert:
         return result
 
     return made
-
-
-# ---- types ----
-
-Kind = Any
-"""null, boolean, bigint, decimal(p,s), double, timestamp, string; ("array", kind); ("struct", {name: kind})."""
-
-
-def types_of(piece: Piece | Iterable[str], options: JsonOptions, keep: float = 1.0) -> tuple[Kind, bool]:
-    """(the type of the records of a piece: a struct; whether one is malformed). Raises FileUnreadable in mode FAILFAST."""
-    import random
-
-    draw = random.Random(f"{piece.path}:{piece.start}" if isinstance(piece, Piece) else "")
-    result: Kind = ("struct", {})
-    bad = False
-    for number, text in _texts(piece, options):
-        if keep < 1 and draw.random() >= keep:
-            continue
-        try:
-            found = parse(text, options.laxity)
-            rows = found if isinstance(found, list) else [found]
-            if not all(isinstance(row, dict) for row in rows):
-                raise ValueError("no object")
-        except (ValueError, RecursionError) as problem:
-            if options.mode == FAIL:
-                raise _malformed(piece, number, text, str(problem)) from None
-            bad = bad or options.mode != DROP
-            continue
-        for row in rows:
-            result = merged(result, _of(row, options))
-    return result, bad
-
-
-def _of(value: Any, options: JsonOptions) -> Kind:
-    if value is None:
-        return "null"
-    if isinstance(value, dict):
-        kind: Kind = ("struct", {name: _of(item, options) for name, item in value.items()})
-        if isinstance(value, Repeated):
-            kind[1][""] = "repeated"
-        return kind
-    if isinstance(value, list):
-        inner: Kind = "null"
-        for item in value:
-            inner = merged(inner, _of(item, options))
-        return ("array", inner)
-    if options.primitives_as_strings:
-        return "string"
-    if isinstance(value, bool):
-        return "boolean"
-    if isinstance(value, Number):
-        return _of_number(value, options)
-    if options.infer_timestamps:
-        try:
-            moment_of(value, options.formats.timestamp, UTC)
-        except (ValueError, OverflowError):
-            return "string"
-        return "timestamp"
-    return "string"
-
-
-def _of_number(value: Number, options: JsonOptions) -> str:
-    if value.is_whole:
-        number = int(value)
-        if -(2**63) <= number < 2**63:
-            return "bigint"
-        digits = len(str(abs(number)))
-        return f"decimal({digits},0)" if digits <= 38 else "double"
-    if options.prefers_decimal and not any(letter in value for letter in "NI"):
-        _, digits_of, exponent = Decimal(value).as_tuple()
-        scale = max(0, -int(exponent))
-        precision = max(len(digits_of) + max(0, int(exponent)), scale)
-        if precision <= 38:
-            return f"decimal({precision},{scale})"
-    return "double"
-
-
-def merged(one: Kind, other: Kind) -> Kind:
-    """The type that values of both can be read as.
-
-    >>> merged("bigint", "double"), merged(("array", "bigint"), ("array", "null")), merged("bigint", "boolean")
-    ('double', ('array', 'bigint'), 'string')
-    """
-    if one == other or other == "null":
-        return one
-    if one == "null":
-        return other
-    if isinstance(one, tuple) and isinstance(other, tuple) and one[0] == other[0]:
-        if one[0] == "array":
-            return ("array", merged(one[1], other[1]))
-        members = dict(one[1])
-        for name, kind in other[1].items():
-            members[name] = merged(members[name], kind) if name in members else kind
-        return ("struct", members)
-    if isinstance(one, tuple) or isinstance(other, tuple):
-        return "string"
-    both = {one, other}
-    decimals = [kind for kind in both if kind.startswith("decimal")]
-    if decimals and both <= {*decimals, "bigint"}:
-        sizes = [(20, 0) if kind == "bigint" else tuple(map(int, kind[8:-1].split(","))) for kind in both]
-        scale = max(size[1] for size in sizes)
-        whole = max(size[0] - size[1] for size in sizes)
-        return f"decimal({whole + scale},{scale})" if whole + scale <= 38 else "double"
-    if both <= {*decimals, "bigint", "double"}:
-        return "double"
-    return "string"
