@@ -11,6 +11,8 @@
     │   ├── AuthenticationFailed
     │   └── IncompatibleVersions
     ├── MalformedMessage
+    ├── UnsupportedPlan
+    ├── KernelDiffers (ImportError)
     ├── PortInUse (OSError)
     ├── KernelOutOfMemory (MemoryError)
     ├── ResourcesUnavailable
@@ -225,6 +227,19 @@ class UnsupportedPlan(QuiverError):
 
     def __init__(self, what: str) -> None:
         super().__init__(f"the query needs {what}", what)
+
+
+class KernelDiffers(QuiverError, ImportError):
+    """The DataFusion that is installed makes other plans than those that this version of Quiver reads. Nothing was computed."""
+
+    def __init__(self, installed: str, wanted: str, problem: str) -> None:
+        super().__init__(
+            f"DataFusion {installed} is installed, and this version of Quiver works with {wanted} only: {problem}. "
+            f"Install it everywhere: pip install datafusion=={wanted}",
+            installed,
+            wanted,
+            problem,
+        )
 
 
 class KernelOutOfMemory(QuiverError, MemoryError):

@@ -9,6 +9,9 @@ from importlib.metadata import PackageNotFoundError, version
 import quiver_proto
 from quiver_proto.errors import IncompatibleVersions
 
+KERNEL = "55.0.0"
+"""The version of DataFusion whose plans v1/kernel.proto describes."""
+
 
 def _major(text: str) -> str:
     return text.split(".")[0]

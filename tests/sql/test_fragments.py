@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import tomllib
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -10,11 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from quiver.sql import proving
 from quiver.sql.cutting import cut
 from quiver.sql.kernel import describe, physical_plan, session
-from quiver_proto.errors import UnsupportedPlan
+from quiver_proto.errors import KernelDiffers, UnsupportedPlan
 from quiver_proto.fragments import at_partition, copied, kind_of, parse, scans, width
 from quiver_proto.v1.kernel_pb2 import Plan
+from quiver_proto.versions import KERNEL
 
 
 @pytest.fixture(scope="module")
@@ -100,3 +104,44 @@ def test_copies_are_independent(context: Any) -> None:
     for scan in scans(copy):
         del scan.base_conf.file_groups[:]
     assert width(plan) == 4
+
+
+def test_the_kernel_is_proven_before_it_plans(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its wire format is no contract: another version's plans, or those of a build that numbers fields otherwise, are not read at all."""
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert f"datafusion=={KERNEL}" in project["project"]["dependencies"]
+    proving.prove.cache_clear()
+    proving.prove()
+    try:
+        for name, value, told in (
+            ("version", lambda package: "54.0.0", "DataFusion 54.0.0 is installed.*pip install datafusion==55"),
+            ("parse", lambda data: parse(data).sort_preserving_merge.input, "a plan is read as sort, aggregate"),
+            ("parse", lambda data: Plan(), "can't be read"),
+            ("width", lambda plan: 9, "a plan's numbers are read as"),
+        ):
+            with monkeypatch.context() as patch:
+                patch.setattr(proving, name, value)
+                proving.prove.cache_clear()
+                with pytest.raises(KernelDiffers, match=told):
+                    session(1)
+    finally:
+        proving.prove.cache_clear()
+
+
+def test_one_partition_of_a_join_ends_alone(context: Any) -> None:
+    """With a filter that a join's partitions make together, the first waits for the others, which are other tasks: for ever."""
+    from datafusion.plan import ExecutionPlan
+
+    limits = [("datafusion.optimizer.hash_join_single_partition_threshold" + rows, "0") for rows in ("", "_rows")]
+    made = session(4, staged=True, settings=limits)
+    for name in ("t", "u"):
+        made.register_table(name, context.table(name))
+    plan = plan_of(made, "SELECT t.k FROM t JOIN u ON t.k = u.k WHERE u.v > 0")
+    assert [node.hash_join.partition_mode for node in nodes(plan) if kind_of(node) == "hash_join"] == [1]
+    running = ExecutionPlan.from_bytes(made, plan.SerializeToString())
+
+    async def rows(partition: int) -> int:
+        return sum([batch.to_pyarrow().num_rows async for batch in made.execute(running, partition)])
+
+    for partition in range(4):
+        asyncio.run(asyncio.wait_for(rows(partition), 60))

@@ -112,3 +112,25 @@ assert "datafusion" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_slots_leave_without_the_kernels_farewell(tmp_path: Path) -> None:
+    """A process that has run the kernel may crash when its interpreter is taken down under the kernel's threads: slots never do that."""
+    program = """
+import atexit, os, sys
+from quiver import Conf, Context
+from quiver.sql import Session, functions as F
+conf = Conf(loadDefaults=False).set("quiver.eventLog.dir", sys.argv[1]).set("spark.ui.enabled", "false")
+def note(x, folder=sys.argv[1]):
+    open(f"{folder}/ran-{os.getpid()}", "w").close()
+    atexit.register(lambda: open(f"{folder}/left", "w").close())
+    return x
+with Session(Context("local[2]", "test", conf=conf)) as spark:
+    assert spark.range(2).select(F.udf(note, "bigint")("id")).count() == 2
+    rows = spark.sql("SELECT id % 7 k, count(*) n FROM range(100000) GROUP BY 1").select(F.udf(note, "bigint")("k")).toLocalIterator()
+    next(rows)
+"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert list(tmp_path.glob("ran-*"))
+    assert not (tmp_path / "left").exists()

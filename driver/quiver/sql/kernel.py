@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from quiver.sql.cutting import Described
+from quiver.sql.proving import prove
 from quiver_proto.errors import UnsupportedPlan
 from quiver_proto.fragments import SCANS, body_of, children, copied, kind_of, parse
 from quiver_proto.spark_functions.kernel import enable
@@ -44,9 +45,13 @@ _IGNORES = re.compile(r"\) IGNORE NULLS( FILTER \(.*\))? (PARTITION BY|ORDER BY|
 
 
 def session(partitions: int, *, staged: bool = False, ordered: bool = False, settings: Sequence[tuple[str, str]] = ()) -> SessionContext:
-    """A kernel session that plans for `partitions`; `staged`: plans that can be cut; `ordered`: that keep the order of sorted rows."""
+    """A kernel session that plans for `partitions`; `staged`: plans that can be cut; `ordered`: that keep the order of sorted rows.
+
+    Raises KernelDiffers.
+    """
     from datafusion import SessionConfig, SessionContext
 
+    prove()
     config = SessionConfig().with_target_partitions(partitions)
     for key, value in {**DIALECT, **(ORDERED if ordered else {}), **(STAGED if staged else {}), **dict(settings)}.items():
         config = config.set(key, value)
