@@ -11,12 +11,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from quiver_executor.collected_rows import CollectedRows
 from quiver_executor.data_files import blaming, look_at
 from quiver_executor.exchange_read import resolve
 from quiver_executor.fragment_files import Pieces
 from quiver_executor.interrupting import run_interruptibly
 from quiver_executor.kernel_memory import CORES, pool_bytes, settings_for
 from quiver_executor.kernel_refusals import refusing
+from quiver_executor.kernel_watch import ProcessWatch, watched
 from quiver_executor.operator_metrics import Operators
 from quiver_executor.pipeline import Build, check_end
 from quiver_executor.task import Cursor, Flow, Task, feed
@@ -27,7 +29,7 @@ from quiver_proto.fragments import at_partition, copied, parse, width
 from quiver_proto.frames import dump_value
 from quiver_proto.ids import ExecutorId, NodeId, TaskId
 from quiver_proto.kernel_faults import taken_back
-from quiver_proto.messages import MapOutput
+from quiver_proto.messages import MapOutput, ResultBlock
 from quiver_proto.operator_texts import locations, sources
 from quiver_proto.ops import CallSite
 from quiver_proto.shorten import shorten
@@ -44,7 +46,7 @@ _EXECUTING = {
 }
 
 
-def compile_fragment(sink: ops.FragmentSink) -> Callable[[Task, Any], bytes | MapOutput]:
+def compile_fragment(sink: ops.FragmentSink) -> Callable[[Task, Any], bytes | MapOutput | ResultBlock]:
     """The function that runs one task of the stage."""
     if isinstance(sink, ops.FragmentCollect) and not sink.plan:
         return _nothing
@@ -61,32 +63,22 @@ def _nothing(task: Task, split: int | None) -> bytes:
     return b""
 
 
-def _collect(sink: ops.FragmentCollect, plan: Plan, shown: Mapping[str, str], task: Task, split: int | None) -> bytes:
-    import pyarrow as pa
-
+def _collect(sink: ops.FragmentCollect, plan: Plan, shown: Mapping[str, str], task: Task, split: int | None) -> bytes | ResultBlock:
     made = _planned(task, sink, copied(plan) if split is None else _one_partition(plan, split), shown)
-    batches: list[list[Any]] = [[] for _ in range(made.execution.partition_count)]
+    rows = CollectedRows(task, made.execution.partition_count)
 
     async def pull(number: int) -> None:
-        held = batches[number]
         async for batch in made.context.execute(made.execution, number):
-            arrow = batch.to_pyarrow()
-            if arrow.num_rows or not held:
-                held.append(without_views(arrow))
+            rows.add(number, without_views(batch.to_pyarrow()))
+        rows.ended(number)
 
-    made.run(pull)
-    task.operators = made.operators.metrics()
-    begun = time.perf_counter()
-    out = pa.BufferOutputStream()
-    writer = None
-    for batch in (batch for held in batches for batch in held):
-        if writer is None:
-            writer = pa.ipc.new_stream(out, batch.schema)
-        writer.write_batch(batch)
-    if writer is not None:
-        writer.close()
-    task.serialize_s += time.perf_counter() - begun
-    return out.getvalue().to_pybytes()  # type: ignore[no-any-return]
+    try:
+        made.run(pull)
+        task.operators = made.operators.metrics()
+        return rows.finish()
+    except BaseException:
+        rows.discard()
+        raise
 
 
 def _save(sink: ops.FragmentSave | ops.FragmentDrop, plan: Plan, shown: Mapping[str, str], task: Task, split: int | None) -> bytes:
@@ -135,6 +127,7 @@ class _Planned(NamedTuple):
     context: SessionContext
     execution: ExecutionPlan
     operators: Operators
+    memory_bytes: int
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
@@ -147,10 +140,14 @@ class _Planned(NamedTuple):
             raise
 
     def run(self, pull: Callable[[int], Any]) -> None:
-        """Await `pull` of all partitions together: one after the other, those that wait would have to be held whole by the kernel."""
+        """Await `pull` of all partitions together: one after the other, those that wait would have to be held whole by the kernel.
+
+        Raises SlotOutOfMemory, and what they raise.
+        """
 
         async def together() -> None:
-            await asyncio.gather(*(pull(number) for number in range(self.execution.partition_count)))
+            pulls = asyncio.gather(*(pull(number) for number in range(self.execution.partition_count)))
+            await watched(pulls, self.memory_bytes, self.operators.metrics)
 
         with self.running():
             run_interruptibly(together())
@@ -175,7 +172,8 @@ def _planned(
         read = [(-1, ""), *read]
     context = _session(task, sink.settings)
     execution = _decoded(context, running)
-    return _Planned(fragment, context, execution, Operators(execution, read, deals=hashing is not None))
+    operators = Operators(execution, read, deals=hashing is not None)
+    return _Planned(fragment, context, execution, operators, _memory(task, sink.settings))
 
 
 def compile_source(node: ops.Fragment) -> Build:
@@ -195,10 +193,12 @@ def _batches(task: Task, made: _Planned, head: bytes) -> Iterator[list[Any]]:
     import pyarrow as pa
 
     schema = pa.ipc.read_schema(pa.py_buffer(head))
+    watch = ProcessWatch(made.memory_bytes)
     with made.running():
         stream = made.context.execute(made.execution, 0)
     while True:
         with made.running():
+            watch.look(made.operators.metrics)
             batch = next(stream, None)
         if batch is None:
             break
@@ -287,7 +287,8 @@ def _new_session(task: Task, settings: tuple[tuple[str, str], ...]) -> SessionCo
     from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
 
     own = dict(settings)
-    pool = pool_bytes(task.env.memory_bytes * int(own.pop(CORES, 1)))
+    own.pop(CORES, None)
+    pool = pool_bytes(_memory(task, settings))
     config = SessionConfig().with_target_partitions(1)
     for key, value in {**_EXECUTING, **settings_for(pool), **own}.items():
         config = config.set(key, value)
@@ -295,6 +296,11 @@ def _new_session(task: Task, settings: tuple[tuple[str, str], ...]) -> SessionCo
     context = SessionContext(config, runtime)
     enable(context)
     return context
+
+
+def _memory(task: Task, settings: tuple[tuple[str, str], ...]) -> int:
+    """Bytes of its executor's memory that a task has."""
+    return task.env.memory_bytes * int(dict(settings).get(CORES, 1))
 
 
 def _decoded(context: SessionContext, fragment: Plan) -> ExecutionPlan:

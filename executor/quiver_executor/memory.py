@@ -88,7 +88,7 @@ class MemoryWatch:
 
     def spilled(self) -> None:
         """To be called when what was held is on disk."""
-        _give_back()
+        give_back()
         self._ceiling = self._next_ceiling()
 
     def _next_ceiling(self) -> int:
@@ -106,7 +106,7 @@ class MemoryWatch:
         return (int(resident) - int(shared)) * _PAGE
 
 
-def _give_back() -> None:
+def give_back() -> None:
     """Pages that allocators keep go back to the system, if they let them go."""
     if "pyarrow" in sys.modules:
         sys.modules["pyarrow"].default_memory_pool().release_unused()

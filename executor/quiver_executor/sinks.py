@@ -96,15 +96,19 @@ def _check_picklable(record: Any, site: CallSite) -> None:
         raise UnpicklableOutput(str(site), f"the record {shorten(record)}", str(error)) from None
 
 
+def result_path(task: Task) -> str:
+    """Where the result of this attempt lies, when it is too large for a message."""
+    return os.path.join(task.env.blocks_dir, "results", f"result-{task.task_id}.frame")
+
+
 def write_result(task: Task, frame: bytes) -> ResultBlock:
     """A large result as a block file. Raises QuotaExceeded, DiskFull; leaves nothing then."""
     env = task.env
-    directory = os.path.join(env.blocks_dir, "results")
-    path = os.path.join(directory, f"result-{task.task_id}.frame")
+    path = result_path(task)
     unfinished = f"{path}.tmp"
     try:
         with explained(env, path):
-            os.makedirs(directory, mode=0o700, exist_ok=True)
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
             with open(unfinished, "wb", buffering=0) as file:
                 claim(env, len(frame), file.fileno())
                 view = memoryview(frame)

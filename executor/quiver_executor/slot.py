@@ -44,6 +44,7 @@ from quiver_executor.environment import SlotEnvironment
 from quiver_executor.meeting import Meeting
 from quiver_executor.page import AREA, EPOCH, RECALLED, RUNNING, STARTED, STARTED_AT, UNSENT, Page
 from quiver_proto import broadcast, task_context
+from quiver_proto.errors import SlotOutOfMemory
 from quiver_proto.ids import TaskId
 from quiver_proto.messages import AddStage, FailureKind, TaskDone, TaskFailure
 from quiver_proto.task_context import StageFacts
@@ -84,13 +85,15 @@ class Slot:
         self._unsent = 0
         self._collected_at = kernel.rss_bytes(self._pid)
         self._unlooked_s = 0.0
+        self._outgrown = False
         self._unpacker = Unpacker()
         self._later: list[tuple[Any, ...]] = []
         """Came while a task waited at a barrier."""
         self._meeting = Meeting(connection, self._unpacker, self._later, self._flush)
 
     def serve(self) -> None:
-        """Until the supervisor closes its end."""
+        """Until the supervisor closes its end, or a task has made the process larger than it may be: what it held may stay a while, and
+        other tasks are better off in another process."""
         self._connection.sendall(pack((READY, 0.0, None)))
         while envelopes := self._receive():
             for envelope in envelopes:
@@ -111,6 +114,8 @@ class Slot:
                     _forget_dataset(envelope[1])
             if self._unsent:
                 self._flush()
+            if self._outgrown:
+                return
             if self._unlooked_s > 0.001:
                 self._look_at_memory()
 
@@ -149,10 +154,14 @@ class Slot:
                 end = self._failure(task_id, FailureKind.USER, error)
             if os.getpid() != self._pid:
                 os._exit(0)  # The user's code forked and the child came back: it must not speak for us.
+            if type(end) is TaskFailure and end.exception_type == SlotOutOfMemory.code:
+                self._outgrown = True
             ended = clock()
             self._put(self._packed(ended - begun, end))
             words[RUNNING] = -1
             self._unlooked_s += ended - begun
+            if self._outgrown:
+                break  # The rest is given to other slots when this one has ended.
             if ended > flush_at:
                 self._flush()
                 flush_at = clock() + FLUSH_AFTER_S

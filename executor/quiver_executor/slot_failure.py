@@ -7,9 +7,9 @@ import time
 from quiver_executor.executor_config import ExecutorConfig
 from quiver_executor.oom import OomWatch
 from quiver_executor.slot_process import SlotProcess, Task
-from quiver_proto.errors import QuiverError, SlotDied, to_wire
+from quiver_proto.errors import QuiverError, SlotDied, SlotOutOfMemory, to_wire
 from quiver_proto.ids import TaskId
-from quiver_proto.messages import FailureKind, TaskFailure, TaskMetrics
+from quiver_proto.messages import QUERY, FailureKind, TaskFailure, TaskMetrics
 
 
 def killed(task_id: int, reason: str, slot: SlotProcess | None = None) -> TaskFailure:
@@ -31,6 +31,8 @@ def fatal(task_id: int, error: QuiverError) -> TaskFailure:
 
 def died(config: ExecutorConfig, slot: SlotProcess, task: Task, status: int | None, peak_rss: int, oom: OomWatch) -> TaskFailure:
     """A task whose slot died under it, with the death certificate."""
+    if slot.outgrown:
+        return _outgrown(config, slot, task)
     from quiver_executor.certificate import Death, certificate  # Not at start-up: deaths are rare.
 
     text = certificate(
@@ -65,4 +67,20 @@ def died(config: ExecutorConfig, slot: SlotProcess, task: Task, status: int | No
         slot=slot.slot,
         started_at=since,
         metrics=TaskMetrics(run_s=max(0.0, time.time() - since), peak_memory_bytes=peak_rss),
+    )
+
+
+def _outgrown(config: ExecutorConfig, slot: SlotProcess, task: Task) -> TaskFailure:
+    """A query's task isn't tried again as it is: the driver plans the query for less memory."""
+    error = SlotOutOfMemory("", slot.outgrown, config.memory_bytes * max(1, task.cores) // config.cores)
+    since = slot.running_since()
+    return TaskFailure(
+        TaskId(task.task_id),
+        FailureKind.FATAL if QUERY in task.stage.description.properties else FailureKind.SLOT_DIED,
+        type(error).__name__,
+        str(error),
+        error=to_wire(error),
+        slot=slot.slot,
+        started_at=since,
+        metrics=TaskMetrics(run_s=max(0.0, time.time() - since), peak_memory_bytes=slot.outgrown),
     )

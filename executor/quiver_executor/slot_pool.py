@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from quiver_executor import slot_memory
 from quiver_executor.dispatch import respawn_delay
 from quiver_executor.envelopes import EXITED, FORK_FAILED, FORKED
 from quiver_executor.executor_config import ExecutorConfig
-from quiver_executor.kernel import rss_bytes
+from quiver_executor.kernel import own_bytes, rss_bytes
 from quiver_executor.output import LogFile
 from quiver_executor.process_tree import stopped
 from quiver_executor.slot_process import SlotProcess
@@ -78,6 +79,7 @@ class SlotPool:
         self._by_serial: dict[int, SlotProcess] = {}
         self._awaited: set[int] = set()
         self._closed = False
+        self._watches = False
         self.slots: dict[int, SlotProcess] = {}
 
     def start(self) -> None:
@@ -140,6 +142,26 @@ class SlotPool:
             elif slot.connected and slot.cut_for(now) > self._stopped_limit_s:
                 slot.garbage = "the beginning of a message whose rest does not come"
                 self.end_garbled(slot)
+
+    def watch_memory(self) -> None:
+        """From now on, as long as slots hold tasks: end the one that is most above its share when all hold more than the executor has."""
+        if not self._watches:
+            self._watches = True
+            self._timers.later(slot_memory.LOOK_S, self._look_at_memory)
+
+    def _look_at_memory(self) -> None:
+        slots = {slot.serial: slot for slot in self._by_serial.values() if slot.pid and not slot.closed}
+        busy = {serial: slot.cores for serial, slot in slots.items() if slot.held}
+        self._watches = bool(busy) and self._template is not None
+        if not self._watches or self._template is None:
+            return
+        own = {serial: own_bytes(slot.pid) for serial, slot in slots.items()}
+        shared = own_bytes(self._template.pid)
+        serial = slot_memory.outgrown(own, shared, busy, self._config.memory_bytes, self._config.cores)
+        if serial is not None and not slots[serial].outgrown:
+            slots[serial].outgrown = own[serial]
+            self._template.kill(serial)
+        self._timers.later(slot_memory.LOOK_S, self._look_at_memory)
 
     def any_ready(self) -> bool:
         return any(slot.ready for slot in self.slots.values())

@@ -87,6 +87,8 @@ class SlotProcess:
         self.closed_connection = False
         self.garbage = ""
         self.stopped = False
+        self.outgrown = 0
+        """How many bytes it held when it was killed for that."""
         self.template_silent = False
         self._stopped_since: float | None = None
         self._cut: tuple[int, float] = (0, 0.0)

@@ -28,7 +28,17 @@ from quiver_proto import broadcast, ops
 from quiver_proto.accumulators import opened as accumulators
 from quiver_proto.broadcast import Source
 from quiver_proto.ids import TaskId
-from quiver_proto.messages import SHARED_FILES, AddStage, FailureKind, MapOutput, TaskDone, TaskExtras, TaskFailure, TaskMetrics
+from quiver_proto.messages import (
+    SHARED_FILES,
+    AddStage,
+    FailureKind,
+    MapOutput,
+    ResultBlock,
+    TaskDone,
+    TaskExtras,
+    TaskFailure,
+    TaskMetrics,
+)
 from quiver_proto.ops import CallSite
 
 if TYPE_CHECKING:
@@ -38,7 +48,7 @@ _SHORT_S = 0.001
 """Of a task shorter than this, memory is not looked at."""
 _NO_SITE = CallSite("", "", 0)
 
-_Run = Callable[[Task, Any], bytes | MapOutput]
+_Run = Callable[[Task, Any], bytes | MapOutput | ResultBlock]
 
 
 class OpenStage:
@@ -110,16 +120,15 @@ class OpenStage:
                 result = _profiled(self._profiler, self._run, task, pickle.loads(split))
             extras = _extras(task, self._sites)
             slot = self._env.slot
-            if type(result) is MapOutput:
+            if isinstance(result, MapOutput):
                 metrics = _metrics(task, begun, cpu, open_s, collected, 0)
                 return TaskDone(TaskId(task_id), slot, started_at, metrics, None, None, result, extras)
-            assert type(result) is bytes
-            size = len(result)
-            if size > IN_MESSAGE:
-                block = write_result(task, result)
-                metrics = _metrics(task, begun, cpu, open_s, collected, size)
-                return TaskDone(TaskId(task_id), slot, started_at, metrics, None, block, None, extras)
-            metrics = _metrics(task, begun, cpu, open_s, collected, size)
+            if isinstance(result, bytes) and len(result) > IN_MESSAGE:
+                result = write_result(task, result)
+            if isinstance(result, ResultBlock):
+                metrics = _metrics(task, begun, cpu, open_s, collected, result.size)
+                return TaskDone(TaskId(task_id), slot, started_at, metrics, None, result, None, extras)
+            metrics = _metrics(task, begun, cpu, open_s, collected, len(result))
             return TaskDone(TaskId(task_id), slot, started_at, metrics, result, None, None, extras)
         except KeyboardInterrupt:
             raise
@@ -185,10 +194,10 @@ def _compile(body: ops.StageBody, functions: Functions) -> _Run:
             assert_never(sink)
 
 
-def _profiled(profiler: ops.Function, run: _Run, task: Task, split: Any) -> bytes | MapOutput:
+def _profiled(profiler: ops.Function, run: _Run, task: Task, split: Any) -> bytes | MapOutput | ResultBlock:
     # Unpickled for each task: what it measures goes to an accumulator of the task's own.
-    result: bytes | MapOutput = pickle.loads(profiler.pickled)(run, task, split)
-    if not isinstance(result, bytes | MapOutput):
+    result: bytes | MapOutput | ResultBlock = pickle.loads(profiler.pickled)(run, task, split)
+    if not isinstance(result, bytes | MapOutput | ResultBlock):
         raise TypeError("a profiler's profile(func, *args, **kwargs) must return what func returns")
     return result
 

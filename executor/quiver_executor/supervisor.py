@@ -247,6 +247,7 @@ class Supervisor:
             slot.stage = stage
             slot.heard_at = time.monotonic()
         slot.run(stage, tasks)
+        self._pool.watch_memory()
         if len(slot.held) > 1 and not self._watching:
             self._watching = True
             self._timers.later(SILENCE_S, self._watch_silent)

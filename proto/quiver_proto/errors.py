@@ -15,6 +15,7 @@
     ├── KernelDiffers (ImportError)
     ├── PortInUse (OSError)
     ├── KernelOutOfMemory (MemoryError)
+    │   └── SlotOutOfMemory
     ├── ResourcesUnavailable
     │   └── ExecutorLaunchFailed
     ├── DataError
@@ -256,6 +257,28 @@ class KernelOutOfMemory(QuiverError, MemoryError):
         )
         self.operator = operator
         self.pool = pool
+
+
+class SlotOutOfMemory(KernelOutOfMemory):
+    """A slot's process outgrew the memory it has, by what nothing counts or spills, and its task was ended for it.
+
+    `operator` is where most of it is likely to be, "" when that is not known; `held` and `limit` in bytes. Of a query's task: the driver
+    then plans the query for smaller partitions.
+    """
+
+    def __init__(self, operator: str, held: int, limit: int) -> None:
+        where = f", most of it probably in {operator}" if operator else ""
+        QuiverError.__init__(
+            self,
+            f"a task's process grew to {held >> 20} MiB{where}; of its executor's memory it has {limit >> 20} MiB. Give executors more "
+            "memory (spark.executor.memory) or fewer cores, cut the work into more partitions, or let less of what is read come to one key "
+            "or one task: a window or a list of all rows is held by one.",
+            operator,
+            held,
+            limit,
+        )
+        self.operator = operator
+        self.pool = f"{limit >> 20} MiB"
 
 
 class PortInUse(QuiverError, OSError):

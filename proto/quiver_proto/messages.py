@@ -131,6 +131,8 @@ class BroadcastTable:
 # ---- driver to executor ----
 
 
+QUERY = "spark.sql.execution.id"
+"""The property of a job, and so of AddStage, that has the id of the query which it belongs to."""
 SHARED_FILES = "quiver.sharedFiles"
 """The property of a job, and so of AddStage, that has the manifest of the application's added files (see quiver_proto.shared_files)."""
 

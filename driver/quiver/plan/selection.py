@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from quiver_proto.messages import QUERY
+
 GROUP = "spark.jobGroup.id"
 DESCRIPTION = "spark.job.description"
 TAGS = "spark.job.tags"
-QUERY = "spark.sql.execution.id"
 INTERRUPT = "spark.job.interruptOnCancel"
 
 MOST_REFUSED = 1000

@@ -11,12 +11,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from quiver.plan.selection import DESCRIPTION, GROUP, QUERY, JobSelection, tags_of
+from quiver.plan.selection import DESCRIPTION, GROUP, JobSelection, tags_of
 from quiver.redacting import redacted
 from quiver.sql.tree import relations as r
 from quiver_proto.errors import JobCancelled
 from quiver_proto.events import QueryEnded, QueryPlanned, QueryStarted
 from quiver_proto.ids import JobId
+from quiver_proto.messages import QUERY
 from quiver_proto.ops import CallSite
 
 if TYPE_CHECKING:
