@@ -62,7 +62,7 @@ def test_types_survive_both_ways(bridged: Session) -> None:
 
 
 def test_batches_are_records_and_partitions_may_be_empty(bridged: Session) -> None:
-    sc, runtime = bridged.context, bridged._runtime
+    sc, runtime = bridged.context, bridged._state.runtime
     kinds = t.StructType([t.StructField("v", t.LongType())])
 
     def batches(parts: Iterator[int]) -> Iterator[pa.RecordBatch]:
@@ -71,16 +71,16 @@ def test_batches_are_records_and_partitions_may_be_empty(bridged: Session) -> No
                 yield pa.record_batch({"anything": pa.array(range(start, min(part, start + 2)), pa.int64())})
 
     rdd = sc.parallelize([0, 5, 0, 3], 4).mapPartitions(batches)
-    df = bridged._dataframe(runtime.produced(rdd, kinds, bridged._new_id))
+    df = bridged._dataframe(runtime.produced(rdd, kinds, bridged._state.new_id))
     assert df.agg(F.sum("v"), F.count("*")).collect() == [(13, 8)]
-    assert bridged._dataframe(runtime.produced(sc.emptyRDD(), kinds, bridged._new_id)).groupBy("v").count().collect() == []
+    assert bridged._dataframe(runtime.produced(sc.emptyRDD(), kinds, bridged._state.new_id)).groupBy("v").count().collect() == []
     back = df._batches()
     assert all(isinstance(batch, pa.RecordBatch) and batch.schema.names == ["v"] for batch in back.collect())
     assert sum(batch.num_rows for batch in back.persist(StorageLevel.MEMORY_AND_DISK).collect()) == 8
     assert back.map(lambda batch: batch.num_rows).sum() == 8
     wrong = rdd.map(lambda batch: batch.set_column(0, "v", batch.column(0).cast(pa.float64())))
     with pytest.raises(BatchMismatch, match="column v is of type double, not int64"):
-        bridged._dataframe(runtime.produced(wrong, kinds, bridged._new_id)).count()
+        bridged._dataframe(runtime.produced(wrong, kinds, bridged._state.new_id)).count()
 
 
 def test_rows_stay_where_tasks_run(bridged: Session) -> None:

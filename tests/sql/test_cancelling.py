@@ -198,12 +198,12 @@ def test_others_go_on(spark: Session) -> None:
 
 def test_no_job_of_a_cancelled_query_begins(spark: Session) -> None:
     """Also when it was cancelled between two of its jobs."""
-    executions = spark._runtime.executions
+    executions = spark._state.runtime.executions
     frame = spark.range(3)
     with executions.begin(frame._relation, _SITE) as execution:
         executions.interrupt(lambda each: True, "too late")
         with pytest.raises(JobCancelled, match="too late"):
-            spark._runtime._run(frame._relation, _SITE, execution)
+            spark._state.runtime._run(frame._relation, _SITE, execution)
 
 
 def test_tags_belong_to_a_thread(spark: Session) -> None:

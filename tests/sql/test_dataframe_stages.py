@@ -41,6 +41,8 @@ def test_stages_and_one_task_agree(table: str, tmp_path: Path) -> None:
         with Session(Context("local[2]", "test", conf=conf.set("quiver.sql.oneTask.maxBytes", most))) as spark:
             df = spark.read.parquet(table)
             answers.append({name: program(df) for name, program in PROGRAMS.items()})
-            assert spark._runtime.explain(df.groupBy("k").count()._relation).where == ("as one task" if most == "1g" else "in 2 stages")
+            assert spark._state.runtime.explain(df.groupBy("k").count()._relation).where == (
+                "as one task" if most == "1g" else "in 2 stages"
+            )
     assert answers[0] == answers[1]
     assert answers[0]["exceptAll"] == 190

@@ -97,7 +97,7 @@ def test_levels_and_names(spark: Session, capsys: pytest.CaptureFixture[str]) ->
     frame.persist(StorageLevel.DISK_ONLY)
     frame.persist(StorageLevel.MEMORY_ONLY)  # Told in the log, and left as it is.
     assert frame.storageLevel == StorageLevel.DISK_ONLY
-    kept = spark._runtime.kept.find(frame._relation)
+    kept = spark._state.runtime.kept.find(frame._relation)
     assert kept is not None
     assert str(kept.rdd.name()).startswith("Filter")
     frame.select("id").explain()
@@ -109,7 +109,7 @@ def test_levels_and_names(spark: Session, capsys: pytest.CaptureFixture[str]) ->
     assert spark.catalog.isCached("five")
     spark.catalog.uncacheTable("five")
     spark.catalog.cacheTable("five", StorageLevel.MEMORY_ONLY)
-    kept = spark._runtime.kept.find(spark.table("five")._relation)
+    kept = spark._state.runtime.kept.find(spark.table("five")._relation)
     assert kept is not None
     assert (kept.rdd.name(), kept.rdd.getStorageLevel()) == ("In-memory table five", StorageLevel.MEMORY_ONLY)
 

@@ -72,7 +72,7 @@ def test_relations_listed_in_any_order_are_joined_by_their_keys(spark: Session, 
     spark.read.parquet(table).createOrReplaceTempView("rows")
     query = """SELECT count(*) FROM (SELECT k AS a FROM rows) x, (SELECT k AS b FROM rows) y, (SELECT k AS c, v AS d FROM rows) z
                WHERE a = c AND b = d"""
-    assert "CrossJoinExec" not in spark._runtime.explain(spark.sql(query)._relation).physical
+    assert "CrossJoinExec" not in spark._state.runtime.explain(spark.sql(query)._relation).physical
     assert spark.sql(query).collect() == [(ROWS,)]
 
 
@@ -86,5 +86,5 @@ def test_subqueries_are_asked_after_joins(spark: Session, table: str) -> None:
     spark.read.parquet(table).createOrReplaceTempView("rows")
     query = """SELECT count(*) FROM rows a, rows b WHERE a.k = b.v AND b.k < 100
                AND (a.s LIKE '%number 7 %' OR b.s IN (SELECT s FROM rows c WHERE c.v = b.v AND c.k IN (1, 2, 3)))"""
-    assert "CrossJoinExec" not in spark._runtime.explain(spark.sql(query)._relation).physical
+    assert "CrossJoinExec" not in spark._state.runtime.explain(spark.sql(query)._relation).physical
     assert spark.sql(query).collect() == [(3,)]

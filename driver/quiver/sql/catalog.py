@@ -97,7 +97,7 @@ class Catalog:
 
     @property
     def _store(self) -> m.Metastore:
-        return self._session._store
+        return self._session._state.store
 
     # ---- catalogs and databases ----
 
@@ -127,14 +127,14 @@ class Catalog:
         >>> spark.catalog.currentDatabase()
         'default'
         """
-        return self._session._database
+        return self._session._state.database
 
     def setCurrentDatabase(self, dbName: str) -> None:
         """Raises AnalysisException SCHEMA_NOT_FOUND.
 
         >>> spark.catalog.setCurrentDatabase("default")
         """
-        self._session._database = self._store.database(_plain(dbName)[-1]).name
+        self._session._state.database = self._store.database(_plain(dbName)[-1]).name
 
     def listDatabases(self, pattern: str | None = None) -> list[Database]:
         """By name; `pattern` may hold `*` and, between alternatives, `|`.
@@ -177,8 +177,8 @@ class Catalog:
         """`cascade`: with its tables. Raises AnalysisException SCHEMA_NOT_FOUND, SCHEMA_NOT_EMPTY."""
         name = _plain(dbName)[-1]
         self._store.drop_database(name, ifExists, cascade)
-        if self._session._database == name.lower():
-            self._session._database = m.DEFAULT
+        if self._session._state.database == name.lower():
+            self._session._state.database = m.DEFAULT
 
     # ---- tables ----
 
@@ -189,8 +189,8 @@ class Catalog:
         >>> [table.name for table in spark.catalog.listTables(pattern="list*")]
         ['listed']
         """
-        database = self._session._database if dbName is None else _plain(dbName)[-1]
-        temporary = {name: Table(name, None, [], None, "TEMPORARY", True) for name in self._session._views}
+        database = self._session._state.database if dbName is None else _plain(dbName)[-1]
+        temporary = {name: Table(name, None, [], None, "TEMPORARY", True) for name in self._session._state.views}
         if database.lower() == GLOBAL_TEMP:
             found = {name: Table(name, None, [GLOBAL_TEMP], None, "TEMPORARY", True) for name in self._store.global_views}
         else:
@@ -210,7 +210,7 @@ class Catalog:
         [('id', 'bigint')]
         """
         name = tableName if dbName is None else f"{dbName}.{tableName}"
-        stored = self._session._stored(_plain(name))
+        stored = self._session._state.stored(_plain(name))
         parts = set() if stored is None else {column.lower() for column in stored.partition_columns}
         dealt = set() if stored is None or stored.buckets is None else {column.lower() for column in stored.buckets.columns}
         schema = self._session.table(name).schema if stored is None else stored.schema
@@ -227,16 +227,16 @@ class Catalog:
         False
         """
         parts = _plain(tableName if dbName is None else f"{dbName}.{tableName}")
-        if dbName is None and self._session._temporary(parts) is not None:
+        if dbName is None and self._session._state.temporary(parts) is not None:
             return True
-        return self._session._stored(parts) is not None
+        return self._session._state.stored(parts) is not None
 
     def getTable(self, tableName: str) -> Table:
         """A table or view by name. Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND."""
         parts = _plain(tableName)
-        if self._session._temporary(parts) is not None:
+        if self._session._state.temporary(parts) is not None:
             return Table(parts[-1].lower(), None, [GLOBAL_TEMP] if len(parts) > 1 else [], None, "TEMPORARY", True)
-        return _told(self._session._stored_or_raise(parts))
+        return _told(self._session._state.stored_or_raise(parts))
 
     def createTable(
         self,
@@ -260,7 +260,7 @@ class Catalog:
         folder = path if path is not None else given.pop("path", None)
         provider = source or str(self._session.conf.get("spark.sql.sources.default", "parquet"))
         *database, name = _plain(tableName)
-        inside = database[-1] if database else self._session._database
+        inside = database[-1] if database else self._session._state.database
         if schema is None:
             if folder is None:
                 raise AnalysisException(f"Unable to infer schema for {provider}. It must be specified manually.", "UNABLE_TO_INFER_SCHEMA")
@@ -275,10 +275,10 @@ class Catalog:
         """Forget a table, and remove its files unless it is external. Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND,
         WRONG_COMMAND_FOR_OBJECT_TYPE for a view."""
         parts = _plain(tableName)
-        stored = self._session._stored(parts)
+        stored = self._session._state.stored(parts)
         if stored is None and ifExists:
             return
-        stored = self._session._stored_or_raise(parts)
+        stored = self._session._state.stored_or_raise(parts)
         if stored.view is not None:
             raise AnalysisException(f"{stored.full_name} is a view: use DROP VIEW.", "WRONG_COMMAND_FOR_OBJECT_TYPE")
         self._store.drop_table(stored.database, stored.name)
@@ -288,17 +288,17 @@ class Catalog:
         parts = _plain(viewName)
         if (len(parts) == 1 and self.dropTempView(viewName)) or (parts[0].lower() == GLOBAL_TEMP and self.dropGlobalTempView(parts[-1])):
             return
-        stored = self._session._stored(parts)
+        stored = self._session._state.stored(parts)
         if stored is None and ifExists:
             return
-        stored = self._session._stored_or_raise(parts)
+        stored = self._session._state.stored_or_raise(parts)
         if stored.view is None:
             raise AnalysisException(f"{stored.full_name} is a table: use DROP TABLE.", "WRONG_COMMAND_FOR_OBJECT_TYPE")
         self._store.drop_table(stored.database, stored.name)
 
     def dropTempView(self, viewName: str) -> bool:
         """Forget a view of this session; whether there was one."""
-        return self._session._views.pop(viewName.strip("`").lower(), None) is not None
+        return self._session._state.views.pop(viewName.strip("`").lower(), None) is not None
 
     def dropGlobalTempView(self, viewName: str) -> bool:
         """Forget a view of all sessions; whether there was one.
@@ -311,7 +311,7 @@ class Catalog:
 
     def listPartitions(self, tableName: str) -> list[TablePartition]:
         """The partitions of a table, by name. Raises AnalysisException INVALID_PARTITION_OPERATION for one that has none."""
-        stored = self._session._stored_or_raise(_plain(tableName))
+        stored = self._session._state.stored_or_raise(_plain(tableName))
         if not stored.partition_columns:
             raise AnalysisException(
                 f"The table {stored.full_name} is not partitioned.", "INVALID_PARTITION_OPERATION.PARTITION_SCHEMA_IS_EMPTY"
@@ -322,7 +322,7 @@ class Catalog:
 
     def getTableProperties(self, tableName: str) -> dict[str, str]:
         """What TBLPROPERTIES gave."""
-        return dict(self._session._stored_or_raise(_plain(tableName)).properties)
+        return dict(self._session._state.stored_or_raise(_plain(tableName)).properties)
 
     def getCreateTableString(self, tableName: str, asSerde: bool = False) -> str:
         """A statement that makes such a table.
@@ -335,7 +335,7 @@ class Catalog:
         <BLANKLINE>
         >>> spark.catalog.dropTable("numbers_table")
         """
-        stored = self._session._stored_or_raise(_plain(tableName))
+        stored = self._session._state.stored_or_raise(_plain(tableName))
         name = f"{CATALOG}.{stored.database}.{stored.name}"
         if stored.view is not None:
             return f"CREATE VIEW {name} (\n  {(',' + chr(10) + '  ').join(stored.schema.names)})\nAS {stored.text}\n"
@@ -355,7 +355,7 @@ class Catalog:
 
     def truncateTable(self, tableName: str) -> None:
         """Remove all rows of a table. Raises AnalysisException for an external one, whose files are not its own."""
-        stored = self._session._stored_or_raise(_plain(tableName))
+        stored = self._session._state.stored_or_raise(_plain(tableName))
         if stored.view is not None or stored.external:
             what = "a view" if stored.view is not None else "external tables"
             raise AnalysisException(
@@ -366,14 +366,14 @@ class Catalog:
 
     def analyzeTable(self, tableName: str, noScan: bool = False) -> None:
         """Sizes are looked up whenever a table is read: nothing has to be done. Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND."""
-        self._session._stored_or_raise(_plain(tableName))
+        self._session._state.stored_or_raise(_plain(tableName))
 
     def refreshTable(self, tableName: str) -> None:
         """Have kept rows of a table's files computed again. Files are looked up whenever a table is read.
 
         Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND.
         """
-        stored = self._session._stored(_plain(tableName))
+        stored = self._session._state.stored(_plain(tableName))
         if stored is not None and stored.view is None:
             was = self._session.table(tableName).storageLevel
             self.refreshByPath(stored.location)
@@ -384,11 +384,11 @@ class Catalog:
 
     def recoverPartitions(self, tableName: str) -> None:
         """Partitions are looked up whenever a table is read: nothing has to be done. Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND."""
-        self._session._stored_or_raise(_plain(tableName))
+        self._session._state.stored_or_raise(_plain(tableName))
 
     def refreshByPath(self, path: str) -> None:
         """Drop kept rows that were read from files at or below a path. Files are looked up whenever they are read."""
-        self._session._runtime.kept.refreshed(path)
+        self._session._state.runtime.kept.refreshed(path)
 
     # ---- kept rows ----
 
@@ -406,7 +406,7 @@ class Catalog:
     def cacheTable(self, tableName: str, storageLevel: StorageLevel | None = None) -> None:
         """Keep a table's or view's rows (DataFrame.persist). Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND."""
         relation = self._session.table(tableName)._relation
-        self._session._keep(relation, storageLevel or StorageLevel.MEMORY_AND_DISK_DESER, f"In-memory table {tableName}")
+        self._session._state.keep(relation, storageLevel or StorageLevel.MEMORY_AND_DISK_DESER, f"In-memory table {tableName}")
 
     def uncacheTable(self, tableName: str) -> None:
         """Drop a table's or view's kept rows. Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND."""
@@ -417,7 +417,7 @@ class Catalog:
 
         >>> spark.catalog.clearCache()
         """
-        self._session._runtime.kept.clear()
+        self._session._state.runtime.kept.clear()
 
     # ---- functions ----
 
@@ -451,10 +451,10 @@ class Catalog:
         import quiver.sql.registry.all  # noqa: F401  # fills the table
         from quiver.sql.registry.model import FUNCTIONS
 
-        return {**FUNCTIONS, **self._session._routines}
+        return {**FUNCTIONS, **self._session._state.routines}
 
     def _function(self, name: str) -> Function:
-        home = "quiver.sql.python" if name in self._session._routines else "quiver.sql.functions"
+        home = "quiver.sql.python" if name in self._session._state.routines else "quiver.sql.functions"
         return Function(name, None, None, None, home, True)
 
     def registerFunction(self, name: str, f: Callable[..., Any], returnType: t.DataType | str | None = None) -> UserDefinedFunction:

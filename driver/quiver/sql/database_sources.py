@@ -49,14 +49,14 @@ def database(
     try:
         found = columns_of(url, source, plain, before)
         held = t.StructType([t.StructField(name, spark_type(kind)) for name, kind in found])
-        zone = session._settings.zone()
+        zone = session.conf.zone()
         reader = Database(url, source, before, int(options.get("fetchsize", "0")) or 8192, zone=zone)
         asked = t.DataType.fromDDL(options["customschema"]) if "customschema" in options else wanted
         held = _with_types(held, asked)
         parts = [Query(each) for each in predicates] if predicates else partitions(options, held, _quoter(url))
     except DatabaseFailed as problem:
         raise AnalysisException(problem.message.removeprefix("[FAILED_JDBC] "), "FAILED_JDBC") from None
-    columns = tuple(Attribute(session._new_id(), field.name, field.dataType, True) for field in held)
+    columns = tuple(Attribute(session._state.new_id(), field.name, field.dataType, True) for field in held)
     pushes = options.get("pushdownpredicate", "true").lower() == "true"
     push = Pushing(reader, tuple(parts), columns, _quoter(url)) if pushes else None
     return r.Sourced("jdbc", reader, tuple(parts), columns, None, push=push)

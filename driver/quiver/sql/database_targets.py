@@ -58,7 +58,7 @@ def write_database(session: Session, relation: r.Relation, options: Mapping[str,
         raise AnalysisException(
             f'Column "{missing[0]}" not found in schema of table {named}: it has {", ".join(known.values())}.', "UNRESOLVED_COLUMN"
         )
-    session._context._check(call_site.operator)
+    session.context._check(call_site.operator)
     staging = f"quiver_staging_{os.urandom(8).hex()}"
 
     def table(of: str, names: Sequence[str], *more: Any) -> Any:
@@ -66,14 +66,12 @@ def write_database(session: Session, relation: r.Relation, options: Mapping[str,
         return sqlalchemy.Table(of, sqlalchemy.MetaData(), *made, *more, schema=place)
 
     staged = table(staging, columns.names, sqlalchemy.Column(MARK, sqlalchemy.String(32)))
-    inserting = Inserting(
-        url, staging, place, tuple(zip(columns.names, kinds)), session._settings.zone(), int(options.get("batchsize", "1000"))
-    )
+    inserting = Inserting(url, staging, place, tuple(zip(columns.names, kinds)), session.conf.zone(), int(options.get("batchsize", "1000")))
     try:
         with told(engine):
             staged.create(engine)
         with spark_errors(relation, call_site):
-            told_of = session._runtime.batches(relation, call_site).mapPartitions(inserting).collect()
+            told_of = session._state.runtime.batches(relation, call_site).mapPartitions(inserting).collect()
         with told(engine), engine.connect() as connection:
             begin(connection)
             target = table(name, [known.get(column.lower(), column) if keeps else column for column in columns.names])

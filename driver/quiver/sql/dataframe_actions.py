@@ -36,7 +36,7 @@ class Actions(DataFrameCore):
         >>> spark.range(2).toArrow().to_pydict()
         {'id': [0, 1]}
         """
-        return self._session._runtime.collect(self._relation, capture())
+        return self._session._state.runtime.collect(self._relation, capture())
 
     def collect(self) -> list[Row]:
         """All rows.
@@ -57,7 +57,7 @@ class Actions(DataFrameCore):
 
     def _batches(self) -> RDD[pa.RecordBatch]:
         """The rows as an RDD of Arrow batches."""
-        return self._session._runtime.batches(self._relation, capture())
+        return self._session._state.runtime.batches(self._relation, capture())
 
     def toLocalIterator(self, prefetchPartitions: bool = False) -> Iterator[Row]:
         """All rows, one partition at a time; with `prefetchPartitions` the next is computed while this one is looked at.
@@ -113,8 +113,8 @@ class Actions(DataFrameCore):
         >>> spark.range(3).count()
         3
         """
-        counted = r.Aggregate(self._relation, (), (e.Alias(e.Call("count"), "count", self._session._new_id()),))
-        return int(self._session._runtime.collect(counted, capture()).column(0)[0].as_py())
+        counted = r.Aggregate(self._relation, (), (e.Alias(e.Call("count"), "count", self._session._state.new_id()),))
+        return int(self._session._state.runtime.collect(counted, capture()).column(0)[0].as_py())
 
     def isEmpty(self) -> bool:
         """Whether there is no row.
@@ -270,7 +270,7 @@ class Actions(DataFrameCore):
         >>> spark.sql("SELECT count(*) AS n FROM two").collect()
         [Row(n=2)]
         """
-        self._session._views[_view_name(name)] = self._relation
+        self._session._state.views[_view_name(name)] = self._relation
 
     def createTempView(self, name: str) -> None:
         """As createOrReplaceTempView. Raises AnalysisException when the name is taken.
@@ -279,7 +279,7 @@ class Actions(DataFrameCore):
         >>> spark.table("fresh").count()
         2
         """
-        if _view_name(name) in self._session._views:
+        if _view_name(name) in self._session._state.views:
             raise _taken(name)
         self.createOrReplaceTempView(name)
 
@@ -290,7 +290,7 @@ class Actions(DataFrameCore):
         >>> spark.newSession().sql("SELECT count(*) AS n FROM global_temp.shared_two").collect()
         [Row(n=2)]
         """
-        self._session._store.global_views[_view_name(name)] = self._relation
+        self._session._state.store.global_views[_view_name(name)] = self._relation
 
     def createGlobalTempView(self, name: str) -> None:
         """As createOrReplaceGlobalTempView. Raises AnalysisException when the name is taken.
@@ -301,7 +301,7 @@ class Actions(DataFrameCore):
         >>> spark.catalog.dropGlobalTempView("for_everyone")
         True
         """
-        if _view_name(name) in self._session._store.global_views:
+        if _view_name(name) in self._session._state.store.global_views:
             raise _taken(f"{GLOBAL_TEMP}.{name}")
         self.createOrReplaceGlobalTempView(name)
 

@@ -30,7 +30,7 @@ class ColumnOperators(DataFrameCore):
         >>> df.select("name", (df.age + 10).alias("age")).collect()
         [Row(name='Alice', age=12)]
         """
-        return self._with(self._session._analyser.project(self._relation, [column_of(item) for item in listed(cols)]))
+        return self._with(self._session._state.analyser.project(self._relation, [column_of(item) for item in listed(cols)]))
 
     def selectExpr(self, *expr: Any) -> DataFrame:
         """Columns written in SQL.
@@ -68,7 +68,7 @@ class ColumnOperators(DataFrameCore):
         for column in added.values():
             if not isinstance(column, Column):
                 raise wrong_argument("col", "Column", column)
-        fold = self._session._analyser.fold
+        fold = self._session._state.analyser.fold
         left = {fold(name): (name, column) for name, column in added.items()}
         items: list[e.Expression] = []
         taken: set[str] = set()
@@ -80,7 +80,7 @@ class ColumnOperators(DataFrameCore):
             else:
                 items.append(attribute)
         items += [_renamed(expression_of(column), name) for key, (name, column) in left.items() if key not in taken]
-        return self._with(self._session._analyser.project(self._relation, items))
+        return self._with(self._session._state.analyser.project(self._relation, items))
 
     def withColumnRenamed(self, existing: str, new: str) -> DataFrame:
         """With that column under another name; as it is when there is none.
@@ -98,7 +98,7 @@ class ColumnOperators(DataFrameCore):
         """
         if not isinstance(colsMap, dict):
             raise wrong_argument("colsMap", "dict", colsMap)
-        fold = self._session._analyser.fold
+        fold = self._session._state.analyser.fold
         names = self.columns
         for existing, new in colsMap.items():
             names = [new if fold(name) == fold(existing) else name for name in names]
@@ -106,7 +106,7 @@ class ColumnOperators(DataFrameCore):
             column if column.name == name else e.Alias(column, name, metadata=column.metadata)
             for column, name in zip(self._relation.output, names, strict=True)
         ]
-        return self._with(self._session._analyser.project(self._relation, items))
+        return self._with(self._session._state.analyser.project(self._relation, items))
 
     def withMetadata(self, columnName: str, metadata: dict[str, Any]) -> DataFrame:
         """With this metadata kept with a column.
@@ -124,7 +124,7 @@ class ColumnOperators(DataFrameCore):
         >>> spark.createDataFrame([(1, 2)], ["a", "b"]).drop("b", "c").columns
         ['a']
         """
-        analyser, output = self._session._analyser, self._relation.output
+        analyser, output = self._session._state.analyser, self._relation.output
         gone: set[int] = set()
         for item in cols:
             if isinstance(item, str):
@@ -158,7 +158,7 @@ class ColumnOperators(DataFrameCore):
                 "ASSIGNMENT_ARITY_MISMATCH",
             )
         items = [e.Alias(column, name) for column, name in zip(output, cols, strict=True)]
-        return self._with(self._session._analyser.project(self._relation, items))
+        return self._with(self._session._state.analyser.project(self._relation, items))
 
     def to(self, schema: t.StructType) -> DataFrame:
         """The columns that a schema names, in its order and as its types. Raises AnalysisException for one that isn't there, or can be null
@@ -169,7 +169,7 @@ class ColumnOperators(DataFrameCore):
         [Row(j='1', i='a')]
         """
         items: list[e.Expression] = []
-        analyser, output = self._session._analyser, self._relation.output
+        analyser, output = self._session._state.analyser, self._relation.output
         for field in schema:
             found = analyser.lookup((field.name,), output)
             if not isinstance(found, e.Attribute):
@@ -193,7 +193,7 @@ class ColumnOperators(DataFrameCore):
         as_they_come = e.SortKey(e.Literal(0, t.IntegerType()))
         number = e.Windowed(e.Call("row_number"), e.WindowSpec((), (as_they_come,)))
         counted = e.Call("-", (e.Cast(number, t.LongType()), e.Literal(1, t.LongType())))
-        return self._with(self._session._analyser.project(self._relation, [e.Star(), e.Alias(counted, indexColName)]))
+        return self._with(self._session._state.analyser.project(self._relation, [e.Star(), e.Alias(counted, indexColName)]))
 
     def scalar(self) -> Column:
         """Its only value, as a Column of another query. More than one row is an error of that query.
@@ -226,7 +226,7 @@ class ColumnOperators(DataFrameCore):
         """
         if not isinstance(alias, str):
             raise wrong_argument("alias", "str", alias)
-        return self._with(self._session._analyser.alias(self._relation, alias))
+        return self._with(self._session._state.analyser.alias(self._relation, alias))
 
     def transform(self, func: Callable[..., DataFrame], *args: Any, **kwargs: Any) -> DataFrame:
         """What a function makes of the DataFrame, so that calls can be chained.
@@ -248,7 +248,7 @@ class ColumnOperators(DataFrameCore):
         >>> df.unpivot("id", ["a", "b"], "name", "value").collect()
         [Row(id=1, name='a', value=11), Row(id=1, name='b', value=12)]
         """
-        analyser, output = self._session._analyser, self._relation.output
+        analyser, output = self._session._state.analyser, self._relation.output
         kept = analyser.expand([column_of(item) for item in _several(ids)], output) if ids is not None else []
         if values is None:
             keys = {column.id for item in kept if isinstance(column := analyser.resolve(item, output), e.Attribute)}
@@ -292,7 +292,7 @@ class ColumnOperators(DataFrameCore):
         kind = common_type([column._expression.type for column in others if isinstance(column._expression, e.Attribute)])
         if kind is None or _mixed(column._expression for column in others):
             raise AnalysisException("Transpose requires non-index columns to share a least common type.", "TRANSPOSE_NO_LEAST_COMMON_TYPE")
-        limit = int(self._session._context._conf.get("spark.sql.transposeMaxValues", "500"))
+        limit = int(self._session.context._conf.get("spark.sql.transposeMaxValues", "500"))
         asked = self.select(index.cast("string").alias("key"), *(column.cast(kind) for column in others))
         rows = [row for row in asked.limit(limit + 1).collect() if row[0] is not None]
         if len(rows) > limit:

@@ -49,7 +49,7 @@ class CombiningOperators(DataFrameCore):
             raise AnalysisException(
                 f"Unsupported join type '{how}'. Supported join types include: {', '.join(sorted(_JOINS))}.", "UNSUPPORTED_JOIN_TYPE"
             )
-        analyser = self._session._analyser
+        analyser = self._session._state.analyser
         hint = "right" if _hinted(other._relation) else "left" if _hinted(self._relation) else None
         items = [] if on is None else list(on) if isinstance(on, list | tuple) else [on]
         if not items:
@@ -70,7 +70,7 @@ class CombiningOperators(DataFrameCore):
         >>> spark.range(2).crossJoin(spark.range(3)).count()
         6
         """
-        return self._with(self._session._analyser.join(self._relation, other._relation, "cross"))
+        return self._with(self._session._state.analyser.join(self._relation, other._relation, "cross"))
 
     @correlated
     def lateralJoin(self, other: DataFrame | Deferred, on: Column | None = None, how: str | None = None) -> DataFrame:
@@ -97,7 +97,7 @@ class CombiningOperators(DataFrameCore):
             raise wrong_argument("on", "Column", on)
         if not isinstance(other, DataFrameCore | Deferred):
             raise wrong_argument("other", "DataFrame", other)
-        analyser = self._session._analyser
+        analyser = self._session._state.analyser
         given = other.within(self._relation.output) if isinstance(other, Deferred) else other._relation
         right = analyser.distinct_from(given, self._relation.output)
         scope = (*self._relation.output, *right.output)
@@ -126,7 +126,7 @@ class CombiningOperators(DataFrameCore):
         kind = {"inner": "inner", "left": "left", "leftouter": "left"}.get(joinType.lower().replace("_", ""))
         if kind is None:
             raise AnalysisException(f"Unsupported join type '{joinType}'. It must be inner or leftouter.", "UNSUPPORTED_JOIN_TYPE")
-        analyser = self._session._analyser
+        analyser = self._session._state.analyser
         # Rows are ranked for each row of this DataFrame, of which equal ones are told apart by a number.
         as_they_come = e.SortKey(e.Literal(0, t.IntegerType()))
         number = e.Alias(e.Windowed(e.Call("row_number"), e.WindowSpec((), (as_they_come,))), "#row")
@@ -165,7 +165,7 @@ class CombiningOperators(DataFrameCore):
         for item, column in zip(others, other._relation.output, strict=True):
             new = changed(item, lambda node: places.get(node.id) if isinstance(node, e.Attribute) else None)
             child = new.child if isinstance(new, e.Alias) else new
-            number = self._session._new_id() if column.id in taken else column.id
+            number = self._session._state.new_id() if column.id in taken else column.id
             moved.append(e.Alias(child, column.name, number))
             taken.add(number)
         return self._with(r.Project(source, (*mine, *moved)))
@@ -176,7 +176,7 @@ class CombiningOperators(DataFrameCore):
         >>> spark.range(1).union(spark.range(1)).collect()
         [Row(id=0), Row(id=0)]
         """
-        return self._with(self._session._analyser.union((self._relation, other._relation)))
+        return self._with(self._session._state.analyser.union((self._relation, other._relation)))
 
     unionAll = union
 
@@ -187,10 +187,10 @@ class CombiningOperators(DataFrameCore):
         >>> a.unionByName(b).collect()
         [Row(x=1, y=2), Row(x=4, y=3)]
         """
-        return self._with(self._session._analyser.union((self._relation, other._relation), True, allowMissingColumns))
+        return self._with(self._session._state.analyser.union((self._relation, other._relation), True, allowMissingColumns))
 
     def _combined(self, kind: str, all_rows: bool, other: DataFrame) -> DataFrame:
-        return self._with(self._session._analyser.set_operation(kind, all_rows, self._relation, other._relation))
+        return self._with(self._session._state.analyser.set_operation(kind, all_rows, self._relation, other._relation))
 
     def intersect(self, other: DataFrame) -> DataFrame:
         """Rows that both have, each once.

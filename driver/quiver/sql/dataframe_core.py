@@ -124,7 +124,7 @@ class DataFrameCore:
     def _column(self, name: str) -> Column:
         expression = column_of(name)
         if isinstance(expression, e.Name):
-            found = self._session._analyser.lookup(expression.parts, self._relation.output)
+            found = self._session._state.analyser.lookup(expression.parts, self._relation.output)
             if found is None:
                 raise column_not_found(name, self.columns)
             return Column(found)
@@ -243,7 +243,7 @@ class DataFrameCore:
         if not isinstance(mode, str | None):
             raise wrong_argument("mode", "str", mode)
         chosen = mode if mode is not None else extended if isinstance(extended, str) else "extended" if extended else "simple"
-        print(explained(self._relation, self._session._runtime, chosen))
+        print(explained(self._relation, self._session._state.runtime, chosen))
 
     @property
     def executionInfo(self) -> ExecutionInfo | None:
@@ -257,7 +257,7 @@ class DataFrameCore:
         """
         from quiver.sql.metrics import ExecutionInfo, plan_metrics
 
-        executions = self._session._runtime.executions
+        executions = self._session._state.runtime.executions
         execution = executions.last_of(self._relation)
         if execution is None:
             return None

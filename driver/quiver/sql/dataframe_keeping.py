@@ -44,12 +44,12 @@ class Keeping(DataFrameCore):
         """
         if not isinstance(storageLevel, StorageLevel):
             raise TypeError(f"storageLevel must be a StorageLevel, not {storageLevel!r}")
-        self._session._keep(self._relation, storageLevel, "")
+        self._session._state.keep(self._relation, storageLevel, "")
         return self._self
 
     def unpersist(self, blocking: bool = False) -> DataFrame:
         """Drop its kept rows, everywhere; returns itself. `blocking`: only when every executor has been told to."""
-        self._session._runtime.kept.forget(self._relation, blocking)
+        self._session._state.runtime.kept.forget(self._relation, blocking)
         return self._self
 
     @property
@@ -59,12 +59,12 @@ class Keeping(DataFrameCore):
         >>> spark.range(5).where("id > 3").is_cached
         False
         """
-        return self._session._runtime.kept.find(self._relation) is not None
+        return self._session._state.runtime.kept.find(self._relation) is not None
 
     @property
     def storageLevel(self) -> StorageLevel:
         """Where its rows are kept; StorageLevel.NONE for nowhere."""
-        found = self._session._runtime.kept.find(self._relation)
+        found = self._session._state.runtime.kept.find(self._relation)
         return StorageLevel.NONE if found is None else found.rdd.getStorageLevel()
 
     def checkpoint(self, eager: bool = True) -> DataFrame:
@@ -76,7 +76,7 @@ class Keeping(DataFrameCore):
         >>> spark.range(3).where("id > 0").checkpoint().count()
         2
         """
-        rows = self._session._runtime.batches(self._relation, capture())
+        rows = self._session._state.runtime.batches(self._relation, capture())
         rows.checkpoint()
         return self._kept_as(rows, eager)
 
@@ -89,7 +89,7 @@ class Keeping(DataFrameCore):
         """
         if storageLevel is not None and not isinstance(storageLevel, StorageLevel):
             raise wrong_argument("storageLevel", "StorageLevel", storageLevel)
-        rows = self._session._runtime.batches(self._relation, capture())
+        rows = self._session._state.runtime.batches(self._relation, capture())
         if storageLevel is not None:
             rows.persist(storageLevel)
         rows.localCheckpoint()

@@ -34,7 +34,7 @@ class RowOperators(DataFrameCore):
         if not isinstance(condition, str | Column):
             raise wrong_argument("condition", "Column or str", condition)
         expression = (expr(condition) if isinstance(condition, str) else condition)._expression
-        return self._with(self._session._analyser.filter(self._relation, expression))
+        return self._with(self._session._state.analyser.filter(self._relation, expression))
 
     where = filter
 
@@ -99,7 +99,7 @@ class RowOperators(DataFrameCore):
         >>> df.groupingSets([["k"], []], "k").count().orderBy("k").collect()
         [Row(k=None, count=2), Row(k='a', count=1), Row(k='b', count=1)]
         """
-        analyser, output = self._session._analyser, self._relation.output
+        analyser, output = self._session._state.analyser, self._relation.output
         keys = [analyser.resolve(self._key(item), output) for item in listed(cols)]
         sets = []
         for chosen in groupingSets:
@@ -154,7 +154,7 @@ class RowOperators(DataFrameCore):
         >>> spark.range(3).orderBy(F.desc("id")).collect()
         [Row(id=2), Row(id=1), Row(id=0)]
         """
-        return self._with(self._session._analyser.sort(self._relation, self._keys(cols, ascending)))
+        return self._with(self._session._state.analyser.sort(self._relation, self._keys(cols, ascending)))
 
     sort = orderBy
 
@@ -164,7 +164,7 @@ class RowOperators(DataFrameCore):
         >>> spark.range(3).sortWithinPartitions("id", ascending=False).take(1)
         [Row(id=2)]
         """
-        return self._with(self._session._analyser.sort(self._relation, self._keys(cols, ascending), globally=False))
+        return self._with(self._session._state.analyser.sort(self._relation, self._keys(cols, ascending), globally=False))
 
     def limit(self, num: int) -> DataFrame:
         """The first rows.
@@ -190,7 +190,7 @@ class RowOperators(DataFrameCore):
         >>> spark.createDataFrame([(1,), (1,)], ["a"]).distinct().collect()
         [Row(a=1)]
         """
-        return self._with(self._session._analyser.deduplicate(self._relation, None))
+        return self._with(self._session._state.analyser.deduplicate(self._relation, None))
 
     def dropDuplicates(self, *subset: Any) -> DataFrame:
         """One row for each value of these columns (none: of all); which one is not told.
@@ -205,7 +205,7 @@ class RowOperators(DataFrameCore):
             for name in names:
                 if not isinstance(name, str):
                     raise wrong_argument("subset", "str", name)
-        return self._with(self._session._analyser.deduplicate(self._relation, names or None))
+        return self._with(self._session._state.analyser.deduplicate(self._relation, names or None))
 
     drop_duplicates = dropDuplicates
 
@@ -265,7 +265,7 @@ class RowOperators(DataFrameCore):
             raise wrong_argument("numPartitions", "Column, int or str", numPartitions)
         if by_range and not cols:
             raise PySparkValueError("At least one partition-by expression must be specified.", "CANNOT_BE_EMPTY")
-        keys = tuple(self._session._analyser.resolve(column_of(item), self._relation.output) for item in cols)
+        keys = tuple(self._session._state.analyser.resolve(column_of(item), self._relation.output) for item in cols)
         return self._with(r.Repartition(self._relation, count, keys, by_range))
 
     def repartition(self, numPartitions: Any, *cols: Any) -> DataFrame:
@@ -328,7 +328,7 @@ class RowOperators(DataFrameCore):
                 raise PySparkTypeError(f"Argument `exprs` should be list[Column], got {type(exprs).__name__}.", "NOT_EXPECTED_TYPE")
         if not isinstance(observation, Observation | str):
             raise wrong_argument("observation", "Observation or str", observation)
-        aggregate = self._session._analyser.aggregate(self._relation, (), [column._expression for column in exprs])
+        aggregate = self._session._state.analyser.aggregate(self._relation, (), [column._expression for column in exprs])
         if isinstance(observation, str):
             return self._with(r.Hint(self._relation, "observe", (observation,)))
         observation._attach()

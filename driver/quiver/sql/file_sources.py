@@ -68,12 +68,12 @@ def _columns(session: Session, held: t.StructType, found: Found) -> tuple[t.Stru
     partitions = {name: asked.get(name, inferred) for name, inferred in found.partitions}
     fields = [t.StructField(field.name, field.dataType) for field in held if field.name not in partitions]
     schema = t.StructType([*fields, *(t.StructField(name, inferred) for name, inferred in partitions.items())])
-    return schema, tuple(Attribute(session._new_id(), field.name, field.dataType, True) for field in schema)
+    return schema, tuple(Attribute(session._state.new_id(), field.name, field.dataType, True) for field in schema)
 
 
 def _read(session: Session, kind: str, found: Found, options: Options, wanted: t.StructType | None) -> r.Relation:
-    zone = session._settings.zone()
-    context = session._context
+    zone = session.conf.zone()
+    context = session.context
     keep = sampling_ratio(options)
     slots = context.defaultParallelism
     reader: Any
@@ -158,7 +158,7 @@ def _check_text(held: t.StructType, found: Found) -> None:
 
 def lines(session: Session, rdd: RDD[str], kind: str, options: Options, wanted: t.StructType | None) -> r.Relation:
     """The rows of an RDD of CSV's lines, or of texts in JSON. Raises as `files`."""
-    zone = session._settings.zone()
+    zone = session.conf.zone()
     keep = sampling_ratio(options)
     held: t.StructType
     parsing: Any
@@ -179,4 +179,4 @@ def lines(session: Session, rdd: RDD[str], kind: str, options: Options, wanted: 
         parsing = json_options(options, zone)
         held = wanted or json_schema(rdd, parsing, keep)
     schema = arrow_schema(held).serialize().to_pybytes()
-    return session._runtime.produced(rdd.mapPartitions(Lines(parsing, schema)), held, session._new_id)
+    return session._state.runtime.produced(rdd.mapPartitions(Lines(parsing, schema)), held, session._state.new_id)

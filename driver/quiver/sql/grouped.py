@@ -53,7 +53,7 @@ class GroupedData:
         else:
             wanted = [item._expression if isinstance(item, Column) else _not_column(item) for item in exprs]
         session = self._df._session
-        analyser, child = session._analyser, self._df._relation
+        analyser, child = session._state.analyser, self._df._relation
         keys = analyser.expand(self._keys, child.output)
         if self._pivot is not None:
             wanted = pivoted(*self._pivot, wanted)
@@ -71,7 +71,7 @@ class GroupedData:
             raise AnalysisException("Repeated PIVOT operation.", "REPEATED_CLAUSE")
         column = column_of(pivot_col)
         if values is None:
-            limit = int(self._df._session._context._conf.get("spark.sql.pivotMaxValues", "10000"))
+            limit = int(self._df._session.context._conf.get("spark.sql.pivotMaxValues", "10000"))
             found = self._df.select(Column(column).alias("value")).distinct().orderBy("value").limit(limit + 1).collect()
             if len(found) > limit:
                 raise AnalysisException(
@@ -155,7 +155,7 @@ class GroupedData:
         return self.agg(*(Column(e.Call(function, (column_of(name),))) for name in names))
 
     def _key_columns(self) -> list[e.Expression]:
-        analyser, child = self._df._session._analyser, self._df._relation
+        analyser, child = self._df._session._state.analyser, self._df._relation
         return [analyser.resolve(key, child.output) for key in analyser.expand(self._keys, child.output)]
 
     def sum(self, *cols: str) -> DataFrame:

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 from quiver.sql.errors import IllegalArgumentException
 
 if TYPE_CHECKING:
-    from quiver.context import Context
-    from quiver.sql.runtime import Runtime
+    from quiver.sql.session_state import SessionState
 
 
 class Interrupting:
     """Base of Session."""
 
-    _context: Context
-    _runtime: Runtime
+    _state: SessionState
 
     def addTag(self, tag: str) -> None:
         """Give this thread's next queries in this session one more tag, for interruptTag. Having it already is no error.
@@ -43,7 +41,7 @@ class Interrupting:
         {'nightly'}
         >>> spark.clearTags()
         """
-        text = self._context.getLocalProperty(self._runtime.executions.tags_key)
+        text = self._state.context.getLocalProperty(self._state.runtime.executions.tags_key)
         return set(text.split(",")) if text else set()
 
     def clearTags(self) -> None:
@@ -60,7 +58,7 @@ class Interrupting:
         >>> spark.interruptAll()
         []
         """
-        return self._runtime.executions.interrupt(lambda execution: True, "the session's queries were interrupted")
+        return self._state.runtime.executions.interrupt(lambda execution: True, "the session's queries were interrupted")
 
     def interruptTag(self, tag: str) -> list[str]:
         """Cancel the running queries of this session that have this tag; the ids of those. Raises as addTag.
@@ -69,7 +67,7 @@ class Interrupting:
         []
         """
         wanted = _tag(tag)
-        return self._runtime.executions.interrupt(
+        return self._state.runtime.executions.interrupt(
             lambda execution: wanted in execution.tags, f"queries of this session with tag {wanted} were interrupted"
         )
 
@@ -79,10 +77,12 @@ class Interrupting:
         >>> spark.interruptOperation("12345")
         []
         """
-        return self._runtime.executions.interrupt(lambda execution: str(execution.query_id) == op_id, f"query {op_id} was interrupted")
+        return self._state.runtime.executions.interrupt(
+            lambda execution: str(execution.query_id) == op_id, f"query {op_id} was interrupted"
+        )
 
     def _set_tags(self, tags: set[str]) -> None:
-        self._context.setLocalProperty(self._runtime.executions.tags_key, ",".join(sorted(tags)) or None)
+        self._state.context.setLocalProperty(self._state.runtime.executions.tags_key, ",".join(sorted(tags)) or None)
 
 
 def _tag(tag: str) -> str:

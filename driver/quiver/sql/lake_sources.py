@@ -155,7 +155,7 @@ def _scan(
 ) -> r.Relation:
     ordered = [field for field in schema if field.name not in names] + [schema[name] for name in names]
     held = t.StructType([t.StructField(field.name, field.dataType) for field in ordered])
-    by_name = {field.name: Attribute(session._new_id(), field.name, field.dataType, True) for field in held}
+    by_name = {field.name: Attribute(session._state.new_id(), field.name, field.dataType, True) for field in held}
     scan = r.Files("parquet", (path,), tuple(options.items()), held, tuple(by_name[field.name] for field in held), names, tuple(files))
     if [field.name for field in schema] == [field.name for field in held]:
         return scan

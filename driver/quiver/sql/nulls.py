@@ -59,7 +59,7 @@ class DataFrameNaFunctions:
         else:
             values = {column.id: value for column in self._columns(subset) if _fits(value, column.type)}
         items = [_filled(column, values[column.id]) if column.id in values else column for column in self.df._relation.output]
-        return self.df._with(self.df._session._analyser.project(self.df._relation, items))
+        return self.df._with(self.df._session._state.analyser.project(self.df._relation, items))
 
     def replace(self, to_replace: Any, value: Any = _MISSING, subset: Any = None) -> DataFrame:
         """With other values in place of some: one for another, a list for one or for as many, or a dict of new by old.
@@ -82,7 +82,7 @@ class DataFrameNaFunctions:
         for column in self.df._relation.output:
             mine = [(old, new) for old, new in pairs if column.id in chosen and _fits(old, column.type)]
             items.append(_replaced(column, mine) if mine else column)
-        return self.df._with(self.df._session._analyser.project(self.df._relation, items))
+        return self.df._with(self.df._session._state.analyser.project(self.df._relation, items))
 
     def _columns(self, subset: Any) -> list[e.Attribute]:
         if subset is None:
@@ -92,7 +92,7 @@ class DataFrameNaFunctions:
         return [self._one(name) for name in ([subset] if isinstance(subset, str) else subset)]
 
     def _one(self, name: str) -> e.Attribute:
-        found = self.df._session._analyser.lookup((name.strip("`"),), self.df._relation.output)
+        found = self.df._session._state.analyser.lookup((name.strip("`"),), self.df._relation.output)
         if not isinstance(found, e.Attribute):
             raise column_not_found(name, self.df.columns)
         return found

@@ -82,13 +82,13 @@ def save(session: Session, relation: r.Relation, output: Output, call_site: ops.
     system, path = filesystem_of(output.path)
     path = path.rstrip("/") or "/"
     dealt = _Dealt(session, relation, output)
-    form = file_format(kind, dealt.data, _with_defaults(session, kind, output.options), session._settings.zone())
+    form = file_format(kind, dealt.data, _with_defaults(session, kind, output.options), session.conf.zone())
     dynamic = bool(output.partition_by) and is_dynamic(session, output.options)
     if output.mode == "overwrite" and not dynamic:
         check_not_read(relation, path)
     if output.mode == "ignore" and system.stat(path) is not None:
         return NOTHING
-    session._context._check(call_site.operator)
+    session.context._check(call_site.operator)
     job = OutputJob(path)
     try:
         job.prepare(new=output.mode in ("error", "ignore"))
@@ -109,7 +109,7 @@ def save(session: Session, relation: r.Relation, output: Output, call_site: ops.
                 apart=spread is not None and spread.exact, single=spread is not None and spread.single,
             )  # fmt: skip
 
-        results = session._runtime.save(dealt.relation, call_site, sink, spread)
+        results = session._state.runtime.save(dealt.relation, call_site, sink, spread)
         written = [file for result in results for file in frames.load(result)]
         places = tuple(dict.fromkeys(final.rpartition("/")[0] for _, final, _, _ in written))
         replaces: Sequence[str] = ()
@@ -117,7 +117,7 @@ def save(session: Session, relation: r.Relation, output: Output, call_site: ops.
             static = "/".join(directory(column, value) for column, value in zip(output.partition_by, output.static))
             replaces = places if dynamic else (static,)
         job.commit([(staged, final) for staged, final, _, _ in written], replaces)
-        session._runtime.kept.refreshed(path)
+        session._state.runtime.kept.refreshed(path)
     except BaseException:
         job.abort()
         raise
@@ -126,8 +126,8 @@ def save(session: Session, relation: r.Relation, output: Output, call_site: ops.
 
 def run_only(session: Session, relation: r.Relation, call_site: ops.CallSite) -> None:
     """Compute the relation, and drop its rows where they were made. Raises what the query raises."""
-    session._context._check(call_site.operator)
-    session._runtime.save(relation, call_site, ops.FragmentDrop)
+    session.context._check(call_site.operator)
+    session._state.runtime.save(relation, call_site, ops.FragmentDrop)
 
 
 def check_not_read(relation: r.Relation, path: str, table: str = "") -> None:
@@ -169,14 +169,14 @@ class _Dealt:
         if output.buckets is not None and output.buckets.sort:
             unknown = _unknown_bucket_column
             sort = [e.SortKey(column_named(columns, name, unknown)) for name in output.buckets.sort]
-            relation = session._analyser.sort(relation, sort)
+            relation = session._state.analyser.sort(relation, sort)
         items: list[e.Expression] = [*rest]
         items += (e.Alias(e.Cast(key, t.StringType()), f"#partition{number}") for number, key in enumerate(keys))
         if output.buckets is not None:
             hashed = e.Call("hash", tuple(column_named(columns, name, _unknown_bucket_column) for name in output.buckets.columns))
             items.append(e.Alias(e.Call("pmod", (hashed, e.Literal(output.buckets.number, t.IntegerType()))), "#bucket"))
         # By position: duplicate names are allowed where a format takes them.
-        self.relation = session._analyser.project(relation, items) if keys or output.buckets else relation
+        self.relation = session._state.analyser.project(relation, items) if keys or output.buckets else relation
 
 
 def _unknown_bucket_column(name: str) -> AnalysisException:

@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from quiver.callsite import capture
 from quiver.conf import Conf
 from quiver.context import Context
 from quiver.sql import literals
 from quiver.sql import types as t
-from quiver.sql.analysis.analyser import Analyser
 from quiver.sql.dataframe import DataFrame
-from quiver.sql.errors import AnalysisException, PySparkRuntimeError, UnsupportedOperationException
+from quiver.sql.errors import PySparkRuntimeError, UnsupportedOperationException
 from quiver.sql.executions import note_sql
 from quiver.sql.interrupting import Interrupting
-from quiver.sql.metastore import CATALOG, DEFAULT, GLOBAL_TEMP, Table, metastore
+from quiver.sql.metastore import CATALOG, Table
 from quiver.sql.refusals import STREAMS, NotOffered
-from quiver.sql.runtime import Runtime
 from quiver.sql.session_conf import RuntimeConfig
+from quiver.sql.session_state import SessionState
 from quiver.sql.tree import relations as r
-from quiver.sql.tree.expressions import Attribute, Expression, Name
+from quiver.sql.tree.expressions import Attribute, Name
 
 if TYPE_CHECKING:
     from quiver.sql.catalog import Catalog
@@ -31,15 +28,8 @@ if TYPE_CHECKING:
     from quiver.sql.python.table_functions import UDTFRegistration
     from quiver.sql.reader import DataFrameReader
     from quiver.sql.tvf import TableValuedFunction
-    from quiver_proto.storage import StorageLevel
 
 log = logging.getLogger("quiver.sql")
-_LONG = 120
-"""Characters of a plan that are shown as the name of kept rows."""
-_ids = itertools.count(1)
-"""Attributes of all sessions, so that DataFrames of two sessions never mean each other's columns."""
-
-
 _FORMATS = frozenset({"parquet", "csv", "json", "orc", "avro", "text", "arrow", "binaryfile", "delta"})
 """Of files that SQL reads without a table: SELECT * FROM parquet.`path`."""
 
@@ -129,36 +119,23 @@ class Session(Interrupting):
     clearProgressHandlers = NotOffered("it belongs to Spark Connect")
 
     def __init__(self, context: Context) -> None:
-        self._context = context
-        self._views: dict[str, r.Relation] = {}
-        self._routines: dict[str, Callable[[Sequence[Expression]], Expression]] = {}
-        """The session's own functions, by name in lower case: what a call of one means."""
-        self._settings = RuntimeConfig(context._conf)
-        self._runtime = Runtime(context, self._settings.get)
-        self._analyser = Analyser(self._new_id, zone=self._settings.zone)
-        self._analyser.routines, self._analyser.batch_rows = self._routines, self._batch_rows
-        self._store = metastore(context)
-        self._database = DEFAULT
+        self._state = SessionState(context)
         with Session._lock:
             if Session._living(Session._default) is None:
                 Session._default = self
         Session._threads.session = self
 
-    @staticmethod
-    def _new_id() -> int:
-        return next(_ids)
-
     @property
     def context(self) -> Context:
         """The Context that it runs on."""
-        return self._context
+        return self._state.context
 
     sparkContext = context
 
     @property
     def conf(self) -> RuntimeConfig:
         """Settings that may change: `spark.conf.set("spark.sql.session.timeZone", "UTC")`."""
-        return self._settings
+        return self._state.settings
 
     @property
     def catalog(self) -> Catalog:
@@ -170,7 +147,7 @@ class Session(Interrupting):
     @property
     def version(self) -> str:
         """Quiver's version."""
-        return self._context.version
+        return self.context.version
 
     @classmethod
     def getActiveSession(cls) -> Session | None:
@@ -197,20 +174,20 @@ class Session(Interrupting):
 
     @staticmethod
     def _living(session: Session | None) -> Session | None:
-        return None if session is None or session._context._stopped else session
+        return None if session is None or session.context._stopped else session
 
     def _apply(self, options: dict[str, str]) -> None:
         """Settings that may change, put on this session."""
         for key, value in options.items():
-            if self._settings.isModifiable(key):
-                self._settings.set(key, value)
+            if self.conf.isModifiable(key):
+                self.conf.set(key, value)
 
     def _repr_html_(self) -> str:
         from html import escape
 
         return (
             f"<div><p><b>SparkSession</b></p><p><b>Version</b> <code>{escape(self.version)}</code></p><p><b>Master</b> "
-            f"<code>{escape(self._context.master)}</code></p><p><b>AppName</b> <code>{escape(self._context.appName)}</code></p></div>"
+            f"<code>{escape(self.context.master)}</code></p><p><b>AppName</b> <code>{escape(self.context.appName)}</code></p></div>"
         )
 
     def newSession(self) -> Session:
@@ -220,7 +197,7 @@ class Session(Interrupting):
         >>> other.context is spark.context, other.catalog.listTables()
         (True, [])
         """
-        return Session(self._context)
+        return Session(self.context)
 
     @property
     def udf(self) -> UDFRegistration:
@@ -241,10 +218,6 @@ class Session(Interrupting):
 
         return UDTFRegistration(self)
 
-    def _batch_rows(self) -> int:
-        """How many rows users' functions get at a time at most; 0: as they come."""
-        return int(self._settings.get("spark.sql.execution.arrow.maxRecordsPerBatch", "10000"))
-
     @property
     def read(self) -> DataFrameReader:
         """Reads files: `spark.read.parquet(path)`."""
@@ -259,7 +232,7 @@ class Session(Interrupting):
     def range(self, start: int, end: int | None = None, step: int = 1, numPartitions: int | None = None) -> DataFrame:
         """One column `id` of the integers from `start` to `end` (without it) by `step`, or below `start`."""
         first, last = (0, start) if end is None else (start, end)
-        return self._dataframe(r.Span(first, last, step, (Attribute(self._new_id(), "id", t.LongType(), False),), numPartitions))
+        return self._dataframe(r.Span(first, last, step, (Attribute(self._state.new_id(), "id", t.LongType(), False),), numPartitions))
 
     def createDataFrame(self, data: Any, schema: Any = None, samplingRatio: float | None = None, verifySchema: bool = True) -> DataFrame:
         """Rows that the program has: tuples, dicts, Rows, objects, or values of one type; an RDD; pandas, Polars, numpy or Arrow data.
@@ -280,9 +253,9 @@ class Session(Interrupting):
 
         if isinstance(data, RDD):
             batches, kinds = batches_of(data, schema, samplingRatio, verifySchema)
-            return self._dataframe(self._runtime.produced(batches, kinds, self._new_id))
-        table, kinds = table_of(data, schema, verifySchema, self._settings.zone())
-        columns = tuple(Attribute(self._new_id(), field.name, field.dataType, field.nullable) for field in kinds)
+            return self._dataframe(self._state.runtime.produced(batches, kinds, self._state.new_id))
+        table, kinds = table_of(data, schema, verifySchema, self.conf.zone())
+        columns = tuple(Attribute(self._state.new_id(), field.name, field.dataType, field.nullable) for field in kinds)
         return self._dataframe(r.Local(table, columns))
 
     @property
@@ -313,46 +286,13 @@ class Session(Interrupting):
     def _table(self, parts: tuple[str, ...]) -> r.Relation:
         """What a name stands for: a temporary view, else a table or view of a database."""
         wanted = parts[1:] if len(parts) > 1 and parts[0].lower() == CATALOG else parts
-        found = self._temporary(wanted)
-        if found is None and len(wanted) == 2 and wanted[0].lower() in _FORMATS and self._stored(wanted) is None:
+        found = self._state.temporary(wanted)
+        if found is None and len(wanted) == 2 and wanted[0].lower() in _FORMATS and self._state.stored(wanted) is None:
             return self.read.format(wanted[0].lower()).load(wanted[1])._relation
         if found is None:
-            stored = self._stored_or_raise(wanted)
+            stored = self._state.stored_or_raise(wanted)
             found = stored.view if stored.view is not None else self._files(stored)
-        return self._analyser.alias(found, parts[len(parts) - 1])
-
-    def _keep(self, relation: r.Relation, level: StorageLevel, name: str) -> None:
-        """Have a relation's rows kept; `name` is what pages show, or else its plan in short. Nothing changes when they are already."""
-        from quiver.sql.explaining import tree
-
-        if self._runtime.kept.find(relation) is not None:
-            log.warning("Asked to cache already cached data.")
-            return
-        rows = self._runtime.batches(relation, capture())
-        shown = name or " ".join(line.strip() for line in tree(relation).splitlines())
-        self._runtime.kept.keep(relation, rows.setName(shown if len(shown) <= _LONG else f"{shown[: _LONG - 1]}…"), level)
-
-    def _temporary(self, parts: Sequence[str]) -> r.Relation | None:
-        if len(parts) == 2 and parts[0].lower() == GLOBAL_TEMP:
-            return self._store.global_views.get(parts[1].lower())
-        return self._views.get(parts[0].lower()) if len(parts) == 1 else None
-
-    def _stored(self, parts: Sequence[str]) -> Table | None:
-        """A table or view of a database (of the current one, if none is named)."""
-        if not 1 <= len(parts) <= 2:
-            return None
-        return self._store.table(parts[0] if len(parts) > 1 else self._database, parts[-1])
-
-    def _stored_or_raise(self, parts: Sequence[str]) -> Table:
-        found = self._stored(parts)
-        if found is None:
-            import difflib
-
-            known = [*self._views, *(table.name for table in self._store.tables(self._database))]
-            alike = difflib.get_close_matches(parts[-1].lower(), known, n=3)
-            hint = f" Did you mean {', '.join(f'`{name}`' for name in alike)}?" if alike else ""
-            raise AnalysisException(f"The table or view `{'`.`'.join(parts)}` cannot be found.{hint}", "TABLE_OR_VIEW_NOT_FOUND")
-        return found
+        return self._state.analyser.alias(found, parts[len(parts) - 1])
 
     def _files(self, table: Table) -> r.Relation:
         """What is in a table's folder now."""
@@ -362,7 +302,7 @@ class Session(Interrupting):
         if "://" not in table.location and not any(path.is_file() and path.name[0] not in "._" for path in folder.rglob("*")):
             if table.provider.lower() != "parquet":
                 return self.emptyDataFrame(table.schema)._relation
-            columns = tuple(Attribute(self._new_id(), field.name, field.dataType, field.nullable) for field in table.schema)
+            columns = tuple(Attribute(self._state.new_id(), field.name, field.dataType, field.nullable) for field in table.schema)
             options = tuple(sorted(table.options.items()))
             return r.Files("parquet", (table.location,), options, table.schema, columns, table.partition_columns)
         reader = self.read.format(table.provider).schema(table.schema).options(**table.options)
@@ -390,7 +330,7 @@ class Session(Interrupting):
         with Session._lock:
             if Session._default is self:
                 Session._default = None
-        self._context.stop()
+        self.context.stop()
 
     def __enter__(self) -> Session:
         return self

@@ -56,7 +56,7 @@ def create_as(session: Session, parts: Sequence[str], relation: r.Relation, spec
     Raises AnalysisException LOCATION_ALREADY_EXISTS when files of another are where the table's are to be, and what `save` raises.
     """
     database, name = _placed(session, parts)
-    existing = session._store.table(database, name)
+    existing = session._state.store.table(database, name)
     provider = format_named(spec.provider)
     if existing is not None and mode == "ignore":
         return NOTHING
@@ -65,7 +65,7 @@ def create_as(session: Session, parts: Sequence[str], relation: r.Relation, spec
     if existing is not None and mode == "append":
         _check_alike(existing, provider, spec, relation)
         return insert_into(session, parts, relation, call_site, by_name=True, options=spec.options)
-    location = _local(spec.location) if spec.location else session._store.folder(database, name)
+    location = _local(spec.location) if spec.location else session._state.store.folder(database, name)
     keys = [
         column_named(relation.output, key, lambda key: AnalysisException(f"Partition column `{key}` not found in the query's columns."))
         for key in spec.partition_by
@@ -79,7 +79,7 @@ def create_as(session: Session, parts: Sequence[str], relation: r.Relation, spec
         dict(spec.properties), spec.description, buckets=spec.buckets,
     )  # fmt: skip
     if existing is not None and mode == "error":
-        session._store.create_table(table)  # Says that there is one.
+        session._state.store.create_table(table)  # Says that there is one.
     replaces = existing is not None and existing.location == location
     if existing is not None:
         check_not_read(relation, existing.location.rstrip("/"), existing.full_name)
@@ -90,8 +90,8 @@ def create_as(session: Session, parts: Sequence[str], relation: r.Relation, spec
     output = replace(output, options={**spec.options, "partitionoverwritemode": "static"})
     saved = save(session, relation, output, call_site)
     if existing is not None and not replaces:
-        session._store.drop_table(database, name)
-    session._store.create_table(table, replace=existing is not None)
+        session._state.store.drop_table(database, name)
+    session._state.store.create_table(table, replace=existing is not None)
     return saved
 
 
@@ -115,9 +115,9 @@ def insert_into(
     rows. Values are cast where no other value could come of it. Raises AnalysisException: TABLE_OR_VIEW_NOT_FOUND, UNSUPPORTED_INSERT,
     INSERT_COLUMN_ARITY_MISMATCH, INCOMPATIBLE_DATA_FOR_TABLE, UNSUPPORTED_OVERWRITE, and what `save` raises.
     """
-    if session._temporary(parts) is not None:
+    if session._state.temporary(parts) is not None:
         raise AnalysisException("Can't insert into the target. A temporary view is not allowed.", "UNSUPPORTED_INSERT.RDD_BASED")
-    table = session._stored_or_raise(parts)
+    table = session._state.stored_or_raise(parts)
     if table.view is not None:
         raise AnalysisException(f"Can't insert into the target. {table.full_name} is a view.", "EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE")
     given = {_key(table, name): value for name, value in (partition or {}).items()}
@@ -140,8 +140,8 @@ def _placed(session: Session, parts: Sequence[str]) -> tuple[str, str]:
             f"`{'`.`'.join(parts)}` is not a valid name for tables: give a name, or a database and a name.",
             "INVALID_SCHEMA_OR_RELATION_NAME",
         )
-    database = parts[0] if len(parts) == 2 else session._database
-    return session._store.database(database).name, parts[-1]
+    database = parts[0] if len(parts) == 2 else session._state.database
+    return session._state.store.database(database).name, parts[-1]
 
 
 def _local(location: str) -> str:
@@ -259,7 +259,7 @@ def _arranged(
             )
         same = isinstance(value, e.Attribute) and value.type == column.dataType
         items.append(e.Alias(value if same else e.Cast(value, column.dataType), column.name))
-    return session._analyser.project(relation, items)
+    return session._state.analyser.project(relation, items)
 
 
 def _table_column(table: Table, name: str) -> t.StructField:
@@ -294,7 +294,7 @@ def _static_values(session: Session, table: Table, static: Mapping[str, e.Expres
     kinds = {column.name: column.dataType for column in table.schema}
     one = session.range(1)._relation
     items = [e.Alias(e.Cast(e.Cast(static[name], kinds[name]), t.StringType()), name) for name in names]
-    (row,) = session._dataframe(session._analyser.project(one, items)).collect()
+    (row,) = session._dataframe(session._state.analyser.project(one, items)).collect()
     return tuple("" if value is None else str(value) for value in row)
 
 

@@ -81,7 +81,7 @@ class DataFrameWriterV2:
 
     def replace(self) -> None:
         """Put a new table in the place of one. Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND."""
-        self._df._session._stored_or_raise(self._table)
+        self._df._session._state.stored_or_raise(self._table)
         self._create("overwrite")
 
     def createOrReplace(self) -> None:

@@ -142,7 +142,7 @@ def _create_view(session: Session, query: Query, node: g.Create, text: str) -> r
                 f"`{'`.`'.join(parts)}` is not a valid name for a temporary view.", "TEMP_VIEW_NAME_TOO_MANY_NAME_PARTS"
             )
         quoted = f"`{parts[-1]}`"
-        known = session._store.global_views if everywhere else session._views
+        known = session._state.store.global_views if everywhere else session._state.views
         if node.args.get("exists") and parts[-1].lower() in known:
             return nothing()
         if everywhere:
@@ -150,15 +150,15 @@ def _create_view(session: Session, query: Query, node: g.Create, text: str) -> r
         else:
             (df.createOrReplaceTempView if node.args.get("replace") else df.createTempView)(quoted)
         return nothing()
-    database, name = (parts[0], parts[-1]) if len(parts) > 1 else (session._database, parts[-1])
-    existing = session._store.table(database, name)
+    database, name = (parts[0], parts[-1]) if len(parts) > 1 else (session._state.database, parts[-1])
+    existing = session._state.store.table(database, name)
     if existing is not None and existing.view is None and node.args.get("replace"):
         raise AnalysisException(f"{existing.full_name} is a table: a view is expected.", "EXPECT_VIEW_NOT_TABLE.NO_ALTERNATIVE")
     body = node.expression.sql(dialect="spark") if node.expression is not None else ""
     view = Table(
         database, name.lower(), df.schema, view=relation, text=body, description=_comment_of(properties), properties=_table_properties(node)
     )
-    session._store.create_table(view, if_not_exists=bool(node.args.get("exists")), replace=bool(node.args.get("replace")))
+    session._state.store.create_table(view, if_not_exists=bool(node.args.get("exists")), replace=bool(node.args.get("replace")))
     return nothing()
 
 
@@ -175,7 +175,7 @@ def _renamed(session: Session, relation: r.Relation, columns: list[Node], name: 
         comments = [c.kind.this.name for c in column.args.get("constraints") or [] if isinstance(c.kind, g.CommentColumnConstraint)]
         metadata = (*attribute.metadata, *(("comment", text) for text in comments))
         items.append(e.Alias(attribute, column.name, metadata=metadata))
-    return session._analyser.project(relation, items)
+    return session._state.analyser.project(relation, items)
 
 
 def _create_table(session: Session, query: Query, node: g.Create, text: str) -> r.Relation:
@@ -198,14 +198,14 @@ def _create_table(session: Session, query: Query, node: g.Create, text: str) -> 
         mode = "overwrite" if node.args.get("replace") else "ignore" if node.args.get("exists") else "error"
         create_as(session, parts, query.read(node.expression), spec, mode, capture())
         return nothing()
-    database, name = (parts[0], parts[-1]) if len(parts) > 1 else (session._database, parts[-1])
-    existing = session._store.table(database, name)
+    database, name = (parts[0], parts[-1]) if len(parts) > 1 else (session._state.database, parts[-1])
+    existing = session._state.store.table(database, name)
     if existing is not None and node.args.get("exists"):
         return nothing()
     like = properties.get(g.LikeProperty)
     if like is not None:
         of_other = query.catalogue.table(tuple(part.name for part in like.this.parts))
-        stored = session._stored(tuple(part.name for part in like.this.parts))
+        stored = session._state.stored(tuple(part.name for part in like.this.parts))
         fields = list(stored.schema) if stored is not None else [t.StructField(c.name, c.type) for c in of_other.output]
         partition_by = stored.partition_columns if stored is not None else ()
         provider = stored.provider if stored is not None and g.FileFormatProperty not in properties else provider
@@ -215,12 +215,12 @@ def _create_table(session: Session, query: Query, node: g.Create, text: str) -> 
         fields = list(session.read.format(provider).options(**options).load(folder).schema)
     schema = _arranged(fields, partition_by)
     if existing is not None and node.args.get("replace"):
-        session._store.drop_table(database, name)
+        session._state.store.drop_table(database, name)
     made = Table(
-        database, name.lower(), schema, provider, folder or session._store.folder(database, name), bool(folder), partition_by, options,
-        _table_properties(node), _comment_of(properties), buckets=buckets,
+        database, name.lower(), schema, provider, folder or session._state.store.folder(database, name), bool(folder), partition_by,
+        options, _table_properties(node), _comment_of(properties), buckets=buckets,
     )  # fmt: skip
-    session._store.create_table(made)
+    session._state.store.create_table(made)
     return nothing()
 
 
@@ -288,7 +288,7 @@ def _drop(session: Session, query: Query, node: g.Drop, text: str) -> r.Relation
             session.catalog.dropView(name_of(table), exists)
         elif kind == "TABLE":
             parts = list(name_parts(name_of(table)))
-            if session._temporary(parts) is not None:
+            if session._state.temporary(parts) is not None:
                 session.catalog.dropView(name_of(table), exists)
             else:
                 session.catalog.dropTable(name_of(table), exists)
@@ -353,9 +353,9 @@ def _analyze(session: Session, query: Query, node: g.Analyze, text: str) -> r.Re
 def _comment(session: Session, query: Query, node: g.Comment, text: str) -> r.Relation:
     if str(node.args.get("kind") or "").upper() != "TABLE" or not isinstance(node.this, g.Table):
         raise unsupported("COMMENT ON this", node)
-    stored = session._stored_or_raise(name_parts(name_of(node.this)))
+    stored = session._state.stored_or_raise(name_parts(name_of(node.this)))
     said = None if isinstance(node.expression, g.Null) else node.expression.name
-    session._store.create_table(replace(stored, description=said), replace=True)
+    session._state.store.create_table(replace(stored, description=said), replace=True)
     return nothing()
 
 
@@ -368,9 +368,9 @@ def _alter(session: Session, query: Query, node: g.Alter, text: str) -> r.Relati
             case g.Query() if str(node.args.get("kind")).upper() == "VIEW":
                 _redefine(session, query, parts, action)
             case g.AlterSet() if action.expressions:
-                stored = session._stored_or_raise(parts)
+                stored = session._state.stored_or_raise(parts)
                 given = {item.this.name: item.expression.name for item in _equalities(action)}
-                session._store.create_table(replace(stored, properties={**stored.properties, **given}), replace=True)
+                session._state.store.create_table(replace(stored, properties={**stored.properties, **given}), replace=True)
             case _:
                 raise unsupported("this ALTER: make the table anew with CREATE OR REPLACE TABLE … AS SELECT", node)
     return nothing()
@@ -381,25 +381,25 @@ def _equalities(action: Node) -> list[g.EQ]:
 
 
 def _rename(session: Session, old: list[str], new: list[str]) -> None:
-    if session._temporary(old) is not None and len(old) == 1:
-        if new[-1].lower() in session._views:
+    if session._state.temporary(old) is not None and len(old) == 1:
+        if new[-1].lower() in session._state.views:
             raise AnalysisException(
                 f"Cannot create the temporary view `{new[-1]}` because it already exists.", "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS"
             )
-        session._views[new[-1].lower()] = session._views.pop(old[0].lower())
+        session._state.views[new[-1].lower()] = session._state.views.pop(old[0].lower())
         return
-    stored = session._stored_or_raise(old)
+    stored = session._state.stored_or_raise(old)
     database = new[0] if len(new) > 1 else stored.database
-    session._store.rename_table(stored, database, new[-1])
+    session._state.store.rename_table(stored, database, new[-1])
 
 
 def _redefine(session: Session, query: Query, parts: list[str], body: Any) -> None:
     relation = query.read(body)
-    if session._temporary(parts) is not None:
+    if session._state.temporary(parts) is not None:
         session._dataframe(relation).createOrReplaceTempView(f"`{parts[-1]}`")
         return
-    stored = session._stored_or_raise(parts)
+    stored = session._state.stored_or_raise(parts)
     if stored.view is None:
         raise AnalysisException(f"{stored.full_name} is a table: a view is expected.", "EXPECT_VIEW_NOT_TABLE.NO_ALTERNATIVE")
     schema = session._dataframe(relation).schema
-    session._store.create_table(replace(stored, view=relation, text=body.sql(dialect="spark"), schema=schema), replace=True)
+    session._state.store.create_table(replace(stored, view=relation, text=body.sql(dialect="spark"), schema=schema), replace=True)

@@ -43,7 +43,7 @@ def _views(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
 def _functions(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
     names = {function.name for function in session.catalog.listFunctions(pattern=_pattern(found))}
     wanted = _pattern(found)
-    own = (name for name in session._routines if wanted is None or re.fullmatch(wanted.replace("*", ".*"), name, re.IGNORECASE))
+    own = (name for name in session._state.routines if wanted is None or re.fullmatch(wanted.replace("*", ".*"), name, re.IGNORECASE))
     which = (found["which"] or "ALL").upper()
     chosen = {"USER": set(own), "SYSTEM": names}.get(which) if which != "ALL" else names | set(own)
     return rows(session, ("function",), ((name,) for name in sorted(chosen or ())))
@@ -81,7 +81,7 @@ def _properties(session: Session, query: Query, found: re.Match[str]) -> r.Relat
 
 def _describe_function(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
     name = found["table"].strip("`'\"")
-    if name.lower() in session._routines:
+    if name.lower() in session._state.routines:
         return rows(session, ("function_desc",), [(f"Function: {name}",), ("Type: SCALAR",)])
     function = session.catalog.getFunction(name)
     from quiver.sql import functions
@@ -92,7 +92,7 @@ def _describe_function(session: Session, query: Query, found: re.Match[str]) -> 
 
 
 def _describe_database(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
-    known = session._store.database(last_part(found["table"]))
+    known = session._state.store.database(last_part(found["table"]))
     told = [("Catalog Name", "spark_catalog"), ("Namespace Name", known.name), ("Comment", known.description), ("Location", known.location)]
     if found["extended"]:
         told.append(("Properties", ", ".join(f"({key},{value})" for key, value in sorted(known.properties.items()))))
@@ -111,7 +111,7 @@ def _columns_of(relation: r.Relation) -> list[tuple[str, str, str | None]]:
 def _describe_table(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
     parts = tuple(part.strip("`") for part in re.findall(r"`[^`]+`|[^.]+", found["table"]))
     relation = query.catalogue.table(parts)
-    stored = None if session._temporary(parts) is not None else session._stored(parts)
+    stored = None if session._state.temporary(parts) is not None else session._state.stored(parts)
     kinds: list[t.StructField] = list(stored.schema) if stored is not None else []
     told: list[tuple[str, str, str | None]] = (
         [(f.name, f.dataType.simpleString(), f.metadata.get("comment")) for f in kinds] if kinds else _columns_of(relation)
@@ -150,7 +150,7 @@ def _explain(session: Session, query: Query, found: re.Match[str]) -> r.Relation
     statement = parsed(found["query"])
     if commands.of(statement) is not None:
         raise unsupported("EXPLAIN of a command", statement)
-    return rows(session, ("plan",), [(explained(query.read(statement), session._runtime, mode),)])
+    return rows(session, ("plan",), [(explained(query.read(statement), session._state.runtime, mode),)])
 
 
 _WORDS: tuple[tuple[str, Inspection], ...] = (

@@ -39,25 +39,25 @@ def _zone(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
 
 def _variable(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
     name = last_part(found["name"]).lower()
-    known = session._analyser.variables.get(name)
+    known = session._state.analyser.variables.get(name)
     if known is None:
         raise AnalysisException(f"The variable `{name}` cannot be found.", "UNRESOLVED_VARIABLE")
-    session._analyser.variables[name] = _evaluated(session, query, found["value"], known.type)
+    session._state.analyser.variables[name] = _evaluated(session, query, found["value"], known.type)
     return nothing()
 
 
 def _declare(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
     name = last_part(found["name"]).lower()
-    if name in session._analyser.variables and not found["replace"]:
+    if name in session._state.analyser.variables and not found["replace"]:
         raise AnalysisException(f"Cannot create the variable `{name}` because it already exists.", "VARIABLE_ALREADY_EXISTS")
     kind = t.DataType.fromDDL(found["type"]) if found["type"] else None
-    session._analyser.variables[name] = _evaluated(session, query, found["value"] or "NULL", kind)
+    session._state.analyser.variables[name] = _evaluated(session, query, found["value"] or "NULL", kind)
     return nothing()
 
 
 def _drop_variable(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
     name = last_part(found["name"]).lower()
-    if session._analyser.variables.pop(name, None) is None and not found["exists"]:
+    if session._state.analyser.variables.pop(name, None) is None and not found["exists"]:
         raise AnalysisException(f"The variable `{name}` cannot be found.", "VARIABLE_NOT_FOUND")
     return nothing()
 
@@ -65,7 +65,7 @@ def _drop_variable(session: Session, query: Query, found: re.Match[str]) -> r.Re
 def _evaluated(session: Session, query: Query, text: str, kind: t.DataType | None) -> e.Literal:
     relation = query.read(parsed(f"SELECT {text}"))
     if kind is not None:
-        relation = session._analyser.project(relation, [e.Cast(relation.output[0], kind)])
+        relation = session._state.analyser.project(relation, [e.Cast(relation.output[0], kind)])
     return e.Literal(session._dataframe(relation).collect()[0][0], relation.output[0].type)
 
 
@@ -101,7 +101,7 @@ def _create_database(session: Session, query: Query, found: re.Match[str]) -> r.
     comment, location = (re.search(rf"\b{word}\s+'([^']*)'", rest, re.IGNORECASE) for word in ("COMMENT", "LOCATION"))
     listed = re.search(r"DBPROPERTIES\s*\((.*)\)", rest, re.IGNORECASE | re.DOTALL)
     properties = dict(re.findall(r"'?([\w.]+)'?\s*=\s*'([^']*)'", listed[1])) if listed else {}
-    session._store.create_database(
+    session._state.store.create_database(
         last_part(found["name"]), bool(found["exists"]), location[1] if location else "", comment[1] if comment else "",
         properties,
     )  # fmt: skip
@@ -127,7 +127,7 @@ def _immediate(session: Session, query: Query, found: re.Match[str]) -> r.Relati
     from quiver.sql.frontend.statements import relation_of
 
     read = query.reader(())
-    text = found["text"] if found["text"] is not None else folded(session._analyser.resolve(e.Name((found["variable"],)), ()))
+    text = found["text"] if found["text"] is not None else folded(session._state.analyser.resolve(e.Name((found["variable"],)), ()))
     if not isinstance(text, str):
         raise AnalysisException("EXECUTE IMMEDIATE takes a constant string.", "INVALID_EXPR_TYPE_FOR_QUERY_EXECUTE_IMMEDIATE")
     given: Any = None
@@ -226,7 +226,7 @@ def create_function(session: Session, query: Query, node: g.Create, text: str) -
     if any(item.args.get("is_table") or item.args.get("table") for item in returned):
         raise unsupported("functions that return a table", node)
     key = name.lower()
-    if key in session._routines and not node.args.get("replace"):
+    if key in session._state.routines and not node.args.get("replace"):
         if node.args.get("exists"):
             return nothing()
         raise AnalysisException(f"Cannot create the routine `{name}` because it already exists.", "ROUTINE_ALREADY_EXISTS")
@@ -235,9 +235,9 @@ def create_function(session: Session, query: Query, node: g.Create, text: str) -
     for item in head.expressions:
         default = next((c.kind.this for c in item.args.get("constraints") or [] if isinstance(c.kind, g.DefaultColumnConstraint)), None)
         value = None if default is None else query.reader(()).read(default)
-        parameters.append((session._analyser.fold(item.name), type_of_node(item.args["kind"]), value))
+        parameters.append((session._state.analyser.fold(item.name), type_of_node(item.args["kind"]), value))
     meaning = query.reader(()).read(body)
-    session._routines[key] = _routine(session, name, parameters, meaning, kind)
+    session._state.routines[key] = _routine(session, name, parameters, meaning, kind)
     return nothing()
 
 
@@ -248,7 +248,7 @@ def _routine(
     body: e.Expression,
     kind: t.DataType | None,
 ) -> Callable[[Sequence[e.Expression]], e.Expression]:
-    fold = session._analyser.fold
+    fold = session._state.analyser.fold
 
     def call(args: Sequence[e.Expression]) -> e.Expression:
         given = [*args, *(default for _, _, default in parameters[len(args) :] if default is not None)]
@@ -273,7 +273,7 @@ def _routine(
 
 def drop_function(session: Session, name: str, exists: bool) -> r.Relation:
     """DROP FUNCTION. Raises AnalysisException ROUTINE_NOT_FOUND."""
-    if session._routines.pop(name.lower(), None) is None and not exists:
+    if session._state.routines.pop(name.lower(), None) is None and not exists:
         raise AnalysisException(f"The routine `{name}` cannot be found.", "ROUTINE_NOT_FOUND")
     return nothing()
 

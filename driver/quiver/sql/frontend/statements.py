@@ -32,17 +32,17 @@ def relation_of(session: Session, text: str, args: Mapping[str, Any] | Iterable[
 
     def table(parts: tuple[str, ...]) -> r.Relation:
         found = formatted.tables.get(parts[-1])
-        return session._table(parts) if found is None else session._analyser.alias(found, parts[-1])
+        return session._table(parts) if found is None else session._state.analyser.alias(found, parts[-1])
 
     def rounds(name: str, anchor: r.Relation, step: r.Relation, before: r.Round) -> Rounds:
         conf = session.conf
         levels = int(conf.get("spark.sql.cteRecursionLevelLimit", LEVELS))
         rows = int(conf.get("spark.sql.cteRecursionRowLimit", ROWS))
         site = CallSite(f"recursive query {name}", "", 0)
-        return Rounds(name, anchor, step, before, lambda relation: session._runtime.collect(relation, site), levels, rows)
+        return Rounds(name, anchor, step, before, lambda relation: session._state.runtime.collect(relation, site), levels, rows)
 
-    around = Surroundings(session.conf.zone(), {**formatted.parameters, **parameters}, session._routines, session._database)
-    query = Query(Catalogue(session._analyser, table, around, rounds))
+    around = Surroundings(session.conf.zone(), {**formatted.parameters, **parameters}, session._state.routines, session._state.database)
+    query = Query(Catalogue(session._state.analyser, table, around, rounds))
     told = inspection_of(text) or worded(text)
     if told is not None:
         return told(session, query)

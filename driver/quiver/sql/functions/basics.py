@@ -74,7 +74,7 @@ def expr(str: str) -> Column:
     from quiver.sql.session import Session
 
     active = Session.getActiveSession()
-    return Column(parse_expression(str, None if active is None else Surroundings(active.conf.zone(), {}, active._routines)))
+    return Column(parse_expression(str, None if active is None else Surroundings(active.conf.zone(), {}, active._state.routines)))
 
 
 def when(condition: Column, value: Any) -> Column:

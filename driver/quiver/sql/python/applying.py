@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def mapped(session: Session, child: r.Relation, function: Any, schema: Any, kind: str) -> r.PythonMap:
     """mapInPandas and mapInArrow."""
-    return r.PythonMap(child, _sealed(function), kind, _columns(session, schema), session._batch_rows(), session.conf.zone())
+    return r.PythonMap(child, _sealed(function), kind, _columns(session, schema), session._state.batch_rows(), session.conf.zone())
 
 
 def grouped(
@@ -38,13 +38,13 @@ def grouped(
     except ValueError as problem:
         raise PySparkValueError(f"Invalid function for groups: {problem}.", "INVALID_PANDAS_UDF") from None
     resolved = tuple(
-        tuple(session._analyser.resolve(key, child.output) for key in session._analyser.expand(some, child.output))
+        tuple(session._state.analyser.resolve(key, child.output) for key in session._state.analyser.expand(some, child.output))
         for some, child in zip(keys, children, strict=True)
     )
     if len({len(some) for some in resolved}) > 1:
         raise PySparkValueError("Both sides of a cogroup need as many keys.", "INVALID_COGROUP_KEYS")
     return r.GroupedMap(
-        tuple(children), resolved, sealed, kind, _columns(session, schema), session._batch_rows(), session.conf.zone(), with_key,
+        tuple(children), resolved, sealed, kind, _columns(session, schema), session._state.batch_rows(), session.conf.zone(), with_key,
         len(children) == 1 and _wants_iterator(function),
     )  # fmt: skip
 
@@ -59,7 +59,7 @@ def _columns(session: Session, schema: Any) -> tuple[Attribute, ...]:
     kinds = t.DataType.fromDDL(schema) if isinstance(schema, str) else schema
     if not isinstance(kinds, t.StructType):
         raise wrong_argument("schema", "StructType or str", schema)
-    return tuple(Attribute(session._new_id(), field.name, field.dataType, field.nullable) for field in kinds)
+    return tuple(Attribute(session._state.new_id(), field.name, field.dataType, field.nullable) for field in kinds)
 
 
 def _wants_iterator(function: Callable[..., Any]) -> bool:

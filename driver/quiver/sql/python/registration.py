@@ -35,7 +35,7 @@ class UDFRegistration:
             made = f._copy(name=name)
         else:
             made = udf(f, returnType)._copy(name=name)
-        self.sparkSession._routines[name.lower()] = made._routine
+        self.sparkSession._state.routines[name.lower()] = made._routine
         return made
 
     def registerJavaFunction(self, name: str, javaClassName: str, returnType: Any = None) -> NoReturn:

@@ -137,5 +137,5 @@ class UDTFRegistration:
             raise PySparkTypeError(f"Cannot register {f!r}: it is not what udtf made.", "CANNOT_REGISTER_UDTF")
         made = UserDefinedTableFunction(f.func, f._returns, name, f._deterministic)
         routine: Callable[[Sequence[e.Expression]], e.Expression] = made._routine
-        self.sparkSession._routines[name.lower()] = routine
+        self.sparkSession._state.routines[name.lower()] = routine
         return made

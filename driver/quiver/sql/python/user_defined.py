@@ -280,5 +280,5 @@ def call_udf(udfName: str, *cols: Any) -> Column:
 
     args = [column_of(value) for value in cols]
     active = Session.getActiveSession()
-    routine = None if active is None else active._routines.get(udfName.lower())
+    routine = None if active is None else active._state.routines.get(udfName.lower())
     return Column(e.Call(udfName, tuple(args)) if routine is None else routine(args))
