@@ -71,6 +71,7 @@ KEYS: tuple[Key, ...] = (
     Key("spark.sql.jsonGenerator.ignoreNullFields", "flag", "true", "Leave nulls out of JSON that is written."),
     Key("quiver.sql.write.fileBytes", "memory", "1g", "About how large a file that a DataFrame writes gets before the next one is begun."),
     Key("spark.sql.autoBroadcastJoinThreshold", "text", "10m", "A join's side up to this size is given whole to every task; -1: none is."),
+    Key("spark.sql.cbo.joinReorder.enabled", "flag", "true", "Do inner joins in the order that promises the fewest rows on the way."),
     Key("spark.sql.adaptive.enabled", "flag", "true", "Plan stages anew by the sizes of those before them."),
     Key("spark.sql.adaptive.advisoryPartitionSizeInBytes", "memory", "64m", "Small shuffle partitions are put together up to this size."),
     Key("spark.sql.adaptive.coalescePartitions.enabled", "flag", "true", "Put small shuffle partitions together."),

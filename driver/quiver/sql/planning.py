@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from quiver.sql.analysis.join_order import with_ordered_joins
+from quiver.sql.file_statistics import of_parquet
 from quiver.sql.kernel import session
 from quiver.sql.kernel_context import KernelContext
 from quiver.sql.lowering.relations import Query, lower
@@ -58,12 +60,18 @@ class Planning:
 
     def lowered(self, relation: r.Relation, sizes: Sizing) -> Query:
         """The relation in the kernel's SQL."""
+        relation = self._in_order(relation)
         query = lower(relation)
-        return self.lowered_to_spread(relation, sizes) if called(query.text) else query
+        return lower(relation, self._pieces(0, sizes)) if called(query.text) else query
 
     def lowered_to_spread(self, relation: r.Relation, sizes: Sizing) -> Query:
         """The same, for rows that Python's functions get."""
-        return lower(relation, self._pieces(0, sizes))
+        return lower(self._in_order(relation), self._pieces(0, sizes))
+
+    def _in_order(self, relation: r.Relation) -> r.Relation:
+        """With chains of joins in the order that promises the fewest rows on the way."""
+        asked = self._setting("spark.sql.cbo.joinReorder.enabled", "true").strip().lower() != "false"
+        return with_ordered_joins(relation, of_parquet) if asked else relation
 
     def planned(self, query: Query, productions: Mapping[str, Production], sizes: Sizing) -> Plans:
         """For one task, or for stages. Raises FileUnreadable, UnsupportedPlan."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
-from quiver.sql.tree.walking import attributes_in, walk
+from quiver.sql.tree.walking import attributes_in, conjuncts, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ def _visit(relation: r.Relation, demand: Demand, found: dict[int, Demand]) -> No
             by_row = not any(isinstance(node, e.Windowed) or _counts(node) for each in kept for node in walk(each))
             _visit(relation.child, Demand(_used(kept), _below(demand, relation.child) if by_row else ()), found)
         case r.Filter():
-            conditions = tuple(each for each in _conjuncts(relation.condition))
+            conditions = tuple(each for each in conjuncts(relation.condition))
             _visit(relation.child, Demand(demand.columns | _used(conditions), (*demand.conditions, *conditions)), found)
         case r.Sort():
             _visit(relation.child, Demand(demand.columns | _used(relation.keys), demand.conditions), found)
@@ -82,12 +82,6 @@ def _below(demand: Demand, child: r.Relation) -> tuple[e.Expression, ...]:
     """The conditions that say something of the child's own columns only."""
     columns = _ids(child.output)
     return tuple(each for each in demand.conditions if (used := _used((each,))) and used <= columns)
-
-
-def _conjuncts(condition: e.Expression) -> list[e.Expression]:
-    if isinstance(condition, e.Call) and condition.name == "and":
-        return [each for argument in condition.args for each in _conjuncts(argument)]
-    return [condition]
 
 
 def _has_subquery(relation: r.Relation) -> bool:

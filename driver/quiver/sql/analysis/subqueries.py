@@ -17,7 +17,7 @@ from quiver.sql.analysis.rewriting import changed, outer_references, parts
 from quiver.sql.analysis.typing import nullable, type_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
-from quiver.sql.tree.walking import all_of, children_of
+from quiver.sql.tree.walking import all_of, children_of, conjuncts
 
 if TYPE_CHECKING:
     from quiver.sql.analysis.analyser import Analyser
@@ -60,13 +60,6 @@ def _has(value: Any) -> bool:
 def _operands(value: Any) -> Iterator[Any]:
     if isinstance(value, e.Expression):
         yield from children_of(value)
-
-
-def conjuncts(condition: e.Expression) -> list[e.Expression]:
-    """What AND puts together."""
-    if isinstance(condition, e.Call) and condition.name == "and":
-        return [part for argument in condition.args for part in conjuncts(argument)]
-    return [condition]
 
 
 def _filter(analyser: Analyser, relation: r.Filter) -> r.Relation:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from quiver.sql.analysis.rewriting import outer_references
+from quiver.sql.analysis.sameness import VOLATILE
 from quiver.sql.lowering.expressions import lowered
 from quiver.sql.lowering.generators import generate, sample, sorted_by
 from quiver.sql.lowering.names import column, quoted
@@ -267,13 +268,10 @@ def _series(span: r.Span, name: str, slices: int) -> str:
     return parts[0] if count <= 1 else " UNION ALL ".join(f"({part})" for part in parts)
 
 
-_VOLATILE = frozenset({"rand", "randn", "random", "uuid", "shuffle", "randstr", "uniform"})
-
-
 def _is_volatile(expressions: Sequence[e.Expression]) -> bool:
     """Whether they call users' functions, or such that give something else each time."""
     return any(
-        isinstance(node, e.PythonCall) or (isinstance(node, e.Call) and node.name in _VOLATILE)
+        isinstance(node, e.PythonCall) or (isinstance(node, e.Call) and node.name in VOLATILE)
         for expression in expressions
         for node in walk(expression)
     )

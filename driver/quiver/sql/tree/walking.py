@@ -69,3 +69,10 @@ def all_of(conditions: Sequence[e.Expression]) -> e.Expression:
     for condition in conditions[1:]:
         result = e.Call("and", (result, condition))
     return result
+
+
+def conjuncts(condition: e.Expression) -> list[e.Expression]:
+    """The conditions that all have to hold for this one."""
+    if isinstance(condition, e.Call) and condition.name == "and":
+        return [each for argument in condition.args for each in conjuncts(argument)]
+    return [condition]
