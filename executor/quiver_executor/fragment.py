@@ -109,7 +109,7 @@ def _write(sink: ops.FragmentWrite, plan: Plan, shown: Mapping[str, str], hashin
 
     made = _planned(task, sink, _one_partition(plan, split), shown, hashing if sink.width > 1 else None)
     schema = pa.ipc.read_schema(pa.py_buffer(sink.schema))
-    pieces = Pieces(task, schema, sink.width)
+    pieces = Pieces(task, schema, sink.width, sink.shuffle_id)
 
     async def pull(number: int) -> None:
         async for batch in made.context.execute(made.execution, number):
@@ -117,7 +117,7 @@ def _write(sink: ops.FragmentWrite, plan: Plan, shown: Mapping[str, str], hashin
 
     made.run(pull)
     task.operators = made.operators.metrics()
-    return _committed(task, pieces, sink.shuffle_id)
+    return _committed(task, pieces)
 
 
 class _Planned(NamedTuple):
@@ -216,12 +216,12 @@ def compile_batch_write(sink: ops.BatchWrite, build: Build) -> Callable[[Task, A
         import pyarrow as pa
 
         schema = pa.ipc.read_schema(pa.py_buffer(sink.schema))
-        pieces = Pieces(task, schema, 1)
+        pieces = Pieces(task, schema, 1, sink.shuffle_id)
         records, end = build(task, split, task.cursor)
         for record in records:
             pieces.add(0, _fitting(record, schema, sink.call_site))
         check_end(end)
-        return _committed(task, pieces, sink.shuffle_id)
+        return _committed(task, pieces)
 
     return run
 
@@ -251,9 +251,9 @@ def _without_nulls(kind: Any) -> str:
     return str(kind).replace(" not null", "")
 
 
-def _committed(task: Task, pieces: Pieces, shuffle_id: int) -> MapOutput:
+def _committed(task: Task, pieces: Pieces) -> MapOutput:
     begun = time.perf_counter()
-    path, sizes, written = pieces.commit(shuffle_id)
+    path, sizes, written = pieces.commit()
     task.write_s += time.perf_counter() - begun
     task.written += written
     task.written_records += pieces.records

@@ -16,23 +16,33 @@ from quiver_proto.blocks import IndexEntry
 
 _BATCH_BYTES = 1 << 20
 """Small batches of a piece are put together to about this size: each costs its reader some microseconds a column."""
+_SINGLE_BYTES = 16 << 20
+"""So much is held of a map output of one piece."""
 _LARGE_BYTES = 128 << 10
 """From this on, copying a batch costs more than reading one more."""
 
 
 class Pieces:
-    """Batches on their way into the pieces of one map output. Beyond a part of the slot's memory they go to disk."""
+    """Batches on their way into the pieces of one map output.
 
-    def __init__(self, task: Task, schema: Any, width: int) -> None:
+    Beyond a part of the slot's memory they go to disk: those of a single piece to the output itself, others to runs that are put together
+    at the end.
+    """
+
+    def __init__(self, task: Task, schema: Any, width: int, shuffle_id: int) -> None:
         self.records = 0
         self._task = task
         self._schema = schema
         self._width = width
+        self._path = blocks.map_output_path(task.env.blocks_dir, shuffle_id, task.partition, task.task_id)
         self._held: list[list[Any]] = [[] for _ in range(width)]
         self._rows = [0] * width
         self._held_bytes = 0
         self._limit = output_bytes(task.env.memory_bytes)
+        if width == 1:
+            self._limit = min(self._limit, _SINGLE_BYTES)
         self._runs: list[Run] = []
+        self._output: _Output | None = None
 
     def add(self, piece: int, batch: Any) -> None:
         """Raises QuotaExceeded, DiskFull."""
@@ -48,60 +58,30 @@ class Pieces:
         self._rows[piece] += batch.num_rows
         self._held_bytes += batch.get_total_buffer_size()
         if self._held_bytes > self._limit:
-            self._spill()
+            if self._width == 1:
+                self._opened().write(self._batches(0))
+                self._held_bytes = 0
+            else:
+                self._spill()
 
-    def commit(self, shuffle_id: int) -> tuple[str, bytes, int]:
+    def commit(self) -> tuple[str, bytes, int]:
         """Write the file: (path, sizes as array('Q') bytes, bytes written). Leaves nothing when it raises QuotaExceeded, DiskFull."""
-        task = self._task
-        path = blocks.map_output_path(task.env.blocks_dir, shuffle_id, task.partition, task.task_id)
-        unfinished = f"{path}.tmp"
+        output = self._opened()
         try:
-            with explained(task.env, path):
-                descriptor = create(unfinished)
-                try:
-                    entries = self._write(descriptor)
-                    written = os.fstat(descriptor).st_size
-                finally:
-                    os.close(descriptor)
-                os.rename(unfinished, path)
+            for piece in range(self._width):
+                output.write(self._batches(piece))
+                output.end_piece(self._rows[piece])
+            entries, written = output.finish()
         except BaseException:
-            remove_quietly(unfinished)
+            output.close()
             raise
         self.records = sum(self._rows)
-        return path, array("Q", [entry.length for entry in entries]).tobytes(), written
+        return self._path, array("Q", [entry.length for entry in entries]).tobytes(), written
 
-    def _write(self, descriptor: int) -> list[IndexEntry]:
-        import pyarrow as pa
-
-        file = ClaimingFile(self._task.env, descriptor)
-        sink = pa.BufferedOutputStream(pa.PythonFile(file, "w"), WINDOW)
-        ranges: list[tuple[int, int]] = []
-        try:
-            with pa.ipc.new_file(sink, self._schema, options=blocks.write_options()) as writer:
-                start = 8 + len(self._schema.serialize())
-                for piece in range(self._width):
-                    for batch in _coalesced(self._batches(piece)):
-                        writer.write_batch(batch)
-                    # Before the first batch the writer has written nothing, not even the schema.
-                    stop = max(start, sink.tell())
-                    ranges.append((start, stop))
-                    start = stop
-                index_at = sink.tell()
-                sink.write(bytes(blocks.index_size(self._width)))
-        except BaseException:
-            file.discards = True
-            raise
-        finally:
-            sink.close()
-        entries = [
-            IndexEntry(start, stop - start, rows, checksum(descriptor, start, stop)) if rows else IndexEntry(0, 0, 0, 0)
-            for (start, stop), rows in zip(ranges, self._rows, strict=True)
-        ]
-        index = blocks.pack_index(entries)
-        written = 0
-        while written < len(index):
-            written += os.pwrite(descriptor, index[written:], index_at + written)
-        return entries
+    def _opened(self) -> _Output:
+        if self._output is None:
+            self._output = _Output(self._task, self._path, self._schema)
+        return self._output
 
     def _batches(self, piece: int) -> Iterator[Any]:
         for run in self._runs:
@@ -113,6 +93,68 @@ class Pieces:
         self._runs.append(Run(self._task, self._schema, self._held))
         self._held = [[] for _ in range(self._width)]
         self._held_bytes = 0
+
+
+class _Output:
+    """A map output while it is written, piece by piece. It goes with its task unless it is finished."""
+
+    def __init__(self, task: Task, path: str, schema: Any) -> None:
+        import pyarrow as pa
+
+        self._task = task
+        self._path = path
+        self._unfinished = f"{path}.tmp"
+        self._ranges: list[tuple[int, int, int]] = []
+        self._start = 8 + len(schema.serialize())
+        with explained(task.env, path):
+            self._descriptor = create(self._unfinished)
+        task.closers.append(self)
+        self._file = ClaimingFile(task.env, self._descriptor)
+        self._sink = pa.BufferedOutputStream(pa.PythonFile(self._file, "w"), WINDOW)
+        self._writer = pa.ipc.new_file(self._sink, schema, options=blocks.write_options())
+
+    def write(self, batches: Iterator[Any]) -> None:
+        """More batches of the piece. Raises QuotaExceeded, DiskFull."""
+        with explained(self._task.env, self._path):
+            for batch in _coalesced(batches):
+                self._writer.write_batch(batch)
+
+    def end_piece(self, rows: int) -> None:
+        # Before the first batch the writer has written nothing, not even the schema.
+        stop = max(self._start, self._sink.tell())
+        self._ranges.append((self._start, stop, rows))
+        self._start = stop
+
+    def finish(self) -> tuple[list[IndexEntry], int]:
+        """Where the pieces are, and how large the file is, which has its name now. Raises QuotaExceeded, DiskFull."""
+        with explained(self._task.env, self._path):
+            index_at = self._sink.tell()
+            self._sink.write(bytes(blocks.index_size(len(self._ranges))))
+            self._writer.close()
+            self._sink.close()
+            entries = [
+                IndexEntry(start, stop - start, rows, checksum(self._descriptor, start, stop)) if rows else IndexEntry(0, 0, 0, 0)
+                for start, stop, rows in self._ranges
+            ]
+            index = blocks.pack_index(entries)
+            written = 0
+            while written < len(index):
+                written += os.pwrite(self._descriptor, index[written:], index_at + written)
+            size = os.fstat(self._descriptor).st_size
+            os.rename(self._unfinished, self._path)
+        os.close(self._descriptor)
+        self._descriptor = -1
+        return entries, size
+
+    def close(self) -> None:
+        if self._descriptor < 0:
+            return
+        self._file.discards = True
+        self._writer.close()
+        self._sink.close()
+        os.close(self._descriptor)
+        self._descriptor = -1
+        remove_quietly(self._unfinished)
 
 
 class Run:

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from array import array
+from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
 from body_bench import Bench
 
-from quiver_executor import fragment
+from quiver_executor import fragment, fragment_files
 from quiver_executor.fragment_files import Pieces
 from quiver_executor.shuffle_files import index_of, open_regular
 from quiver_executor.task import Task
 from quiver_proto import blocks
+from quiver_proto.v1.kernel_pb2 import Plan
 
 SCHEMA = pa.schema([("k", pa.int64()), ("s", pa.string_view())])
 
 
 def test_a_piece_after_empty_ones_has_none_of_the_files_head(bench: Bench) -> None:
     """Arrow's writer begins the file with the first batch: the piece that has it must not claim what stands before."""
-    pieces = Pieces(Task(bench.env, (), (), None, {}, {}, 1, 0, 0), SCHEMA, 4)
+    pieces = Pieces(Task(bench.env, (), (), None, {}, {}, 1, 0, 0), SCHEMA, 4, 7)
     for piece in (1, 3):
         pieces.add(piece, pa.record_batch({"k": [piece] * 3, "s": ["a", None, "long enough to lie outside of the view"]}, SCHEMA))
-    path, sizes, _ = pieces.commit(7)
+    path, sizes, _ = pieces.commit()
     lengths = array("Q", sizes)
     assert [length > 0 for length in lengths] == [False, True, False, True]
     with open(path, "rb") as file:
@@ -37,10 +41,33 @@ def test_a_piece_after_empty_ones_has_none_of_the_files_head(bench: Bench) -> No
 def test_nothing_at_all_with_long_names(bench: Bench) -> None:
     """Without a batch the whole schema comes behind the index."""
     schema = pa.schema([(f"{number} {'name ' * 400}", pa.int64()) for number in range(9)])
-    path, sizes, _ = Pieces(Task(bench.env, (), (), None, {}, {}, 1, 0, 0), schema, 4).commit(8)
+    path, sizes, _ = Pieces(Task(bench.env, (), (), None, {}, {}, 1, 0, 0), schema, 4, 8).commit()
     assert list(array("Q", sizes)) == [0, 0, 0, 0]
     index = index_of(path, descriptor := open_regular(path))
     assert [blocks.unpack_entry(index.raw_entry(descriptor, piece), path).length for piece in range(4)] == [0, 0, 0, 0]
+
+
+def test_a_single_piece_is_written_as_it_comes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fragment_files, "_SINGLE_BYTES", 20_000)
+    task = Task(bench.env, (), (), None, {}, {}, 3, 0, 0)
+    batches = [pa.record_batch({"k": list(range(number, number + 1000)), "s": ["x" * 20] * 1000}, SCHEMA) for number in range(5)]
+    pieces = Pieces(task, SCHEMA, 1, 9)
+    for batch in batches:
+        pieces.add(0, batch)
+    assert pieces._held_bytes < 40_000
+    path, sizes, written = pieces.commit()
+    (length,) = array("Q", sizes)
+    assert 0 < length < written == os.path.getsize(path)
+    assert pieces.records == 5000
+    assert pa.ipc.open_file(path).read_all().equals(pa.Table.from_batches(batches))
+    given_up = Pieces(task, SCHEMA, 1, 10)
+    given_up.add(0, batches[0])
+    given_up.add(0, batches[0])
+    unfinished = Path(given_up._path + ".tmp")
+    assert unfinished.exists()
+    task.close()
+    assert not unfinished.exists()
+    assert os.path.exists(path)
 
 
 def test_tasks_of_a_slot_share_a_session_until_one_fails(bench: Bench) -> None:
@@ -49,9 +76,7 @@ def test_tasks_of_a_slot_share_a_session_until_one_fails(bench: Bench) -> None:
     assert fragment._session(task, ()) is first
     assert fragment._session(task, (("datafusion.execution.batch_size", "1024"),)) is not first
 
-    async def broken(number: int) -> None:
-        raise ValueError(number)
-
-    with pytest.raises(ValueError, match="0"):
-        fragment._run_together(broken, 1)
+    unused: Any = None
+    with pytest.raises(ValueError, match="broken"), fragment._Planned(Plan(), unused, unused, unused, 0).running():
+        raise ValueError("broken")
     assert fragment._session(task, ()) is not first

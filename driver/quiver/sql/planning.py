@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql.analysis.join_order import with_ordered_joins
@@ -14,7 +14,7 @@ from quiver.sql.lowering.relations import Query, lower
 from quiver.sql.producing import Production, placed
 from quiver.sql.queries import Settings
 from quiver.sql.registry.python import called
-from quiver.sql.sizing import SMALL, Sizing, sizing
+from quiver.sql.sizing import SMALL, WITHOUT_VIEWS, Sizing, sizing
 from quiver.sql.tree import relations as r
 from quiver_proto.fragments import holds_rows, scans
 from quiver_proto.units import format_bytes
@@ -81,21 +81,22 @@ class Planning:
         if plans.size <= self.one_task_limit(plans, sizes)[0]:
             return plans
         pieces = self._pieces(plans.size, sizes)
-        return _plans(self._staged_kernel(pieces, sizes), query, productions, pieces)
+        return _plans(self._staged_kernel(pieces, sizes, query), query, productions, pieces)
 
     def whole(self, query: Query, productions: Mapping[str, Production]) -> Plans:
         """For one task, whatever it reads."""
         # Executors may still come: a session's first query must not settle for how many cores there were then.
-        kernel = self._kernel(self._context._driver.executor_cores(), ordered=query.ordered)
+        settings = WITHOUT_VIEWS if query.windowed else ()
+        kernel = self._kernel(self._context._driver.executor_cores(), ordered=query.ordered, settings=settings)
         return _plans(kernel, query, productions, None)
 
     def spread(self, query: Query, productions: Mapping[str, Production], sizes: Sizing) -> Plans:
         """For stages; for rows that Python's functions get: over all slots, however few they are, since a row may take long."""
         pieces = self._pieces(0, sizes)
-        plans = _plans(self._staged_kernel(pieces, sizes, spread=True), query, productions, pieces)
+        plans = _plans(self._staged_kernel(pieces, sizes, query, spread=True), query, productions, pieces)
         wanted = self._pieces(plans.size, sizes)
         if wanted > pieces:
-            plans = _plans(self._staged_kernel(wanted, sizes, spread=True), query, productions, wanted)
+            plans = _plans(self._staged_kernel(wanted, sizes, query, spread=True), query, productions, wanted)
         return plans
 
     def one_task_limit(self, plans: Plans, sizes: Sizing) -> tuple[int, str]:
@@ -120,8 +121,11 @@ class Planning:
         slot_bytes = self.executor_bytes() // max(1, self._context._driver.executor_cores()) if size > SMALL else 0
         return sizes.pieces(size, self._context.defaultParallelism, slot_bytes)
 
-    def _staged_kernel(self, pieces: int, sizes: Sizing, spread: bool = False) -> KernelContext:
+    def _staged_kernel(self, pieces: int, sizes: Sizing, query: Query, spread: bool = False) -> KernelContext:
         """`spread`: rows of the program are in several partitions, because Python's functions are to run on them."""
+        if query.windowed:
+            # A window that gives rows as they come keeps what it has of them in one batch: its views refer to all that ever came.
+            sizes = replace(sizes, views=False)
         return self._kernel(pieces, staged=True, spread=spread, settings=sizes.kernel_settings())
 
     def _kernel(

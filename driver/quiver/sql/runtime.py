@@ -20,6 +20,7 @@ from quiver.sql.hinting import built_columns, wants_sorting
 from quiver.sql.kernel import describe
 from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.lowering.relations import Query
+from quiver.sql.lowering.sparing import spared
 from quiver.sql.observation import observing
 from quiver.sql.plan_drawing import Operator
 from quiver.sql.plan_reading import PlanReader, single_tasks
@@ -211,6 +212,10 @@ class Runtime:
                     raise
                 log.warning("%s: it is planned anew for less memory: %s", call_site, problem)
                 sizes = sizes.smaller(tried, plans.pieces or 1)
+            if (sparing := spared(relation)) is not relation:
+                relation = sparing
+                query = self._planning.lowered(relation, sizes)
+                productions = self._productions(relation, query, call_site)
         raise AssertionError
 
     def _result(

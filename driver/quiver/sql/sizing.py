@@ -26,6 +26,12 @@ SMALL = 64 << 20
 _BYTES_A_ROW = 80
 """Of a build side whose size in bytes the kernel does not know."""
 
+WITHOUT_VIEWS = (
+    ("datafusion.execution.parquet.schema_force_view_types", "false"),
+    ("datafusion.sql_parser.map_string_types_to_utf8view", "false"),
+)
+"""Settings of the kernel's planner."""
+
 Get = Callable[[str, str], str]
 
 
@@ -46,6 +52,8 @@ class Sizing:
 
     heeds_hints: bool = True
     """Of the program, which may not know how much memory there is."""
+    views: bool = True
+    """Whether strings are views, of buffers that live as long as any of their strings does. They cost less CPU, and are not counted."""
 
     def pieces(self, input_bytes: int, cores: int, slot_bytes: int) -> int:
         """How many partitions a query's shuffles have. `cores`: all there are; `slot_bytes`: memory of one slot (0: not known)."""
@@ -71,12 +79,13 @@ class Sizing:
             policy=replace(self.policy, broadcast_bytes=-1, coalesces=False),
             joins_by_sorting=tried > 1,
             heeds_hints=False,
+            views=False,
         )
 
     def task_settings(self) -> tuple[tuple[str, str], ...]:
         """What the kernel is told where tasks run."""
-        # The last resort: with small batches, more runs can be merged in the same memory.
-        return (("datafusion.execution.batch_size", "1024"),) if self.joins_by_sorting and not self.heeds_hints else ()
+        # With small batches, more runs can be merged in the same memory, and less is on its way between operators.
+        return () if self.heeds_hints else (("datafusion.execution.batch_size", "1024"),)
 
     def kernel_settings(self) -> tuple[tuple[str, str], ...]:
         """What the kernel's planner is told."""
@@ -84,6 +93,7 @@ class Sizing:
         joins = (("datafusion.optimizer.prefer_hash_join", "false"),) if self.joins_by_sorting else ()
         return (
             *joins,
+            *(() if self.views else WITHOUT_VIEWS),
             ("datafusion.optimizer.hash_join_single_partition_threshold", str(small)),
             ("datafusion.optimizer.hash_join_single_partition_threshold_rows", str(small // _BYTES_A_ROW)),
         )

@@ -38,12 +38,13 @@ _numbers = itertools.count(1)
 class Query:
     """`text` is the SELECT; `leaves` are the tables that it names, which the kernel must be given, with their columns called `name#id`.
 
-    `ordered`: rows that were sorted are worked on further, in their order.
+    `ordered`: rows that were sorted are worked on further, in their order. `windowed`: functions over windows are in it.
     """
 
     text: str
     leaves: dict[str, r.Relation] = field(default_factory=dict)
     ordered: bool = False
+    windowed: bool = False
 
 
 def lower(relation: r.Relation, slices: int = 1) -> Query:
@@ -53,7 +54,7 @@ def lower(relation: r.Relation, slices: int = 1) -> Query:
     if writer.named:
         listed = ", ".join(f"{name} AS ({query})" for name, query in writer.named)
         text = f"WITH {listed} {text}"
-    return Query(text, writer.leaves, _sorted_below(relation))
+    return Query(text, writer.leaves, _sorted_below(relation), " OVER (" in text)
 
 
 def _sorted_below(relation: r.Relation) -> bool:
