@@ -55,6 +55,7 @@ KEYS: tuple[Key, ...] = (
     Key("quiver.local.dir", "text", "", "Folder for shuffle files and spills in local mode (nodes: --local-dir).", ("spark.local.dir",)),
     Key("quiver.local.quota", "memory", "", "Bytes that the application's blocks may take on one node; no limit by default."),
     Key("quiver.storage.memoryFraction", "fraction", "0.5", "Share of an executor's memory that cached partitions may take."),
+    Key("spark.shuffle.readHostLocalDisk", "flag", "true", "Read blocks of other nodes on the same machine from its disk."),
     Key("quiver.storage.eviction", "eviction", "lru", "Which cached partitions go first: lru, or cost (cheap to make, large)."),
     Key("quiver.sql.oneTask.maxBytes", "memory", "4g", "A query that reads at most this much is one task with all of an executor's cores."),
     Key("quiver.sql.partitions", "count", "", "Partitions of a query's shuffles; by default by bytes.", ("spark.sql.shuffle.partitions",)),

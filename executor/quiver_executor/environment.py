@@ -14,7 +14,8 @@ class SlotEnvironment:
     when it holds about half of it. `token` and `tls_ca` (a PEM file's path, or "") open other nodes' block servers.
     `quota_bytes` bounds `blocks_dir`; 0 is no bound. `memory_dir` is the application's directory in shared memory ("": there is none),
     `storage_bytes` what the executor may hold there and as live objects, `live_bytes` what this slot may hold of the latter;
-    `eviction` is "lru" or "cost". `serial` tells this process from others that have been the same slot.
+    `eviction` is "lru" or "cost". `serial` tells this process from others that have been the same slot. With `reads_neighbours`, files
+    of other nodes on this machine are read where they lie.
     """
 
     application_id: str
@@ -31,4 +32,5 @@ class SlotEnvironment:
     storage_bytes: int = 0
     live_bytes: int = 0
     eviction: str = "lru"
+    reads_neighbours: bool = False
     serial: int = 0

@@ -1,4 +1,4 @@
-"""Exchanges of a fragment become files: pieces of map outputs on this node where they lie, those of other nodes fetched."""
+"""Exchanges of a fragment become files: pieces of map outputs on this machine where they lie, those on others fetched."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 
 from quiver_executor.disk import explained, remove_quietly
 from quiver_executor.fetch import NodeStream, failed_row, open_streams
+from quiver_executor.neighbours import lies_here
 from quiver_executor.shuffle_files import ClaimingFile, Window, checksum, create, index_of, open_regular
 from quiver_executor.task import Task
 from quiver_proto import blocks
@@ -41,7 +42,6 @@ def _fill(task: Task, group: FileGroup, exchange: Exchange, head: bytes) -> None
         maps = range(1 << 62) if exchange.maps is None else range(exchange.maps[0], sum(exchange.maps))
     # In the order of the map tasks, whichever ended first: a limit takes the same rows each time.
     rows = sorted((row for row, index in enumerate(table.map_indexes) if index in maps), key=table.map_indexes.__getitem__)
-    here = task.env.node_id
     wanted = MapOutputTable(
         table.shuffle_id,
         table.width,
@@ -53,8 +53,8 @@ def _fill(task: Task, group: FileGroup, exchange: Exchange, head: bytes) -> None
     streams = open_streams(task, wanted, pieces, head)
     for row, (node, path) in enumerate(zip(wanted.node_ids, wanted.paths, strict=True)):
         try:
-            if node == here:
-                group.files.extend(_local(task, path, pieces))
+            if lies_here(task.env, node, path):
+                group.files.extend(_local(task, path, pieces, passing=node != task.env.node_id))
             else:
                 group.files.extend(file for _ in pieces if (file := _fetched(task, streams[node], path, head)) is not None)
         except (OSError, BlockCorrupt, ConnectionFailed) as error:
@@ -63,8 +63,11 @@ def _fill(task: Task, group: FileGroup, exchange: Exchange, head: bytes) -> None
             raise failed_row(wanted, row, str(error)) from None
 
 
-def _local(task: Task, path: str, pieces: range) -> list[PartitionedFile]:
-    """The file with the range of these pieces, which follow one another; nothing where all are empty."""
+def _local(task: Task, path: str, pieces: range, passing: bool) -> list[PartitionedFile]:
+    """The file with the range of these pieces, which follow one another; nothing where all are empty.
+
+    `passing`: another node's, which may go while the kernel reads it.
+    """
     descriptor = open_regular(path)
     try:
         index = index_of(path, descriptor)
@@ -83,7 +86,20 @@ def _local(task: Task, path: str, pieces: range) -> list[PartitionedFile]:
         os.close(descriptor)
     # The kernel reads the batches that begin in the range.
     read = FileRange(start=entries[0].offset, end=entries[-1].offset + entries[-1].length)
-    return [PartitionedFile(path=path.lstrip("/"), size=size, range=read)]
+    return [PartitionedFile(path=(_linked(task, path) if passing else path).lstrip("/"), size=size, range=read)]
+
+
+def _linked(task: Task, path: str) -> str:
+    """The file by a name of this task's own, by which it stays; by its own where that one is on another file system."""
+    link = _Scratch(task)
+    try:
+        os.link(path, link.path)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return path
+    task.closers.append(link)
+    return link.path
 
 
 def _fetched(task: Task, stream: NodeStream, path: str, head: bytes) -> PartitionedFile | None:
@@ -110,11 +126,21 @@ def _fetched(task: Task, stream: NodeStream, path: str, head: bytes) -> Partitio
     return PartitionedFile(path=kept.path.lstrip("/"), size=os.path.getsize(kept.path))
 
 
-class _ScratchFile:
-    """Has a name, since the kernel opens it by one; goes with its task."""
+class _Scratch:
+    """A name in the task's scratch directory, for what the kernel opens by one."""
 
     def __init__(self, task: Task) -> None:
         self.path = os.path.join(task.scratch_directory(), f"piece-{os.getpid()}-{task.task_id}-{id(self):x}.arrow")
+
+    def close(self) -> None:
+        remove_quietly(self.path)
+
+
+class _ScratchFile(_Scratch):
+    """Goes with its task."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
         self._env = task.env
         self._descriptor = create(self.path)
         task.closers.append(self)
@@ -126,4 +152,4 @@ class _ScratchFile:
 
     def close(self) -> None:
         os.close(self._descriptor)
-        remove_quietly(self.path)
+        super().close()

@@ -13,6 +13,7 @@ class ExecutorConfig:
     address ("" in local mode); `echo_output` copies what tasks print to this process's own stderr too; `environment` is added to
     the slots' own. `memory_dir` is the application's directory in shared memory ("": there is none); cached partitions may take
     `storage_fraction` of the memory, and `eviction` ("lru" or "cost") says which of them go first.
+    With `reads_neighbours`, slots read files of other nodes on this machine where they lie.
     """
 
     application_id: str
@@ -34,6 +35,7 @@ class ExecutorConfig:
     memory_dir: str = ""
     storage_fraction: float = 0.5
     eviction: str = "lru"
+    reads_neighbours: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
 
     @property

@@ -143,6 +143,7 @@ def supervisor_config(config: LaunchConfig) -> ExecutorConfig:
         memory_dir=config.memory_dir,
         storage_fraction=config.storage_fraction,
         eviction=config.eviction,
+        reads_neighbours=config.reads_neighbours,
     )
 
 

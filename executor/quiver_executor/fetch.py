@@ -1,6 +1,6 @@
-"""A reduce partition's pieces, in map order: from this node's disk, or streamed from other nodes' block servers.
+"""A reduce partition's pieces, in map order: from this machine's disks, or streamed from other nodes' block servers.
 
-From each other node comes one stream with all its pieces, read as they are needed: what is in flight is bounded by the stream's window,
+From each node elsewhere comes one stream with all its pieces, read as they are needed: what is in flight is bounded by the stream's window,
 not by the size of the shuffle. Whatever is wrong with a piece becomes FetchFailed, so that exactly that map output is made again.
 """
 
@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from quiver_executor.disk import claim, explained
+from quiver_executor.neighbours import lies_here
 from quiver_executor.shuffle_files import WHOLE_PIECE, Window, batches_in, read_piece, verify
 from quiver_executor.task import Task
 from quiver_proto import blocks
@@ -26,12 +27,12 @@ from quiver_proto.messages import MapOutputTable
 def shuffle_batches(task: Task, shuffle_id: int, partition: int, load: Callable[[Any], Any] = load_batch) -> Iterator[Any]:
     """Batches of one reduce partition, as `load` opens them: lists of records or Columns. Raises FetchFailed, AuthenticationFailed."""
     table = task.inputs[shuffle_id]
-    here = task.env.node_id
     streams = open_streams(task, table, range(partition, partition + 1))
     for row, node in enumerate(table.node_ids):
         path = table.paths[row]
         try:
-            if node == here:
+            here = lies_here(task.env, node, path)
+            if here:
                 found = read_piece(path, partition)
             else:
                 begun = time.perf_counter()
@@ -45,7 +46,7 @@ def shuffle_batches(task: Task, shuffle_id: int, partition: int, load: Callable[
             continue
         entry, source = found
         task.read_records += entry.records
-        if node == here:
+        if here:
             task.read_local += entry.length
         else:
             task.read_remote += entry.length
@@ -58,13 +59,13 @@ def failed_row(table: MapOutputTable, row: int, problem: str) -> FetchFailed:
 
 
 def open_streams(task: Task, table: MapOutputTable, partitions: range, head: bytes | None = None) -> dict[str, NodeStream]:
-    """A stream of pieces for each other node that has some: of each output these `partitions`, one after the other.
+    """A stream of pieces for each node elsewhere that has some: of each output these `partitions`, one after the other.
 
     `head`: the schema message to put before them (default: that of frames).
     """
     pieces: dict[str, list[Piece]] = {}
     for node, path in zip(table.node_ids, table.paths):
-        if node != task.env.node_id:
+        if not lies_here(task.env, node, path):
             pieces.setdefault(node, []).extend(Piece(path, partition) for partition in partitions)
     streams = {}
     for node, wanted in pieces.items():

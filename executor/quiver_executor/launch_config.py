@@ -40,6 +40,7 @@ class LaunchConfig:
     memory_dir: str = ""
     storage_fraction: float = 0.5
     eviction: str = "lru"
+    reads_neighbours: bool = False
     resource_conf: dict[str, str] = field(default_factory=dict)
     """The settings `spark.executor.resource.*`."""
     tls_cert: str = ""

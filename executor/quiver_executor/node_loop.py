@@ -202,6 +202,7 @@ class NodeLoop:
             memory_dir=self._directory.memory.blocks(application_id),
             storage_fraction=float(launch.environment.conf.get("quiver.storage.memoryFraction", "0.5")),
             eviction=launch.environment.conf.get("quiver.storage.eviction", "lru"),
+            reads_neighbours=launch.environment.conf.get("spark.shuffle.readHostLocalDisk", "true").lower() == "true",
             resource_conf={key: value for key, value in environment.conf.items() if key.startswith("spark.executor.resource.")},
             tls_cert=tls.cert,
             tls_key=tls.key,

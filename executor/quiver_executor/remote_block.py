@@ -7,6 +7,7 @@ import os
 from quiver_executor.cached_block import Block, block_in_file, block_in_memory, open_file
 from quiver_executor.disk import claim, explained
 from quiver_executor.environment import SlotEnvironment
+from quiver_executor.neighbours import lies_here
 from quiver_executor.task import Task
 from quiver_proto.block_client import DATA, PROBLEM, Piece, client_for
 from quiver_proto.errors import BlockCorrupt, ConnectionFailed
@@ -17,7 +18,7 @@ IN_MEMORY = 16 << 20
 
 def open_remote(task: Task, node_id: str, path: str) -> Block:
     """Raises OSError, BlockCorrupt, ConnectionFailed, AuthenticationFailed, QuotaExceeded, DiskFull."""
-    if node_id == task.env.node_id:
+    if lies_here(task.env, node_id, path):
         # Not mapped: its executor, which may end at any time, is not ours.
         return open_file(path)
     address = task.servers.get(node_id, "")
