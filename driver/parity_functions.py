@@ -10,15 +10,9 @@ from quiver.sql.functions.names import PYSPARK
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "parity-sql-functions.md"
 NOTES = {
-    "monotonically_increasing_id": "numbers without gaps, for which all rows are brought together",
     "percentile_approx": "exact",
     "approx_percentile": "exact",
     "approx_count_distinct": "another sketch than Spark's; the wanted error is not heeded",
-    "rand": "a seed is taken, but rows differ from run to run",
-    "randn": "a seed is taken, but rows differ from run to run",
-    "uniform": "a seed is taken, but rows differ from run to run",
-    "shuffle": "a seed is taken, but rows differ from run to run",
-    "spark_partition_id": "always 0",
     "hash": "not of maps",
     "xxhash64": "a struct that is null counts as more than nothing",
     "mode": "of values as common the first that was met",

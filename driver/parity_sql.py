@@ -69,8 +69,7 @@ NOTES = {
     "DataFrame.randomSplit": "a seed takes other rows than Spark's",
     "DataFrame.repartition": "a query that runs as one task has one partition, whatever was asked for",
     "DataFrame.repartitionByRange": "a query that runs as one task has one partition, whatever was asked for",
-    "DataFrame.sample": "a seed takes other rows than Spark's, and the same ones wherever and however often it runs",
-    "DataFrame.sampleBy": "a seed takes other rows than Spark's",
+    "DataFrame.sample": "with replacement a seed takes other rows than Spark's",
     "DataFrame.sameSemantics": "may be False for what Spark's optimiser finds to be the same",
     "DataFrame.summary": "computed at once; percentiles are exact; the last digit of means and deviations may differ",
     "DataFrame.toJSON": "rows pass through the driver; instants are written without a zone",
@@ -79,7 +78,6 @@ NOTES = {
     "DataFrameStatFunctions.approxQuantile": "exact, whatever error is allowed",
     "DataFrameStatFunctions.crosstab": "computed at once",
     "DataFrameStatFunctions.freqItems": "exact, and computed at once",
-    "DataFrameStatFunctions.sampleBy": "a seed takes other rows than Spark's",
     "Column.getItem": "null for a position that an array hasn't; Spark's ANSI mode raises INVALID_ARRAY_INDEX",
 }
 """How what exists differs."""

@@ -97,6 +97,27 @@ def test_samples_are_the_same_each_time(spark: Session) -> None:
     assert 200 < same.sample(0.5, seed=1).count() < 400, "equal rows draw different lots"
 
 
+def test_rows_are_counted_by_partition(spark: Session) -> None:
+    """The numbers are those that PySpark gives for these partitions and seeds."""
+    rows = spark.range(0, 6, 1, 3)
+    drawn = rows.select("id", F.rand(5).alias("r"), F.monotonically_increasing_id().alias("n"), F.spark_partition_id().alias("p"))
+    first = (0.02390696427502892, 0.09509767744084452, 0.07039836716341774, 0.7362038093711971, 0.28188121484885875, 0.45998819035056326)
+    ids = [row << 33 | place for row in range(3) for place in range(2)]
+    assert drawn.collect() == list(zip(range(6), first, ids, [0, 0, 1, 1, 2, 2], strict=True))
+    # What is left out above has been counted.
+    assert [tuple(row)[:3] for row in drawn.filter("id % 2 = 1").collect()] == [(i, first[i], ids[i]) for i in (1, 3, 5)]
+    halves = spark.range(0, 20, 1, 2)
+    assert [row.id for row in halves.sample(0.3, seed=3).collect()] == [0, 4, 5, 11, 12, 14, 18]
+    assert [row.id for row in halves.sample(False, 0.3, 3).filter("id > 5").collect()] == [11, 12, 14, 18]
+    assert [row.id for row in spark.range(0, 6, 1, 2).where(F.rand(3) < 0.5).where("id > 2").collect()] == [4, 5]
+    assert spark.range(0, 100, 1, 2).sampleBy(F.col("id") % 3, {0: 0.1, 1: 0.2}, seed=0).count() == 7
+    mixed = spark.range(0, 2, 1, 1).select(F.shuffle(F.array(*map(F.lit, range(5))), 42), F.randstr(5, 3), F.randn(0), F.uniform(1, 100, 5))
+    assert mixed.first()[:2] == ([4, 2, 1, 0, 3], "nurJI")
+    assert mixed.first()[2:] == (1.6034991609278433, 3)
+    ordered = spark.range(9).orderBy(F.col("id").desc()).withColumn("n", F.monotonically_increasing_id())
+    assert [tuple(row) for row in ordered.collect()] == [(8 - n, n) for n in range(9)]
+
+
 def test_structs(df: DataFrame) -> None:
     structs = df.select(F.struct("i", "s").alias("p"))
     assert structs.where("p.i = 1").collect() == [Row(p=Row(i=1, s="a"))]

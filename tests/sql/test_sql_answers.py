@@ -18,7 +18,7 @@ from quiver.sql import Session
 from quiver.sql.errors import AnalysisException, ParseException, PySparkException
 
 ANSWERS = Path(__file__).with_name("sql_answers.txt")
-NAMES = {"datetime": datetime, "Decimal": Decimal, "nan": float("nan")}
+NAMES = {"datetime": datetime, "Decimal": Decimal, "nan": float("nan"), "Row": lambda **members: tuple(members.values())}
 
 
 @pytest.fixture(scope="module")

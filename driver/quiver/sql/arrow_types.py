@@ -48,7 +48,7 @@ def arrow_type(kind: t.DataType) -> pa.DataType:
             return pa.null()
         case t.DayTimeIntervalType():
             return pa.duration("us")
-        case t.YearMonthIntervalType():
+        case t.YearMonthIntervalType() | t.CalendarIntervalType():
             return pa.month_day_nano_interval()
         case t.ArrayType():
             return pa.list_(pa.field("element", arrow_type(kind.elementType), kind.containsNull))
@@ -56,11 +56,9 @@ def arrow_type(kind: t.DataType) -> pa.DataType:
             return pa.map_(arrow_type(kind.keyType), pa.field("value", arrow_type(kind.valueType), kind.valueContainsNull))
         case t.StructType():
             return pa.struct([pa.field(field.name, arrow_type(field.dataType), field.nullable) for field in kind.fields])
-        case t.VariantType() | t.CalendarIntervalType():
+        case t.VariantType():
             raise UnsupportedOperationException(
-                f"Columns of type {kind.simpleString()} are not offered: "
-                + ("keep JSON as text, or use from_json." if isinstance(kind, t.VariantType) else "use intervals of days or of months."),
-                "UNSUPPORTED_DATATYPE",
+                "Columns of type variant are not offered: keep JSON as text, or use from_json.", "UNSUPPORTED_DATATYPE"
             )
         case _:
             raise TypeError(f"{kind!r} has no Arrow type")

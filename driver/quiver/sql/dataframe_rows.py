@@ -212,7 +212,7 @@ class RowOperators(DataFrameCore):
     # ---- samples ----
 
     def sample(self, withReplacement: Any = None, fraction: Any = None, seed: int | None = None) -> DataFrame:
-        """About this fraction of the rows, without replacement unless told. The same seed takes the same rows, wherever it runs.
+        """About this fraction of the rows, without replacement unless told. The same seed takes the same rows of the same partitions.
 
         >>> df = spark.range(1000)
         >>> 50 < df.sample(0.1, seed=3).count() < 150, df.sample(0.1, 3).collect() == df.sample(0.1, 3).collect()
@@ -247,7 +247,7 @@ class RowOperators(DataFrameCore):
         result, lower = [], 0.0
         for number, weight in enumerate(weights):
             upper = 1.0 if number == len(weights) - 1 else lower + weight / total
-            result.append(self._with(r.Sample(self._relation, upper - lower, False, chosen, lower)))
+            result.append(self._with(r.Sample(self._relation, upper - lower, False, chosen, lower, by_value=True)))
             lower = upper
         return result
 

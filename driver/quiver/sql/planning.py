@@ -13,7 +13,7 @@ from quiver.sql.kernel_context import KernelContext
 from quiver.sql.lowering.relations import Query, lower
 from quiver.sql.producing import Production, placed
 from quiver.sql.queries import Settings
-from quiver.sql.registry.python import called
+from quiver.sql.registry.python import counts_rows, wants_partitions
 from quiver.sql.sizing import SMALL, WITHOUT_VIEWS, Sizing, sizing
 from quiver.sql.tree import relations as r
 from quiver_proto.fragments import holds_rows, scans
@@ -62,7 +62,7 @@ class Planning:
         """The relation in the kernel's SQL."""
         relation = self._in_order(relation)
         query = lower(relation)
-        return lower(relation, self._pieces(0, sizes)) if called(query.text) else query
+        return lower(relation, self._pieces(0, sizes)) if wants_partitions(query.text) else query
 
     def lowered_to_spread(self, relation: r.Relation, sizes: Sizing) -> Query:
         """The same, for rows that Python's functions get."""
@@ -75,7 +75,7 @@ class Planning:
 
     def planned(self, query: Query, productions: Mapping[str, Production], sizes: Sizing) -> Plans:
         """For one task, or for stages. Raises FileUnreadable, UnsupportedPlan."""
-        if called(query.text):
+        if wants_partitions(query.text):
             return self.spread(query, productions, sizes)
         plans = self.whole(query, productions)
         if plans.size <= self.one_task_limit(plans, sizes)[0]:
@@ -91,7 +91,9 @@ class Planning:
         return _plans(kernel, query, productions, None)
 
     def spread(self, query: Query, productions: Mapping[str, Production], sizes: Sizing) -> Plans:
-        """For stages; for rows that Python's functions get: over all slots, however few they are, since a row may take long."""
+        """For stages; for rows that Python's functions get: over all slots, however few they are, since a row may take long.
+
+        And for rows that are counted by partition."""
         pieces = self._pieces(0, sizes)
         plans = _plans(self._staged_kernel(pieces, sizes, query, spread=True), query, productions, pieces)
         wanted = self._pieces(plans.size, sizes)
@@ -126,7 +128,11 @@ class Planning:
         if query.windowed:
             # A window that gives rows as they come keeps what it has of them in one batch: its views refer to all that ever came.
             sizes = replace(sizes, views=False)
-        return self._kernel(pieces, staged=True, spread=spread, settings=sizes.kernel_settings())
+        settings = sizes.kernel_settings()
+        if counts_rows(query.text):
+            # What an operator learns while it runs must not leave out rows before they are counted.
+            settings = (*settings, ("datafusion.optimizer.enable_dynamic_filter_pushdown", "false"))
+        return self._kernel(pieces, staged=True, spread=spread, settings=settings)
 
     def _kernel(
         self, partitions: int, *, staged: bool = False, ordered: bool = False, spread: bool = False, settings: Settings = ()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_type
+from quiver.sql.errors import PySparkNotImplementedError
 from quiver.sql.local_zone import clock, local_zone
 from quiver.sql.row import Row, row_of
 from quiver_proto.spark_functions.casts import written
@@ -67,6 +68,10 @@ def conversion(kind: t.DataType, zone: str = "") -> Convert | None:
             return lambda pairs: {_converted(a, key): _converted(b, item) for a, b in pairs}
         case t.YearMonthIntervalType():
             return lambda interval: interval.months
+        case t.CalendarIntervalType():
+            raise PySparkNotImplementedError(
+                "Intervals of months, days and microseconds can't be collected: Python has none. Cast them to string.", "NOT_IMPLEMENTED"
+            )
         case _:
             return None
 

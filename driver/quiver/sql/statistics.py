@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.column import Column
+from quiver.sql.column import Column, expression_of
 from quiver.sql.dataframe_core import DataFrameCore, listed
 from quiver.sql.errors import PySparkTypeError, PySparkValueError, wrong_argument
 from quiver.sql.showing import cell
 from quiver.sql.tree import expressions as e
-from quiver.sql.tree import relations as r
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
@@ -129,16 +128,16 @@ class DataFrameStatFunctions:
         from quiver.sql.dataframe_rows import seed_of
 
         column, chosen = self.df[col] if isinstance(col, str) else col, seed_of(seed)
-        strata = [
-            self.df._with(r.Sample(self.df.filter(column == value)._relation, float(fraction), False, chosen))
-            for value, fraction in fractions.items()
-        ]
-        if not strata:
-            return self.df.limit(0)
-        result = strata[0]
-        for stratum in strata[1:]:
-            result = result.union(stratum)
-        return result
+        drawn = e.Call("rand", (e.Literal(chosen, t.LongType()),))
+        shares = tuple(
+            (_equal(column._expression, value), e.Literal(float(fraction), t.DoubleType())) for value, fraction in fractions.items()
+        )
+        wanted = e.Case(shares, e.Literal(0.0, t.DoubleType())) if shares else e.Literal(0.0, t.DoubleType())
+        return self.df.filter(Column(e.Call("<", (drawn, wanted))))
+
+
+def _equal(column: e.Expression, value: Any) -> e.Expression:
+    return e.Call("=", (column, expression_of(value)))
 
 
 def quantiles(df: DataFrame, name: str, shares: Sequence[float]) -> list[float]:

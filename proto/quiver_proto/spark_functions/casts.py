@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any
 
+from quiver_proto.spark_functions import spans
 from quiver_proto.spark_functions.java import SparkValueError
 from quiver_proto.spark_functions.times import offset_of_text, zone_of
 
@@ -223,6 +224,8 @@ def _writer(kind: str, zone: str) -> Callable[[Any], str]:
 
         return struct_text
     match kind:
+        case "interval":
+            return spans.text_of
         case "double":
             return written
         case "float":

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
+import itertools
+import math
 from decimal import Decimal
 from typing import Any
 
@@ -10,15 +13,36 @@ from quiver_proto.spark_functions.lists import key_of, order_of
 
 def mode(values: list[Any] | None, deterministic: bool = False) -> Any:
     """The commonest; of those as common the least, or the first."""
+    tied = _commonest(values)
+    return (min(tied, key=order_of) if deterministic else tied[0]) if tied else None
+
+
+def least_mode(values: list[Any] | None) -> Any:
+    return mode(values, True)
+
+
+def greatest_mode(values: list[Any] | None) -> Any:
+    return max(_commonest(values), key=order_of, default=None)
+
+
+def _commonest(values: list[Any] | None) -> list[Any]:
     counts: dict[Any, list[Any]] = {}
     for value in values or ():
         if value is not None:
             counts.setdefault(key_of(value), [0, value])[0] += 1
-    if not counts:
+    most = max((count for count, _ in counts.values()), default=0)
+    return [value for count, value in counts.values() if count == most]
+
+
+def weighed_percentile(pairs: list[Any] | None, share: float) -> float | None:
+    """Between the values beside the rank, where each value is there as often as its pair says."""
+    present = sorted((pair["v"], pair["n"]) for pair in pairs or () if pair["v"] is not None and pair["n"])
+    if not present:
         return None
-    most = max(count for count, _ in counts.values())
-    tied = [value for count, value in counts.values() if count == most]
-    return min(tied, key=order_of) if deterministic else tied[0]
+    ends = list(itertools.accumulate(count for _, count in present))
+    rank = (ends[-1] - 1) * share
+    low, high = (present[bisect.bisect_right(ends, place)][0] for place in (math.floor(rank), math.ceil(rank)))
+    return float(low if low == high else (math.ceil(rank) - rank) * low + (rank - math.floor(rank)) * high)
 
 
 def union(arrays: list[list[Any] | None] | None) -> list[Any]:

@@ -141,8 +141,12 @@ def array_sort(values: list[Any]) -> list[Any]:
     return sorted(present, key=order_of) + [None] * (len(values) - len(present))
 
 
-def shuffle(values: list[Any], seed: int | None = None) -> list[Any]:
+def shuffle(values: list[Any]) -> list[Any]:
     return random.sample(values, len(values))
+
+
+def reordered(values: list[Any], places: list[int]) -> list[Any]:
+    return [values[place] for place in places]
 
 
 def flatten(values: list[list[Any] | None]) -> list[Any] | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
 from typing import Any
 
@@ -63,14 +62,6 @@ def width_bucket(value: float, least: float, most: float, count: int) -> int | N
     if least < most:
         return 0 if value < least else count + 1 if value >= most else int(count * (value - least) / (most - least)) + 1
     return 0 if value > least else count + 1 if value <= most else int(count * (least - value) / (least - most)) + 1
-
-
-def uniform(least: Any, most: Any, *seed: int) -> Any:
-    return (
-        random.uniform(least, most)
-        if isinstance(least, float) or isinstance(most, float)
-        else random.randrange(least, max(least + 1, most))
-    )
 
 
 def _rounded(value: Any, scale: int, mode: str) -> Any:

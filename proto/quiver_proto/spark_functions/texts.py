@@ -190,7 +190,7 @@ def quote(text: str) -> str:
     return "'" + text.replace("'", "\\'") + "'"
 
 
-def randstr(length: int, seed: int | None = None) -> str:
+def randstr(length: int) -> str:
     return "".join(random.choices("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", k=length))
 
 

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from quiver_proto.spark_functions import spans
 from quiver_proto.spark_functions.java import SparkValueError
 from quiver_proto.spark_functions.patterns import formatted, parsed
 
@@ -252,6 +253,18 @@ def try_make_timestamp_ntz(year: int, month: int, day: int, hour: int, minute: i
         return make_timestamp_ntz(year, month, day, hour, minute, seconds)
     except SparkValueError:
         return None
+
+
+def try_make_interval(*parts: Any) -> tuple[int, int, int] | None:
+    given = [*parts, *[0] * (7 - len(parts))]
+    return spans.calendar(*given)
+
+
+def make_interval(*parts: Any) -> tuple[int, int, int]:
+    made = try_make_interval(*parts)
+    if made is None:
+        raise SparkValueError("INTERVAL_ARITHMETIC_OVERFLOW.WITH_SUGGESTION", "Integer overflow while operating with intervals.")
+    return made
 
 
 def make_ym_interval(years: int = 0, months: int = 0) -> tuple[int, int, int]:

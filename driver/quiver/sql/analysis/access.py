@@ -65,7 +65,8 @@ def accessed(call: e.Call, fold: Fold) -> e.Expression:
         case "extract" | "date_part" | "datepart":
             field = call.args[0] if call.args else None
             seconds = isinstance(field, e.Literal) and str(field.value).lower() in ("second", "s", "sec", "seconds", "secs")
-            return e.Call("extract_seconds", call.args[1:]) if seconds else call  # Whose type is another.
+            of_interval = len(call.args) > 1 and isinstance(type_of(call.args[1]), t.AnsiIntervalType)
+            return e.Call("extract_seconds", call.args[1:]) if seconds and not of_interval else call  # Whose type is another.
         case "round" | "bround" | "ceil" | "ceiling" | "floor":
             return _rounded(call)
         case "to_number" | "try_to_number" if len(call.args) == 2:

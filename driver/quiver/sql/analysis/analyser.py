@@ -15,7 +15,7 @@ from quiver.sql.analysis.pretty import output_name, pretty
 from quiver.sql.analysis.resolver import HIDDEN, Columns, Levels, Resolver
 from quiver.sql.analysis.subqueries import unnested
 from quiver.sql.analysis.typing import type_of
-from quiver.sql.analysis.windows_of_time import is_sliding, sliding
+from quiver.sql.analysis.windowing import in_windows
 from quiver.sql.errors import AnalysisException, column_not_found
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -28,7 +28,7 @@ class Analyser(Resolver):
     def project(self, child: r.Relation, expressions: Sequence[e.Expression], outer: Levels = ()) -> r.Relation:
         """select(): stars expanded, aggregates without keys become an Aggregate."""
         child, named = self._with_file_columns(child, self.expand(expressions, child.output))
-        child, expressions = self._in_windows(child, named, outer)
+        child, expressions = self.in_windows(child, named, outer)
         for position in reversed([i for i, expression in enumerate(expressions) if is_generator(expression)]):
             made = self.generate(child, expressions[position], outer=outer)
             child, expressions[position : position + 1] = made, made.columns
@@ -45,24 +45,12 @@ class Analyser(Resolver):
             return unnested(self, r.Aggregate(child, (), resolved))
         return unnested(self, r.Project(child, resolved))
 
-    def _in_windows(self, child: r.Relation, expressions: list[e.Expression], outer: Levels) -> tuple[r.Relation, list[e.Expression]]:
-        """Rows whose time is known, once for each of the windows of time that they are in."""
-        found = [node for expression in expressions for node in walk(expression) if isinstance(node, e.Call) and node.name == "window"]
-        for call in dict.fromkeys(found):
-            child = self.filter(child, e.Call("isnotnull", (call.args[0],)), outer)
-            if not is_sliding(call):
-                continue
-            (moment,) = self._resolved(call.args[:1], child.output, outer)
-            windows = e.Call("explode", (sliding(replace(call, args=(moment, *call.args[1:]), zone=self._zone())),))
-            made = self.generate(child, windows, outer=outer)
-            named = e.Alias(made.columns[0], "window")
-            child = made
-
-            def put(node: e.Expression, call: e.Call = call, named: e.Expression = named) -> e.Expression:
-                return named if node == call else rebuilt(node, lambda inside: put(inside, call, named))
-
-            expressions = [_without_inner_names(put(expression)) for expression in expressions]
-        return child, expressions
+    def in_windows(
+        self, child: r.Relation, expressions: Sequence[e.Expression], outer: Levels = (), keys: Sequence[e.Expression] | None = None,
+        as_columns: bool = False,
+    ) -> tuple[r.Relation, list[e.Expression]]:  # fmt: skip
+        """Rows whose time is known, once for each of the windows of time that they are in; see windowing.in_windows."""
+        return in_windows(self, child, expressions, outer, keys, as_columns, self._zone())
 
     def generate(
         self, child: r.Relation, generator: e.Expression, names: Sequence[str] = (), qualifier: str = "", keeps: bool = False,
@@ -137,8 +125,8 @@ class Analyser(Resolver):
     ) -> r.Aggregate:
         """groupBy(keys).agg(...): `outputs` are all columns of the result, keys included where they are wanted."""
         child, named = self._with_file_columns(child, [*self.expand(keys, child.output), *outputs])
-        child, both = self._in_windows(child, named, outer)
-        count = len(both) - len(outputs)
+        count = len(named) - len(outputs)
+        child, both = self.in_windows(child, named, outer, named[:count])
         resolved_keys = tuple(strip_alias(key) for key in self._named(both[:count], child.output, outer))
         resolved = self._named(both[count:], child.output, outer)
         for output in resolved:
@@ -325,12 +313,3 @@ class Analyser(Resolver):
             for column, kind in zip(relation.output, kinds, strict=True)
         ]
         return r.Project(relation, tuple(items))
-
-
-def _without_inner_names(expression: e.Expression) -> e.Expression:
-    """Names are of whole columns only."""
-
-    def bare(node: e.Expression) -> e.Expression:
-        return bare(node.child) if isinstance(node, e.Alias) else rebuilt(node, bare)
-
-    return replace(expression, child=bare(expression.child)) if isinstance(expression, e.Alias) else rebuilt(expression, bare)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 
+from quiver.sql.analysis.volatile import is_volatile
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import attributes_in, conjuncts, walk
@@ -48,7 +49,7 @@ def _visit(relation: r.Relation, demand: Demand, found: dict[int, Demand]) -> No
         case r.Project():
             kept = [each for each in relation.expressions if not isinstance(each, e.Attribute | e.Alias) or each.id in demand.columns]
             # What is computed from several rows at once needs all of them.
-            by_row = not any(isinstance(node, e.Windowed) or _counts(node) for each in kept for node in walk(each))
+            by_row = not any(isinstance(node, e.Windowed) or is_volatile(node) for each in kept for node in walk(each))
             _visit(relation.child, Demand(_used(kept), _below(demand, relation.child) if by_row else ()), found)
         case r.Filter():
             conditions = tuple(each for each in conjuncts(relation.condition))
@@ -71,11 +72,6 @@ def _visit(relation: r.Relation, demand: Demand, found: dict[int, Demand]) -> No
         case _:
             for child in relation.inputs:
                 _visit(child, Demand(_ids(child.output)), found)
-
-
-def _counts(node: e.Expression) -> bool:
-    """Whether a row's value depends on which other rows there are."""
-    return isinstance(node, e.Call) and node.name in ("monotonically_increasing_id", "rand", "randn", "uuid", "shuffle")
 
 
 def _below(demand: Demand, child: r.Relation) -> tuple[e.Expression, ...]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from quiver.sql.analysis.cardinality import Estimate, OfFiles, bare, estimated, filtered, share
 from quiver.sql.analysis.rewriting import changed
-from quiver.sql.analysis.sameness import VOLATILE
+from quiver.sql.analysis.volatile import is_volatile
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import all_of, attributes_in, conjuncts, walk
@@ -215,8 +215,7 @@ def _among(one: e.Expression, others: Iterable[e.Expression]) -> bool:
 def _is_own(condition: e.Expression) -> bool:
     """Whether it must stay where it is written: it refers to rows elsewhere, or gives something else each time."""
     return any(
-        isinstance(node, e.ScalarSubquery | e.Exists | e.InSubquery | e.OuterReference | e.PythonCall)
-        or (isinstance(node, e.Call) and node.name in VOLATILE)
+        isinstance(node, e.ScalarSubquery | e.Exists | e.InSubquery | e.OuterReference | e.PythonCall) or is_volatile(node)
         for node in walk(condition)
     )
 

@@ -9,7 +9,7 @@ from quiver.sql import types as t
 from quiver.sql.tree import expressions as e
 from quiver_proto.spark_functions.casts import shown_months, shown_span, written
 
-_INFIX = frozenset({"+", "-", "*", "/", "%", "div", "=", "<=>", "<", "<=", ">", ">=", "and", "or", "&", "|", "^"})
+_INFIX = frozenset({"+", "-", "*", "/", "%", "div", "=", "<=>", "<", "<=", ">", ">=", "and", "or", "&", "|", "^", "<<", ">>", ">>>"})
 _RANKING = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "ntile"})
 """They see the rows before, whatever the order's ties."""
 _CAPITALS = frozenset({
@@ -19,7 +19,7 @@ _CAPITALS = frozenset({
 })  # fmt: skip
 _OTHER_NAMES = {
     "mean": "avg", "array_agg": "collect_list", "pow": "power", "ceiling": "ceil", "timestamp_add": "timestampadd",
-    "timestamp_diff": "timestampdiff", "create_map": "map",
+    "timestamp_diff": "timestampdiff", "create_map": "map",  "spark_partition_id": "SPARK_PARTITION_ID", "curdate": "current_date",
 }  # fmt: skip
 _DEFAULTS: dict[str, tuple[str, ...]] = {
     "round": ("", "0"), "bround": ("", "0"), "mask": ("", "X", "x", "n", "NULL"), "str_to_map": ("", ",", ":"), "sentences": ("", "", ""),
@@ -29,7 +29,10 @@ _DEFAULTS: dict[str, tuple[str, ...]] = {
     "hmac": ("", "", "SHA-256"), "vector_norm": ("", "2.0"), "vector_normalize": ("", "2.0"),
     "aes_encrypt": ("", "", "GCM", "DEFAULT", "", ""), "aes_decrypt": ("", "", "GCM", "DEFAULT", ""),
     "try_aes_decrypt": ("", "", "GCM", "DEFAULT", ""), "from_unixtime": ("", "yyyy-MM-dd HH:mm:ss"),
-    "make_dt_interval": ("0",) * 4, "make_ym_interval": ("0", "0"), "string_agg": ("", "NULL"),
+    "make_interval": (*("0",) * 6, "0.000000"), "try_make_interval": (*("0",) * 6, "0.000000"),
+    "split": ("", "", "-1"), "months_between": ("", "", "true"), "make_dt_interval": ("0",) * 4, "make_ym_interval": ("0", "0"),
+    "string_agg": ("", "NULL"),
+    "percentile": ("", "", "1"), "percentile_approx": ("", "", "10000"), "approx_percentile": ("", "", "10000"),
 }  # fmt: skip
 """What Spark writes for arguments that were left out, by position."""
 _V = "namedlambdavariable()"
@@ -123,6 +126,15 @@ def _call(call: e.Call) -> str:
         case "mode" if len(args) == 2:
             order = f" WITHIN GROUP (ORDER BY {args[0]} DESC)" if args[1] == "true" else ""
             return f"mode({'' if order else args[0]}){order}"
+        case "percentile_cont" | "percentile_cont desc" | "percentile_disc" | "percentile_disc desc":
+            shown, _, direction = name.partition(" ")
+            order = f"{args[0]}{' DESC' if direction else ''}"
+            return f"{shown}({args[1]}) WITHIN GROUP (ORDER BY {order}){_filtered(call)}"
+        case "listagg distinct" | "listagg distinct desc":
+            order = f"{args[0]} {'DESC NULLS LAST' if name.endswith(' desc') else 'ASC NULLS FIRST'}"
+            return f"listagg(DISTINCT {', '.join(args)}) WITHIN GROUP (ORDER BY {order}){_filtered(call)}"
+        case "mode within group" | "mode within group desc":  # Spark writes the other direction.
+            return f"mode() WITHIN GROUP (ORDER BY {args[0]}{'' if name.endswith(' desc') else ' DESC'}){_filtered(call)}"
         case "<>":
             return f"(NOT ({args[0]} = {args[1]}))"
         case "~":
@@ -156,8 +168,8 @@ def _call(call: e.Call) -> str:
         case "trim" | "ltrim" | "rtrim" if len(args) > 1:
             side = {"trim": "BOTH", "ltrim": "LEADING", "rtrim": "TRAILING"}[name]
             return f"TRIM({side} {args[1]} FROM {args[0]})"
-        case "window":
-            return "window"
+        case "window" | "session_window":
+            return name
         case "approx_count_distinct" | "from_json" | "to_json" | "from_csv" | "to_csv" | "schema_of_json" | "schema_of_csv":
             args = args[:1]
         case "withfield":
@@ -177,11 +189,15 @@ def _call(call: e.Call) -> str:
     if call.name in _DEFAULTS:
         args += _DEFAULTS[call.name][len(args) :]
     inner = f"{'DISTINCT ' if call.distinct else ''}{', '.join(args)}"
-    where = f" FILTER (WHERE {pretty(call.where)})" if call.where is not None else ""
+    order = f" WITHIN GROUP (ORDER BY {', '.join(map(pretty, call.order))})" if call.order else ""
     shown = _OTHER_NAMES.get(call.name, call.name)
     ignoring = " ignore nulls" if call.ignore_nulls and call.name == "nth_value" else ""
     capitals = shown in _CAPITALS and not (len(args) > 1 and shown in ("ceil", "floor"))
-    return f"{shown.upper() if capitals else shown}({inner}){ignoring}{where}"
+    return f"{shown.upper() if capitals else shown}({inner}){ignoring}{order}{_filtered(call)}"
+
+
+def _filtered(call: e.Call) -> str:
+    return f" FILTER (WHERE {pretty(call.where)})" if call.where is not None else ""
 
 
 def _offset(call: e.Call) -> str:

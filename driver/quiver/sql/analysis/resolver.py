@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from quiver.sql import types as t
-from quiver.sql.analysis import castable
+from quiver.sql.analysis import castable, intervals
 from quiver.sql.analysis.access import NAMES, accessed
 from quiver.sql.analysis.aggregation import check_windowed
 from quiver.sql.analysis.around import AROUND, NeedsQueryAround
@@ -123,6 +123,10 @@ class Resolver:
                 inside = self.routines[inside.name.lower()](inside.args)
             if isinstance(inside, e.Call) and inside.name in NAMES:
                 inside = accessed(inside, self.fold)
+            if isinstance(inside, e.Call) and inside.name in intervals.NAMES:
+                meant = intervals.of_intervals(inside)
+                if meant is not inside:
+                    return visit(meant)
             return in_zone(coerced(inside), self._zone)
 
         return tuple(visit(expression) for expression in expressions)

@@ -10,8 +10,6 @@ from quiver.sql.tree import relations as r
 
 _SEEDED = {"rand": 1, "random": 1, "randn": 1, "uuid": 1, "shuffle": 2, "randstr": 2, "uniform": 3}
 """Functions that draw numbers, and how many arguments one has whose numbers are told by a seed. Without one, each is its own."""
-VOLATILE = frozenset(_SEEDED)
-"""Functions that give something else for each row."""
 
 
 def shape(relation: r.Relation) -> str:

@@ -24,6 +24,10 @@ LITERAL = "literal"
 _TABLE = re.compile(r"^TABLE(?=\s+[\w`.]+\s*;?\s*$)", re.IGNORECASE)
 
 
+_UNSIGNED_SHIFT = TokenType.COLON_GT
+"""A token that Spark's SQL has not, for one that sqlglot has not."""
+
+
 class _Parser(SparkParser):
     # sqlglot would turn functions into those of all dialects; ours are found by Spark's names.
     FUNCTIONS: ClassVar[dict[str, Any]] = {}
@@ -31,6 +35,10 @@ class _Parser(SparkParser):
     NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CASE": SparkParser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
     ARRAY_CONSTRUCTORS: ClassVar[dict[str, Any]] = {}  # `array(5, 6)[1]` is an element, no `ARRAY[1]`.
     STRICT_CAST = True
+    JSON_OPERATORS: ClassVar[dict[Any, Any]] = {
+        **SparkParser.JSON_OPERATORS,
+        _UNSIGNED_SHIFT: lambda self, this, right: self.expression(g.Anonymous(this=">>>", expressions=[this, right])),
+    }
 
     def build_cast(self, strict: bool, **kwargs: Any) -> Any:
         last = self._prev
@@ -85,7 +93,10 @@ def parsed_all(text: str) -> list[Node | None]:
     except TokenError as error:
         line, column = _place(text, error.end if error.end is not None else len(text))
         raise syntax_error("Syntax error: text that is no SQL, maybe a quote that is not closed.", text, line, column) from None
+    tokens = _with_operators(tokens)
     for token, after in itertools.pairwise(tokens):
+        if token.token_type == TokenType.WINDOW and after.token_type == TokenType.L_PAREN:
+            token.token_type = TokenType.VAR  # The function.
         if token.token_type == TokenType.COMMA and after.token_type == TokenType.FROM:
             raise syntax_error("Trailing comma detected in SELECT clause.", text, token.line, token.col - 1, "TRAILING_COMMA_IN_SELECT")
     try:
@@ -94,6 +105,25 @@ def parsed_all(text: str) -> list[Node | None]:
         raise _syntax_error(error, tokens, text) from None
     except (SqlglotError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise syntax_error(f"Syntax error: {error}", text, 1, 0) from None
+
+
+def _with_operators(tokens: list[Token]) -> list[Token]:
+    """With `>>>` as one token, where it is no end of types."""
+    if ">>>" not in "".join(token.text if token.token_type == TokenType.GT else " " for token in tokens):
+        return tokens
+    result: list[Token] = []
+    open_types = 0
+    for token in tokens:
+        open_types += (token.token_type == TokenType.LT) - (token.token_type == TokenType.GT)
+        result.append(token)
+        last = result[-3:]
+        adjacent = len(last) == 3 and all(one.token_type == TokenType.GT for one in last) and last[2].start - last[0].start == 2
+        if adjacent and open_types < 0:
+            first = last[0]
+            first.token_type, first.text = _UNSIGNED_SHIFT, ">>>"
+            del result[-2:]
+            open_types += 3
+    return result
 
 
 def _syntax_error(error: ParseError, tokens: list[Token], text: str) -> ParseException:

@@ -14,6 +14,7 @@ from quiver.sql.errors import AnalysisException, ParseException
 from quiver.sql.frontend import literals
 from quiver.sql.frontend.dialect import LITERAL, parsed, unsupported
 from quiver.sql.frontend.types import type_of_node
+from quiver.sql.frontend.within_group import within_group
 from quiver.sql.tree import expressions as e
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ Routine = Callable[[Sequence[e.Expression]], e.Expression]
 _BINARY: dict[type[Any], str] = {
     g.Add: "+", g.Sub: "-", g.Mul: "*", g.Div: "/", g.Mod: "%", g.IntDiv: "div", g.EQ: "=", g.NEQ: "<>", g.LT: "<", g.LTE: "<=", g.GT: ">",
     g.GTE: ">=", g.NullSafeEQ: "<=>", g.And: "and", g.Or: "or", g.RegexpLike: "rlike", g.DPipe: "concat",
-    g.BitwiseAnd: "&", g.BitwiseOr: "|", g.BitwiseXor: "^", g.BitwiseLeftShift: "shiftleft", g.BitwiseRightShift: "shiftright",
+    g.BitwiseAnd: "&", g.BitwiseOr: "|", g.BitwiseXor: "^", g.BitwiseLeftShift: "<<", g.BitwiseRightShift: ">>",
 }  # fmt: skip
 _CONSTANTS: dict[type[Any], str] = {
     g.CurrentDate: "current_date", g.CurrentTimestamp: "current_timestamp", g.CurrentUser: "current_user", g.SessionUser: "session_user",
@@ -367,6 +368,7 @@ class Reader:
             return e.Call(
                 "current_path" if lower == "current_path" else "current_schema", (e.Literal(self._around.database, t.StringType()),)
             )
+        lower = "listagg" if lower == "string_agg" else lower
         operands = [self.read(argument) for argument in args]
         routine = self._around.routines.get(lower)
         if routine is not None:
@@ -384,25 +386,8 @@ class Reader:
         return replace(call, where=self.read(node.expression.this))
 
     def _within_group(self, node: g.WithinGroup) -> e.Expression:
-        call = self.read(node.this)
-        keys = [self.read(item) for item in node.expression.expressions]
-        first = keys[0]
-        assert isinstance(first, e.SortKey)
-        match call:
-            case e.Call(name="percentile_cont" | "percentile_disc" | "percentile") if len(keys) == 1 and len(call.args) == 1:
-                share = call.args[0]
-                flipped = share if first.ascending else e.Call("-", (e.Literal(1, t.IntegerType()), share))
-                return replace(call, args=(first.child, flipped))
-            case e.Call(name="mode", args=()) if len(keys) == 1:
-                return replace(call, args=(first.child,))
-            case e.Call(name="listagg" | "string_agg"):
-                if call.distinct:
-                    raise unsupported("DISTINCT with WITHIN GROUP", node)
-                if len(call.args) == 1:
-                    call = replace(call, args=(*call.args, e.Literal("", t.StringType())))
-                return replace(call, order=tuple(key for key in keys if isinstance(key, e.SortKey)))
-            case _:
-                raise unsupported("WITHIN GROUP of this function", node)
+        keys = tuple(key for item in node.expression.expressions if isinstance(key := self.read(item), e.SortKey))
+        return within_group(self.read(node.this), keys)
 
     def _lambda(self, node: g.Lambda) -> e.Expression:
         names = [item.name for item in node.expressions]

@@ -14,6 +14,7 @@ from quiver.sql.analysis.aggregation import has_aggregate, is_aggregate
 from quiver.sql.analysis.analyser import Analyser
 from quiver.sql.analysis.implicit_casts import as_type
 from quiver.sql.analysis.pretty import output_name
+from quiver.sql.analysis.volatile import is_volatile
 from quiver.sql.errors import AnalysisException
 from quiver.sql.frontend.expressions import Reader
 from quiver.sql.frontend.scopes import is_column, position
@@ -95,7 +96,7 @@ def _varying(key: e.Expression) -> e.Expression:
     """A constant as what the kernel takes for no constant: it would leave out sorts by it, though it is null in some sets' rows."""
     if any(isinstance(node, e.Attribute) for node in walk(key)):
         return key
-    drawn = e.Call(">=", (e.Call("rand", (e.Literal(0, t.LongType()),)), e.Literal(0.0, t.DoubleType())))
+    drawn = e.Call(">=", (e.Call("varying"), e.Literal(0.0, t.DoubleType())))
     return e.Case(((drawn, key),), None)
 
 
@@ -245,6 +246,4 @@ class Grouped:
 
 
 def _volatile(expression: e.Expression) -> bool:
-    return isinstance(expression, e.ScalarSubquery | e.Exists | e.InSubquery) or (
-        isinstance(expression, e.Call) and expression.name in ("rand", "randn", "random", "uuid", "monotonically_increasing_id", "shuffle")
-    )
+    return isinstance(expression, e.ScalarSubquery | e.Exists | e.InSubquery) or is_volatile(expression)

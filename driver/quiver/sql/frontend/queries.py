@@ -15,6 +15,7 @@ from quiver.sql.analysis.analyser import Analyser
 from quiver.sql.analysis.generators import is_generator
 from quiver.sql.analysis.pretty import output_name
 from quiver.sql.analysis.subqueries import unnested
+from quiver.sql.analysis.windowing import is_window
 from quiver.sql.errors import AnalysisException, ParseException
 from quiver.sql.frontend import hints, recursion, sources
 from quiver.sql.frontend.dialect import unsupported
@@ -326,8 +327,12 @@ class _Select:
     ) -> tuple[r.Relation, list[e.SortKey]]:
         """(the projection of the aggregate, sort keys over it)."""
         analyser, source, outer = self._analyser, self._source, self._query.outer
+        keys, sets = ([], None) if group is None else grouping_of(group, self._items, source.output, self._reader, analyser)
+        if any(is_window(node) for key in keys for node in walk(key)):
+            count = len(self._items)
+            source, changed = analyser.in_windows(source, [*self._items, *keys], outer, keys, as_columns=True)
+            self._source, self._items, keys = source, changed[:count], list(map(strip_alias, changed[count:]))
         columns = source.output
-        keys, sets = ([], None) if group is None else grouping_of(group, self._items, columns, self._reader, analyser)
         grouped = Grouped.of(analyser, source, keys, sets, outer, group is not None)
 
         def over(expression: e.Expression) -> e.Expression:

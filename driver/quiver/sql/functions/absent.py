@@ -12,18 +12,14 @@ _SKETCH = "sketches of Apache DataSketches are not there; `count_distinct`, `app
 _VARIANT = "there is no type VARIANT; keep JSON as text"
 _XML = "XML is not read; use a user's function with `xml.etree`"
 _TIME = "there is no type TIME; use timestamps or seconds"
-_INTERVAL = "intervals of months, days and microseconds at once are not there; use `add_months`, `date_add` or `timestamp_add`"
 _JAVA = "there is no Java"
-_WINDOW = "windows that a pause ends are not made by a function; number them with `lag` and a running `sum`"
 _WRITE = "tables are not partitioned by transforms of columns; use a column of its own"
 REASONS: Final = (
     (r"(hll|theta|kll|tuple)_.*|count_min_sketch", _SKETCH),
     (r".*variant.*|(try_)?parse_json", _VARIANT),
     (r"xpath.*|.*_xml", _XML),
     (r"(make|to|try_to|current)_time|time_.*", _TIME),
-    (r".*interval", _INTERVAL),
     (r"(try_)?reflect|java_method", _JAVA),
-    (r"session_window", _WINDOW),
     (r"st_.*", "there are no types of places on maps"),
     (r"arrow_udtf", "use `udtf`, or `mapInArrow`"),
     (r"unwrap_udt", "there are no types of users"),

@@ -213,8 +213,10 @@ def raise_error(errMsg: Column | str) -> Column:
 
 
 def rand(seed: int | None = None) -> Column:
-    """A random number from 0.0 to 1.0. A seed is taken, but rows differ from run to run all the same.
+    """A random number from 0.0 to 1.0. With a seed, Spark's own numbers, by a row's partition and its place in that.
 
+    >>> spark.range(1).select(F.rand(seed=0)).first()[0]
+    0.7604953758285915
     >>> 0 <= spark.range(1).select(F.rand()).first()[0] < 1
     True
     """
@@ -222,8 +224,10 @@ def rand(seed: int | None = None) -> Column:
 
 
 def randn(seed: int | None = None) -> Column:
-    """A random number of the standard normal distribution. A seed is taken, but rows differ from run to run all the same.
+    """A random number of the standard normal distribution. With a seed, Spark's own numbers, as for `rand`.
 
+    >>> spark.range(1).select(F.randn(seed=0)).first()[0]
+    1.6034991609278433
     >>> isinstance(spark.range(1).select(F.randn()).first()[0], float)
     True
     """
@@ -258,19 +262,19 @@ def input_file_name() -> Column:
 
 
 def monotonically_increasing_id() -> Column:
-    """The row's number, from 0: unlike Spark's, without gaps, for which all rows are brought together.
+    """A row's number in its partition, from 0, plus 2**33 times the partition's: different for all rows, but with gaps.
 
-    >>> spark.range(3).select(F.monotonically_increasing_id().alias("n")).collect()
-    [Row(n=0), Row(n=1), Row(n=2)]
+    >>> spark.range(0, 4, 1, 2).select(F.monotonically_increasing_id().alias("n")).collect()
+    [Row(n=0), Row(n=1), Row(n=8589934592), Row(n=8589934593)]
     """
     return call("monotonically_increasing_id")
 
 
 def spark_partition_id() -> Column:
-    """Always 0: a query is planned as a whole, and its rows belong to no partition that a user could know.
+    """The number of the partition that a row is in where this is computed.
 
-    >>> spark.range(1).select(F.spark_partition_id()).first()[0]
-    0
+    >>> spark.range(0, 4, 1, 2).select(F.spark_partition_id().alias("p")).collect()
+    [Row(p=0), Row(p=0), Row(p=1), Row(p=1)]
     """
     return call("spark_partition_id")
 

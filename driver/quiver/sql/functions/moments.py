@@ -7,8 +7,9 @@ from quiver.sql.functions.arguments import ColumnOrName, call, optional
 from quiver.sql.tree import expressions as e
 
 __all__ = [
-    "convert_timezone", "make_dt_interval", "make_timestamp", "make_timestamp_ltz", "make_timestamp_ntz", "make_ym_interval",
-    "try_make_timestamp", "try_make_timestamp_ltz", "try_make_timestamp_ntz", "window", "window_time",
+    "convert_timezone", "make_dt_interval", "make_interval", "make_timestamp", "make_timestamp_ltz", "make_timestamp_ntz",
+    "make_ym_interval", "session_window", "try_make_interval", "try_make_timestamp", "try_make_timestamp_ltz",
+    "try_make_timestamp_ntz", "window", "window_time",
 ]  # fmt: skip
 
 
@@ -29,6 +30,33 @@ def make_dt_interval(
     datetime.timedelta(days=1, seconds=45001, microseconds=500000)
     """
     return _parts("make_dt_interval", days, hours, mins, secs)
+
+
+def make_interval(
+    years: ColumnOrName | None = None, months: ColumnOrName | None = None, weeks: ColumnOrName | None = None,
+    days: ColumnOrName | None = None, hours: ColumnOrName | None = None, mins: ColumnOrName | None = None,
+    secs: ColumnOrName | None = None,
+) -> Column:  # fmt: skip
+    """An interval of months, days and microseconds, to be added to a date or time, or shown; what is left out is 0.
+
+    >>> spark.range(1).select(F.to_date(F.lit("2024-01-31")) + F.make_interval(months=F.lit(1), days=F.lit(1))).first()[0]
+    datetime.date(2024, 3, 1)
+    """
+    given = (years, months, weeks, days, hours, mins, secs)
+    return call("make_interval", *(expression_of(0) if value is None else column_of(value) for value in given))
+
+
+def try_make_interval(
+    years: ColumnOrName, months: ColumnOrName | None = None, weeks: ColumnOrName | None = None, days: ColumnOrName | None = None,
+    hours: ColumnOrName | None = None, mins: ColumnOrName | None = None, secs: ColumnOrName | None = None,
+) -> Column:  # fmt: skip
+    """As make_interval, or null where it is too long.
+
+    >>> spark.range(1).select(F.try_make_interval(F.lit(2147483647), F.lit(12)).cast("string").alias("i")).first()[0] is None
+    True
+    """
+    given = (years, months, weeks, days, hours, mins, secs)
+    return call("try_make_interval", *(expression_of(0) if value is None else column_of(value) for value in given))
 
 
 def make_ym_interval(years: ColumnOrName | None = None, months: ColumnOrName | None = None) -> Column:
@@ -150,3 +178,15 @@ def window_time(windowColumn: ColumnOrName) -> Column:
     '2016-03-11 09:00:09.999999'
     """
     return call("window_time", column_of(windowColumn))
+
+
+def session_window(timeColumn: ColumnOrName, gapDuration: Column | str) -> Column:
+    """Groups rows whose times are no more than a gap apart: a struct of when a session starts, and ends, which is that gap after its last
+    row. The gap is a text such as "5 minutes", or a column of such texts that are constants.
+
+    >>> import datetime
+    >>> df = spark.createDataFrame([(datetime.datetime(2024, 1, 1, 0, minute),) for minute in (0, 3, 30)], ["t"])
+    >>> df.groupBy(F.session_window("t", "5 minutes").alias("w")).count().select("w.end", "count").orderBy("end").collect()
+    [Row(end=datetime.datetime(2024, 1, 1, 0, 8), count=2), Row(end=datetime.datetime(2024, 1, 1, 0, 35), count=1)]
+    """
+    return call("session_window", column_of(timeColumn), expression_of(gapDuration))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quiver.sql import types as t
+from quiver.sql.lowering.interval_casts import interval_cast
 from quiver.sql.lowering.names import cast, text
 from quiver.sql.lowering.zones import cast_in_zone, instant
 from quiver.sql.registry.python import python
@@ -18,7 +19,9 @@ _PLAIN_TIME = (
 
 def spark_cast(value: str, source: t.DataType, target: t.DataType, lenient: bool, zone: str) -> str:
     """`value`, of type `source`, as `target`; `lenient`: null where it can't be. `zone`: of the session."""
-    if isinstance(source, t.StringType):
+    if isinstance(target, t.AnsiIntervalType) or (isinstance(source, t.AnsiIntervalType) and isinstance(target, t.NumericType)):
+        own = interval_cast(value, source, target, lenient)
+    elif isinstance(source, t.StringType):
         own = _of_text(value, target, lenient, zone)
     elif isinstance(target, t.StringType):
         own = _as_text(value, source, zone)
@@ -30,8 +33,6 @@ def spark_cast(value: str, source: t.DataType, target: t.DataType, lenient: bool
         own = cast(f"CASE WHEN abs({value}) <= 1.7976931348623157e308 THEN {value} END", target, lenient)
     elif isinstance(target, t.BooleanType) and isinstance(source, t.DecimalType):
         own = f"({value} <> 0)"
-    elif isinstance(target, t.DayTimeIntervalType | t.YearMonthIntervalType) and type(source) is type(target):
-        own = value
     else:
         own = None
     return own or cast_in_zone(value, source, target, lenient, zone) or cast(value, target, lenient)
@@ -79,7 +80,7 @@ def _as_text(value: str, source: t.DataType, zone: str) -> str | None:
                 [value], [source]
             )
             return f"(CASE WHEN {_SHOWN_EXACTLY.format(value)} THEN {cast(value, kind)} ELSE {rest} END)"
-        case t.ArrayType() | t.MapType() | t.StructType() | t.DayTimeIntervalType() | t.YearMonthIntervalType():
+        case t.ArrayType() | t.MapType() | t.StructType() | t.AnsiIntervalType() | t.CalendarIntervalType():
             shown = casts.shower(source.simpleString(), zone)
             return python(shown, lambda kinds: t.StringType())([value], [source])
         case t.NullType():

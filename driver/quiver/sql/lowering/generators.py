@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -16,7 +14,7 @@ from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import attributes_in
 
-_ITEM, _POSITION, _KEY, _COPY, _DRAW = '"#item"', '"#position"', '"#key"', '"#copy"', '"#draw"'
+_ITEM, _POSITION = '"#item"', '"#position"'
 _ROW = '"#row"'
 
 
@@ -90,48 +88,3 @@ def _members(call: e.Call, kinds: Sequence[t.DataType]) -> list[str]:
 
 def _escaped(name: str) -> str:
     return name.replace("'", "''")
-
-
-def sample(relation: r.Sample, source: str) -> str:
-    """The SELECT of a Sample over `source`.
-
-    Rows come in no order that could be counted on, so a row's lot is drawn from what it holds: a digest of its values, of how many
-    equal rows came before it, and of the seed. The same seed takes the same rows wherever and however often the query runs.
-    """
-    kept = ", ".join(column(attribute) for attribute in relation.child.output)
-    values = ", ".join(
-        f"coalesce(CAST({column(attribute)} AS VARCHAR), '\x01')" for attribute in relation.child.output if _has_text(attribute.type)
-    )
-    key = f"md5(concat_ws('\x02', {values}))" if values else "''"
-    keyed = f"SELECT *, {key} AS {_KEY} FROM {source}"
-    numbered = f"SELECT *, row_number() OVER (PARTITION BY {_KEY}) AS {_COPY} FROM ({keyed})"
-    seed = hashlib.sha256(str(relation.seed).encode()).hexdigest()[:16]
-    drawn = f"SELECT {kept}, substr(md5(concat({_KEY}, '/', CAST({_COPY} AS VARCHAR), '/{seed}')), 1, 13) AS {_DRAW} FROM ({numbered})"
-    if not relation.with_replacement:
-        lower, upper = _bound(relation.lower), _bound(relation.lower + relation.fraction)
-        return f"SELECT {kept} FROM ({drawn}) WHERE {_DRAW} >= '{lower}' AND {_DRAW} < '{upper}'"
-    branches = " ".join(f"WHEN {_DRAW} < '{_bound(share)}' THEN {count}" for count, share in enumerate(_poisson(relation.fraction)))
-    copies = f"range(0, CASE {branches} ELSE 0 END)"
-    return f"SELECT {kept} FROM (SELECT {kept}, unnest({copies}) AS {_ITEM} FROM ({drawn}))"
-
-
-def _bound(share: float) -> str:
-    """A share of all draws as a bound of their hexadecimal digits."""
-    scaled = round(share * 2**52)
-    return "g" if scaled >= 2**52 else f"{max(scaled, 0):013x}"  # Every digit is below g.
-
-
-def _poisson(mean: float) -> list[float]:
-    """Shares of draws of at most 0, 1, 2 … copies, to where no more are to be expected."""
-    shares: list[float] = []
-    share = total = math.exp(-mean)
-    while True:
-        shares.append(total)
-        if total >= 1 - 2**-40 and len(shares) > mean:
-            return [*shares[:-1], 1.0]
-        share *= mean / len(shares)
-        total += share
-
-
-def _has_text(kind: t.DataType) -> bool:
-    return isinstance(kind, t.AtomicType) and not isinstance(kind, t.BinaryType)

@@ -69,7 +69,7 @@ def kernel_type(kind: t.DataType) -> str:
             return "Time64(Microsecond)"
         case t.DayTimeIntervalType():
             return "Duration(Microsecond)"
-        case t.YearMonthIntervalType():
+        case t.YearMonthIntervalType() | t.CalendarIntervalType():
             return "Interval(MonthDayNano)"
         case t.NullType():
             return "Null"

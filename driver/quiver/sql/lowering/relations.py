@@ -10,14 +10,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from quiver.sql.analysis.rewriting import outer_references
-from quiver.sql.analysis.sameness import VOLATILE
+from quiver.sql.analysis.volatile import any_volatile, counted_below_filters
 from quiver.sql.lowering.expressions import lowered
-from quiver.sql.lowering.generators import generate, sample, sorted_by
+from quiver.sql.lowering.generators import generate, sorted_by
 from quiver.sql.lowering.names import column, quoted
 from quiver.sql.lowering.narrowing import Filtered, after, shielded
+from quiver.sql.lowering.sampling import HERE, fenced, sample
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
-from quiver.sql.tree.walking import attributes_in, walk
+from quiver.sql.tree.walking import attributes_in
 
 _DEEP = 12
 """Relations nested deeper than this are put into the WITH list."""
@@ -49,7 +50,7 @@ class Query:
 
 def lower(relation: r.Relation, slices: int = 1) -> Query:
     """The query whose rows are the relation's, columns in the order of its output. Series of numbers are in so many partitions at most."""
-    writer = _Writer(slices)
+    writer = _Writer(slices, *counted_below_filters(relation))
     text, _ = writer.select(relation)
     if writer.named:
         listed = ", ".join(f"{name} AS ({query})" for name, query in writer.named)
@@ -75,13 +76,15 @@ def leaf_name(relation: r.Relation) -> str:
 
 
 class _Writer:
-    def __init__(self, slices: int) -> None:
+    def __init__(self, slices: int, counting: frozenset[int], guarding: frozenset[int]) -> None:
         self._slices = slices
         self.leaves: dict[str, r.Relation] = {}
         self.named: list[tuple[str, str]] = []
         self._names: dict[int, str] = {}
         self._filtered: dict[int, tuple[r.Relation | None, Filtered | None]] = {}
         """By the relation's identity; it is kept, so that it keeps it."""
+        self._fenced, self._guarding = counting, guarding
+        """By identity: relations that count rows and are below filters, and such filters."""
         self._inside_subquery = 0
 
     def select(self, relation: r.Relation) -> tuple[str, int]:
@@ -101,14 +104,19 @@ class _Writer:
             case r.Project():
                 source, depth = self._source(relation.child)
                 shield = shielded(relation, self._filtered.get(id(relation.child), (None, None))[1])
+                if id(relation) in self._fenced:
+                    return self._fence(relation, f"{self._items(relation.expressions)}, random() AS {HERE}", source), depth + 1
                 return f"SELECT {self._items(relation.expressions, shield)} FROM {source}", depth
             case r.Filter():
                 source, depth = self._source(relation.child)
                 condition = self._text(relation.condition)
-                if self._is_volatile_over_union(relation.child):
+                if self._is_volatile_over_union(relation.child) or id(relation) in self._guarding:
                     # The kernel takes filters below a union with whatever they need computed: functions would be called twice, and rows
-                    # be chosen by other results than are seen. It leaves those that are not the same each time.
-                    condition = f"coalesce({condition}, FALSE) = (random() >= 0)"
+                    # be chosen by other results than are seen; and below what counts rows. It leaves those that are not the same each time.
+                    condition = _varying(condition)
+                if id(relation) in self._fenced:
+                    counted = self._fence(relation, f"*, CASE WHEN {condition} THEN 1 END AS {HERE}", source)
+                    return f"{counted} WHERE {_varying(f'{HERE} >= 0')}", depth + 1
                 return f"SELECT * FROM {source} WHERE {condition}", depth
             case r.Aggregate():
                 source, depth = self._source(relation.child)
@@ -161,7 +169,7 @@ class _Writer:
                 return generate(relation, source, self._text, below[1]), depth + 1
             case r.Sample():
                 source, depth = self._source(relation.child)
-                return sample(relation, source), depth + 3
+                return sample(relation, source, id(relation) in self._fenced), depth + 3
             case r.Span():
                 (only,) = relation.columns
                 return _series(relation, column(only), self._slices), 1
@@ -177,9 +185,14 @@ class _Writer:
             if is_volatile and (isinstance(top, r.Union) or (isinstance(top, r.Span) and self._slices > 1)):
                 return True
             if not isinstance(top, Leaf):
-                volatile = is_volatile or (isinstance(top, r.Project) and _is_volatile(top.expressions))
+                volatile = is_volatile or (isinstance(top, r.Project) and any_volatile(top.expressions))
                 pending += ((child, volatile) for child in top.inputs)
         return False
+
+    def _fence(self, relation: r.Relation, items: str, source: str) -> str:
+        """A relation that counts rows, of these items over `source`. Whatever a filter above looks at comes from a column that is not the
+        same each time, so that the kernel leaves the filter above."""
+        return f"SELECT {fenced(relation.output)} FROM (SELECT {items} FROM {source})"
 
     def _leaf(self, relation: r.Relation) -> str:
         name = self._names.get(id(relation))
@@ -255,6 +268,11 @@ class _Writer:
             self._inside_subquery -= 1
 
 
+def _varying(condition: str) -> str:
+    """It, as something that is not the same each time."""
+    return f"coalesce({condition}, FALSE) = (random() >= 0)"
+
+
 def _series(span: r.Span, name: str, slices: int) -> str:
     values = range(span.start, span.end, span.step)
     count = min(slices if span.partitions is None else span.partitions, len(values)) if slices > 1 else 1
@@ -267,12 +285,3 @@ def _series(span: r.Span, name: str, slices: int) -> str:
         always = f"value {'>=' if span.step > 0 else '<='} {start}"
         parts.append(f"SELECT CAST(value AS BIGINT) AS {name} FROM generate_series({start}, {last}, {span.step}) WHERE {always}")
     return parts[0] if count <= 1 else " UNION ALL ".join(f"({part})" for part in parts)
-
-
-def _is_volatile(expressions: Sequence[e.Expression]) -> bool:
-    """Whether they call users' functions, or such that give something else each time."""
-    return any(
-        isinstance(node, e.PythonCall) or (isinstance(node, e.Call) and node.name in VOLATILE)
-        for expression in expressions
-        for node in walk(expression)
-    )

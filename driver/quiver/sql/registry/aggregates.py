@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 from quiver.sql import types as t
 from quiver.sql.analysis.coercion import bounded
 from quiver.sql.errors import AnalysisException
-from quiver.sql.lowering.names import cast, text
+from quiver.sql.lowering.names import cast
 from quiver.sql.registry.define import define, element_type, mismatch
 from quiver.sql.registry.model import AFTER, Function, Types, call, register
 from quiver.sql.registry.python import python
@@ -100,7 +99,16 @@ define("last", "*?b", "0", lambda args, kinds: f"last_value({args[0]})", "last_v
 
 
 _LIST = lambda kinds: t.ArrayType(kinds[0], False)  # noqa: E731
-define("collect_list", "*", _LIST, "collect_list", "array_agg", kind="aggregate", nullable=False)
+define(
+    "collect_list",
+    "*",
+    _LIST,
+    # The kernel's takes no notice of DISTINCT.
+    lambda args, kinds: f"collect_set({args[0][9:]})" if args[0].startswith("DISTINCT ") else f"collect_list({args[0]})",
+    "array_agg",
+    kind="aggregate",
+    nullable=False,
+)
 define("collect_set", "*", _LIST, "collect_set", kind="aggregate", nullable=False)
 
 
@@ -141,7 +149,6 @@ define("bool_and", "b", "b", "bool_and", "every", kind="aggregate", nullable=Tru
 define("bool_or", "b", "b", "bool_or", "some", "any", kind="aggregate", nullable=True)
 for _name in ("bit_and", "bit_or", "bit_xor"):
     define(_name, "*", "0", _name, kind="aggregate", nullable=True)
-define("median", "d", "d", "percentile_cont({0}, 0.5)", kind="aggregate", nullable=True)
 define("corr", "dd", "d", "corr", kind="aggregate", nullable=True)
 define("covar_pop", "dd", "d", "covar_pop", kind="aggregate", nullable=True)
 define("covar_samp", "dd", "d", "covar_samp", kind="aggregate", nullable=True)
@@ -150,8 +157,8 @@ for _name in ("avgx", "avgy", "intercept", "r2", "slope", "sxx", "sxy", "syy"):
 define("regr_count", "dd", "l", "CAST(regr_count({0}, {1}) AS BIGINT)", kind="aggregate", nullable=False)
 
 
-def _gathered(name: str, returns: Callable[[Types], t.DataType]) -> Callable[[Sequence[str], Types], str]:
-    """A function of all values of a group, in Python."""
+def gathered_by(name: str, returns: Callable[[Types], t.DataType]) -> Callable[[Sequence[str], Types], str]:
+    """A function of all values of a group, in Python (quiver_proto.spark_functions.gathered)."""
     function = getattr(gathered, name)
 
     def lower(args: Sequence[str], kinds: Types) -> str:
@@ -179,8 +186,7 @@ def _by(name: str, direction: str, several: str) -> None:
 
 _by("max_by", "DESC", "largest_by")
 _by("min_by", "ASC", "smallest_by")
-define("mode", "*?b", "0", _gathered("mode", _first), kind="aggregate", nullable=True)
-define("product", "d", "d", _gathered("product", _double), kind="aggregate", nullable=True)
+define("product", "d", "d", gathered_by("product", _double), kind="aggregate", nullable=True)
 
 
 def _bins(kinds: Types) -> t.DataType:
@@ -189,21 +195,12 @@ def _bins(kinds: Types) -> t.DataType:
 
 def _histogram(args: Sequence[str], kinds: Types) -> str:
     kind = _bins(kinds)
-    return _gathered("histogram", lambda kinds: kind)(args, kinds)
+    return gathered_by("histogram", lambda kinds: kind)(args, kinds)
 
 
 define("histogram_numeric", "ni", _bins, _histogram, kind="aggregate", nullable=True)
 define("grouping_id", "?*+", "l", "arrow_cast(grouping({all}), 'Int64')", kind="aggregate", nullable=False)
 define("grouping", "*", "y", "arrow_cast(grouping({0}), 'Int8')", kind="aggregate", nullable=False)
-define(
-    "string_agg",
-    "s?s",
-    "s",
-    lambda args, kinds: f"string_agg({args[0]}, {args[1] if len(args) > 1 else text('')})",
-    "listagg",
-    kind="aggregate",
-    nullable=True,
-)
 register(Function("try_sum", call("try_sum"), _sum_type, _summable, "aggregate", True, (1, 1)))
 register(Function("try_avg", call("avg"), _mean_type, _mean_input, "aggregate", True, (1, 1)))
 # Of moments, in one pass: the differences from a mean that is not known yet are expanded.
@@ -215,52 +212,3 @@ _M4 = (
 )
 define("skewness", "d", "d", f"CASE WHEN {_M2} > 0 THEN {_M3} / power({_M2}, 1.5) END", kind="aggregate", nullable=True)
 define("kurtosis", "d", "d", f"CASE WHEN {_M2} > 0 THEN {_M4} / power({_M2}, 2) - 3 END", kind="aggregate", nullable=True)
-
-
-def _percentile(args: Sequence[str], kinds: Types) -> str:
-    from quiver.sql.registry.define import mismatch
-
-    if isinstance(kinds[1], t.ArrayType):
-        found = re.fullmatch(r"make_array\((.*)\)", args[1], re.DOTALL)
-        if found is None:
-            raise mismatch("percentile", 2, "a constant", kinds[1])
-        return f"make_array({', '.join(f'percentile_cont({args[0]}, {value})' for value in _items(found[1]))})"
-    return f"percentile_cont({args[0]}, {args[1]})"
-
-
-def _items(listed: str) -> list[str]:
-    """Of a list of calls and constants: cut at the commas that are in no parenthesis."""
-    items, depth = [""], 0
-    for character in listed:
-        depth += (character in "([") - (character in ")]")
-        if character == "," and not depth:
-            items.append("")
-        else:
-            items[-1] += character
-    return [item.strip() for item in items]
-
-
-def _percentile_type(kinds: Types) -> t.DataType:
-    return t.ArrayType(t.DoubleType(), False) if isinstance(kinds[1], t.ArrayType) else t.DoubleType()
-
-
-define("percentile", "d*?l", _percentile_type, _percentile, kind="aggregate", nullable=True)
-
-
-def _approximate(args: Sequence[str], kinds: Types) -> str:
-    # A value that is there, as Spark gives: the smallest at or above the rank.
-    def one(rank: str) -> str:
-        ordered = f"array_sort(array_agg({args[0]}) FILTER (WHERE {args[0]} IS NOT NULL))"
-        at = f"greatest(1, CAST(ceil(CAST({rank} AS DOUBLE) * count({args[0]})) AS BIGINT))"
-        return f"array_element({ordered}, {at})"
-
-    if isinstance(kinds[1], t.ArrayType) and (found := re.fullmatch(r"make_array\((.*)\)", args[1], re.DOTALL)):
-        return f"make_array({', '.join(map(one, _items(found[1])))})"
-    return one(args[1])
-
-
-def _approximate_type(kinds: Types) -> t.DataType:
-    return t.ArrayType(kinds[0], False) if isinstance(kinds[1], t.ArrayType) else kinds[0]
-
-
-define("percentile_approx", "n*?l", _approximate_type, _approximate, "approx_percentile", kind="aggregate", nullable=True)

@@ -91,7 +91,6 @@ register(
         parameters=lambda kinds, count: [element_type(kinds[0])] * 2,
     )
 )  # With a comparator: quiver.sql.lowering.folding.
-define("shuffle", "a?l", "0", python(lists.shuffle, result("0"), volatile=True))
 define("flatten", "a", "e0", python(lists.flatten, result("e0")))
 define("get", "ai", "e0", python(lists.get, result("e0")), nullable=True)
 

@@ -54,8 +54,6 @@ define(
 )
 define("typeof", "*", "s", lambda args, kinds: text(kinds[0].simpleString()), nullable=False)
 define("input_file_name", "", "s", "''", nullable=False)  # Of rows that are no file's; those of files get a column.
-define("monotonically_increasing_id", "", "l", "CAST(row_number() OVER () - 1 AS BIGINT)", nullable=False)
-define("spark_partition_id", "", "i", "arrow_cast(0, 'Int32')", nullable=False)
 define("uuid", "", "s", "uuid()", nullable=False)
 define("version", "", "s", lambda args, kinds: "'4.3.0'", nullable=False)
 define("current_catalog", "", "s", lambda args, kinds: "'spark_catalog'", nullable=False)

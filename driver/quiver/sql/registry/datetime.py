@@ -371,4 +371,5 @@ def _window_start(args: Sequence[str], kinds: Types) -> str:
 
 register(Function("window_start", _window_start, lambda kinds: kinds[0], arity=(3, 4)))
 register(Function("window", template(""), lambda kinds: kinds[0], arity=(2, 4)))
+register(Function("session_window", template(""), lambda kinds: kinds[0], arity=(2, 2)))
 register(Function("window_time", template(""), lambda kinds: kinds[0], arity=(1, 1)))

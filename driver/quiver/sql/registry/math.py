@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from quiver.sql import types as t
-from quiver.sql.analysis.coercion import bounded, expect_common
+from quiver.sql.analysis.coercion import bounded
 from quiver.sql.lowering.names import cast
 from quiver.sql.registry.define import define, result
 from quiver.sql.registry.model import Function, Types, register
@@ -74,14 +74,6 @@ define("conv", "sii", "s", python(numbers.conv, S))
 define("width_bucket", "dddl", "l", python(numbers.width_bucket, L))
 define("isnan", "d", "b", "coalesce(isnan({0}), FALSE)", nullable=False)
 define("nanvl", "dd", "d", "CASE WHEN isnan({0}) THEN {1} ELSE {0} END")
-define("rand", "?l", "d", "random()", "random", nullable=False)
-define("randn", "?l", "d", "(sqrt(-2 * ln(1 - random())) * cos(2 * pi() * random()))", nullable=False)
-define(
-    "uniform",
-    "**?l",
-    lambda kinds: expect_common("uniform", kinds[:2]),
-    python(numbers.uniform, lambda kinds: expect_common("uniform", kinds[:2]), volatile=True),
-)
 
 
 def _same(kinds: Types) -> t.DataType:
@@ -171,7 +163,7 @@ define("bit_count", "*", "i", python(numbers.bit_count, INT))
 define("bit_get", "li", "y", python(numbers.bit_get, result("y")), "getbit")
 
 
-def _shift(name: str) -> None:
+def _shift(name: str, operator: str) -> None:
     function = getattr(numbers, name)
 
     def kinds_of(kinds: Types) -> Sequence[t.DataType | None]:
@@ -180,9 +172,9 @@ def _shift(name: str) -> None:
     def lower(args: Sequence[str], kinds: Types) -> str:
         return python(function, _same)([*args, "64" if isinstance(kinds[0], t.LongType) else "32"], [*kinds, t.LongType()])
 
-    register(Function(name, lower, _same, kinds_of, arity=(2, 2)))
+    register(Function(name, lower, _same, kinds_of, arity=(2, 2)), operator)
 
 
-_shift("shiftleft")
-_shift("shiftright")
-_shift("shiftrightunsigned")
+_shift("shiftleft", "<<")
+_shift("shiftright", ">>")
+_shift("shiftrightunsigned", ">>>")

@@ -41,6 +41,8 @@ class Function:
 
 AFTER: Final = "\x00"
 """In what an aggregate is lowered to: behind each aggregate of the kernel's, where FILTER and OVER go. Without it they go to the end."""
+DESCENDING: Final = " desc"
+"""Behind the name of an aggregate of a group's values in their order: it takes them from the largest on."""
 FUNCTIONS: dict[str, Function] = {}
 """By name, lower case. Filled when the modules of the families are imported (quiver.sql.registry.all)."""
 

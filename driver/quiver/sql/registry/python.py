@@ -28,9 +28,19 @@ class _Needed:
     volatile: bool
 
 
-_NEEDED: dict[str, _Needed] = {}
+@dataclass(frozen=True, slots=True)
+class _OfPartition:
+    """A function whose value depends on a row's place in its partition (quiver_proto.spark_functions.drawing)."""
+
+    kind: str
+    takes: tuple[DataType, ...]
+    gives: DataType
+
+
+_NEEDED: dict[str, _Needed | _OfPartition] = {}
 _USER = re.compile(r"\bquiver_user_[0-9a-f]{12}\b")
 _NAME = re.compile(r"\bquiver_[a-z0-9_]+_[0-9a-f]{12}\b")
+_COUNTED = "quiver_counted_"
 _known: weakref.WeakKeyDictionary[SessionContext, set[str]] = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
@@ -53,6 +63,23 @@ def python(
         return f"{name}({', '.join(given)})"
 
     return lower
+
+
+def of_partition(kind: str, gives: DataType, takes: tuple[DataType, ...] = ()) -> Callable[[Sequence[str]], str]:
+    """Written as a call of drawing.OfPartition for so many arguments. A query that has one is cut: a task has one partition's rows."""
+    name = f"{_COUNTED}{kind}_{hashlib.sha256(repr((takes, gives)).encode()).hexdigest()[:12]}"
+    _NEEDED[name] = _OfPartition(kind, takes, gives)
+    return lambda args: f"{name}({', '.join(['random()', *args])})"
+
+
+def wants_partitions(text: str) -> bool:
+    """Whether a lowered query is to run in stages however little it reads: users' functions take long, and some count rows."""
+    return _COUNTED in text or bool(called(text))
+
+
+def counts_rows(text: str) -> bool:
+    """Whether a lowered query has functions that count the rows of a partition: no row may be left out before they see it."""
+    return _COUNTED in text
 
 
 def _holds_struct(kind: DataType) -> bool:
@@ -85,12 +112,17 @@ def _forget(context: weakref.ref[SessionContext], name: str) -> None:
         _known.get(living, set()).discard(name)
 
 
-def _kernel_function(name: str, needed: _Needed) -> Any:
+def _kernel_function(name: str, needed: _Needed | _OfPartition) -> Any:
     import pyarrow as pa
     from datafusion import udf
 
     from quiver.sql.arrow_types import arrow_type
+    from quiver_proto.spark_functions.drawing import OfPartition
     from quiver_proto.spark_functions.rows import ByRow
+
+    if isinstance(needed, _OfPartition):
+        takes = [pa.float64(), *map(arrow_type, needed.takes)]
+        return udf(OfPartition(needed.kind), takes, arrow_type(needed.gives), "volatile", name)
 
     output = _loose(arrow_type(needed.gives))
     body = ByRow(needed.function, pa.schema([pa.field("r", output)]).serialize().to_pybytes(), needed.nulls, needed.volatile)

@@ -125,7 +125,6 @@ define("endswith", "ss", "b", "ends_with")
 define("btrim", "s?s", "s", "btrim")
 for _name, _kernel in (("trim", "btrim"), ("ltrim", "ltrim"), ("rtrim", "rtrim")):
     define(_name, "s?s", "s", lambda args, kinds, kernel=_kernel: f"{kernel}({args[0]}, {args[1] if len(args) > 1 else text(' ')})")  # type: ignore[misc]
-define("randstr", "i?l", "s", python(texts.randstr, S, volatile=True))
 
 
 def _pad(side: str) -> None:

@@ -326,10 +326,16 @@ class Recursive(Relation):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample(Unary):
+    """Rows whose lot, from 0 to 1, is at least `lower` and below that plus `fraction`; with replacement, `fraction` copies on average.
+
+    Lots are Spark's random numbers of the seed and the row's partition; `by_value`: drawn from what the row holds, wherever it is.
+    """
+
     fraction: float
     with_replacement: bool
     seed: int
     lower: float = 0.0
+    by_value: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
