@@ -15,7 +15,7 @@ from quiver.sql.lowering.casts import spark_cast
 from quiver.sql.lowering.folding import FOLDING, folded
 from quiver.sql.lowering.names import column, constant, quoted, text
 from quiver.sql.lowering.zones import instant
-from quiver.sql.registry.model import AFTER
+from quiver.sql.registry.model import AFTER, ORDERED
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
@@ -133,6 +133,9 @@ def _member(value: str, kind: t.DataType, name: str, maybe_null: bool = True) ->
 
 def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
     function = function_of(call)
+    if call.where is not None and (call.ignore_nulls or (call.name == "count" and not call.distinct and len(call.args) < 2)):
+        # It knows no FILTER behind IGNORE NULLS, and of an aggregate's single row it takes a count with a FILTER for that without.
+        call = _of_chosen_rows(call)
     if any(isinstance(argument, e.Lambda) for argument in call.args) and call.name in (*FOLDING, "array_sort"):
         return folded(call, lambda child: lowered(child, subquery))
     args = [lowered(argument, subquery) for argument in call.args]
@@ -142,7 +145,7 @@ def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
     if call.distinct and args:
         args[0] = f"DISTINCT {args[0]}"
     if call.order:
-        args[-1] += f" ORDER BY {', '.join(lowered(key, subquery) for key in call.order)}"
+        args[-1] += f"{ORDERED}{', '.join(lowered(key, subquery) for key in call.order)}"
     kinds = [type_of(argument) for argument in call.args]
     if function.zoned:
         args.append(text(call.zone))

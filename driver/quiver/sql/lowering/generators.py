@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from quiver.sql import types as t
 from quiver.sql.analysis.generators import stack_size
@@ -12,30 +11,9 @@ from quiver.sql.lowering.names import column
 from quiver.sql.registry.generators import stack_list
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
-from quiver.sql.tree.walking import attributes_in
 
 _ITEM, _POSITION = '"#item"', '"#position"'
 _ROW = '"#row"'
-
-
-def sorted_by(relation: r.Relation) -> tuple[r.Relation, tuple[e.SortKey, ...]] | None:
-    """The keys of a sort whose order the relation keeps, and the relation with all columns that they name."""
-    match relation:
-        case r.Sort() if relation.globally:
-            return relation, relation.keys
-        case r.Filter() | r.Limit() | r.Hint():
-            below = sorted_by(relation.child)
-            return below and (replace(relation, child=below[0]), below[1])
-        case r.Project():
-            below = sorted_by(relation.child)
-            if below is None:
-                return None
-            wanted = dict.fromkeys(attribute for key in below[1] for attribute in attributes_in(key.child))
-            shown = {attribute.id for attribute in relation.output}
-            more = [attribute for attribute in wanted if attribute.id not in shown]
-            return r.Project(below[0], (*relation.expressions, *more)), below[1]
-        case _:
-            return None
 
 
 def generate(relation: r.Generate, source: str, text: Callable[[e.Expression], str], keys: Sequence[e.SortKey] = ()) -> str:

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from quiver.sql.analysis.rewriting import outer_references
 from quiver.sql.analysis.volatile import any_volatile, counted_below_filters
 from quiver.sql.lowering.expressions import lowered
-from quiver.sql.lowering.generators import generate, sorted_by
+from quiver.sql.lowering.generators import generate
 from quiver.sql.lowering.names import column, quoted
 from quiver.sql.lowering.narrowing import Filtered, after, shielded
 from quiver.sql.lowering.sampling import HERE, fenced, sample
+from quiver.sql.lowering.sortedness import aggregated_in_order, sorted_by
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import attributes_in
@@ -119,6 +120,7 @@ class _Writer:
                     return f"{counted} WHERE {_varying(f'{HERE} >= 0')}", depth + 1
                 return f"SELECT * FROM {source} WHERE {condition}", depth
             case r.Aggregate():
+                relation = aggregated_in_order(relation)
                 source, depth = self._source(relation.child)
                 return f"SELECT {self._items(relation.outputs)} FROM {source}{self._grouping(relation)}", depth
             case r.Sort():

@@ -9,7 +9,7 @@ from quiver.sql.analysis.coercion import bounded
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.names import cast
 from quiver.sql.registry.define import define, element_type, mismatch
-from quiver.sql.registry.model import AFTER, Function, Types, call, register
+from quiver.sql.registry.model import AFTER, ORDERED, Function, Types, call, register
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import gathered
 
@@ -99,16 +99,21 @@ define("last", "*?b", "0", lambda args, kinds: f"last_value({args[0]})", "last_v
 
 
 _LIST = lambda kinds: t.ArrayType(kinds[0], False)  # noqa: E731
-define(
-    "collect_list",
-    "*",
-    _LIST,
-    # The kernel's takes no notice of DISTINCT.
-    lambda args, kinds: f"collect_set({args[0][9:]})" if args[0].startswith("DISTINCT ") else f"collect_list({args[0]})",
-    "array_agg",
-    kind="aggregate",
-    nullable=False,
-)
+
+
+def _listed(args: Sequence[str], kinds: Types) -> str:
+    (value,) = args
+    if value.startswith("DISTINCT "):  # The kernel's takes no notice of it.
+        return f"collect_set({value[9:]})"
+    if ORDERED not in value:
+        return f"collect_list({value})"
+    # Nor of an order.
+    kind = _LIST(kinds)
+    found = f"array_agg({value}){AFTER}"
+    return f"coalesce(array_filter({found}, v -> v IS NOT NULL), {cast('make_array()', kind)})"
+
+
+define("collect_list", "*", _LIST, _listed, "array_agg", kind="aggregate", nullable=False)
 define("collect_set", "*", _LIST, "collect_set", kind="aggregate", nullable=False)
 
 

@@ -41,6 +41,8 @@ class Function:
 
 AFTER: Final = "\x00"
 """In what an aggregate is lowered to: behind each aggregate of the kernel's, where FILTER and OVER go. Without it they go to the end."""
+ORDERED: Final = " ORDER  BY "
+"""In the last argument of an aggregate whose rows are taken in an order: behind it come the keys."""
 DESCENDING: Final = " desc"
 """Behind the name of an aggregate of a group's values in their order: it takes them from the largest on."""
 FUNCTIONS: dict[str, Function] = {}

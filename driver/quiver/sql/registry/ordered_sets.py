@@ -11,7 +11,7 @@ from quiver.sql.lowering.casts import spark_cast
 from quiver.sql.lowering.names import cast, text
 from quiver.sql.registry.aggregates import gathered_by
 from quiver.sql.registry.define import define, mismatch
-from quiver.sql.registry.model import AFTER, DESCENDING, Types
+from quiver.sql.registry.model import AFTER, DESCENDING, ORDERED, Types
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import gathered
 
@@ -139,7 +139,7 @@ define(f"mode within group{DESCENDING}", "*", "0", gathered_by("greatest_mode", 
 
 
 def _listed(args: Sequence[str], kinds: Types) -> str:
-    separator, ordered, order = (args[1] if len(args) > 1 else text("")).partition(" ORDER BY ")
+    separator, ordered, order = (args[1] if len(args) > 1 else text("")).partition(ORDERED)
     separator = f"coalesce({separator}, '')" if separator.startswith("arrow_cast(NULL") else separator
     return f"string_agg({args[0]}, {separator}{ordered}{order})"
 
