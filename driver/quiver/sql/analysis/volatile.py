@@ -11,12 +11,13 @@ from quiver.sql.tree.walking import walk
 
 _COUNTING: Final = {"monotonically_increasing_id": 0, "rand": 1, "random": 1, "randn": 1, "shuffle": 2, "randstr": 2, "uniform": 3}
 """Functions whose value tells a row's place in its partition, and of how many arguments: the last of these is a seed."""
-_VOLATILE: Final = frozenset({*_COUNTING, "spark_partition_id", "uuid"})
+VOLATILE: Final = frozenset({*_COUNTING, "spark_partition_id", "uuid"})
+"""Functions that give something else for each row."""
 
 
 def is_volatile(node: e.Expression) -> bool:
     """Whether it calls a function of that kind itself; those of users are not looked at."""
-    return isinstance(node, e.Call) and node.name in _VOLATILE
+    return isinstance(node, e.Call) and node.name in VOLATILE
 
 
 def any_volatile(expressions: Iterable[e.Expression]) -> bool:

@@ -18,8 +18,8 @@ from typing import TypeVar
 from quiver.sql import types as t
 from quiver.sql.analysis.aggregation import is_aggregate
 from quiver.sql.analysis.rewriting import changed
-from quiver.sql.analysis.sameness import VOLATILE
 from quiver.sql.analysis.typing import type_of
+from quiver.sql.analysis.volatile import VOLATILE
 from quiver.sql.lowering.relations import Leaf
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r

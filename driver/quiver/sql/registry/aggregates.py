@@ -98,7 +98,8 @@ define("first", "*?b", "0", lambda args, kinds: f"first_value({args[0]})", "firs
 define("last", "*?b", "0", lambda args, kinds: f"last_value({args[0]})", "last_value", kind="aggregate", nullable=True)
 
 
-_LIST = lambda kinds: t.ArrayType(kinds[0], False)  # noqa: E731
+def _list_type(kinds: Types) -> t.DataType:
+    return t.ArrayType(kinds[0], False)
 
 
 def _listed(args: Sequence[str], kinds: Types) -> str:
@@ -108,13 +109,13 @@ def _listed(args: Sequence[str], kinds: Types) -> str:
     if ORDERED not in value:
         return f"collect_list({value})"
     # Nor of an order.
-    kind = _LIST(kinds)
+    kind = _list_type(kinds)
     found = f"array_agg({value}){AFTER}"
     return f"coalesce(array_filter({found}, v -> v IS NOT NULL), {cast('make_array()', kind)})"
 
 
-define("collect_list", "*", _LIST, _listed, "array_agg", kind="aggregate", nullable=False)
-define("collect_set", "*", _LIST, "collect_set", kind="aggregate", nullable=False)
+define("collect_list", "*", _list_type, _listed, "array_agg", kind="aggregate", nullable=False)
+define("collect_set", "*", _list_type, "collect_set", kind="aggregate", nullable=False)
 
 
 def _arrays(kinds: Types) -> Sequence[t.DataType | None]:
