@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from google.protobuf.message import DecodeError
 
 from quiver_proto.errors import MalformedMessage, UnsupportedPlan
-from quiver_proto.v1.kernel_pb2 import FileGroup, FileScan, Plan
+from quiver_proto.v1.kernel_pb2 import FileGroup, FileScan, PartitionedFile, Plan
 
 SCANS = frozenset({"parquet_scan", "csv_scan", "json_scan", "avro_scan", "arrow_scan"})
 PASSING = frozenset(
@@ -135,6 +135,11 @@ def scan_nodes(plan: Plan) -> Iterator[Plan]:
             yield top
         else:
             pending += children(top)
+
+
+def read_bytes(file: PartitionedFile) -> int:
+    """How many bytes of a file a scan reads, at most: its range of it, where it has one."""
+    return int(file.range.end - file.range.start) if file.HasField("range") else int(file.size)
 
 
 def holds_rows(plan: Plan) -> bool:

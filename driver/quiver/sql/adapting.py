@@ -28,6 +28,7 @@ from quiver_proto.fragments import (
     copied,
     exchange_of,
     kind_of,
+    read_bytes,
     scans,
     width,
 )
@@ -289,7 +290,7 @@ def _cost(plan: Plan, progress: Progress) -> int:
     for scan in scans(plan):
         for group in scan.base_conf.file_groups:
             if exchange_of(group) is None:
-                total += sum(file.range.end - file.range.start if file.HasField("range") else file.size for file in group.files)
+                total += sum(map(read_bytes, group.files))
     for shuffle in reads_of(plan):
         if shuffle in progress.known:
             total += progress.known[shuffle].total

@@ -16,7 +16,7 @@ from quiver.sql.queries import Settings
 from quiver.sql.registry.python import counts_rows, wants_partitions
 from quiver.sql.sizing import SMALL, WITHOUT_VIEWS, Sizing, sizing
 from quiver.sql.tree import relations as r
-from quiver_proto.fragments import holds_rows, scans
+from quiver_proto.fragments import holds_rows, read_bytes, scans
 from quiver_proto.units import format_bytes
 from quiver_proto.v1.kernel_pb2 import Plan
 
@@ -77,11 +77,17 @@ class Planning:
         """For one task, or for stages. Raises FileUnreadable, UnsupportedPlan."""
         if wants_partitions(query.text):
             return self.spread(query, productions, sizes)
+        promised = _promised(query, productions)
+        if promised > self._most_for_one_task(sizes):
+            # Planning is a large part of what the driver does for a query: once, unless partitions are pruned.
+            pieces = self._pieces(promised, sizes)
+            plans = self._staged(query, productions, sizes, pieces)
+            if plans.size == promised:
+                return plans
         plans = self.whole(query, productions)
         if plans.size <= self.one_task_limit(plans, sizes)[0]:
             return plans
-        pieces = self._pieces(plans.size, sizes)
-        return _plans(self._staged_kernel(pieces, sizes, query), query, productions, pieces)
+        return self._staged(query, productions, sizes, self._pieces(plans.size, sizes))
 
     def whole(self, query: Query, productions: Mapping[str, Production]) -> Plans:
         """For one task, whatever it reads."""
@@ -103,15 +109,19 @@ class Planning:
 
     def one_task_limit(self, plans: Plans, sizes: Sizing) -> tuple[int, str]:
         """Up to how many bytes of input a query is one task, and what says so."""
-        limit = sizes.one_task_bytes
-        if self._context._driver.executor_cores() < self._context.defaultParallelism and limit > SMALL:
-            return SMALL, f"the {format_bytes(SMALL)} that are worth spreading over executors"
+        limit = self._most_for_one_task(sizes)
+        if limit < sizes.one_task_bytes:
+            return limit, f"the {format_bytes(SMALL)} that are worth spreading over executors"
         if limit >= plans.size > SMALL and holds_rows(plans.plan):
             # Files are compressed, but not all of their columns are wanted.
             half = self.executor_bytes() // 2
             if 0 < half < limit:
                 return half, f"half of an executor's memory, {format_bytes(half)}, since rows have to be held"
         return limit, f"quiver.sql.oneTask.maxBytes, {format_bytes(limit)}"
+
+    def _most_for_one_task(self, sizes: Sizing) -> int:
+        spreads = self._context._driver.executor_cores() < self._context.defaultParallelism
+        return min(SMALL, sizes.one_task_bytes) if spreads else sizes.one_task_bytes
 
     def executor_bytes(self) -> int:
         """Memory of the largest executor; 0 as long as there is none."""
@@ -122,6 +132,9 @@ class Planning:
     def _pieces(self, size: int, sizes: Sizing) -> int:
         slot_bytes = self.executor_bytes() // max(1, self._context._driver.executor_cores()) if size > SMALL else 0
         return sizes.pieces(size, self._context.defaultParallelism, slot_bytes)
+
+    def _staged(self, query: Query, productions: Mapping[str, Production], sizes: Sizing, pieces: int) -> Plans:
+        return _plans(self._staged_kernel(pieces, sizes, query), query, productions, pieces)
 
     def _staged_kernel(self, pieces: int, sizes: Sizing, query: Query, spread: bool = False) -> KernelContext:
         """`spread`: rows of the program are in several partitions, because Python's functions are to run on them."""
@@ -152,11 +165,18 @@ def _plans(kernel: KernelContext, query: Query, productions: Mapping[str, Produc
     return Plans(kernel, frame, physical, plan, pieces, size)
 
 
+def _promised(query: Query, productions: Mapping[str, Production]) -> int:
+    """What `_size` will be, when no file turns out not to be needed."""
+    read = {name: sum(file.size for file in leaf.files) for name, leaf in query.leaves.items() if isinstance(leaf, r.Files)}
+    return sum(size * query.text.count(name) for name, size in read.items()) + _produced_bytes(productions)
+
+
 def _size(plan: Plan, productions: Mapping[str, Production]) -> int:
-    """About how many bytes a query reads. What is not known is more than is SMALL, unless it comes from one task."""
-    sizes = (each.size if each.size is not None else SMALL + 1 if each.shuffle.parent.width > 1 else 0 for each in productions.values())
-    return _input_bytes(plan) + sum(sizes)
+    """About how many bytes a query reads."""
+    files = (file for scan in scans(plan) for group in scan.base_conf.file_groups for file in group.files)
+    return sum(map(read_bytes, files)) + _produced_bytes(productions)
 
 
-def _input_bytes(plan: Plan) -> int:
-    return sum(file.size for scan in scans(plan) for group in scan.base_conf.file_groups for file in group.files)
+def _produced_bytes(productions: Mapping[str, Production]) -> int:
+    """What is not known is more than is SMALL, unless it comes from one task."""
+    return sum(each.size if each.size is not None else SMALL + 1 if each.shuffle.parent.width > 1 else 0 for each in productions.values())
