@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from quiver_proto.errors import FileUnreadable, QuiverError
-from quiver_proto.fragments import MISSING_IS_EMPTY, SCHEMA_UNKNOWN, UNREADABLE_IS_EMPTY, exchange_of, kind_of, scan_nodes
+from quiver_proto.fragments import MISSING_IS_EMPTY, SCHEMA_UNKNOWN, UNREADABLE_IS_EMPTY, kind_of, scan_nodes
 from quiver_proto.v1.kernel_pb2 import PartitionedFile, Plan
 from quiver_proto.widening import widens
 
@@ -121,9 +121,10 @@ def blaming(fragment: Plan) -> Iterator[None]:
             raise
         for node in scan_nodes(fragment):
             kind = kind_of(node)
-            for group in getattr(node, kind).base_conf.file_groups:
-                if exchange_of(group) is not None or kind not in ("parquet_scan", "arrow_scan"):
-                    continue
+            conf = getattr(node, kind).base_conf
+            if not conf.expected or kind not in ("parquet_scan", "arrow_scan"):
+                continue  # Map outputs, among others.
+            for group in conf.file_groups:
                 for file in group.files:
                     path = _path(file)
                     if not os.path.exists(path):

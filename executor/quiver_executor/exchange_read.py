@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from quiver_executor.disk import explained, remove_quietly
@@ -13,26 +14,66 @@ from quiver_executor.neighbours import lies_here
 from quiver_executor.shuffle_files import ClaimingFile, Window, checksum, create, index_of, open_regular
 from quiver_executor.task import Task
 from quiver_proto import blocks
+from quiver_proto.blocks import IndexEntry
 from quiver_proto.errors import AuthenticationFailed, BlockCorrupt, ConnectionFailed
 from quiver_proto.fragments import Exchange, exchange_of, scans
 from quiver_proto.messages import MapOutputTable
 from quiver_proto.v1.kernel_pb2 import FileGroup, FileRange, PartitionedFile, Plan
 
 
-def resolve(task: Task, fragment: Plan, schemas: Sequence[tuple[int, bytes]]) -> None:
+class LocalOutputs:
+    """The map outputs on this machine that a fragment reads where they lie."""
+
+    def __init__(self) -> None:
+        self._read: list[tuple[MapOutputTable, int, range]] = []
+
+    def add(self, task: Task, table: MapOutputTable, row: int, pieces: range, passing: bool) -> list[PartitionedFile]:
+        """The file with the range of these pieces, which follow one another; nothing where all are empty. Raises OSError, BlockCorrupt.
+
+        `passing`: another node's, which may go while the kernel reads it.
+        """
+        path = table.paths[row]
+        entries, size = _verified(path, pieces)
+        if not entries:
+            return []
+        self._read.append((table, row, pieces))
+        for entry in entries:
+            task.read_records += entry.records
+            task.read_local += entry.length
+        # The kernel reads the batches that begin in the range.
+        read = FileRange(start=entries[0].offset, end=entries[-1].offset + entries[-1].length)
+        return [PartitionedFile(path=(_linked(task, path) if passing else path).lstrip("/"), size=size, range=read)]
+
+    @contextlib.contextmanager
+    def blaming(self) -> Iterator[None]:
+        """Inside, where the kernel fails (its errors are of no type of their own, its panics of one that can't be imported) because one of
+        them has been damaged since it was verified, FetchFailed is raised."""
+        try:
+            yield
+        except BaseException as error:
+            if type(error) is Exception or type(error).__module__.startswith("pyo3"):
+                for table, row, pieces in self._read:
+                    with _failing(table, row):
+                        _verified(table.paths[row], pieces)
+            raise
+
+
+def resolve(task: Task, fragment: Plan, schemas: Sequence[tuple[int, bytes]]) -> LocalOutputs:
     """Put files in place of the exchanges of `fragment`, which is about to run. `schemas`: the schema message of each shuffle's rows.
 
     Every piece is verified. Raises FetchFailed, AuthenticationFailed, QuotaExceeded, DiskFull.
     """
     heads = dict(schemas)
+    outputs = LocalOutputs()
     for scan in scans(fragment):
         for group in scan.base_conf.file_groups:
             exchange = exchange_of(group)
             if exchange is not None:
-                _fill(task, group, exchange, heads[exchange.shuffle_id])
+                _fill(task, group, exchange, heads[exchange.shuffle_id], outputs)
+    return outputs
 
 
-def _fill(task: Task, group: FileGroup, exchange: Exchange, head: bytes) -> None:
+def _fill(task: Task, group: FileGroup, exchange: Exchange, head: bytes, outputs: LocalOutputs) -> None:
     del group.files[:]
     table = task.inputs[exchange.shuffle_id]
     pieces = range(1) if exchange.by_map else range(exchange.number, exchange.number + exchange.many)
@@ -52,41 +93,41 @@ def _fill(task: Task, group: FileGroup, exchange: Exchange, head: bytes) -> None
     )
     streams = open_streams(task, wanted, pieces, head)
     for row, (node, path) in enumerate(zip(wanted.node_ids, wanted.paths, strict=True)):
-        try:
+        with _failing(wanted, row):
             if lies_here(task.env, node, path):
-                group.files.extend(_local(task, path, pieces, passing=node != task.env.node_id))
+                group.files.extend(outputs.add(task, wanted, row, pieces, passing=node != task.env.node_id))
             else:
                 group.files.extend(file for _ in pieces if (file := _fetched(task, streams[node], path, head)) is not None)
-        except (OSError, BlockCorrupt, ConnectionFailed) as error:
-            if isinstance(error, AuthenticationFailed):
-                raise
-            raise failed_row(wanted, row, str(error)) from None
 
 
-def _local(task: Task, path: str, pieces: range, passing: bool) -> list[PartitionedFile]:
-    """The file with the range of these pieces, which follow one another; nothing where all are empty.
+@contextlib.contextmanager
+def _failing(table: MapOutputTable, row: int) -> Iterator[None]:
+    """Inside, an output that can't be read is one that has to be made again: FetchFailed."""
+    try:
+        yield
+    except AuthenticationFailed:
+        raise
+    except (OSError, BlockCorrupt, ConnectionFailed) as error:
+        raise failed_row(table, row, str(error)) from None
 
-    `passing`: another node's, which may go while the kernel reads it.
-    """
+
+def _verified(path: str, pieces: range) -> tuple[list[IndexEntry], int]:
+    """Where those of the pieces lie that are not empty, and the file's size. Raises OSError, BlockCorrupt."""
     descriptor = open_regular(path)
     try:
         index = index_of(path, descriptor)
         entries = [entry for piece in pieces if (entry := blocks.unpack_entry(index.raw_entry(descriptor, piece), path)).length]
-        if not entries:
-            return []
         size = os.fstat(descriptor).st_size
-        for entry in entries:
-            if size < entry.offset + entry.length:
+        if entries:
+            footer = blocks.unpack_entry(index.raw_footer(descriptor), path)
+            if size != footer.offset + footer.length:
                 raise BlockCorrupt(path, "it is truncated")
-            if checksum(descriptor, entry.offset, entry.offset + entry.length) != entry.crc:
-                raise BlockCorrupt(path, "wrong checksum")
-            task.read_records += entry.records
-            task.read_local += entry.length
+            for entry in (footer, *entries):
+                if checksum(descriptor, entry.offset, entry.offset + entry.length) != entry.crc:
+                    raise BlockCorrupt(path, "wrong checksum")
+        return entries, size
     finally:
         os.close(descriptor)
-    # The kernel reads the batches that begin in the range.
-    read = FileRange(start=entries[0].offset, end=entries[-1].offset + entries[-1].length)
-    return [PartitionedFile(path=(_linked(task, path) if passing else path).lstrip("/"), size=size, range=read)]
 
 
 def _linked(task: Task, path: str) -> str:

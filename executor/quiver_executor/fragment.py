@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quiver_executor.collected_rows import CollectedRows
 from quiver_executor.data_files import blaming, look_at
-from quiver_executor.exchange_read import resolve
+from quiver_executor.exchange_read import LocalOutputs, resolve
 from quiver_executor.fragment_files import Pieces
 from quiver_executor.interrupting import run_interruptibly
 from quiver_executor.kernel_memory import CORES, pool_bytes, settings_for
@@ -124,6 +124,7 @@ class _Planned(NamedTuple):
     """A sink's fragment, ready to run: `scanned` has its files."""
 
     scanned: Plan
+    inputs: LocalOutputs
     context: SessionContext
     execution: ExecutionPlan
     operators: Operators
@@ -131,9 +132,10 @@ class _Planned(NamedTuple):
 
     @contextlib.contextmanager
     def running(self) -> Iterator[None]:
-        """Inside, an error of the kernel is raised as that of what is to blame: a data file, which it names, a value, a user's function."""
+        """Inside, an error of the kernel is raised as that of what is to blame: a data file, which it names, a value, a lost map output,
+        a user's function."""
         try:
-            with blaming(self.scanned), refusing(), taken_back():
+            with blaming(self.scanned), refusing(), self.inputs.blaming(), taken_back():
                 yield
         except BaseException:
             _kept.clear()  # What was broken off may hold a part of its pool for a while.
@@ -162,7 +164,7 @@ def _planned(
 ) -> _Planned:
     """`hashing`: its rows are dealt into partitions."""
     read = sources(fragment, shown)
-    resolve(task, fragment, sink.inputs)
+    inputs = resolve(task, fragment, sink.inputs)
     look_at(fragment)
     running = fragment
     if hashing is not None:
@@ -173,7 +175,7 @@ def _planned(
     context = _session(task, sink.settings)
     execution = _decoded(context, running)
     operators = Operators(execution, read, deals=hashing is not None)
-    return _Planned(fragment, context, execution, operators, _memory(task, sink.settings))
+    return _Planned(fragment, inputs, context, execution, operators, _memory(task, sink.settings))
 
 
 def compile_source(node: ops.Fragment) -> Build:

@@ -129,18 +129,20 @@ class _Output:
         """Where the pieces are, and how large the file is, which has its name now. Raises QuotaExceeded, DiskFull."""
         with explained(self._task.env, self._path):
             index_at = self._sink.tell()
-            self._sink.write(bytes(blocks.index_size(len(self._ranges))))
+            footer_at = index_at + blocks.index_size(len(self._ranges), footer=True)
+            self._sink.write(bytes(footer_at - index_at))
             self._writer.close()
             self._sink.close()
             entries = [
                 IndexEntry(start, stop - start, rows, checksum(self._descriptor, start, stop)) if rows else IndexEntry(0, 0, 0, 0)
                 for start, stop, rows in self._ranges
             ]
-            index = blocks.pack_index(entries)
+            size = os.fstat(self._descriptor).st_size
+            footer = IndexEntry(footer_at, size - footer_at, 0, checksum(self._descriptor, footer_at, size))
+            index = blocks.pack_index(entries, footer)
             written = 0
             while written < len(index):
                 written += os.pwrite(self._descriptor, index[written:], index_at + written)
-            size = os.fstat(self._descriptor).st_size
             os.rename(self._unfinished, self._path)
         os.close(self._descriptor)
         self._descriptor = -1

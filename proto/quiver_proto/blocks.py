@@ -7,7 +7,8 @@ A map task writes one Arrow IPC file, under a temporary name and renamed once:
 with one column, `frame: large_binary`: records as frames (quiver_proto.frames), a few in a record batch, batches compressed with lz4 and
 grouped by reduce partition, so that a partition's batches are one range of bytes. Between the last batch and the Arrow footer, where
 Arrow's readers never look, lies the index: one ENTRY per reduce partition (where its range is, how many bytes and records it has, the
-range's CRC-32, and the CRC-32 of the entry itself; an empty partition has length 0), then TRAILER.
+range's CRC-32, and the CRC-32 of the entry itself; an empty partition has length 0), then TRAILER. Outputs with typed columns are read
+as Arrow files, by the footer: there one more ENTRY, for the footer, precedes the others.
 
 Where pieces are small, batches are not compressed and hold one frame of each of many partitions: a partition's range is then just the
 bytes of its frame, inside such a batch (`is_bare`).
@@ -59,13 +60,13 @@ def map_output_path(blocks_dir: str, shuffle_id: int, map_index: int, task_id: i
     return os.path.join(blocks_dir, f"shuffle-{shuffle_id}", f"map-{map_index}-{task_id}.arrow")
 
 
-def index_size(width: int) -> int:
-    return width * ENTRY.size + TRAILER.size
+def index_size(width: int, *, footer: bool = False) -> int:
+    return (width + footer) * ENTRY.size + TRAILER.size
 
 
-def pack_index(entries: Sequence[IndexEntry]) -> bytes:
+def pack_index(entries: Sequence[IndexEntry], footer: IndexEntry | None = None) -> bytes:
     parts = []
-    for entry in entries:
+    for entry in entries if footer is None else (footer, *entries):
         fields = _FIELDS.pack(*entry)
         parts.append(fields + zlib.crc32(fields).to_bytes(4, "little"))
     head = TRAILER.pack(MAGIC, len(entries), 0)[:-4]
@@ -117,6 +118,10 @@ class Index:
             return not self._filled[partition]
         place = partition * ENTRY.size
         return bool(self._held) and unpack_entry(self._held[place : place + ENTRY.size], self._path).length == 0
+
+    def raw_footer(self, descriptor: int) -> bytes:
+        """The bytes of the footer's entry, which only outputs with typed columns have."""
+        return os.pread(descriptor, ENTRY.size, max(0, self._start - ENTRY.size))
 
     def raw_entry(self, descriptor: int, partition: int) -> bytes:
         """The bytes of one reduce partition's entry. Raises BlockCorrupt when there is none."""
