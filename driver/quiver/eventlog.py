@@ -2,21 +2,46 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable
+from typing import Any
 
+from quiver.redacting import redacted
 from quiver_proto.errors import BadSetting
-from quiver_proto.events import Event, encode
+from quiver_proto.events import (
+    Event,
+    JobEnded,
+    JobStarted,
+    OperatorsMeasured,
+    QueryEnded,
+    QueryPlanned,
+    QueryStarted,
+    StageEnded,
+    TaskFailed,
+    encode,
+)
 
 FLUSH_INTERVAL_S = 0.1
 _FLUSH_AT = 4096
 _PORTION = 32
 """Events written at a time: a job that comes in meanwhile waits for 0.3 ms of JSON, not for all of it."""
 _NEXT_PORTION_S = 0.001
+_FREE_TEXTS: dict[type[Any], tuple[str, ...]] = {
+    JobStarted: ("description",),
+    JobEnded: ("error",),
+    StageEnded: ("error",),
+    TaskFailed: ("message", "error"),
+    QueryStarted: ("sql", "description"),
+    QueryPlanned: ("analysed", "logical", "physical"),
+    QueryEnded: ("error",),
+    OperatorsMeasured: ("details",),
+}
+"""Fields with texts of users, databases and libraries: a password may stand in them."""
 
 
 class EventLog:
-    """Appends to `<directory>/<application id>.jsonl` (mode 0600). For one thread, that which runs the engine.
+    """Appends to `<directory>/<application id>.jsonl` (mode 0600), without the secrets in its texts. For one thread, that which runs the engine.
 
     `schedule(delay_s, callback)` arranges for a later flush; None means that every append writes at once. A disk that
     fails later must not fail jobs: the log then says so once through `on_error` and ends there. Raises BadSetting when it can't be opened.
@@ -58,7 +83,7 @@ class EventLog:
         # Whole lines in one write, so that a reader sees at most one cut line, the last.
         if self._fd is None or not events:
             return
-        data = "".join([encode(event() if callable(event) else event) + "\n" for event in events]).encode()
+        data = "".join([encode(_without_secrets(event() if callable(event) else event)) + "\n" for event in events]).encode()
         try:
             view = memoryview(data)
             while view:
@@ -82,3 +107,12 @@ class EventLog:
         if self._pending and self._schedule is not None:
             self._scheduled = True
             self._schedule(_NEXT_PORTION_S, self._flush_later)
+
+
+def _without_secrets(event: Event) -> Event:
+    changed: dict[str, Any] = {}
+    for name in _FREE_TEXTS.get(type(event), ()):
+        text = getattr(event, name)
+        if text:
+            changed[name] = redacted(text) if isinstance(text, str) else [redacted(each) for each in text]
+    return dataclasses.replace(event, **changed) if changed else event

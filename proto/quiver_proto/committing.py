@@ -2,9 +2,11 @@
 
     <directory>/_temporary/<job>/             the job's own. What tasks write goes below it, where no two attempts meet
     <directory>/_temporary/<job>/.replaced/   what a commit has taken away, as long as it may have to be put back
+    <directory>/_temporary/<job>/.owner       locked as long as its driver lives: see staging_leases
 
 Names that begin with _ or . are no data to any reader, so nothing of a job is seen before its commit. Several jobs may add to one
-directory at once: each touches nothing of the others.
+directory at once: each touches nothing of the others, but for those of drivers that have died on the same machine. Object stores have no
+locks: what a killed driver left there stays until it is removed by hand.
 """
 
 from __future__ import annotations
@@ -14,9 +16,9 @@ from collections.abc import Iterable, Sequence
 
 from quiver_proto.errors import OutputExists, PathUnwritable
 from quiver_proto.filesystems import LOCAL, FileSystem, filesystem_of
+from quiver_proto.staging_leases import GONE, REPLACED, Lease, sweep
 
 _STAGING = "_temporary"
-_REPLACED = ".replaced"
 _TRIES = 5
 
 
@@ -32,6 +34,7 @@ class OutputJob:
         self.directory = directory
         self.name = os.urandom(8).hex()
         self._made = False
+        self._lease: Lease | None = None
 
     def prepare(self, *, new: bool) -> None:
         """Make the directory, and the job's place in it. `new`: raises OutputExists when there is anything at `directory`.
@@ -53,6 +56,9 @@ class OutputJob:
                     break
                 except FileNotFoundError:
                     continue  # Another job has just removed the empty _temporary.
+            if system is LOCAL:
+                self._lease = Lease(staging_directory(path, self.name))
+                sweep(f"{path.rstrip('/')}/{_STAGING}")
         except FileExistsError:
             if new:
                 raise OutputExists(self.directory) from None
@@ -73,9 +79,9 @@ class OutputJob:
         try:
             old = [entry for place in replaces for entry in _contents(system, f"{path}/{place}".rstrip("/"))]
             if system is LOCAL and old:
-                system.make_directories(f"{staging}/{_REPLACED}")
+                system.make_directories(f"{staging}/{REPLACED}")
                 for number, entry in enumerate(old):
-                    _move(system, entry, f"{staging}/{_REPLACED}/{number}", moved)
+                    _move(system, entry, f"{staging}/{REPLACED}/{number}", moved)
             system.open_output(f"{staging}/_SUCCESS").close()
             for staged, final in (*files, ("_SUCCESS", "_SUCCESS")):
                 _make_parents(system, path, final, made)
@@ -110,13 +116,15 @@ class OutputJob:
         staging = staging_directory(path, self.name)
         if system is LOCAL:
             # Attempts that still run find nothing to open any more, so that what is removed stays away.
-            gone = f"{staging}.gone"
+            gone = f"{staging}{GONE}"
             try:
                 system.rename(staging, gone)
                 staging = gone
             except OSError:
                 pass
         system.remove_tree(staging)
+        if self._lease is not None:
+            self._lease.close()
         try:
             system.remove_directory(f"{path.rstrip('/')}/{_STAGING}")
         except OSError:

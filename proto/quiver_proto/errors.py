@@ -341,7 +341,7 @@ class DatabaseFailed(DataError):
     """A database refused. `where` has no password in it."""
 
     def __init__(self, where: str, problem: str) -> None:
-        super().__init__(f"[FAILED_JDBC] The database {where} cannot be read: {problem}", where, problem)
+        super().__init__(f"[FAILED_JDBC] The database {where} refused: {problem}", where, problem)
 
 
 class PathUnwritable(PathUnreadable):

@@ -12,6 +12,7 @@ import pytest
 from body_bench import Bench
 
 from quiver_executor import fragment, fragment_files
+from quiver_executor.exchange_read import LocalOutputs
 from quiver_executor.fragment_files import Pieces
 from quiver_executor.shuffle_files import index_of, open_regular
 from quiver_executor.task import Task
@@ -77,6 +78,6 @@ def test_tasks_of_a_slot_share_a_session_until_one_fails(bench: Bench) -> None:
     assert fragment._session(task, (("datafusion.execution.batch_size", "1024"),)) is not first
 
     unused: Any = None
-    with pytest.raises(ValueError, match="broken"), fragment._Planned(Plan(), unused, unused, unused, 0).running():
+    with pytest.raises(ValueError, match="broken"), fragment._Planned(Plan(), LocalOutputs(), unused, unused, unused, 0).running():
         raise ValueError("broken")
     assert fragment._session(task, ()) is not first

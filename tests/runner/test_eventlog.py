@@ -6,7 +6,19 @@ from pathlib import Path
 import pytest
 
 from quiver.eventlog import EventLog
-from quiver_proto.events import ApplicationEnded, JobEnded, decode
+from quiver.redacting import redacted
+from quiver_proto.events import (
+    ApplicationEnded,
+    JobEnded,
+    JobStarted,
+    OperatorsMeasured,
+    QueryEnded,
+    QueryPlanned,
+    QueryStarted,
+    StageEnded,
+    TaskFailed,
+    decode,
+)
 
 
 def test_events_are_written_by_the_scheduled_flush_in_order(tmp_path: Path) -> None:
@@ -36,3 +48,23 @@ def test_a_failing_disk_ends_the_log_and_nothing_else(tmp_path: Path, monkeypatc
     log.append(ApplicationEnded(2.0))
     assert len(said) == 1
     assert "No space left" in said[0]
+
+
+def test_secrets_in_texts_are_not_written(tmp_path: Path) -> None:
+    log = EventLog(str(tmp_path), "app-1", None, pytest.fail)
+    text = "could not open postgresql://me:hidden@host/db, OPTIONS (password 'hidden', url '…?password=hidden&x=1')"
+    nobody = 1.0, 1, 0, "e", 1, 0, 0, 1.0, "user"
+    numbers: tuple[list[int], ...] = ([1],) * 4
+    log.append(JobStarted(1.0, 1, "collect", "a.py:1", [], description=text))
+    log.append(JobEnded(1.0, 1, "failed", text))
+    log.append(StageEnded(1.0, 1, 0, "failed", text))
+    log.append(TaskFailed(*nobody, text, text))
+    log.append(QueryStarted(1.0, 1, "collect", "a.py:1", [text], description=text))
+    log.append(QueryPlanned(1.0, 1, text, text, text, "as one task"))
+    log.append(QueryEnded(1.0, 1, "failed", error=text))
+    log.append(OperatorsMeasured(1.0, 1, [0], [0], ["Filter"], [text], *numbers[:3], [1.0], [1.0], *numbers[:3]))
+    written = Path(log.path).read_text()
+    assert "hidden" not in written
+    assert written.count("x=1") == 12, "the rest of each is there"
+    assert decode(written.splitlines()[1]) == JobEnded(1.0, 1, "failed", redacted(text))
+    log.close()

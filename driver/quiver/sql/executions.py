@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from quiver.plan.selection import DESCRIPTION, GROUP, JobSelection, tags_of
-from quiver.redacting import redacted
 from quiver.sql.tree import relations as r
 from quiver_proto.errors import JobCancelled
 from quiver_proto.events import QueryEnded, QueryPlanned, QueryStarted
@@ -42,7 +41,7 @@ def note_sql(relation: r.Relation, text: str) -> None:
 
 
 def sql_of(relation: r.Relation) -> list[str]:
-    """The texts given to sql() that are computed with it, outermost first, without the secrets in them."""
+    """The texts given to sql() that are computed with it, outermost first."""
     if not _sql:
         return []
     found: dict[str, None] = {}
@@ -53,7 +52,7 @@ def sql_of(relation: r.Relation) -> list[str]:
         if text is None:
             pending += reversed(top.inputs)
         else:
-            found[_cut(redacted(text.strip()))] = None
+            found[_cut(text.strip())] = None
     return list(found)
 
 
@@ -166,12 +165,12 @@ class Executions:
 
 
 def _told(problem: BaseException) -> str:
-    return _cut(redacted(f"{type(problem).__name__}: {problem}"))
+    return _cut(f"{type(problem).__name__}: {problem}")
 
 
 def _made(text: Callable[[], str]) -> str:
     try:
-        return _cut(redacted(text().rstrip()))
+        return _cut(text().rstrip())
     except Exception as problem:  # A page is not worth a driver's thread.
         return f"(not known: {type(problem).__name__}: {problem})"
 

@@ -88,8 +88,8 @@ def engine_of(url: str) -> Any:
 
 
 def shown(engine: Any) -> str:
-    """The URL without its password."""
-    return str(engine.url.render_as_string(hide_password=True))
+    """The URL without its password, nor the parameters, which may hold one."""
+    return str(engine.url.set(query={}).render_as_string(hide_password=True))
 
 
 def array_of(values: list[Any], kind: pa.DataType, name: str, of: Database, engine: Any) -> pa.Array:
