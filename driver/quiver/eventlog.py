@@ -41,7 +41,7 @@ _FREE_TEXTS: dict[type[Any], tuple[str, ...]] = {
 
 
 class EventLog:
-    """Appends to `<directory>/<application id>.jsonl` (mode 0600), without the secrets in its texts. For one thread, that which runs the engine.
+    """Appends to `<directory>/<application id>.jsonl` (mode 0600), without secrets. For one thread, that which runs the engine.
 
     `schedule(delay_s, callback)` arranges for a later flush; None means that every append writes at once. A disk that
     fails later must not fail jobs: the log then says so once through `on_error` and ends there. Raises BadSetting when it can't be opened.

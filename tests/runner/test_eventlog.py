@@ -53,16 +53,15 @@ def test_a_failing_disk_ends_the_log_and_nothing_else(tmp_path: Path, monkeypatc
 def test_secrets_in_texts_are_not_written(tmp_path: Path) -> None:
     log = EventLog(str(tmp_path), "app-1", None, pytest.fail)
     text = "could not open postgresql://me:hidden@host/db, OPTIONS (password 'hidden', url '…?password=hidden&x=1')"
-    nobody = 1.0, 1, 0, "e", 1, 0, 0, 1.0, "user"
-    numbers: tuple[list[int], ...] = ([1],) * 4
+    one = [1]
     log.append(JobStarted(1.0, 1, "collect", "a.py:1", [], description=text))
     log.append(JobEnded(1.0, 1, "failed", text))
     log.append(StageEnded(1.0, 1, 0, "failed", text))
-    log.append(TaskFailed(*nobody, text, text))
+    log.append(TaskFailed(1.0, 1, 0, "e", 1, 0, 0, 1.0, "user", text, text))
     log.append(QueryStarted(1.0, 1, "collect", "a.py:1", [text], description=text))
     log.append(QueryPlanned(1.0, 1, text, text, text, "as one task"))
     log.append(QueryEnded(1.0, 1, "failed", error=text))
-    log.append(OperatorsMeasured(1.0, 1, [0], [0], ["Filter"], [text], *numbers[:3], [1.0], [1.0], *numbers[:3]))
+    log.append(OperatorsMeasured(1.0, 1, [0], [0], ["Filter"], [text], one, one, one, [1.0], [1.0], one, one, one))
     written = Path(log.path).read_text()
     assert "hidden" not in written
     assert written.count("x=1") == 12, "the rest of each is there"
