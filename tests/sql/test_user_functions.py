@@ -101,6 +101,14 @@ def test_where_calls_may_stand(df: DataFrame, users: Session) -> None:
     assert df.selectExpr("twice(id) AS x").first() == (2,) == df.select(F.call_udf("TWICE", "id")).first()
     with pytest.raises(NeedsJVM):
         users.udf.registerJavaFunction("j", "com.example.J")
+    # The kernel counts in unsigned numbers.
+    places = (F.row_number(), F.rank(), F.dense_rank(), F.ntile(2))
+    ranked = df.select(*(place.over(Window.orderBy("id", "v")).alias(f"p{number}") for number, place in enumerate(places)))
+    assert ranked.select(*(plus(column, F.lit(1)) for column in ranked.columns)).tail(1) == [(5, 5, 5, 3)]
+    counted = df.agg(F.approx_count_distinct("id").alias("n")).select(
+        F.udf(lambda n: n + 1, "long")("n"), F.make_date(F.lit(2020), "n", "n")
+    )
+    assert counted.collect() == [(4, datetime.date(2020, 3, 3))]
 
 
 def test_columns_in_and_out(df: DataFrame) -> None:

@@ -13,7 +13,7 @@ from quiver.sql.analysis.typing import function_of, nullable, type_of
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.casts import spark_cast
 from quiver.sql.lowering.folding import FOLDING, folded
-from quiver.sql.lowering.names import column, constant, quoted, text
+from quiver.sql.lowering.names import cast, column, constant, quoted, text
 from quiver.sql.lowering.zones import instant
 from quiver.sql.registry.model import AFTER, ORDERED
 from quiver.sql.tree import expressions as e
@@ -197,13 +197,18 @@ def _together(args: Sequence[str]) -> str:
 def _python(call: e.PythonCall, subquery: Subquery, over: str = "") -> str:
     """An aggregate is a function of the list of its group's arguments."""
     bound = call.function.bind([type_of(argument) for argument in call.args], call.names, call.zone, call.rows)
-    args = [lowered(argument, subquery) for argument in call.args]
+    # Of what type a whole number is (of row_number(), an unsigned one), the kernel only knows where it matters to itself.
+    args = [_whole(lowered(argument, subquery), type_of(argument)) for argument in call.args]
     if call.function.is_aggregate:
         members = ", ".join(f"'_{place}', {argument}" for place, argument in enumerate(args))
         return f"{bound.name}(array_agg(named_struct({members})){over})"
     if over:
         raise AnalysisException(f"`{call.name}` can't be used over a window: it makes no value of many rows.", "UNSUPPORTED_FEATURE")
     return f"{bound.name}({', '.join(['random()'] * bound.leading + args)})"
+
+
+def _whole(value: str, kind: t.DataType) -> str:
+    return cast(value, kind) if isinstance(kind, t.IntegralType) else value
 
 
 def _window(window: e.WindowSpec, subquery: Subquery) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql.lowering.names import cast
 from quiver.sql.python.model import Bound, bound
 from quiver.sql.registry.model import Types
-from quiver.sql.types import ArrayType, DataType, StructType
+from quiver.sql.types import ArrayType, DataType, IntegralType, StructType
 
 if TYPE_CHECKING:
     from datafusion import SessionContext
@@ -58,8 +58,11 @@ def python(
         what = f"{function.__module__}.{function.__qualname__}({', '.join(map(repr, kinds))}) {gives!r} {nulls} {volatile}"
         name = f"quiver_{function.__name__.strip('_').lower()}_{hashlib.sha256(what.encode()).hexdigest()[:12]}"
         _NEEDED.setdefault(name, _Needed(function, tuple(kinds), gives, nulls, volatile))
-        # The kernel makes what is inside lists take nulls by itself, but not what is inside structs.
-        given = (cast(value, kind) if _holds_struct(kind) else value for value, kind in zip(args, kinds, strict=True))
+        # The kernel makes what is inside lists take nulls by itself, but not what is inside structs, and of signed numbers unsigned ones.
+        given = (
+            cast(value, kind) if isinstance(kind, IntegralType) or _holds_struct(kind) else value
+            for value, kind in zip(args, kinds, strict=True)
+        )
         return f"{name}({', '.join(given)})"
 
     return lower
