@@ -56,11 +56,15 @@ class Sizing:
     """Whether strings are views, of buffers that live as long as any of their strings does. They cost less CPU, and are not counted."""
 
     def pieces(self, input_bytes: int, cores: int, slot_bytes: int) -> int:
-        """How many partitions a query's shuffles have. `cores`: all there are; `slot_bytes`: memory of one slot (0: not known)."""
+        """How many partitions a query's shuffles have. `cores`: all there are; `slot_bytes`: memory of one slot (0: not known).
+
+        By bytes, and as many for each core: three tasks take two cores as long as four do.
+        """
         if self.partitions:
             return self.partitions
         most = min(PARTITION_BYTES, slot_bytes // 8) if slot_bytes else PARTITION_BYTES
-        return max(2, cores, min(MOST_PARTITIONS, -(-input_bytes // max(1, most))))
+        wanted = max(2, min(MOST_PARTITIONS, -(-input_bytes // max(1, most))))
+        return -(-wanted // max(1, cores)) * max(1, cores)
 
     def fitting(self, executor_bytes: int) -> Sizing:
         """For executors with so much memory (0: not known)."""

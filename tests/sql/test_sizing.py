@@ -1,0 +1,34 @@
+"""How many partitions, of how many bytes."""
+
+from __future__ import annotations
+
+import pytest
+
+from quiver.sql.sizing import MOST_PARTITIONS, PARTITION_BYTES, sizing
+
+
+def _default(key: str, default: str) -> str:
+    return default
+
+
+@pytest.mark.parametrize(
+    ("input_bytes", "cores", "slot_bytes", "pieces"),
+    [
+        (0, 0, 0, 2),  # No executor yet.
+        (0, 2, 0, 2),
+        (0, 12, 0, 12),
+        (2 * PARTITION_BYTES, 2, 0, 2),
+        (2 * PARTITION_BYTES + 1, 2, 0, 4),  # One more would leave a core idle half of the time.
+        (2 * PARTITION_BYTES + 1, 1, 0, 3),
+        (PARTITION_BYTES, 2, 256 << 20, 4),  # A slot of 256 MiB holds 32 MiB of files.
+        (1 << 50, 3, 0, 2001),
+        (1 << 50, 2, 0, MOST_PARTITIONS),
+    ],
+)
+def test_partitions_of_a_query(input_bytes: int, cores: int, slot_bytes: int, pieces: int) -> None:
+    assert sizing(_default, cores).pieces(input_bytes, cores, slot_bytes) == pieces
+
+
+def test_partitions_that_were_asked_for() -> None:
+    asked = sizing(lambda key, default: "7" if key == "spark.sql.shuffle.partitions" else default, 2)
+    assert asked.pieces(1 << 40, 2, 0) == 7
