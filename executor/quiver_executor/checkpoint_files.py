@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from quiver_executor.disk import explained
 from quiver_executor.memory import batches_of
 from quiver_executor.pipeline import Build, check_end
 from quiver_executor.sinks import RunSink
+from quiver_executor.staged_file import staged_file
 from quiver_executor.task import Task
 from quiver_proto import ops
 from quiver_proto.checkpoints import read_records, write_records
-from quiver_proto.committing import staging_directory, unwritable
 from quiver_proto.errors import CheckpointUnreadable
 from quiver_proto.filesystems import filesystem_of
 from quiver_proto.frames import dump_value
@@ -21,27 +20,12 @@ from quiver_proto.frames import dump_value
 def compile_save_frames(sink: ops.SaveFrames, build: Build) -> RunSink:
     def run(task: Task, split: Any) -> bytes:
         index, inner = split
-        # The attempt's own name: a late one never touches another's file.
-        name = f"part-{index:05d}-{task.task_id}"
-        system, directory = filesystem_of(sink.directory)
-        path = f"{staging_directory(directory, sink.job)}/{name}"
         records, end = build(task, inner, task.cursor)
-        try:
-            file = system.open_output(path)
-        except OSError as error:
-            raise unwritable(path, error) from None
-        try:
-            with explained(task.env, path), file:
-                size, frames, digest = write_records(file, _counted(task, batches_of(records)))
+        with staged_file(task, sink.directory, sink.job, index) as file:
+            size, frames, digest = write_records(file.raw, _counted(task, batches_of(records)))
             check_end(end)
-        except BaseException:
-            try:
-                system.remove(path)
-            except OSError:
-                pass
-            raise
         task.output_bytes += size
-        return dump_value((name, size, frames, digest))
+        return dump_value((file.name, size, frames, digest))
 
     return run
 

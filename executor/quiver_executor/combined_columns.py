@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from itertools import accumulate
@@ -17,15 +18,13 @@ _OBJECTS = 1 << 16
 """Values that are made into objects at a time."""
 
 
-class CombinedColumns(Groups):
-    """key -> combiner: by kernels for as long as they can take what comes, then by `plain`."""
+class _ColumnGroups(Groups):
+    """Batches of columns are held for as long as kernels can take what comes; from then on all is `plain`'s."""
 
-    def __init__(self, plain: Groups, how: How) -> None:
+    def __init__(self, plain: Groups) -> None:
         self._plain = plain
-        self._how: How = how
         self._parts: list[Columns] = []
         self._rows = 0
-        self._most_rows = _COMBINE
         self._bytes = 0
         self._is_plain = False
 
@@ -38,6 +37,47 @@ class CombinedColumns(Groups):
         self._parts.append(batch)
         self._rows += len(batch)
         self._bytes += batch.nbytes
+
+    @abstractmethod
+    def _can_take(self, batch: Columns) -> bool:
+        """Whether kernels can put it to what is held."""
+
+    def _give_up(self) -> None:
+        self._is_plain = True
+        for part in self._take():
+            self._hand_over(part)
+
+    def _take(self) -> list[Columns]:
+        parts, self._parts, self._rows, self._bytes = self._parts, [], 0, 0
+        return parts
+
+    @abstractmethod
+    def _hand_over(self, part: Columns) -> None:
+        """Let `plain` have it, before all that comes."""
+
+    def absorb_states(self, batch: Any) -> None:
+        self._give_up()
+        self._plain.absorb_states(batch)
+
+    def clear(self) -> None:
+        self._plain.clear()
+        self._is_plain = False
+        self._take()
+
+    def keys(self) -> int:
+        return self._plain.keys() + self._rows
+
+
+class CombinedColumns(_ColumnGroups):
+    """key -> combiner: by kernels for as long as they can take what comes, then by `plain`."""
+
+    def __init__(self, plain: Groups, how: How) -> None:
+        super().__init__(plain)
+        self._how: How = how
+        self._most_rows = _COMBINE
+
+    def absorb(self, batch: Any) -> None:
+        super().absorb(batch)
         if self._rows >= self._most_rows:
             self._combine()
 
@@ -45,6 +85,9 @@ class CombinedColumns(Groups):
         if self._parts and not kernels.are_alike(self._parts[-1], batch):
             return False
         return kernels.can_combine(batch.keys, batch.values, self._how)
+
+    def _hand_over(self, part: Columns) -> None:
+        self._plain.absorb_states(part)
 
     def _combine(self) -> None:
         if not self._parts:
@@ -55,16 +98,6 @@ class CombinedColumns(Groups):
             return
         self._parts, self._rows, self._bytes = [columns], len(columns), columns.nbytes
         self._most_rows = max(_COMBINE, 2 * len(columns))
-
-    def _give_up(self) -> None:
-        self._is_plain = True
-        parts, self._parts, self._rows, self._bytes = self._parts, [], 0, 0
-        for part in parts:
-            self._plain.absorb_states(part)
-
-    def absorb_states(self, batch: Any) -> None:
-        self._give_up()
-        self._plain.absorb_states(batch)
 
     def states(self) -> Iterator[list[Any]]:
         return in_chunks(self.finished(), STATES)
@@ -77,49 +110,22 @@ class CombinedColumns(Groups):
         return self._parts[0] if self._parts else self._plain.finished()
 
     def clear(self) -> None:
-        self._plain.clear()
-        self._is_plain = False
-        self._parts, self._rows, self._bytes, self._most_rows = [], 0, 0, _COMBINE
-
-    def keys(self) -> int:
-        return self._plain.keys() + self._rows
+        super().clear()
+        self._most_rows = _COMBINE
 
     def held(self, record_bytes: int) -> int:
         # Combining makes a table of the keys beside the columns.
         return self._plain.held(record_bytes) + 4 * self._bytes
 
 
-class GroupedColumns(Groups):
+class GroupedColumns(_ColumnGroups):
     """key -> list of values: by kernels for as long as they can take what comes, then by `plain`."""
-
-    def __init__(self, plain: Groups) -> None:
-        self._plain = plain
-        self._parts: list[Columns] = []
-        self._rows = 0
-        self._bytes = 0
-        self._is_plain = False
-
-    def absorb(self, batch: Any) -> None:
-        if self._is_plain or not isinstance(batch, Columns) or not self._can_take(batch):
-            self._give_up()
-            self._plain.absorb(batch)
-            return
-        self._parts.append(batch)
-        self._rows += len(batch)
-        self._bytes += batch.nbytes
 
     def _can_take(self, batch: Columns) -> bool:
         return kernels.can_group(batch.keys) and (not self._parts or kernels.are_alike(self._parts[-1], batch))
 
-    def _give_up(self) -> None:
-        self._is_plain = True
-        parts, self._parts, self._rows, self._bytes = self._parts, [], 0, 0
-        for part in parts:
-            self._plain.absorb(part)
-
-    def absorb_states(self, batch: Any) -> None:
-        self._give_up()
-        self._plain.absorb_states(batch)
+    def _hand_over(self, part: Columns) -> None:
+        self._plain.absorb(part)
 
     def states(self) -> Iterator[list[Any]]:
         if not self._can_group():
@@ -139,8 +145,7 @@ class GroupedColumns(Groups):
         return kernels.ready(self._rows)
 
     def _grouped(self) -> Iterator[tuple[Any, list[Any]]]:
-        whole = kernels.joined(self._parts)
-        self._parts, self._rows, self._bytes = [], 0, 0
+        whole = kernels.joined(self._take())
         keys, counts, values = kernels.grouped(whole)
         del whole
         ends = list(accumulate(counts))
@@ -155,14 +160,6 @@ class GroupedColumns(Groups):
                 yield key, part[at : at + count]
                 at += count
             start, first = ends[last], last + 1
-
-    def clear(self) -> None:
-        self._plain.clear()
-        self._is_plain = False
-        self._parts, self._rows, self._bytes = [], 0, 0
-
-    def keys(self) -> int:
-        return self._plain.keys() + self._rows
 
     def held(self, record_bytes: int) -> int:
         # Grouping holds the columns twice, and the order; objects are there once.

@@ -129,6 +129,19 @@ def explained(env: SlotEnvironment, path: str) -> Iterator[None]:
         raise
 
 
+@contextmanager
+def written_whole(env: SlotEnvironment, path: str) -> Iterator[str]:
+    """The name under which to write a file: it is called `path` when the block ends, and removed when that raises. Raises DiskFull."""
+    unfinished = f"{path}.tmp"
+    try:
+        with explained(env, path):
+            yield unfinished
+            os.rename(unfinished, path)
+    except BaseException:
+        remove_quietly(unfinished)
+        raise
+
+
 def remove_quietly(path: str) -> None:
     try:
         os.unlink(path)

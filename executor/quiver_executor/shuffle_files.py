@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from quiver_executor.disk import claim, explained, remove_quietly
+from quiver_executor.disk import claim, written_whole
 from quiver_executor.environment import SlotEnvironment
 from quiver_proto import blocks
 from quiver_proto.blocks import Index, IndexEntry
@@ -53,21 +53,15 @@ def write_map_output(
     many bytes the frames have together, about. Leaves nothing behind when it raises QuotaExceeded or DiskFull.
     """
     path = blocks.map_output_path(env.blocks_dir, shuffle_id, map_index, task_id)
-    unfinished = f"{path}.tmp"
-    try:
-        with explained(env, path):
-            descriptor = create(unfinished)
-            try:
-                if size <= IN_MEMORY:
-                    entries, written = _write_at_once(env, descriptor, pieces, width, size)
-                else:
-                    entries, written = _write_through(env, descriptor, pieces, width)
-            finally:
-                os.close(descriptor)
-            os.rename(unfinished, path)
-    except BaseException:
-        remove_quietly(unfinished)
-        raise
+    with written_whole(env, path) as unfinished:
+        descriptor = create(unfinished)
+        try:
+            if size <= IN_MEMORY:
+                entries, written = _write_at_once(env, descriptor, pieces, width, size)
+            else:
+                entries, written = _write_through(env, descriptor, pieces, width)
+        finally:
+            os.close(descriptor)
     return path, array("Q", [entry.length for entry in entries]).tobytes(), written
 
 

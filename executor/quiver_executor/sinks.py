@@ -7,17 +7,17 @@ import pickle
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
-from typing import IO, Any, cast
+from typing import IO, Any
 
-from quiver_executor.disk import claim, explained, remove_quietly
+from quiver_executor.compressed import compressed
+from quiver_executor.disk import claim, written_whole
 from quiver_executor.functions import Functions
 from quiver_executor.memory import batches_of
 from quiver_executor.pipeline import Build, check_end, guarded
+from quiver_executor.staged_file import staged_file
 from quiver_executor.task import Task
 from quiver_proto import ops, pickle_files
-from quiver_proto.committing import staging_directory, unwritable
 from quiver_proto.errors import UnpicklableOutput
-from quiver_proto.filesystems import filesystem_of
 from quiver_proto.frames import dump_records, dump_value
 from quiver_proto.ids import NodeId
 from quiver_proto.messages import ResultBlock
@@ -31,7 +31,8 @@ RunSink = Callable[[Task, Any], bytes]
 """The result's frame, for a task's split."""
 
 _COUNTED = 4096
-_EXTENSIONS = {None: "", "gzip": ".gz", "bz2": ".bz2", "zstd": ".zst"}
+_CODECS = {None: ("", ""), "gzip": ("gzip", ".gz"), "bz2": ("bzip2", ".bz2"), "zstd": ("zstd", ".zst")}
+"""By the name that users give, that of compressed.py and the extension of files."""
 _UNPICKLABLE = (pickle.PicklingError, TypeError, AttributeError)
 
 
@@ -105,19 +106,13 @@ def write_result(task: Task, frame: bytes) -> ResultBlock:
     """A large result as a block file. Raises QuotaExceeded, DiskFull; leaves nothing then."""
     env = task.env
     path = result_path(task)
-    unfinished = f"{path}.tmp"
-    try:
-        with explained(env, path):
-            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-            with open(unfinished, "wb", buffering=0) as file:
-                claim(env, len(frame), file.fileno())
-                view = memoryview(frame)
-                while view:
-                    view = view[file.write(view) :]
-            os.rename(unfinished, path)
-    except BaseException:
-        remove_quietly(unfinished)
-        raise
+    with written_whole(env, path) as unfinished:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(unfinished, "wb", buffering=0) as file:
+            claim(env, len(frame), file.fileno())
+            view = memoryview(frame)
+            while view:
+                view = view[file.write(view) :]
     return ResultBlock(NodeId(env.node_id), path, len(frame))
 
 
@@ -128,13 +123,15 @@ Write = Callable[[Task, IO[bytes], Iterator[Any]], None]
 
 
 def compile_save_text(sink: ops.SaveText, build: Build) -> RunSink:
+    codec, extension = _CODECS[sink.codec]
+
     def write(task: Task, raw: IO[bytes], records: Iterator[Any]) -> None:
-        with _compressed(raw, sink.codec) as file:
+        with compressed(raw, codec) as file:
             for batch in batches_of(records):
                 file.write(_as_lines(batch))
                 task.output_records += len(batch)
 
-    return _compile_save(sink.directory, sink.job, _EXTENSIONS[sink.codec], build, write)
+    return _compile_save(sink.directory, sink.job, extension, build, write)
 
 
 def compile_save_pickle(sink: ops.SavePickle, build: Build, site: CallSite) -> RunSink:
@@ -167,28 +164,13 @@ def _batches_of(size: int, records: Iterator[Any]) -> Iterator[list[Any]]:
 def _compile_save(directory: str, job: str, extension: str, build: Build, write: Write) -> RunSink:
     def run(task: Task, split: Any) -> bytes:
         index, inner = split
-        # The attempt's own name: a late one never touches another's file.
-        name = f"part-{index:05d}-{task.task_id}{extension}"
-        system, inside = filesystem_of(directory)
-        path = f"{staging_directory(inside, job)}/{name}"
         records, end = build(task, inner, task.cursor)
-        try:
-            raw = system.open_output(path)
-        except OSError as error:
-            raise unwritable(path, error) from None
-        try:
-            with explained(task.env, path), raw:
-                write(task, raw, records)
+        with staged_file(task, directory, job, index, extension) as file:
+            write(task, file.raw, records)
             check_end(end)
-        except BaseException:
-            try:
-                system.remove(path)
-            except OSError:
-                pass
-            raise
-        entry = system.stat(path)
+        entry = file.system.stat(file.path)
         task.output_bytes += 0 if entry is None else entry.size
-        return dump_value(name)
+        return dump_value(file.name)
 
     return run
 
@@ -204,21 +186,3 @@ def _as_line(record: Any) -> bytes:
         return record + b"\n"
     text = record if isinstance(record, str) else str(record)
     return text.encode() + b"\n"
-
-
-def _compressed(raw: IO[bytes], codec: str | None) -> IO[bytes]:
-    match codec:
-        case "gzip":
-            import gzip
-
-            return cast(IO[bytes], gzip.GzipFile(fileobj=raw, mode="wb", mtime=0))
-        case "bz2":
-            import bz2
-
-            return cast(IO[bytes], bz2.BZ2File(raw, "wb"))
-        case "zstd":
-            import pyarrow as pa
-
-            return cast(IO[bytes], pa.CompressedOutputStream(pa.PythonFile(raw, mode="w"), "zstd"))
-        case _:
-            return raw

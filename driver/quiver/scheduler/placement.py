@@ -97,14 +97,7 @@ def _fill(state: State, run: StageRun, near: Nearby | None, now: float) -> None:
             chunk = left if left >= state.total_cores else max(1, left // rooms.count(cores))
         executor = rooms.take(top)
         count = min(top // cores, chunk)
-        if near is None:
-            partitions = pending[: -count - 1 : -1]
-            del pending[-count:]
-            left = len(pending)
-        else:
-            partitions = near.take(executor.id, executor.node_id, ANY, count)
-            near.launched(ANY, now)
-            left = len(near.left)
+        partitions, left = _taken(run, near, executor, count, now)
         give(state, run, executor, partitions, ANY, now, opened)
         rooms.settle(executor)
     queue = run.queue
@@ -117,16 +110,21 @@ def _fill(state: State, run: StageRun, near: Nearby | None, now: float) -> None:
             break
         executor = rooms.take(top)
         count = min(executor.room_for(1, queue), max(1, left // len(state.executors)))
-        if near is None:
-            partitions = pending[: -count - 1 : -1]
-            del pending[-count:]
-            left = len(pending)
-        else:
-            partitions = near.take(executor.id, executor.node_id, ANY, count)
-            near.launched(ANY, now)
-            left = len(near.left)
+        partitions, left = _taken(run, near, executor, count, now)
         give(state, run, executor, partitions, ANY, now, opened)
         rooms.settle(executor)
+
+
+def _taken(run: StageRun, near: Nearby | None, executor: Executor, count: int, now: float) -> tuple[list[int], int]:
+    """So many partitions for an executor, and how many are left."""
+    if near is None:
+        pending = run.pending
+        partitions = pending[: -count - 1 : -1]
+        del pending[-count:]
+        return partitions, len(pending)
+    chosen = near.take(executor.id, executor.node_id, ANY, count)
+    near.launched(ANY, now)
+    return chosen, len(near.left)
 
 
 def _reserve(state: State, run: StageRun, now: float) -> None:

@@ -190,9 +190,7 @@ class ColumnOperators(DataFrameCore):
         >>> spark.range(5, 7).zipWithIndex().collect()
         [Row(id=5, index=0), Row(id=6, index=1)]
         """
-        as_they_come = e.SortKey(e.Literal(0, t.IntegerType()))
-        number = e.Windowed(e.Call("row_number"), e.WindowSpec((), (as_they_come,)))
-        counted = e.Call("-", (e.Cast(number, t.LongType()), e.Literal(1, t.LongType())))
+        counted = e.Call("-", (e.Cast(e.NUMBER_AS_THEY_COME, t.LongType()), e.Literal(1, t.LongType())))
         return self._with(self._session._state.analyser.project(self._relation, [e.Star(), e.Alias(counted, indexColName)]))
 
     def scalar(self) -> Column:

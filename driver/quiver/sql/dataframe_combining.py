@@ -128,9 +128,7 @@ class CombiningOperators(DataFrameCore):
             raise AnalysisException(f"Unsupported join type '{joinType}'. It must be inner or leftouter.", "UNSUPPORTED_JOIN_TYPE")
         analyser = self._session._state.analyser
         # Rows are ranked for each row of this DataFrame, of which equal ones are told apart by a number.
-        as_they_come = e.SortKey(e.Literal(0, t.IntegerType()))
-        number = e.Alias(e.Windowed(e.Call("row_number"), e.WindowSpec((), (as_they_come,))), "#row")
-        numbered = analyser.project(self._relation, [e.Star(), number])
+        numbered = analyser.project(self._relation, [e.Star(), e.Alias(e.NUMBER_AS_THEY_COME, "#row")])
         pairs = analyser.join(numbered, other._relation, kind if kind == "left" else "cross", _TRUE if kind == "left" else None)
         pairs = analyser.project(pairs, [*pairs.output, e.Alias(rankingExpression._expression, "#key")])
         order = e.SortKey(pairs.output[-1], direction == "distance", False)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from quiver.sql.types import DataType
+from quiver.sql.types import DataType, IntegerType
 
 if TYPE_CHECKING:
     from quiver.sql.tree.relations import Relation
@@ -170,6 +170,10 @@ class Windowed(Expression):
 
     function: Expression
     window: WindowSpec
+
+
+NUMBER_AS_THEY_COME: Final = Windowed(Call("row_number"), WindowSpec((), (SortKey(Literal(0, IntegerType())),)))
+"""A row's number, from 1, in the order in which rows come."""
 
 
 @dataclass(frozen=True, slots=True)
