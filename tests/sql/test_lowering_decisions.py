@@ -7,6 +7,7 @@ import pytest
 from quiver.sql import Session, errors
 from quiver.sql import functions as F
 from quiver.sql import types as t
+from quiver.sql.analysis.demand import demands
 from quiver.sql.analysis.ranges import range_of, stays
 from quiver.sql.registry import chrono, regexes
 from quiver.sql.tree import expressions as e
@@ -133,3 +134,12 @@ def test_arrays_are_folded_with_columns_and_sorted_by_functions(spark: Session) 
         frame.select(F.aggregate("xs", F.lit(0.0), lambda acc, x: x))
     with pytest.raises(errors.AnalysisException, match="md5"):
         frame.select(F.aggregate("xs", F.lit(""), lambda acc, x: F.md5(acc.cast("binary")))).collect()
+
+
+@pytest.mark.parametrize("drawn", ["rand()", "random()", "randn()", "uuid()", "randstr(3)", "uniform(0, 9)", "shuffle(array(1, 2))"])
+def test_rows_are_not_left_out_below_what_is_drawn_for_each(spark: Session, drawn: str) -> None:
+    relation = spark.range(9).selectExpr("id", f"{drawn} AS d", "id + 1 AS next").where("id > 5")._relation
+    (asked,) = demands(relation).values()
+    assert asked.conditions == ()
+    (asked,) = demands(spark.range(9).selectExpr("id", "id + 1 AS next").where("id > 5")._relation).values()
+    assert len(asked.conditions) == 1

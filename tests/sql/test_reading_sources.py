@@ -23,6 +23,7 @@ from quiver.sql import Session
 from quiver.sql import functions as F
 from quiver.sql.database_sources import partitions
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, SparkRuntimeException
+from quiver.sql.tree.walking import conjuncts
 from quiver.sql.types import DataType, StructType
 from quiver_proto.errors import PackageMissing
 from quiver_proto.sources.databases import Query
@@ -153,19 +154,13 @@ def test_databases(spark: Session, url: str) -> None:
 def test_the_database_does_what_it_can(spark: Session, url: str, capsys: pytest.CaptureFixture[str]) -> None:
     leaf: Any = spark.read.jdbc(url, "t")._relation
     conditions = spark.read.jdbc(url, "t").where("id >= 2 and name = 'x' and name < 'y' and id is not null and n = 1")._relation
-    reader, _ = conditions.child.push(frozenset({"id"}), _conjuncts(conditions.condition))  # type: ignore[attr-defined]
+    reader, _ = conditions.child.push(frozenset({"id"}), conjuncts(conditions.condition))  # type: ignore[attr-defined]
     assert reader.condition.split(" AND ") == ["id >= :pushed_0", "name = :pushed_1", "id IS NOT NULL"]
     assert reader.values == (("pushed_0", 2), ("pushed_1", "x"))
     batches = reader.read(Query(), pa.schema([("id", pa.int64())]), frozenset({"id"}))
     assert [batch.num_rows for batch in batches] == []
     spark.read.jdbc(url, "t", properties={"password": "secret"}).explain(True)
     assert "secret" not in capsys.readouterr().out + repr(leaf)
-
-
-def _conjuncts(condition: Any) -> list[Any]:
-    from quiver.sql.analysis.demand import _conjuncts as split
-
-    return split(condition)
 
 
 def test_strides() -> None:
