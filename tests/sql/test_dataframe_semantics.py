@@ -167,6 +167,24 @@ def test_types_of_errors(df: DataFrame) -> None:
         df.createTempView("taken")
 
 
+def test_limits_of_turned_columns_are_the_sessions(spark: Session, df: DataFrame) -> None:
+    for key, turn, condition in (
+        ("spark.sql.pivotMaxValues", lambda: df.groupBy("s").pivot("i"), "PIVOT_MAX_VALUES"),
+        ("spark.sql.transposeMaxValues", lambda: df.select("i", "d").transpose(), "TRANSPOSE_EXCEED_ROW_LIMIT"),
+    ):
+        spark.conf.set(key, 2)
+        with pytest.raises(AnalysisException, match=condition):
+            turn()
+        spark.conf.unset(key)
+        turn()
+
+
+def test_a_users_aggregate_is_refused_in_a_pivot(df: DataFrame) -> None:
+    longest = F.pandas_udf(lambda values: values.max(), "int", F.PandasUDFType.GROUPED_AGG)
+    with pytest.raises(AnalysisException, match="can't be used in a pivot"):
+        df.groupBy("s").pivot("i", [1]).agg(longest("i"))
+
+
 def test_show(df: DataFrame) -> None:
     out = io.StringIO()
     with redirect_stdout(out):

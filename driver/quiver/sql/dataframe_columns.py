@@ -290,7 +290,7 @@ class ColumnOperators(DataFrameCore):
         kind = common_type([column._expression.type for column in others if isinstance(column._expression, e.Attribute)])
         if kind is None or _mixed(column._expression for column in others):
             raise AnalysisException("Transpose requires non-index columns to share a least common type.", "TRANSPOSE_NO_LEAST_COMMON_TYPE")
-        limit = int(self._session.context._conf.get("spark.sql.transposeMaxValues", "500"))
+        limit = int(self._session.conf.get("spark.sql.transposeMaxValues", "500"))
         asked = self.select(index.cast("string").alias("key"), *(column.cast(kind) for column in others))
         rows = [row for row in asked.limit(limit + 1).collect() if row[0] is not None]
         if len(rows) > limit:

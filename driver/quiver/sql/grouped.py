@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.analysis.pretty import output_name, pretty
-from quiver.sql.analysis.typing import function_of
+from quiver.sql.analysis.pivoting import pivoted
+from quiver.sql.analysis.pretty import pretty
 from quiver.sql.column import Column, column_of, expression_of
 from quiver.sql.dataframe_core import listed
 from quiver.sql.errors import AnalysisException, PySparkTypeError
 from quiver.sql.tree import expressions as e
-from quiver.sql.tree.walking import rebuilt, strip_alias
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
@@ -56,7 +54,8 @@ class GroupedData:
         analyser, child = session._state.analyser, self._df._relation
         keys = analyser.expand(self._keys, child.output)
         if self._pivot is not None:
-            wanted = pivoted(*self._pivot, wanted)
+            column, values = self._pivot
+            wanted = pivoted([_choice(column, value) for value in values], wanted)
         return self._df._with(analyser.aggregate(child, keys, [*keys, *wanted], self._sets))
 
     def pivot(self, pivot_col: str | Column, values: Sequence[Any] | None = None) -> GroupedData:
@@ -71,7 +70,7 @@ class GroupedData:
             raise AnalysisException("Repeated PIVOT operation.", "REPEATED_CLAUSE")
         column = column_of(pivot_col)
         if values is None:
-            limit = int(self._df._session.context._conf.get("spark.sql.pivotMaxValues", "10000"))
+            limit = int(self._df._session.conf.get("spark.sql.pivotMaxValues", "10000"))
             found = self._df.select(Column(column).alias("value")).distinct().orderBy("value").limit(limit + 1).collect()
             if len(found) > limit:
                 raise AnalysisException(
@@ -197,27 +196,11 @@ def _aggregate(function: str, column: e.Expression) -> e.Expression:
     return e.Call(function.lower(), () if isinstance(column, e.Star) else (column,))
 
 
-def pivoted(column: e.Expression, values: Sequence[Any], aggregates: Sequence[e.Expression]) -> list[e.Expression]:
-    """Each aggregate once per value, over the rows that have it; null for groups without such rows. Pure."""
-    result: list[e.Expression] = []
-    for value in values:
-        constant = expression_of(value)
-        chosen = e.Call("<=>", (column, constant))
-
-        def only(expression: e.Expression, chosen: e.Expression = chosen) -> e.Expression:
-            if isinstance(expression, e.Call) and function_of(expression).kind == "aggregate":
-                where = chosen if expression.where is None else e.Call("and", (expression.where, chosen))
-                return replace(expression, where=where)
-            return rebuilt(expression, only)
-
-        there = e.Call(">", (e.Call("count", where=chosen), e.Literal(0, t.LongType())))
-        label = "null" if value is None else str(value).lower() if isinstance(value, bool) else pretty(constant)
-        for aggregate in aggregates:
-            name = (
-                label if len(aggregates) == 1 else f"{label}_{aggregate.name if isinstance(aggregate, e.Alias) else output_name(aggregate)}"
-            )
-            result.append(e.Alias(e.Case(((there, only(strip_alias(aggregate))),)), name))
-    return result
+def _choice(column: e.Expression, value: Any) -> tuple[str, e.Expression]:
+    """What a value of the pivot column is called, and the condition that a row has it."""
+    constant = expression_of(value)
+    label = "null" if value is None else str(value).lower() if isinstance(value, bool) else pretty(constant)
+    return label, e.Call("<=>", (column, constant))
 
 
 def _not_column(item: Any) -> e.Expression:

@@ -8,6 +8,7 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
+from quiver.sql.analysis import pivoting
 from quiver.sql.analysis.aggregation import has_aggregate
 from quiver.sql.analysis.coercion import common_type
 from quiver.sql.analysis.implicit_casts import as_type
@@ -15,7 +16,7 @@ from quiver.sql.analysis.pretty import output_name, pretty
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
-from quiver.sql.tree.walking import all_of, rebuilt, walk
+from quiver.sql.tree.walking import all_of, walk
 
 if TYPE_CHECKING:
     from quiver.sql.frontend.queries import Query
@@ -37,33 +38,14 @@ def pivoted(query: Query, source: r.Relation, node: g.Pivot) -> r.Relation:
     resolved = [analyser.resolve(part, source.output, query.outer) for part in (*aggregates, *keys)]
     used = {found.id for part in resolved for found in walk(part) if isinstance(found, e.Attribute)}
     groups: list[e.Expression] = [column for column in source.output if column.id not in used]
-    outputs: list[e.Expression] = []
+    choices = []
     for item in listed.expressions:
         values = [reader.read(cell) for cell in _cells(item)]
         if len(values) != len(keys):
             raise AnalysisException("The values of PIVOT are not as many as its columns.", "PIVOT_VALUE_DATA_TYPE_MISMATCH")
         label = item.alias if isinstance(item, g.PivotAlias) else _label(values)
-        chosen = all_of([e.Call("<=>", pair) for pair in zip(keys, values, strict=True)])
-        there = e.Call(">", (e.Call("count", where=chosen), e.Literal(0, t.LongType())))
-        for aggregate in aggregates:
-            inner = aggregate.child if isinstance(aggregate, e.Alias) else aggregate
-            made = e.Case(((there, _only(inner, chosen)),))
-            name = aggregate.name if isinstance(aggregate, e.Alias) else output_name(aggregate)
-            outputs.append(e.Alias(made, label if len(aggregates) == 1 else f"{label}_{name}"))
-    return analyser.aggregate(source, groups, [*groups, *outputs], None, query.outer)
-
-
-def _only(expression: e.Expression, condition: e.Expression) -> e.Expression:
-    from dataclasses import replace
-
-    from quiver.sql.analysis.typing import function_of
-
-    if isinstance(expression, e.PythonCall) and expression.function.is_aggregate:
-        raise AnalysisException(f"`{expression.name}` can't be used in a pivot: use an aggregate of SQL.", "UNSUPPORTED_FEATURE")
-    if isinstance(expression, e.Call) and function_of(expression).kind == "aggregate":
-        where = condition if expression.where is None else e.Call("and", (expression.where, condition))
-        return replace(expression, where=where)
-    return rebuilt(expression, lambda child: _only(child, condition))
+        choices.append((label, all_of([e.Call("<=>", pair) for pair in zip(keys, values, strict=True)])))
+    return analyser.aggregate(source, groups, [*groups, *pivoting.pivoted(choices, aggregates)], None, query.outer)
 
 
 def _cells(item: Node) -> list[Node]:
