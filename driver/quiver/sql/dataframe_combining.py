@@ -9,6 +9,7 @@ from quiver.sql.column import Column, expression_of
 from quiver.sql.dataframe_core import DataFrameCore
 from quiver.sql.deferred import correlated
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, wrong_argument
+from quiver.sql.hinting import BROADCAST
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
@@ -23,7 +24,6 @@ _JOINS = {
 _LATERAL = {"inner": "inner", "cross": "inner", "left": "left", "leftouter": "left"}
 _MOST_NEAREST = 100_000
 _TRUE = e.Literal(True, t.BooleanType())
-_BROADCAST = frozenset({"broadcast", "broadcastjoin", "mapjoin"})
 
 
 class CombiningOperators(DataFrameCore):
@@ -226,4 +226,4 @@ class CombiningOperators(DataFrameCore):
 
 
 def _hinted(relation: r.Relation) -> bool:
-    return isinstance(relation, r.Hint) and relation.name in _BROADCAST
+    return isinstance(relation, r.Hint) and relation.name in BROADCAST

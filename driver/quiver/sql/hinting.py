@@ -5,7 +5,9 @@ from __future__ import annotations
 from quiver.sql.tree import relations as r
 
 BROADCAST = frozenset({"broadcast", "broadcastjoin", "mapjoin"})
-_MERGE = frozenset({"merge", "mergejoin", "shuffle_merge", "shufflemerge"})
+"""Names of the hint for one side of a join to be given whole to every task."""
+MERGE = frozenset({"merge", "mergejoin", "shuffle_merge", "shufflemerge"})
+"""Names of the hint for a join by sorting both sides."""
 
 
 def built_columns(relation: r.Relation) -> frozenset[str]:
@@ -27,7 +29,7 @@ def wants_sorting(relation: r.Relation) -> bool:
     pending = [relation]
     while pending:
         node = pending.pop()
-        if isinstance(node, r.Hint) and node.name in _MERGE:
+        if isinstance(node, r.Hint) and node.name in MERGE:
             return True
         pending += node.inputs
     return False

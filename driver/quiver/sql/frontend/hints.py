@@ -10,15 +10,16 @@ from sqlglot.expressions.core import Expression as Node
 from quiver.sql.errors import AnalysisException
 from quiver.sql.frontend.expressions import folded
 from quiver.sql.frontend.scopes import is_column
+from quiver.sql.hinting import BROADCAST, MERGE
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
 if TYPE_CHECKING:
     from quiver.sql.frontend.queries import Query
 
-JOINS = {
-    "broadcast": "broadcast", "broadcastjoin": "broadcast", "mapjoin": "broadcast", "merge": "merge", "shuffle_merge": "merge",
-    "shufflemerge": "merge", "mergejoin": "merge", "shuffle_hash": "shuffle_hash", "shuffle_replicate_nl": "shuffle_replicate_nl",
+_JOINS = {
+    **dict.fromkeys(BROADCAST, "broadcast"), **dict.fromkeys(MERGE, "merge"),
+    "shuffle_hash": "shuffle_hash", "shuffle_replicate_nl": "shuffle_replicate_nl",
 }  # fmt: skip
 _PARTITIONS = ("coalesce", "repartition", "repartition_by_range", "rebalance")
 
@@ -33,17 +34,10 @@ def joins(node: g.Select) -> dict[str, str]:
     """By the names of tables, lower case: how they are to be joined."""
     found: dict[str, str] = {}
     for name, args in of(node):
-        if name in JOINS:
+        if name in _JOINS:
             for argument in args:
-                found.setdefault(argument.name.lower(), JOINS[name])
+                found.setdefault(argument.name.lower(), _JOINS[name])
     return found
-
-
-def on_table(node: g.Table, result: r.Relation) -> r.Relation:
-    """With the hint around it that the SELECT it is read in gives the table, by its alias or name, for joins."""
-    select = node.find_ancestor(g.Select)
-    kind = joins(select).get(node.alias_or_name.lower()) if select is not None and select.args.get("hint") is not None else None
-    return result if kind is None else r.Hint(result, kind)
 
 
 def hinted(query: Query, node: g.Select, result: r.Relation) -> r.Relation:

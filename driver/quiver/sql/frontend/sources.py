@@ -70,7 +70,6 @@ def relation(query: Query, node: Node) -> r.Relation:
         result = pivots.unpivoted(query, result, pivot) if pivot.args.get("unpivot") else pivots.pivoted(query, result, pivot)
         result = _named(query, result, pivot)
     if isinstance(node, g.Table):
-        result = hints.on_table(node, result)
         for join in node.args.get("joins") or []:
             result = _join(query, result, join)
         for view in node.args.get("laterals") or []:
