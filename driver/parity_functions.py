@@ -26,13 +26,13 @@ NOTES = {
     "make_timestamp_ntz": "of six parts; not of a date and a time",
     "try_make_timestamp": "of six parts; not of a date and a time",
     "try_make_timestamp_ntz": "of six parts; not of a date and a time",
-    "aes_encrypt": "executors need the package cryptography (`pip install quiver[crypto]`)",
+    "aes_encrypt": "executors need the package cryptography (`pip install quiver-cluster[crypto]`)",
     "aes_decrypt": "as `aes_encrypt`",
     "try_aes_decrypt": "as `aes_encrypt`",
     "collect_union": "in the order in which elements came",
     "version": "Spark's version whose meaning functions have, without a revision",
     "sentences": "sentences are cut at `.`, `!` and `?`",
-    "regexp_extract": "Python's engine of regular expressions: no possessive quantifiers before 3.11, classes of Unicode in part",
+    "regexp_extract": "what the kernel's expressions can't say is left to Python's, which know classes of Unicode in part",
 }
 """How what exists differs."""
 

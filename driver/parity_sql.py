@@ -23,14 +23,14 @@ _VARIANT = "columns can't be variants; keep JSON as text, or use `from_json`"
 _PLACES = "there are no geographic types; keep WKB as binary"
 _TABLES = "tables that can be changed are not there; write files"
 MISSING = {
-    "DataFrame.asTable": "table functions of users are not there",
+    "DataFrame.asTable": "no function of users takes a table: give `mapInPandas` or `applyInPandas` the rows",
     "DataFrame.mergeInto": _TABLES,
     "GroupedData.applyInPandasWithState": _STREAMS,
     "GroupedData.transformWithState": _STREAMS,
     "GroupedData.transformWithStateInPandas": _STREAMS,
     "SparkSession.addArtifacts": "it belongs to Spark Connect; use `spark.context.addPyFile` and `addFile`",
     "TableValuedFunction.collations": "texts are compared by their bytes only",
-    "TableValuedFunction.json_tuple": "use `from_json` or `get_json_object`",
+    "TableValuedFunction.json_tuple": "use `functions.json_tuple` in a select",
     "TableValuedFunction.python_worker_logs": "logs of tasks are on the driver's page",
     "TableValuedFunction.sql_keywords": "the parser is sqlglot's; quote a name in backticks where it is a word of SQL",
     "TableValuedFunction.variant_explode": _VARIANT,
@@ -43,9 +43,10 @@ MISSING = {
 }
 """What does not exist: why, and what to use. What exists to say so (quiver.sql.refusals) says it itself."""
 
+_ASKED = "shows in `rdd`, in files and in what Python's functions get; elsewhere a query has as many partitions as suit it"
 NOTES = {
     "DataFrame.approxQuantile": "exact, whatever error is allowed",
-    "DataFrame.coalesce": "a query that runs as one task has one partition, whatever was asked for",
+    "DataFrame.coalesce": _ASKED,
     "DataFrame.crosstab": "computed at once",
     "DataFrame.nearestByJoin": "approx is exact: all pairs are ranked",
     "DataFrame.observe": "metrics are computed by a query of their own after the first query on the rows; names without an Observation "
@@ -63,22 +64,17 @@ NOTES = {
     "types.StringType": "only the collation UTF8_BINARY compares",
     "DataFrame.describe": "computed at once; the last digit of means and deviations may differ",
     "DataFrame.explain": "prints Quiver's tree and the kernel's plan, and whether it runs as one task or in stages",
-    "DataFrame.foreach": "rows pass through the driver on their way to the tasks",
-    "DataFrame.foreachPartition": "rows pass through the driver on their way to the tasks; partitions are not those of the query",
     "DataFrame.freqItems": "exact, and computed at once",
     "DataFrame.randomSplit": "a seed takes other rows than Spark's",
-    "DataFrame.repartition": "a query that runs as one task has one partition, whatever was asked for",
-    "DataFrame.repartitionByRange": "a query that runs as one task has one partition, whatever was asked for",
+    "DataFrame.repartition": _ASKED,
+    "DataFrame.repartitionByRange": _ASKED,
     "DataFrame.sample": "with replacement a seed takes other rows than Spark's",
     "DataFrame.sameSemantics": "may be False for what Spark's optimiser finds to be the same",
     "DataFrame.summary": "computed at once; percentiles are exact; the last digit of means and deviations may differ",
-    "DataFrame.toJSON": "rows pass through the driver; instants are written without a zone",
-    "DataFrame.toLocalIterator": "all rows are computed before the first is given",
     "DataFrame.transpose": "computed at once",
     "DataFrameStatFunctions.approxQuantile": "exact, whatever error is allowed",
     "DataFrameStatFunctions.crosstab": "computed at once",
     "DataFrameStatFunctions.freqItems": "exact, and computed at once",
-    "Column.getItem": "null for a position that an array hasn't; Spark's ANSI mode raises INVALID_ARRAY_INDEX",
 }
 """How what exists differs."""
 

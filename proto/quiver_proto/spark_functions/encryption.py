@@ -107,5 +107,5 @@ def _require() -> None:
         import cryptography  # noqa: F401
     except ImportError:
         raise SparkValueError(
-            "UNSUPPORTED_FEATURE.AES", "AES needs the package cryptography on executors: pip install 'quiver[crypto]'."
+            "UNSUPPORTED_FEATURE.AES", "AES needs the package cryptography on executors: pip install 'quiver-cluster[crypto]'."
         ) from None
