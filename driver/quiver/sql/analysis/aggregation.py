@@ -35,29 +35,38 @@ def check_grouped(output: e.Expression, keys: Sequence[e.Expression] | None) -> 
             return
         if is_aggregate(expression):
             if any(is_aggregate(node) for child in children_of(expression) for node in walk(child)):
-                raise AnalysisException(
-                    f'"{pretty(expression)}": it is not allowed to use an aggregate function in the argument of another aggregate '
-                    "function. Please use the inner aggregate function in a sub-query.",
-                    "NESTED_AGGREGATE_FUNCTION",
-                )
+                raise nested(expression)
             return
-        if isinstance(expression, e.Attribute) and keys is None:
-            raise AnalysisException(
-                f'The query does not include a GROUP BY clause for "{expression.name}". Add GROUP BY or turn it into the window '
-                "functions using OVER clauses.",
-                "MISSING_GROUP_BY",
-            )
         if isinstance(expression, e.Attribute):
-            raise AnalysisException(
-                f'The non-aggregating expression "{expression.name}" is based on columns which are not participating '
-                "in the GROUP BY clause. Add the columns or the expression to the GROUP BY, aggregate the expression, "
-                "or use first() if any of the values will do.",
-                "MISSING_AGGREGATION",
-            )
+            raise not_grouped(expression, has_keys=keys is not None)
         for child in children_of(expression):
             check(child)
 
     check(strip_alias(output))
+
+
+def nested(aggregate: e.Expression) -> AnalysisException:
+    """The error of an aggregate that has another in an argument."""
+    return AnalysisException(
+        f'"{pretty(aggregate)}": it is not allowed to use an aggregate function in the argument of another aggregate function. '
+        "Please use the inner aggregate function in a sub-query.",
+        "NESTED_AGGREGATE_FUNCTION",
+    )
+
+
+def not_grouped(column: e.Attribute, has_keys: bool) -> AnalysisException:
+    """The error of a column that groups have many values of; `has_keys`: there is a GROUP BY."""
+    if not has_keys:
+        return AnalysisException(
+            f'The query does not include a GROUP BY clause for "{column.name}". Add GROUP BY or turn it into the window functions using '
+            "OVER clauses.",
+            "MISSING_GROUP_BY",
+        )
+    return AnalysisException(
+        f'The non-aggregating expression "{column.name}" is based on columns which are not participating in the GROUP BY clause. '
+        "Add the columns or the expression to the GROUP BY, aggregate the expression, or use any_value() if any of the values will do.",
+        "MISSING_AGGREGATION",
+    )
 
 
 _ORDERED = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value"})

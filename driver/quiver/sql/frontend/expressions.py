@@ -327,20 +327,14 @@ class Reader:
     def _function(self, node: g.Anonymous) -> e.Expression:
         name, args = node.name, list(node.expressions)
         lower = name.lower()
-        if isinstance(node.this, g.Identifier) and lower == "identifier":
-            lower = "identifier "
-        if lower == "identifier":
-            return self._identified(args)
+        if lower == "identifier" and not isinstance(node.this, g.Identifier):
+            return e.Name(self.identifier(args))
         if lower in _CASTS and len(args) == 1:
             return e.Cast(self.read(args[0]), _CASTS[lower])
         if lower in _OF_UNITS and len(args) == 3:
             unit = e.Literal(args[0].name.upper(), t.StringType())
             return e.Call(_OF_UNITS[lower], (unit, self.read(args[1]), self.read(args[2])))
         return self._call(name, args)
-
-    def _identified(self, args: Sequence[Node]) -> e.Expression:
-        """`IDENTIFIER('a.b')`: a column whose name is a constant."""
-        return e.Name(self.identifier(args))
 
     def identifier(self, args: Sequence[Node]) -> tuple[str, ...]:
         """The parts of the name that `IDENTIFIER(…)` gives."""

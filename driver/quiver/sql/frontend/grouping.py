@@ -10,7 +10,7 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
-from quiver.sql.analysis.aggregation import has_aggregate, is_aggregate
+from quiver.sql.analysis.aggregation import has_aggregate, is_aggregate, nested, not_grouped
 from quiver.sql.analysis.analyser import Analyser
 from quiver.sql.analysis.implicit_casts import as_type
 from quiver.sql.analysis.pretty import output_name
@@ -169,7 +169,7 @@ class Grouped:
             case e.Call() | e.PythonCall() if is_aggregate(expression):
                 return self._aggregate(expression)
             case e.Attribute():
-                raise self._not_grouped(expression)
+                raise not_grouped(expression, self.has_group)
             case e.OuterReference():
                 return expression
             case _:
@@ -200,11 +200,7 @@ class Grouped:
                         "It is not allowed to use a window function inside an aggregate function.", "WINDOW_FUNCTION_IN_AGGREGATE"
                     )
                 if is_aggregate(node):
-                    raise AnalysisException(
-                        "It is not allowed to use an aggregate function in the argument of another aggregate function. "
-                        "Please use the inner aggregate function in a sub-query.",
-                        "NESTED_AGGREGATE_FUNCTION",
-                    )
+                    raise nested(call)
         if self._written is not None and isinstance(call, e.Call) and call.name == "grouping":
             call = replace(call, args=(self.keys[self._written.index(call.args[0])],))
         for made in self._aggregates:
@@ -230,19 +226,6 @@ class Grouped:
             bit = as_type(self._aggregate(e.Call("grouping", (argument,))), t.LongType())
             total = e.Call("+", (total, e.Call("*", (bit, e.Literal(2**power, t.LongType())))))
         return total
-
-    def _not_grouped(self, attribute: e.Attribute) -> AnalysisException:
-        if not self.has_group:
-            return AnalysisException(
-                f'The query does not include a GROUP BY clause for "{attribute.name}". Add GROUP BY or turn it into the window '
-                "functions using OVER clauses.",
-                "MISSING_GROUP_BY",
-            )
-        return AnalysisException(
-            f'The non-aggregating expression "{attribute.name}" is based on columns which are not participating in the GROUP BY clause. '
-            "Add the columns or the expression to the GROUP BY, aggregate the expression, or use any_value() if any of the values will do.",
-            "MISSING_AGGREGATION",
-        )
 
 
 def _volatile(expression: e.Expression) -> bool:
