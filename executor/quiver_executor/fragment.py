@@ -16,9 +16,10 @@ from quiver_executor.data_files import blaming, look_at
 from quiver_executor.exchange_read import LocalOutputs, resolve
 from quiver_executor.fragment_files import Pieces
 from quiver_executor.interrupting import run_interruptibly
+from quiver_executor.kernel import own_bytes
 from quiver_executor.kernel_memory import CORES, pool_bytes, settings_for
 from quiver_executor.kernel_refusals import refusing
-from quiver_executor.kernel_watch import ProcessWatch, watched
+from quiver_executor.kernel_watch import Leftovers, ProcessWatch, watched
 from quiver_executor.operator_metrics import Operators
 from quiver_executor.pipeline import Build, check_end
 from quiver_executor.task import Cursor, Flow, Task, feed
@@ -46,10 +47,30 @@ _EXECUTING = {
 }
 
 
-def compile_fragment(sink: ops.FragmentSink) -> Callable[[Task, Any], bytes | MapOutput | ResultBlock]:
+_USERS = b"quiver.sql.python.evaluating"
+"""Where a plan calls a user's function, it names who does."""
+_Run = Callable[[Task, Any], bytes | MapOutput | ResultBlock]
+_leftovers = Leftovers()
+
+
+def compile_fragment(sink: ops.FragmentSink) -> _Run:
     """The function that runs one task of the stage."""
     if isinstance(sink, ops.FragmentCollect) and not sink.plan:
         return _nothing
+    run = _compiled(sink)
+    # What users' functions have loaded stays for the next task: it costs more than memory.
+    return run if _USERS in sink.plan else functools.partial(_counting_leftovers, run, sink.settings)
+
+
+def _counting_leftovers(run: _Run, settings: tuple[tuple[str, str], ...], task: Task, split: Any) -> bytes | MapOutput | ResultBlock:
+    process = os.getpid()
+    before = own_bytes(process)
+    result = run(task, split)
+    task.wears_out = _leftovers.too_many(before, own_bytes(process), _memory(task, settings))
+    return result
+
+
+def _compiled(sink: ops.FragmentSink) -> _Run:
     plan = parse(sink.plan)
     if isinstance(sink, ops.FragmentCollect):
         return functools.partial(_collect, sink, plan, locations(plan))

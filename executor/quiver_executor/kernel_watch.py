@@ -20,6 +20,7 @@ _GIVE_BACK_S = 0.25
 _LEAST = 384 << 20
 """A process with the kernel in it, which has computed something, may be as large as this, whatever its share."""
 _ROOM = 64 << 20
+_LEAST_LEFT = 256 << 20
 _HOLDING = ("WindowAgg", "Aggregate", "HashJoin", "SortMergeJoin", "NestedLoopJoin", "CrossJoin", "Sort", "SortPreservingMerge", "Unnest")
 
 
@@ -54,6 +55,23 @@ class ProcessWatch:
         problem = self.check(operators)
         if problem is not None:
             raise problem
+
+
+class Leftovers:
+    """What the kernel's tasks have left in this process, in bytes.
+
+    Threads that read its files keep the blocks that they allocated last, also when others have freed them: some 20 MB a task of a large
+    scan, up to half a gigabyte, which no call gives back.
+    """
+
+    def __init__(self) -> None:
+        self.held = 0
+
+    def too_many(self, before: int, after: int, share: int) -> bool:
+        """A task of `share` bytes of memory began in a process of `before` bytes, and ended in one of `after`: whether other tasks
+        are better off in another process by now."""
+        self.held = max(0, self.held + after - before)
+        return self.held > max(_LEAST_LEFT, share // 8 * 3)
 
 
 async def watched(work: asyncio.Future[Any], share: int, operators: Callable[[], Sequence[OperatorMetrics]]) -> None:

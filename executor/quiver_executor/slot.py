@@ -60,7 +60,9 @@ _RECEIVE = 256 << 10
 
 
 class OpenStage(Protocol):
-    """A stage body made ready in this process."""
+    """A stage body made ready in this process. `wears_out`: its last task had better be the process's last, too."""
+
+    wears_out: bool
 
     def run(self, task_id: int, partition: int, attempt: int, split: bytes, /) -> TaskDone | TaskFailure: ...
 
@@ -85,15 +87,15 @@ class Slot:
         self._unsent = 0
         self._collected_at = kernel.rss_bytes(self._pid)
         self._unlooked_s = 0.0
-        self._outgrown = False
+        self._ends = False
         self._unpacker = Unpacker()
         self._later: list[tuple[Any, ...]] = []
         """Came while a task waited at a barrier."""
         self._meeting = Meeting(connection, self._unpacker, self._later, self._flush)
 
     def serve(self) -> None:
-        """Until the supervisor closes its end, or a task has made the process larger than it may be: what it held may stay a while, and
-        other tasks are better off in another process."""
+        """Until the supervisor closes its end, or a task has made the process larger than it may be, or has left much in it: other tasks
+        are better off in another process."""
         self._connection.sendall(pack((READY, 0.0, None)))
         while envelopes := self._receive():
             for envelope in envelopes:
@@ -114,7 +116,7 @@ class Slot:
                     _forget_dataset(envelope[1])
             if self._unsent:
                 self._flush()
-            if self._outgrown:
+            if self._ends:
                 return
             if self._unlooked_s > 0.001:
                 self._look_at_memory()
@@ -148,6 +150,7 @@ class Slot:
                 stage, facts = opened
                 task_context.current = (facts, task_id, partition, attempt)
                 end = stage.run(task_id, partition, attempt, split)
+                self._ends = stage.wears_out
             except _Unopened as error:
                 end = self._failure(task_id, FailureKind.FATAL, error.cause)
             except BaseException as error:
@@ -155,12 +158,12 @@ class Slot:
             if os.getpid() != self._pid:
                 os._exit(0)  # The user's code forked and the child came back: it must not speak for us.
             if type(end) is TaskFailure and end.exception_type == SlotOutOfMemory.code:
-                self._outgrown = True
+                self._ends = True
             ended = clock()
             self._put(self._packed(ended - begun, end))
             words[RUNNING] = -1
             self._unlooked_s += ended - begun
-            if self._outgrown:
+            if self._ends:
                 break  # The rest is given to other slots when this one has ended.
             if ended > flush_at:
                 self._flush()

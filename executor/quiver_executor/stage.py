@@ -68,6 +68,8 @@ class OpenStage:
         self._open_s = 0.0
         self._files: StageFiles | None = None
         self._without_files: AddStage | None = None
+        self.wears_out = False
+        """Its last task has left so much in this process that others are better off in a new one."""
         self._open(stage)
 
     def _open(self, stage: AddStage) -> None:
@@ -120,6 +122,7 @@ class OpenStage:
                 result = _profiled(self._profiler, self._run, task, pickle.loads(split))
             extras = _extras(task, self._sites)
             slot = self._env.slot
+            self.wears_out = task.wears_out
             if isinstance(result, MapOutput):
                 metrics = _metrics(task, begun, cpu, open_s, collected, 0)
                 return TaskDone(TaskId(task_id), slot, started_at, metrics, None, None, result, extras)

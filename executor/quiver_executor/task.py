@@ -92,6 +92,7 @@ class Task:
         "servers",
         "spilled",
         "task_id",
+        "wears_out",
         "write_s",
         "written",
         "written_records",
@@ -130,6 +131,7 @@ class Task:
         self.heavy: Sequence[HeavyKey] = ()
         """Of a shuffle's map task: keys that it met often."""
         self.operators: Sequence[OperatorMetrics] = ()
+        self.wears_out = False
         """Of a native fragment."""
         self.input_bytes = self.output_bytes = self.output_records = 0
         self.read_local = self.read_remote = self.read_records = 0

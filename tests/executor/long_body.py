@@ -9,6 +9,8 @@ from quiver_proto.messages import AddStage, FailureKind, TaskDone, TaskFailure, 
 
 
 class Long:
+    wears_out = False
+
     def run(self, task_id: int, partition: int, attempt: int, split: bytes) -> TaskDone | TaskFailure:
         if partition == 0:
             return TaskDone(TaskId(task_id), 0, 1.0, TaskMetrics(), bytes(REPORT_LIMIT))

@@ -14,7 +14,7 @@ from supervised import Executor
 from quiver_executor import kernel_watch
 from quiver_executor.collected_rows import CollectedRows
 from quiver_executor.environment import SlotEnvironment
-from quiver_executor.kernel_watch import holder, soft_limit, watched
+from quiver_executor.kernel_watch import Leftovers, holder, soft_limit, watched
 from quiver_executor.slot_memory import hard_limit, outgrown
 from quiver_executor.task import Task
 from quiver_proto.errors import SlotOutOfMemory, from_wire, to_wire
@@ -87,6 +87,24 @@ def test_a_slot_whose_own_objects_are_too_large(start: Callable[..., Executor]) 
         assert end.metrics.peak_memory_bytes > 384 * MB
         failures.append(end)
     assert "cut the work into more partitions" in failures[0].message
+    assert executor.results("return partition", 2) == [0, 1]
+
+
+def test_what_tasks_leave_adds_up() -> None:
+    left = Leftovers()
+    assert not left.too_many(100 * MB, 400 * MB, GB)
+    assert not left.too_many(400 * MB, 350 * MB, GB)
+    assert not left.too_many(900 * MB, 900 * MB, GB), "what others have left is not counted"
+    assert not left.too_many(350 * MB, 450 * MB, GB)
+    assert left.too_many(450 * MB, 500 * MB, GB)
+    assert not left.too_many(500 * MB, 500 * MB, 4 * GB)
+    assert not Leftovers().too_many(0, 150 * MB, 64 * MB), "the kernel itself has to be loaded"
+
+
+def test_tasks_after_one_that_leaves_much_have_another_process(start: Callable[..., Executor]) -> None:
+    executor = start(cores=1)
+    assert len(set(executor.results("import os\nreturn os.getpid()", 3))) == 1
+    assert len(set(executor.results("import os\nreturn os.getpid()  # wears out", 3))) == 3
     assert executor.results("return partition", 2) == [0, 1]
 
 

@@ -15,6 +15,7 @@ from quiver_proto.messages import AddStage, FailureKind, TaskDone, TaskFailure, 
 class Program:
     def __init__(self, source: str, environment: SlotEnvironment) -> None:
         self.environment = environment
+        self.wears_out = "wears out" in source
         scope: dict[str, Any] = {}
         exec(
             compile(
