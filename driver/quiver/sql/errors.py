@@ -121,8 +121,8 @@ class PySparkException(QuiverError):
         self._parameters = parameters
         self._contexts = [QueryContext(*context) for context in contexts]
 
-    def getCondition(self) -> str:
-        """Spark's name for what is wrong.
+    def getCondition(self) -> str | None:
+        """Spark's name for what is wrong; None where it has none.
 
         >>> from quiver.sql import errors
         >>> try:
@@ -131,7 +131,7 @@ class PySparkException(QuiverError):
         ...     print(error.getCondition(), error.getSqlState())
         UNRESOLVED_COLUMN.WITH_SUGGESTION 42703
         """
-        return self.condition
+        return self.condition or None
 
     getErrorClass = getCondition
 

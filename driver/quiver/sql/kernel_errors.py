@@ -52,6 +52,10 @@ _CLASSES: tuple[tuple[str, type[errors.PySparkException]], ...] = (
     ("DATETIME_FIELD_OUT_OF_BOUNDS", errors.DateTimeException),
     ("INVALID_PARAMETER_VALUE", errors.IllegalArgumentException),
     ("INVALID_FORMAT", errors.IllegalArgumentException),
+    ("INVALID_URL", errors.IllegalArgumentException),
+    ("ILLEGAL_SEQUENCE_BOUNDARIES", errors.IllegalArgumentException),
+    ("INTERVAL_DIVIDED_BY_ZERO", errors.ArithmeticException),
+    ("INTERVAL_ARITHMETIC_OVERFLOW", errors.ArithmeticException),
 )
 _DIVISIONS = frozenset({"/", "div"})
 _REMAINDERS = frozenset({"%", "mod", "pmod"})

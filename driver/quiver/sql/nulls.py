@@ -158,11 +158,13 @@ def _pairs(to_replace: Any, value: Any) -> list[tuple[Any, Any]]:
                 f"Argument `to_replace` and `value` should be the same length, got {len(old)} and {len(new)}.", "LENGTH_SHOULD_BE_THE_SAME"
             )
         pairs = list(zip(old, new))
+    found: set[type] = set()
     for side in zip(*pairs):
         kinds = {
             bool if isinstance(item, bool) else float if isinstance(item, int | float) else type(item) for item in side if item is not None
         }
-        if len(kinds) > 1:
+        found |= kinds
+        if len(kinds) > 1 or len(found) > 1:
             raise PySparkValueError("Mixed type replacements are not supported.", "MIXED_TYPE_REPLACEMENT")
     return pairs
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from quiver.conf import Conf, check
-from quiver.sql.errors import AnalysisException, IllegalArgumentException, PySparkException, PySparkTypeError, UnsupportedOperationException
+from quiver.sql.errors import (
+    AnalysisException,
+    IllegalArgumentException,
+    PySparkTypeError,
+    SparkNoSuchElementException,
+    UnsupportedOperationException,
+)
 from quiver.sql.local_zone import kernel_zone, local_zone
 
 _DEFAULTS = {
@@ -57,14 +63,16 @@ class RuntimeConfig:
         self._values[key] = text
 
     def get(self, key: str, default: Any = _MISSING) -> Any:
-        """The value as text, or `default`. Raises PySparkException SQL_CONF_NOT_FOUND when there is neither."""
+        """The value as text, or `default`. Raises SparkNoSuchElementException SQL_CONF_NOT_FOUND when there is neither."""
         known = self._values.get(key)
         if known is None:
             known = self._application.get(key) or (local_zone() if key == ZONE else _DEFAULTS.get(key))
         if known is not None:
             return known
         if default is _MISSING:
-            raise PySparkException(f"The SQL config {key!r} cannot be found. Please verify that the config exists.", "SQL_CONF_NOT_FOUND")
+            raise SparkNoSuchElementException(
+                f"The SQL config {key!r} cannot be found. Please verify that the config exists.", "SQL_CONF_NOT_FOUND"
+            )
         return default
 
     def unset(self, key: str) -> None:

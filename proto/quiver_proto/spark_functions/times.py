@@ -100,7 +100,8 @@ def make_date(year: int, month: int, day: int) -> date:
         return date(year, month, day)
     except ValueError as error:
         raise SparkValueError(
-            "DATETIME_FIELD_OUT_OF_BOUNDS", f'{error}. If necessary set "spark.sql.ansi.enabled" to "false" to bypass this error.'
+            "DATETIME_FIELD_OUT_OF_BOUNDS.WITHOUT_SUGGESTION",
+            f'{error}. If necessary set "spark.sql.ansi.enabled" to "false" to bypass this error.',
         ) from None
 
 

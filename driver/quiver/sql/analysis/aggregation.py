@@ -82,6 +82,13 @@ def check_windowed(expression: e.Expression) -> None:
                 f"SELECT {pretty(function)} OVER (PARTITION BY window_partition ORDER BY window_ordering) FROM table.",
                 "WINDOW_FUNCTION_FRAME_NOT_ORDERED",
             )
+        frame = expression.window.frame
+        if frame is not None and isinstance(frame.start, int) and isinstance(frame.end, int) and frame.start > frame.end:
+            raise AnalysisException(
+                f'Cannot resolve "{pretty(expression.window)}" due to data type mismatch: The lower bound of a window frame must be less '
+                "than or equal to the upper bound.",
+                "DATATYPE_MISMATCH.SPECIFIED_WINDOW_FRAME_WRONG_COMPARISON",
+            )
         for child in (*children_of(expression.function), expression.window):
             check_windowed(child)
         return

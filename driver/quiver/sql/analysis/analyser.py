@@ -16,7 +16,7 @@ from quiver.sql.analysis.resolver import HIDDEN, Columns, Levels, Resolver
 from quiver.sql.analysis.subqueries import unnested
 from quiver.sql.analysis.typing import type_of
 from quiver.sql.analysis.windowing import in_windows
-from quiver.sql.errors import AnalysisException, column_not_found
+from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import all_of, attributes_in, rebuilt, strip_alias, walk
@@ -266,7 +266,10 @@ class Analyser(Resolver):
     def _all(self, name: str, columns: Columns) -> list[e.Attribute]:
         found = [column for column in columns if self.fold(column.name) == self.fold(name)]
         if not found:
-            raise column_not_found(name, (column.name for column in columns))
+            raise AnalysisException(
+                f'Cannot resolve column name "{name}" among ({", ".join(column.name for column in columns)}).',
+                "UNRESOLVED_COLUMN_AMONG_FIELD_NAMES",
+            )
         return found
 
     def _of_right(self, condition: e.Expression, right: r.Relation, fresh: r.Relation, left: r.Relation) -> e.Expression:

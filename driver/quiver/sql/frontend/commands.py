@@ -11,7 +11,7 @@ from sqlglot.expressions.core import Expression as Node
 
 from quiver.callsite import capture
 from quiver.sql import types as t
-from quiver.sql.errors import AnalysisException
+from quiver.sql.errors import AnalysisException, UnsupportedOperationException
 from quiver.sql.frontend.dialect import unsupported
 from quiver.sql.frontend.queries import Query
 from quiver.sql.frontend.results import nothing
@@ -51,22 +51,34 @@ def of(node: Node) -> Command | None:
             return _analyze
         case g.Comment():
             return _comment
-        case (
-            g.Create()
-            | g.Command()
-            | g.DDL()
-            | g.Delete()
-            | g.Update()
-            | g.Merge()
-            | g.LoadData()
-            | g.MultitableInserts()
-            | g.Set()
-            | g.Use()
-            | g.Describe()
-        ):
+        case g.Delete() | g.Update() | g.Merge():
+            return _change
+        case g.Create() | g.Command() | g.DDL() | g.LoadData() | g.MultitableInserts() | g.Set() | g.Use() | g.Describe():
             return _unsupported
         case _:
             return None
+
+
+def _change(session: Session, query: Query, node: Node, text: str) -> r.Relation:
+    """Of rows of a table, which are files here. Raises what is wrong with the statement first."""
+    target = node.this if isinstance(node.this, g.Table) else node.find(g.Table)
+    assert target is not None
+    name, source = name_of(target), node.args.get("using")
+    relation = session._table(tuple(name_parts(name)))
+    if isinstance(source, g.Table):
+        session._table(tuple(name_parts(name_of(source))))
+    where = node.args.get("where")
+    if where is not None and isinstance(node, g.Delete | g.Update):
+        alias = session._state.analyser.alias(relation, target.alias) if target.alias else relation
+        session._state.analyser.filter(alias, query.reader(alias.output).read(where.this))
+    operation = {g.Delete: "DELETE", g.Update: "UPDATE TABLE", g.Merge: "MERGE INTO TABLE"}[type(node)]
+    quoted = ".".join(f"`{part}`" for part in name_parts(name))
+    kind = AnalysisException if isinstance(node, g.Delete) else UnsupportedOperationException
+    raise kind(
+        f"The feature is not supported: Table {quoted} does not support {operation}. Write the rows that it is to have with INSERT "
+        "OVERWRITE or `df.write`.",
+        "UNSUPPORTED_FEATURE.TABLE_OPERATION",
+    )
 
 
 def _unsupported(session: Session, query: Query, node: Node, text: str) -> r.Relation:

@@ -23,6 +23,8 @@ def _numbers(operator: str, kinds: Types) -> Sequence[t.DataType | None]:
     plain = [(t.LongType() if whole else t.DoubleType()) if isinstance(kind, t.StringType) else kind for kind in kinds]
     for kind in plain:
         if not isinstance(kind, t.NumericType | t.NullType | t.DayTimeIntervalType | t.YearMonthIntervalType):
+            if len({type(each) for each in plain}) > 1 and not any(isinstance(each, t.NullType) for each in plain):
+                raise _operands(operator, kinds)
             raise AnalysisException(
                 f'Cannot resolve "{operator}" due to data type mismatch: it takes numbers, not "{kind.simpleString().upper()}".',
                 "DATATYPE_MISMATCH.BINARY_OP_WRONG_TYPE",
@@ -214,6 +216,9 @@ def _plain(operator: str) -> Callable[[Sequence[str], Types], str]:
 def _try(operator: str, result_type: Callable[[Types], t.DataType]) -> Callable[[Sequence[str], Types], str]:
     def lower(args: Sequence[str], kinds: Types) -> str:
         kind = result_type(kinds)
+        of_times = _of_times(operator, args, kinds)
+        if of_times is not None:
+            return of_times
         if isinstance(kind, t.IntegralType):
             return cast(f"({cast(args[0], _WIDE)} {operator} {cast(args[1], _WIDE)})", kind, lenient=True)
         return f"({args[0]} {operator} {args[1]})"
