@@ -34,8 +34,8 @@ def parse_type(text: str) -> t.DataType:
         reader = _Reader(text)
         try:
             kind = reader.type()
-        except ParseException:
-            raise error from None
+        except ParseException as unknown:
+            raise (unknown if re.fullmatch(r"\s*\w+\s*", text) else error) from None
         if reader.left():
             raise error from None
         return kind

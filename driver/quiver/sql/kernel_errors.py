@@ -124,6 +124,9 @@ class _Translation:
             case "DIVIDE_BY_ZERO":
                 text = "Division by zero. Use `try_divide` to tolerate divisor being 0 and return NULL instead."
                 return self._made(condition, text, {"config": _ANSI}, self._calls(_DIVISIONS))
+            case "INTERVAL_DIVIDED_BY_ZERO":
+                text = "Division by zero. Use `try_divide` to tolerate divisor being 0 and return NULL instead."
+                return self._made(condition, text, {})
             case "REMAINDER_BY_ZERO":
                 text = "Remainder by zero. Use `try_mod` to tolerate divisor being 0 and return NULL instead."
                 return self._made(condition, text, {"config": _ANSI}, self._calls(_REMAINDERS))

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from quiver.sql import types as t
+from quiver.sql.analysis.cast_functions import CAST_FUNCTIONS
 from quiver.sql.analysis.coercion import as_decimal
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import nullable, type_of
@@ -42,6 +43,7 @@ NAMES = frozenset(
         "arrays_zip",
         "to_char",
         "to_varchar",
+        *CAST_FUNCTIONS,
     }
 )
 """Calls that `accessed` rewrites."""
@@ -84,6 +86,13 @@ def accessed(call: e.Call, fold: Fold) -> e.Expression:
             return last_moment(call)
         case "from_json" | "from_csv":
             return _typed_document(call)
+        case function if function in CAST_FUNCTIONS:
+            if len(call.args) != 1:
+                raise AnalysisException(
+                    f"The `{function}` requires 1 parameters but the actual number is {len(call.args)}.",
+                    "WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
+                )
+            return e.Cast(call.args[0], CAST_FUNCTIONS[function])
         case "withfield":
             struct, name, value = call.args
             return _with_field(struct, _path(_constant(name)), value, fold)

@@ -6,6 +6,7 @@ import datetime
 from typing import assert_never
 
 from quiver.sql import types as t
+from quiver.sql.analysis.cast_functions import CAST_FUNCTIONS
 from quiver.sql.tree import expressions as e
 from quiver_proto.spark_functions.casts import shown_months, shown_span, written
 
@@ -135,6 +136,8 @@ def _call(call: e.Call) -> str:
             return f"listagg(DISTINCT {', '.join(args)}) WITHIN GROUP (ORDER BY {order}){_filtered(call)}"
         case "mode within group" | "mode within group desc":  # Spark writes the other direction.
             return f"mode() WITHIN GROUP (ORDER BY {args[0]}{'' if name.endswith(' desc') else ' DESC'}){_filtered(call)}"
+        case _ if name in CAST_FUNCTIONS and len(args) == 1:
+            return args[0]
         case "<>":
             return f"(NOT ({args[0]} = {args[1]}))"
         case "~":
@@ -215,9 +218,9 @@ def _window(window: e.WindowSpec, ranking: bool = False, offset: str | None = No
     if offset is not None:
         parts.append(f"ROWS BETWEEN {offset} FOLLOWING AND {offset} FOLLOWING")
     elif window.frame is not None:
-        parts.append(
-            f"{window.frame.unit.upper()} BETWEEN {_bound(window.frame.start, 'PRECEDING')} AND {_bound(window.frame.end, 'FOLLOWING')}"
-        )
+        frame = window.frame
+        start, end = _bound(frame.start, "PRECEDING", frame.spelled), _bound(frame.end, "FOLLOWING", frame.spelled)
+        parts.append(f"{frame.unit.upper()} BETWEEN {start} AND {end}")
     elif ranking:
         parts.append("ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW")
     elif window.order_by:
@@ -227,11 +230,13 @@ def _window(window: e.WindowSpec, ranking: bool = False, offset: str | None = No
     return f"({' '.join(parts)})"
 
 
-def _bound(bound: int | e.Expression | None, side: str) -> str:
+def _bound(bound: int | e.Expression | None, side: str, spelled: bool) -> str:
     if bound is None:
         return f"UNBOUNDED {side}"
     if isinstance(bound, e.Expression):
         return f"{pretty(bound)} {side}"
+    if spelled and bound < 0:
+        return f"{-bound} PRECEDING"
     return "CURRENT ROW" if bound == 0 else f"{bound} FOLLOWING"
 
 

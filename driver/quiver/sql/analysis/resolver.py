@@ -12,7 +12,7 @@ from quiver.sql.analysis import castable, intervals
 from quiver.sql.analysis.access import NAMES, accessed
 from quiver.sql.analysis.aggregation import check_windowed
 from quiver.sql.analysis.around import AROUND, NeedsQueryAround
-from quiver.sql.analysis.implicit_casts import coerced, in_zone, with_lambdas
+from quiver.sql.analysis.implicit_casts import as_type, coerced, in_zone, with_lambdas
 from quiver.sql.analysis.pretty import output_name, pretty
 from quiver.sql.analysis.typing import type_of
 from quiver.sql.errors import AnalysisException, column_not_found
@@ -117,6 +117,8 @@ class Resolver:
             inside = rebuilt(expression, visit)
             if isinstance(inside, e.Cast):
                 castable.check(inside)
+                if isinstance(inside.type, t.StructType) and not inside.lenient:
+                    inside = as_type(inside.child, inside.type)
             if isinstance(inside, e.PythonCall):
                 inside = replace(inside, rows=self.batch_rows()) if inside.rows < 0 else inside
             elif isinstance(inside, e.Call) and inside.name.lower() in self.routines:

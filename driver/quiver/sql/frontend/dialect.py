@@ -136,6 +136,8 @@ def _syntax_error(error: ParseError, tokens: list[Token], text: str) -> ParseExc
     column = end - (token.end - token.start + 1) if token is not None else max(0, end - len(word))
     what = re.sub(r" but got <Token.*|Required keyword: .*", "", str(found.get("description") or ""))
     last = bool(tokens) and token is tokens[-1]
+    if what.startswith("Expected TYPE after CAST") and word.isidentifier():
+        return syntax_error(f'Unsupported data type "{word.upper()}".', text, line, max(0, column), "UNSUPPORTED_DATATYPE")
     if what.startswith(("Invalid expression", "Expecting")):
         where = "end of input" if last and what.startswith("Expecting") else f"'{word}'"
         more = "" if what.startswith("Invalid") else f" {what}."

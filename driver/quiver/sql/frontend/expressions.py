@@ -32,11 +32,6 @@ _CONSTANTS: dict[type[Any], str] = {
     g.CurrentDate: "current_date", g.CurrentTimestamp: "current_timestamp", g.CurrentUser: "current_user", g.SessionUser: "session_user",
     g.Localtimestamp: "localtimestamp",
 }  # fmt: skip
-_CASTS = {
-    "boolean": t.BooleanType(), "tinyint": t.ByteType(), "smallint": t.ShortType(), "int": t.IntegerType(), "bigint": t.LongType(),
-    "float": t.FloatType(), "double": t.DoubleType(), "decimal": t.DecimalType(), "date": t.DateType(), "timestamp": t.TimestampType(),
-    "binary": t.BinaryType(), "string": t.StringType(),
-}  # fmt: skip
 _OF_UNITS = {
     **dict.fromkeys(("timestampadd", "dateadd", "date_add"), "timestampadd"),
     **dict.fromkeys(("timestampdiff", "datediff", "date_diff"), "timestampdiff"),
@@ -329,8 +324,6 @@ class Reader:
         lower = name.lower()
         if lower == "identifier" and not isinstance(node.this, g.Identifier):
             return e.Name(self.identifier(args))
-        if lower in _CASTS and len(args) == 1:
-            return e.Cast(self.read(args[0]), _CASTS[lower])
         if lower in _OF_UNITS and len(args) == 3:
             unit = e.Literal(args[0].name.upper(), t.StringType())
             return e.Call(_OF_UNITS[lower], (unit, self.read(args[1]), self.read(args[2])))
@@ -430,7 +423,7 @@ class Reader:
                 return replace(offset, value=-offset.value)
             return offset
 
-        return e.Frame(spec.args["kind"].lower(), bound("start", None), bound("end", 0))
+        return e.Frame(spec.args["kind"].lower(), bound("start", None), bound("end", 0), spelled=True)
 
 
 def _members(value: e.Expression, names: Sequence[str]) -> e.Expression:

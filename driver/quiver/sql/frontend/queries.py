@@ -160,15 +160,16 @@ class Query:
     def _arranged(self, node: Node, result: r.Relation, keys: Sequence[e.SortKey]) -> r.Relation:
         """Sorted, or dealt into partitions and sorted within them. `keys` are over the result's columns."""
         distribute, cluster = node.args.get("distribute"), node.args.get("cluster")
+        hidden = 0
         if cluster is not None:
             result = r.Repartition(result, None, tuple(key.child for key in keys))
         elif distribute is not None:
             reader = self.reader(result.output)
             parts = [strip_order(reader.read(item)) for item in distribute.expressions]
-            result = r.Repartition(result, None, tuple(self.analyser.resolve(part, result.output, self.outer) for part in parts))
-        if not keys:
-            return result
-        return r.Sort(result, tuple(keys), node.args.get("order") is not None)
+            result, hidden, found = self.analyser.with_hidden(result, parts, self.outer)
+            result = r.Repartition(result, None, found)
+        result = r.Sort(result, tuple(keys), node.args.get("order") is not None) if keys else result
+        return r.Project(result, result.output[:-hidden]) if hidden else result
 
     def _ordered_and_limited(self, node: Node, result: r.Relation) -> r.Relation:
         listed = self._order(node)

@@ -6,6 +6,7 @@ from quiver.sql.registry import (  # noqa: F401
     binaries,
     collections,
     conditions,
+    conversions,
     datetime,
     documents,
     drawing,

@@ -155,6 +155,8 @@ class Frame:
     unit: str
     start: int | Expression | None
     end: int | Expression | None
+    spelled: bool = False
+    """Is it written in SQL, where what lies before is PRECEDING."""
 
 
 @dataclass(frozen=True, slots=True)
