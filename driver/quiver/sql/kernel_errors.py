@@ -34,6 +34,10 @@ _TIME = re.compile(r"Error parsing timestamp from '(.*?)'", re.DOTALL)
 _NUMBER = re.compile(r"Can't cast value (\S+) to type (\w+)|(?:value|Value) (?:of )?(\S+) is out of range (\w+)")
 _DECIMAL = re.compile(r"(\S+) is too (?:large|small) to store in a Decimal\d+ of precision (\d+)")
 _DIGITS = re.compile(r"Decimal\d+\((\d+), -?\d+\)\. Overflowing on (-?[\d.]+)?")
+_CANT = re.compile(
+    r"(DataFusion error: |Optimizer rule .*? failed\n?caused by\n?)*(This feature is not implemented|Error during planning|Internal error)"
+)
+"""Of a query, before it runs."""
 _OVERFLOW = re.compile(r"Overflow happened on: [^\n]*|\w+ overflow on [^\n]*|[Aa]rithmetic overflow|DecimalOverflow")
 _KINDS: dict[str, type[t.DataType]] = {
     "Int8": t.ByteType, "Int16": t.ShortType, "Int32": t.IntegerType, "Int64": t.LongType, "Float32": t.FloatType, "Float64": t.DoubleType,
@@ -305,6 +309,8 @@ def spark_errors(relation: r.Relation | None = None, call_site: CallSite | None 
         refused = error.__cause__ if known else error
         # One that a task's failure was made of knows nothing of the query.
         meant = translated(refused, relation, call_site) if isinstance(refused, ValueRefused) or (not known and refused) else None
+        if meant is None and not known and _CANT.match(str(error)):
+            meant = errors.UnsupportedOperationException(f"The kernel can't compute this query: {error}", "UNSUPPORTED_FEATURE")
         if meant is None:
             raise
         for note in getattr(error, "__notes__", ()):

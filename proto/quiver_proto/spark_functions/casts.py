@@ -281,7 +281,7 @@ def shown_span(span: timedelta, kind: str = "interval day to second") -> str:
     text = ""
     for at in range(start, end + 1):
         amount, seconds = divmod(seconds, sizes[at])
-        piece = f"{amount}" if at == start == end or (at == 0 and start == 0) else f"{amount:02d}"
+        piece = f"{amount}" if at == 0 else f"{amount:02d}"
         text += ("" if at == start else " " if at == 1 else ":") + piece
     if end == 3 and fraction:
         text += f".{fraction:06d}".rstrip("0")

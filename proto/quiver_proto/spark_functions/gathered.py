@@ -45,6 +45,31 @@ def weighed_percentile(pairs: list[Any] | None, share: float) -> float | None:
     return float(low if low == high else (math.ceil(rank) - rank) * low + (rank - math.floor(rank)) * high)
 
 
+def _deviations(values: list[float | None] | None, but: int, root: bool) -> float | None:
+    present = [value for value in values or () if value is not None]
+    if len(present) <= but:
+        return None
+    mean = math.fsum(present) / len(present)
+    variance = math.fsum((value - mean) ** 2 for value in present) / (len(present) - but)
+    return math.sqrt(variance) if root else variance
+
+
+def stddev_samp_of(values: list[float | None] | None) -> float | None:
+    return _deviations(values, 1, True)
+
+
+def stddev_pop_of(values: list[float | None] | None) -> float | None:
+    return _deviations(values, 0, True)
+
+
+def var_samp_of(values: list[float | None] | None) -> float | None:
+    return _deviations(values, 1, False)
+
+
+def var_pop_of(values: list[float | None] | None) -> float | None:
+    return _deviations(values, 0, False)
+
+
 def union(arrays: list[list[Any] | None] | None) -> list[Any]:
     """The different elements, without nulls, in the order in which they came."""
     seen: dict[Any, Any] = {}

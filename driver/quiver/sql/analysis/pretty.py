@@ -71,6 +71,8 @@ def pretty(expression: e.Expression) -> str:
             members = zip(expression.names, expression.values, strict=True)
             return f"named_struct({', '.join(f'{name}, {pretty(value)}' for name, value in members)})"
         case e.Cast():
+            if isinstance(expression.type, t.ArrayType | t.MapType | t.StructType):
+                return pretty(expression.child)
             return f"{'TRY_' if expression.lenient else ''}CAST({pretty(expression.child)} AS {expression.type.simpleString().upper()})"
         case e.Case():
             branches = " ".join(f"WHEN {pretty(when)} THEN {pretty(then)}" for when, then in expression.branches)
@@ -120,6 +122,8 @@ def _call(call: e.Call) -> str:
     match name:
         case "current_schema" | "current_database":
             return "current_schema()"
+        case "aggregate" | "reduce" if len(args) == 3:
+            args.append(f"lambdafunction({_V}, {_V})")
         case "array_sort" if len(args) == 1:
             args.append(_COMPARED)
         case "current_path":
@@ -136,6 +140,8 @@ def _call(call: e.Call) -> str:
             return f"listagg(DISTINCT {', '.join(args)}) WITHIN GROUP (ORDER BY {order}){_filtered(call)}"
         case "mode within group" | "mode within group desc":  # Spark writes the other direction.
             return f"mode() WITHIN GROUP (ORDER BY {args[0]}{'' if name.endswith(' desc') else ' DESC'}){_filtered(call)}"
+        case "time +" | "time -":
+            return f"{args[0]} {name[-1]} {args[1]}"
         case _ if name in CAST_FUNCTIONS and len(args) == 1:
             return args[0]
         case "<>":

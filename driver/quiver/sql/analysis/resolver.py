@@ -133,6 +133,24 @@ class Resolver:
 
         return tuple(visit(expression) for expression in expressions)
 
+    def _of_times(self, call: e.Call, columns: Columns) -> str:
+        """What a sum or difference is called whose left side is a time."""
+        left, right = call.args
+        counts = isinstance(right, e.Literal) and isinstance(right.type, t.IntegerType)
+        spans = isinstance(right, e.Call | e.Cast) or (isinstance(right, e.Literal) and isinstance(right.type, t.AnsiIntervalType))
+        if not (counts or spans):
+            return call.name
+        kind = type_of(self.resolve(left, columns))
+        if counts and isinstance(kind, t.DateType):
+            return "date_add" if call.name == "+" else "date_sub"
+        if spans and isinstance(kind, t.DateType | t.TimestampType | t.TimestampNTZType):
+            span = type_of(self.resolve(right, columns))
+            if isinstance(span, t.DayTimeIntervalType) and isinstance(kind, t.DateType) and span.startField == span.endField == 0:
+                return call.name  # Which Spark writes by how it is computed.
+            if isinstance(span, t.AnsiIntervalType | t.CalendarIntervalType):
+                return f"time {call.name}"
+        return call.name
+
     def _present(self, attribute: e.Attribute, columns: Columns, outer: Levels) -> e.Expression:
         """The column that an attribute is, or has become."""
         if any(column.id == attribute.id for column in columns):
@@ -224,6 +242,8 @@ class Resolver:
                         name=meant.name if meant.name != "to_varchar" else "to_char",
                         args=tuple(map(visit, node.args))[: len(meant.args)],
                     )
+            if isinstance(node, e.Call) and node.name in ("+", "-") and len(node.args) == 2:
+                return replace(node, name=self._of_times(node, columns), args=tuple(map(visit, node.args)))
             if isinstance(node, e.Literal):
                 if isinstance(node.value, datetime.datetime) and node.value.tzinfo is not None:
                     return replace(node, value=node.value.astimezone(clock(self._zone())))

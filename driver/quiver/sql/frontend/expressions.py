@@ -355,8 +355,9 @@ class Reader:
             return e.Call(
                 "current_path" if lower == "current_path" else "current_schema", (e.Literal(self._around.database, t.StringType()),)
             )
-        lower = "listagg" if lower == "string_agg" else lower
         operands = [self.read(argument) for argument in args]
+        if lower in ("trim", "ltrim", "rtrim") and len(operands) == 2:
+            operands.reverse()  # As text, what is taken away comes first.
         routine = self._around.routines.get(lower)
         if routine is not None:
             return routine(operands)

@@ -40,6 +40,7 @@ def within_group(call: e.Expression, keys: tuple[e.SortKey, ...]) -> e.Expressio
                     f'it has DISTINCT, and the expressions "{pretty(call.args[0])}" and "{", ".join(pretty(key.child) for key in keys)}" '
                     "do not match",
                 )  # fmt: skip
+            call = replace(call, name="listagg")
             if len(call.args) == 1:
                 call = replace(call, args=(*call.args, e.Literal(None, t.StringType())))
             if call.distinct:
@@ -47,7 +48,10 @@ def within_group(call: e.Expression, keys: tuple[e.SortKey, ...]) -> e.Expressio
                 return replace(call, name=f"listagg distinct{suffix}", args=(_bare(keys[0].child), call.args[1]))
             return replace(call, order=keys)
         case _:
-            raise _invalid(name, "FUNCTION_NOT_SUPPORTED" if name else "", "it has no WITHIN GROUP")
+            raise AnalysisException(
+                f"Invalid SQL syntax: The function `{name}` does not support WITHIN GROUP (ORDER BY ...).",
+                "INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX",
+            )
 
 
 def _bare(expression: e.Expression) -> e.Expression:

@@ -87,13 +87,26 @@ register(Function("sum", _sum, _sum_type, _summable, "aggregate", True, (1, 1), 
 register(Function("avg", call("avg"), _mean_type, _mean_input, "aggregate", True, (1, 1)), "mean")
 register(Function("min", call("min"), _first, None, "aggregate", True, (1, 1)))
 register(Function("max", call("max"), _first, None, "aggregate", True, (1, 1)))
+
+
+def _moment(kernel: str) -> Callable[[Sequence[str], Types], str]:
+    def lower(args: Sequence[str], kinds: Types) -> str:
+        if not args[0].startswith("DISTINCT "):
+            return f"{kernel}({args[0]})"
+        # Of distinct values the kernel knows none.
+        name = kernel if kernel != "stddev" else "stddev_samp"
+        return gathered_by(f"{name}_of", _double)(args, kinds)
+
+    return lower
+
+
 for _name, _kernel, *_aliases in (
     ("stddev", "stddev_samp", "stddev_samp", "std"),
     ("stddev_pop", "stddev_pop"),
     ("variance", "var_samp", "var_samp"),
     ("var_pop", "var_pop"),
 ):
-    register(Function(_name, call(_kernel), _double, _doubles, "aggregate", True, (1, 1)), *_aliases)
+    register(Function(_name, _moment(_kernel), _double, _doubles, "aggregate", True, (1, 1)), *_aliases)
 define("first", "*?b", "0", lambda args, kinds: f"first_value({args[0]})", "first_value", "any_value", kind="aggregate", nullable=True)
 define("last", "*?b", "0", lambda args, kinds: f"last_value({args[0]})", "last_value", kind="aggregate", nullable=True)
 

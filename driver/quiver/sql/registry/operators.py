@@ -23,7 +23,7 @@ def _numbers(operator: str, kinds: Types) -> Sequence[t.DataType | None]:
     plain = [(t.LongType() if whole else t.DoubleType()) if isinstance(kind, t.StringType) else kind for kind in kinds]
     for kind in plain:
         if not isinstance(kind, t.NumericType | t.NullType | t.DayTimeIntervalType | t.YearMonthIntervalType):
-            if len({type(each) for each in plain}) > 1 and not any(isinstance(each, t.NullType) for each in plain):
+            if isinstance(kind, t.ArrayType | t.MapType | t.StructType) and any(isinstance(each, t.AtomicType) for each in plain):
                 raise _operands(operator, kinds)
             raise AnalysisException(
                 f'Cannot resolve "{operator}" due to data type mismatch: it takes numbers, not "{kind.simpleString().upper()}".',
@@ -360,9 +360,17 @@ register(Function("positive", template("{0}"), lambda kinds: kinds[0], lambda ki
 
 
 def _alike(operator: str) -> Function:
-    return Function(
-        operator, template(f"({{0}} {operator} {{1}})"), _boolean, lambda kinds: [expect_common(operator, kinds)] * 2, arity=(2, 2)
-    )
+    def coerce(kinds: Types) -> Sequence[t.DataType | None]:
+        both = expect_common(operator, kinds)
+        if isinstance(both, t.MapType | t.CalendarIntervalType):
+            raise AnalysisException(
+                f'Cannot resolve "{operator}" due to data type mismatch: The `{operator}` does not support ordering on type '
+                f'"{both.simpleString().upper()}".',
+                "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE",
+            )
+        return [both] * 2
+
+    return Function(operator, template(f"({{0}} {operator} {{1}})"), _boolean, coerce, arity=(2, 2))
 
 
 for _operator in ("=", "<", "<=", ">", ">="):
