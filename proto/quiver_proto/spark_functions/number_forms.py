@@ -1,10 +1,12 @@
-"""Numbers written by a pattern such as `$9,999.99S`, as `to_char` does."""
+"""Numbers by a pattern such as `$9,999.99S`: written, as `to_char` does, and read, as `to_number`."""
 
 from __future__ import annotations
 
 import functools
 import re
 from decimal import Decimal
+
+from quiver_proto.spark_functions.java import SparkValueError
 
 PATTERN = re.compile(r"(?P<first>MI|S)?(?P<money>[$L])?(?P<whole>[09G,]*)(?P<point>[.D])?(?P<part>[09]*)(?P<late>[$L])?(?P<last>PR|MI|S)?")
 
@@ -63,3 +65,37 @@ def _put_digits(result: list[str], places: str, digits: str) -> None:
             result.insert(-1, " ")  # Signs stand next to the digits.
         else:
             result.append(character)
+
+
+def to_number(text: str, form: str) -> Decimal:
+    value = try_to_number(text, form)
+    if value is None:
+        raise SparkValueError(
+            "INVALID_FORMAT.MISMATCH_INPUT", f"The input '{text}' does not match the format '{form}'. Use `try_to_number` for NULL instead."
+        )
+    return value
+
+
+def try_to_number(text: str, form: str) -> Decimal | None:
+    if not _number_form(form).fullmatch(text.strip()):
+        return None
+    digits = re.sub(r"[,G$<>]", "", text.strip())
+    negative = "-" in digits or text.strip().startswith("<")
+    return Decimal(digits.strip("+-") or "0") * (-1 if negative else 1)
+
+
+@functools.lru_cache(256)
+def _number_form(form: str) -> re.Pattern[str]:
+    result, seen_point = "", False
+    for character in form.upper():
+        if character in "90":
+            result += r"\d?"
+        elif character in ",G":
+            result += ",?"
+        elif character in ".D":
+            result, seen_point = result + r"(?:\.", True
+        elif character == "S":
+            result += "[+-]?"
+        elif character in "$L":
+            result += r"\$"
+    return re.compile(result + (")?" if seen_point else ""))

@@ -11,7 +11,7 @@ from quiver.sql.registry import regexes
 from quiver.sql.registry.define import Lower, define, mismatch, result
 from quiver.sql.registry.model import Function, Types, register
 from quiver.sql.registry.python import python
-from quiver_proto.spark_functions import number_forms, texts
+from quiver_proto.spark_functions import encodings, number_forms, searching, texts
 
 
 def _third(args: Sequence[str]) -> str:
@@ -71,7 +71,7 @@ _STRINGS = t.ArrayType(t.StringType(), False)
 
 def _split(args: Sequence[str], kinds: Types) -> str:
     """Cut by the kernel at plain text; at a pattern after a mark was put in place of what it finds."""
-    otherwise = python(texts.split, lambda kinds: _STRINGS)(args, kinds)
+    otherwise = python(searching.split, lambda kinds: _STRINGS)(args, kinds)
     pattern = constant_text(args[1])
     found = regexes.translated(pattern) if pattern is not None and (len(args) == 2 or _number(args[2]) == -1) else None
     if found is None or found.anchored:
@@ -257,14 +257,14 @@ def _matching(own: str, subject: str, found: regexes.Translated, in_python: str)
 
 
 def _rlike(args: Sequence[str], kinds: Types) -> str:
-    in_python = python(texts.rlike, result("b"))(args, kinds)
+    in_python = python(searching.rlike, result("b"))(args, kinds)
     return _by_pattern(
         args[1], lambda found: _matching(f"regexp_like({args[0]}, {text(found.text)})", args[0], found, in_python), in_python
     )
 
 
 def _first_match(name: str) -> Lower:
-    function = python(getattr(texts, name), S)
+    function = python(getattr(searching, name), S)
 
     def lower(args: Sequence[str], kinds: Types) -> str:
         in_python = function(args, kinds)
@@ -282,7 +282,7 @@ def _first_match(name: str) -> Lower:
 
 
 def _regexp_replace(args: Sequence[str], kinds: Types) -> str:
-    in_python = python(texts.regexp_replace, S)(args, kinds)
+    in_python = python(searching.regexp_replace, S)(args, kinds)
     put = constant_text(args[2])
     if put is None or (len(args) > 3 and _number(args[3]) != 1):
         return in_python
@@ -299,7 +299,7 @@ def _regexp_replace(args: Sequence[str], kinds: Types) -> str:
 
 
 def _regexp_count(args: Sequence[str], kinds: Types) -> str:
-    in_python = python(texts.regexp_count, INT)(args, kinds)
+    in_python = python(searching.regexp_count, INT)(args, kinds)
 
     def native(found: regexes.Translated) -> str:
         return _matching(f"arrow_cast(regexp_count({args[0]}, {text(found.text)}), 'Int32')", args[0], found, in_python)
@@ -309,15 +309,15 @@ def _regexp_count(args: Sequence[str], kinds: Types) -> str:
 
 define("rlike", "ss", "b", _rlike, "regexp", "regexp_like")
 define("regexp_extract", "ss?i", "s", _first_match("regexp_extract"))
-define("regexp_extract_all", "ss?i", "[s]", python(texts.regexp_extract_all, lambda kinds: t.ArrayType(t.StringType())))
+define("regexp_extract_all", "ss?i", "[s]", python(searching.regexp_extract_all, lambda kinds: t.ArrayType(t.StringType())))
 define("regexp_replace", "sss?i", "s", _regexp_replace)
 define("regexp_count", "ss", "i", _regexp_count)
-define("regexp_instr", "ss?i", "i", python(texts.regexp_instr, INT))
+define("regexp_instr", "ss?i", "i", python(searching.regexp_instr, INT))
 define("regexp_substr", "ss", "s", _first_match("regexp_substr"), nullable=True)
 
 
 def _like(name: str) -> None:
-    in_python = python(getattr(texts, name), result("b"))
+    in_python = python(getattr(searching, name), result("b"))
 
     def lower(args: Sequence[str], kinds: Types) -> str:
         pattern = constant_text(args[1])
@@ -333,24 +333,24 @@ _like("ilike")
 
 # ---- as bytes ----
 
-register(Function("base64", python(texts.base64, S), S, lambda kinds: [t.BinaryType()], arity=(1, 1)), "to_base64")
-define("unbase64", "s", "x", python(texts.unbase64, X))
-define("to_base32", "x", "s", python(texts.to_base32, S))
-define("from_base32", "s", "x", python(texts.from_base32, X))
-define("encode", "ss", "x", python(texts.encode, X))
-define("decode", "xs", "s", python(texts.decode, S))
-define("to_binary", "s?s", "x", python(texts.to_binary, X))
-define("try_to_binary", "s?s", "x", python(texts.try_to_binary, X))
-define("unhex", "s", "x", python(texts.unhex, X))
-define("is_valid_utf8", "x", "b", python(texts.is_valid_utf8, result("b")))
-define("make_valid_utf8", "x", "s", python(texts.make_valid_utf8, S))
-define("validate_utf8", "x", "s", python(texts.validate_utf8, S))
-define("try_validate_utf8", "x", "s", python(texts.try_validate_utf8, S))
-define("url_encode", "s", "s", python(texts.url_encode, S))
-define("url_decode", "s", "s", python(texts.url_decode, S))
-define("try_url_decode", "s", "s", python(texts.try_url_decode, S))
-define("parse_url", "ss?s", "s", python(texts.parse_url, S))
-define("try_parse_url", "ss?s", "s", python(texts.try_parse_url, S))
+register(Function("base64", python(encodings.base64, S), S, lambda kinds: [t.BinaryType()], arity=(1, 1)), "to_base64")
+define("unbase64", "s", "x", python(encodings.unbase64, X))
+define("to_base32", "x", "s", python(encodings.to_base32, S))
+define("from_base32", "s", "x", python(encodings.from_base32, X))
+define("encode", "ss", "x", python(encodings.encode, X))
+define("decode", "xs", "s", python(encodings.decode, S))
+define("to_binary", "s?s", "x", python(encodings.to_binary, X))
+define("try_to_binary", "s?s", "x", python(encodings.try_to_binary, X))
+define("unhex", "s", "x", python(encodings.unhex, X))
+define("is_valid_utf8", "x", "b", python(encodings.is_valid_utf8, result("b")))
+define("make_valid_utf8", "x", "s", python(encodings.make_valid_utf8, S))
+define("validate_utf8", "x", "s", python(encodings.validate_utf8, S))
+define("try_validate_utf8", "x", "s", python(encodings.try_validate_utf8, S))
+define("url_encode", "s", "s", python(encodings.url_encode, S))
+define("url_decode", "s", "s", python(encodings.url_decode, S))
+define("try_url_decode", "s", "s", python(encodings.try_url_decode, S))
+define("parse_url", "ss?s", "s", python(encodings.parse_url, S))
+define("try_parse_url", "ss?s", "s", python(encodings.try_parse_url, S))
 
 
 def _number_type(kinds: Types) -> t.DataType:
@@ -362,7 +362,7 @@ for _name in ("to_number", "try_to_number"):
         _name,
         "ss?*",
         _number_type,
-        lambda args, kinds, name=_name: python(getattr(texts, name), lambda given: _number_type(kinds))(args[:2], kinds[:2]),  # type: ignore[misc]
+        lambda args, kinds, name=_name: python(getattr(number_forms, name), lambda given: _number_type(kinds))(args[:2], kinds[:2]),  # type: ignore[misc]
         nullable=True if _name.startswith("try") else None,
     )
 register(Function("to_char", python(number_forms.to_char, S), S, lambda kinds: [None, t.StringType()], arity=(2, 2)), "to_varchar")
@@ -374,10 +374,10 @@ def _hex_kinds(kinds: Types) -> Sequence[t.DataType | None]:
     return [kind if isinstance(kind, t.BinaryType) else t.LongType() if isinstance(kind, t.NumericType) else t.StringType()]
 
 
-register(Function("hex", python(texts.hexadecimal, S), S, _hex_kinds, arity=(1, 1)))
+register(Function("hex", python(encodings.hexadecimal, S), S, _hex_kinds, arity=(1, 1)))
 define(
     "str_to_map",
     "s?ss",
     lambda kinds: t.MapType(t.StringType(), t.StringType()),
-    python(texts.str_to_map, lambda kinds: t.MapType(t.StringType(), t.StringType())),
+    python(searching.str_to_map, lambda kinds: t.MapType(t.StringType(), t.StringType())),
 )
