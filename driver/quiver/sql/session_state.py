@@ -40,8 +40,7 @@ class SessionState:
         self.routines: dict[str, Callable[[Sequence[Expression]], Expression]] = {}
         """The session's own functions, by name in lower case: what a call of one means."""
         self.runtime = Runtime(context, self.settings.get)
-        self.analyser = Analyser(self.new_id, zone=self.settings.zone)
-        self.analyser.routines, self.analyser.batch_rows = self.routines, self.batch_rows
+        self.analyser = Analyser(self.new_id, self.settings.zone, self.routines, self.batch_rows)
         self.store = metastore(context)
         """Databases and their tables, those of all sessions of the application."""
         self.database = DEFAULT

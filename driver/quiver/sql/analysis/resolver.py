@@ -25,23 +25,28 @@ Levels = Sequence[Columns]
 """The columns of the queries around a subquery, the nearest first."""
 HIDDEN = ("#hidden", True)
 """Metadata of a column that a join USING has left out: it is named with its table, or not at all."""
+Routines = Mapping[str, Callable[[Sequence[e.Expression]], e.Expression]]
+"""Functions that users have registered, by name in lower case: what a call of one means."""
 
 
 class Resolver:
-    """`new_id` numbers attributes; `zone` tells the session's time zone."""
+    """`new_id` numbers attributes; `zone` tells the session's time zone, `batch_rows` how many rows users' functions get at a time at most
+    (0: as they come)."""
 
-    def __init__(self, new_id: Callable[[], int], case_sensitive: bool = False, zone: Callable[[], str] = lambda: "") -> None:
+    def __init__(self, new_id: Callable[[], int], zone: Callable[[], str], routines: Routines, batch_rows: Callable[[], int]) -> None:
         self._new_id = new_id
         self._zone = zone
+        self._routines = routines
+        self._batch_rows = batch_rows
         self.variables: dict[str, e.Literal] = {}
         """The session's variables, by name in lower case: what a name means that no column has."""
         self._origins: dict[int, int] = {}
         """Attributes that stand for others in relations made by alias, union or a join of a relation with itself."""
-        self.routines: Mapping[str, Callable[[Sequence[e.Expression]], e.Expression]] = {}
-        """Functions that users have registered, by their names in lower case."""
-        self.batch_rows: Callable[[], int] = lambda: 0
-        """How many rows users' functions get at a time at most; 0: as they come."""
-        self.fold: Callable[[str], str] = (lambda name: name) if case_sensitive else str.lower
+
+    @staticmethod
+    def fold(name: str) -> str:
+        """A name as names are compared: without regard to case."""
+        return name.lower()
 
     def fresh(self) -> int:
         """A number for a new attribute."""
@@ -120,9 +125,9 @@ class Resolver:
                 if isinstance(inside.type, t.StructType) and not inside.lenient:
                     inside = as_type(inside.child, inside.type)
             if isinstance(inside, e.PythonCall):
-                inside = replace(inside, rows=self.batch_rows()) if inside.rows < 0 else inside
-            elif isinstance(inside, e.Call) and inside.name.lower() in self.routines:
-                inside = self.routines[inside.name.lower()](inside.args)
+                inside = replace(inside, rows=self._batch_rows()) if inside.rows < 0 else inside
+            elif isinstance(inside, e.Call) and inside.name.lower() in self._routines:
+                inside = self._routines[inside.name.lower()](inside.args)
             if isinstance(inside, e.Call) and inside.name in NAMES:
                 inside = accessed(inside, self.fold)
             if isinstance(inside, e.Call) and inside.name in intervals.NAMES:
