@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import datetime
+import json
 import pickle
 import sqlite3
+import struct
 import sys
 import warnings
 from decimal import Decimal
@@ -14,10 +16,12 @@ from typing import Any
 import fastavro
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable, write_deltalake
 from pyarrow import orc
 from pyiceberg.catalog.sql import SqlCatalog
+from pyiceberg.table import Table
 
 from quiver.sql import Session
 from quiver.sql import functions as F
@@ -211,6 +215,9 @@ def test_delta(spark: Session, tmp_path: Path) -> None:
     assert [row.a for row in read.load(path).where("k = 'p'").collect()] == [4]
     assert [row.a for row in spark.read.format("delta").option("versionAsOf", 0).load(path).sort("a").collect()] == [1, 2, 3]
     assert spark.read.format("delta").option("timestampAsOf", "2999-01-01").load(path).count() == 4
+    now = DeltaTable(path).history()[0]["timestamp"] / 1000
+    first = datetime.datetime.fromtimestamp(now).isoformat()
+    assert spark.read.format("delta").option("timestampAsOf", first).load(path).count() == 4
     DeltaTable(path).delete("a = 1")
     assert sorted(row.a for row in read.load(path).collect()) == [2, 3, 4]
     with pytest.raises(AnalysisException, match="DELTA_TABLE_UNREADABLE"):
@@ -219,6 +226,35 @@ def test_delta(spark: Session, tmp_path: Path) -> None:
         spark.read.format("delta").option("timestampAsOf", "yesterday").load(path)
     with pytest.raises(AnalysisException, match="is not a Delta table"):
         spark.read.format("delta").load(str(tmp_path))
+
+
+def test_delta_with_rows_deleted_by_vectors(spark: Session, tmp_path: Path) -> None:
+    path = tmp_path / "table"
+    write_deltalake(str(path), pa.table({"a": [1, 2, 3, 4], "k": ["x", "x", "x", "y"]}), partition_by=["k"])
+    log = path / "_delta_log"
+    add = next(line["add"] for line in map(json.loads, (log / f"{0:020}.json").read_text().splitlines()) if "x" in str(line.get("add")))
+    protocol = {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors"]}
+    # One container of a 32-bit roaring bitmap, with the places 0 and 2, in a bitmap of 64 bits.
+    places = struct.pack("<IIHHIHH", 12346, 1, 0, 1, 16, 0, 2)
+    vector = struct.pack("<IQI", 1681511377, 1, 0) + places
+    vector += bytes(-len(vector) % 4)
+    inline = {"storageType": "i", "pathOrInlineDv": z85(vector), "sizeInBytes": len(vector), "cardinality": 2}
+    changes = [
+        {"protocol": protocol},
+        {"remove": {"path": add["path"], "deletionTimestamp": 1, "dataChange": True, "partitionValues": add["partitionValues"]}},
+        {"add": add | {"deletionVector": inline}},
+    ]
+    (log / f"{1:020}.json").write_text("\n".join(map(json.dumps, changes)))
+    read = spark.read.format("delta").load(str(path))
+    assert rows(read) == [(2, "x"), (4, "y")]
+    assert (read.count(), read.where("a > 2").select("k").collect()) == (2, [("y",)])
+    assert spark.read.format("delta").option("versionAsOf", 0).load(str(path)).count() == 4
+
+
+def z85(data: bytes) -> str:
+    digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
+    words = struct.unpack(f">{len(data) // 4}I", data)
+    return "".join(digits[word // 85**place % 85] for word in words for place in (4, 3, 2, 1, 0))
 
 
 def test_iceberg(spark: Session, tmp_path: Path) -> None:
@@ -241,10 +277,60 @@ def test_iceberg(spark: Session, tmp_path: Path) -> None:
             read.load(str(tmp_path))
         with table.update_schema() as update:
             update.rename_column("s", "ss")
-        with pytest.raises(AnalysisException, match="`s` was renamed"):
-            read.load(path)
+        renamed = read.load(path)
+        assert renamed.columns == ["a", "ss"]
+        assert rows(renamed) == [(1, "x"), (2, "y"), (3, "z")]
+        assert (renamed.count(), renamed.where("ss = 'z'").select("a").collect()) == (3, [(3,)])
+        two = next(task.file.file_path for task in table.scan().plan_files() if task.file.record_count == 2)
+        at = delete_rows(table, "position", {"file_path": [two], "pos": [1]})
+        assert rows(read.load(at)) == [(1, "x"), (3, "z")]
+        at = delete_rows(table, "equality", {"a": [1]})
+        with pytest.raises(AnalysisException, match="deleted by equality"):
+            read.load(at)
     finally:
         catalog.engine.dispose()
+
+
+def delete_rows(table: Table, kind: str, rows: dict[str, Any]) -> str:
+    """Where the metadata is of a snapshot of the table with a file of deletes."""
+    from pyiceberg import manifest as m
+    from pyiceberg.table.snapshots import Snapshot
+    from pyiceberg.typedef import Record
+
+    class Deletes(m.ManifestWriterV2):
+        def content(self) -> m.ManifestContent:
+            return m.ManifestContent.DELETES
+
+        @property
+        def _meta(self) -> dict[str, str]:
+            return super()._meta | {"content": "deletes"}
+
+    before = table.current_snapshot()
+    assert before is not None
+    data, listed, described, at = (
+        f"{table.location()}/metadata/{kind}.{suffix}" for suffix in ("parquet", "avro", "list.avro", "metadata.json")
+    )
+    with table.io.new_output(data).create(overwrite=True) as out:
+        pq.write_table(pa.table(rows), out)
+    content = m.DataFileContent.POSITION_DELETES if kind == "position" else m.DataFileContent.EQUALITY_DELETES
+    file = m.DataFile.from_args(
+        content=content, file_path=data, file_format=m.FileFormat.PARQUET, partition=Record(), record_count=len(next(iter(rows.values()))),
+        file_size_in_bytes=1, equality_ids=[1] if kind == "equality" else None,
+    )  # fmt: skip
+    with Deletes(table.spec(), table.schema(), table.io.new_output(listed), 7, "null") as writer:
+        writer.add_entry(m.ManifestEntry.from_args(status=m.ManifestEntryStatus.ADDED, snapshot_id=7, data_file=file))
+    with m.write_manifest_list(2, table.io.new_output(described), 7, before.snapshot_id, 99, "null") as manifests:
+        manifests.add_manifests([*before.manifests(table.io), writer.to_manifest_file()])
+    snapshot = Snapshot.model_validate({
+        "snapshot-id": 7, "sequence-number": 99, "timestamp-ms": before.timestamp_ms + 1, "manifest-list": described,
+        "summary": {"operation": "delete"}, "schema-id": table.schema().schema_id,
+    })  # fmt: skip
+    changed = table.metadata.model_copy(
+        update={"snapshots": [*table.metadata.snapshots, snapshot], "current_snapshot_id": 7, "last_sequence_number": 99, "refs": {}}
+    )
+    with table.io.new_output(at).create(overwrite=True) as out:
+        out.write(changed.model_dump_json(by_alias=True).encode())
+    return at
 
 
 def test_packages_that_are_missing(spark: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,7 @@
-"""Delta and Iceberg tables: their own libraries tell files and columns, the kernel scans the Parquet files."""
+"""Delta and Iceberg tables: their own libraries tell files and columns, the kernel scans the Parquet files.
+
+Where those alone don't tell the rows, the libraries read them, in tasks.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from quiver.sql.arrow_types import spark_schema
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
+from quiver_proto.sources.lake_tables import DeltaRows, IcebergFiles
 from quiver_proto.sources.packages import needed
 
 if TYPE_CHECKING:
@@ -24,7 +28,7 @@ Options = Mapping[str, str]
 def delta(session: Session, path: str, options: Options) -> r.Relation:
     """A Delta table, of now, of `versionAsOf`, or of `timestampAsOf`. Raises PackageMissing, AnalysisException.
 
-    Tables with deletion vectors or renamed columns are refused: their files alone don't tell their rows.
+    Where files alone don't tell the rows (deletion vectors, columns of other names), the library reads the table, in one task.
     """
     deltalake = needed("deltalake", "deltalake", "delta", "Reading Delta tables")
     import pyarrow as pa
@@ -41,12 +45,11 @@ def delta(session: Session, path: str, options: Options) -> r.Relation:
         raise AnalysisException(f"`{path}` is not a Delta table.", "DELTA_MISSING_DELTA_TABLE") from problem
     except deltalake.exceptions.DeltaError as problem:
         raise AnalysisException(f"The Delta table {path} cannot be read: {problem}", "DELTA_TABLE_UNREADABLE") from problem
-    settings = table.metadata().configuration
-    if settings.get("delta.columnMapping.mode", "none") != "none":
-        raise _unsupported("Delta", path, "it maps columns to others of its files (delta.columnMapping.mode)")
-    if "deletionVectors" in (table.protocol().reader_features or ()) and pa.table(table.deletion_vectors()).num_rows:
-        raise _unsupported("Delta", path, "some of its rows are deleted by deletion vectors: rewrite them (REORG TABLE … APPLY (PURGE))")
     schema = spark_schema(pa.schema(table.schema().to_arrow()))
+    maps = table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none"
+    if maps or ("deletionVectors" in (table.protocol().reader_features or ()) and pa.table(table.deletion_vectors()).num_rows):
+        size = sum(pa.table(table.get_add_actions(flatten=True))["size_bytes"].to_pylist())
+        return _read(session, "delta", DeltaRows(), [(local, table.version())], schema, size)
     names = tuple(table.metadata().partition_columns)
     files = []
     for action in pa.table(table.get_add_actions(flatten=True)).to_pylist():
@@ -60,7 +63,8 @@ def delta(session: Session, path: str, options: Options) -> r.Relation:
 def iceberg(session: Session, path: str, options: Options) -> r.Relation:
     """An Iceberg table: its directory, or one of its metadata files. Of now, of `snapshot-id`, `as-of-timestamp` (ms), `branch` or `tag`.
 
-    Tables with delete files, or whose columns were renamed, are refused. Raises PackageMissing, AnalysisException.
+    Where files alone don't tell the rows (files of deletes, renamed columns), tasks read them with the library. Files of equality deletes,
+    which it does not know, are refused. Raises PackageMissing, AnalysisException.
     """
     tables = needed("pyiceberg.table", "pyiceberg", "iceberg", "Reading Iceberg tables")
     local = _local(path)
@@ -74,23 +78,29 @@ def iceberg(session: Session, path: str, options: Options) -> r.Relation:
     except AnalysisException:
         raise
     except Exception as problem:  # The library raises errors of many kinds.
+        if "equality deletes" in str(problem):
+            raise _unsupported("Iceberg", path, "some of its rows are deleted by equality: compact it (rewrite_data_files)") from problem
         raise AnalysisException(f"The Iceberg table {path} cannot be read: {problem}", "ICEBERG_TABLE_UNREADABLE") from problem
+    held = spark_schema(current.as_arrow())
+    if not _files_tell(table, tasks, current):
+        size = sum(task.file.file_size_in_bytes for task in tasks)
+        return _read(session, "iceberg", IcebergFiles(metadata, current.schema_id), tasks, held, size)
+    files = [r.DataFile(_local(task.file.file_path), task.file.file_size_in_bytes) for task in tasks]
+    return _scan(session, path, options, held, (), files)
+
+
+def _files_tell(table: Any, tasks: list[Any], current: Any) -> bool:
+    """Whether all rows, and under which names, can be told from Parquet files alone."""
     names = {field.field_id: field.name for field in current.fields}
     for schema in table.metadata.schemas:
         for field in schema.fields:
             same_name = next((number for number, name in names.items() if name == field.name), field.field_id)
             if names.get(field.field_id, field.name) != field.name or same_name != field.field_id:
-                raise _unsupported("Iceberg", path, f"its column `{field.name}` was renamed or made anew, which its files don't tell")
+                return False  # Renamed, or made anew.
+    # Files that were adopted may lack the columns that the table is partitioned by.
     if "schema.name-mapping.default" in table.metadata.properties and any(not spec.is_unpartitioned() for spec in table.specs().values()):
-        raise _unsupported("Iceberg", path, "it has adopted files, which may lack the columns that it is partitioned by")
-    files = []
-    for task in tasks:
-        if task.delete_files:
-            raise _unsupported("Iceberg", path, "some of its rows are deleted by delete files: compact it (rewrite_data_files)")
-        if str(task.file.file_format).rpartition(".")[2].upper() != "PARQUET":
-            raise _unsupported("Iceberg", path, f"its file {task.file.file_path} is no Parquet file")
-        files.append(r.DataFile(_local(task.file.file_path), task.file.file_size_in_bytes))
-    return _scan(session, path, options, spark_schema(current.as_arrow()), (), files)
+        return False
+    return all(not task.delete_files and str(task.file.file_format).rpartition(".")[2].upper() == "PARQUET" for task in tasks)
 
 
 def _snapshot(table: Any, options: Options, path: str) -> int | None:
@@ -148,6 +158,11 @@ def _text(value: Any) -> str | None:
 
 def _unsupported(kind: str, path: str, why: str) -> AnalysisException:
     return AnalysisException(f"The {kind} table {path} is of a kind that is not read: {why}.", "UNSUPPORTED_FEATURE.TABLE_OPERATION")
+
+
+def _read(session: Session, kind: str, reader: Any, parts: list[Any], schema: t.StructType, size: int) -> r.Relation:
+    columns = tuple(Attribute(session._new_id(), field.name, field.dataType, True) for field in schema)
+    return r.Sourced(kind, reader, tuple(parts), columns, size)
 
 
 def _scan(
