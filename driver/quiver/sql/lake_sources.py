@@ -161,7 +161,7 @@ def _unsupported(kind: str, path: str, why: str) -> AnalysisException:
 
 
 def _read(session: Session, kind: str, reader: Any, parts: list[Any], schema: t.StructType, size: int) -> r.Relation:
-    columns = tuple(Attribute(session._new_id(), field.name, field.dataType, True) for field in schema)
+    columns = tuple(Attribute(session._state.new_id(), field.name, field.dataType, True) for field in schema)
     return r.Sourced(kind, reader, tuple(parts), columns, size)
 
 
