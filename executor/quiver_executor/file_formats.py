@@ -66,6 +66,7 @@ class _Parquet:
             compression_level=None if level is None else int(level),
             use_dictionary=options.get("dictionary", "true") == "true",
             data_page_size=int(options.get("pagesize", 1 << 20)),
+            write_page_checksum=True,
         )
 
     def write(self, table: Any) -> None:

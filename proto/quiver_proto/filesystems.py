@@ -5,11 +5,13 @@ Local paths import neither library.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import glob
 import os
 import re
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import IO, Any, Protocol, cast
 from urllib.parse import quote, unquote, urlsplit
@@ -185,20 +187,23 @@ class ArrowFileSystem:
     def stat(self, path: str) -> Entry | None:
         from pyarrow import fs
 
-        info = self._system.get_file_info(self._inner(path))
+        with _as_os_errors(path):
+            info = self._system.get_file_info(self._inner(path))
         return None if info.type == fs.FileType.NotFound else self._entry(info)
 
     def entries(self, path: str) -> list[Entry]:
         from pyarrow import fs
 
-        infos = self._system.get_file_info(fs.FileSelector(self._inner(path)))
+        with _as_os_errors(path):
+            infos = self._system.get_file_info(fs.FileSelector(self._inner(path)))
         return sorted((self._entry(info) for info in infos), key=lambda entry: entry.path)
 
     def match(self, pattern: str) -> list[Entry]:
         return _match(self, self._prefix, self._inner(pattern))
 
     def open_input(self, path: str) -> IO[bytes]:
-        return cast(IO[bytes], self._system.open_input_file(self._inner(path)))
+        with _as_os_errors(path):
+            return cast(IO[bytes], self._system.open_input_file(self._inner(path)))
 
     def open_output(self, path: str) -> IO[bytes]:
         return cast(IO[bytes], self._system.open_output_stream(self._inner(path)))
@@ -229,6 +234,17 @@ class ArrowFileSystem:
     def remove_directory(self, path: str) -> None:
         _expect_empty(self, path)
         self._system.delete_dir(self._inner(path))
+
+
+@contextlib.contextmanager
+def _as_os_errors(path: str) -> Iterator[None]:
+    """Inside, what Arrow has no name for (who may not come in at Azure) is an OSError."""
+    from pyarrow import ArrowException
+
+    try:
+        yield
+    except ArrowException as problem:
+        raise OSError(errno.EIO, str(problem).partition("\n")[0], path) from problem
 
 
 class FsspecFileSystem:
@@ -367,13 +383,15 @@ def _remote(url: str) -> FileSystem:
     scheme, _, rest = url.partition("://")
     if scheme in ("http", "https"):
         return HttpFileSystem()
-    from pyarrow import fs
+    from pyarrow import ArrowException, fs
 
     # A pattern's special characters may be illegal in a URL; the file system is that of what comes before them.
     place, slash, path = _GLOB.split(rest, maxsplit=1)[0].partition("/")
+    # Google's client tries for a quarter of an hour to be let in.
+    limit = "?retry_limit_seconds=60" if scheme in ("gs", "gcs") else ""
     try:
-        system, inner = fs.FileSystem.from_uri(f"{scheme}://{place}{slash}{quote(path)}")
-    except (ValueError, OSError, NotImplementedError) as arrow_error:
+        system, inner = fs.FileSystem.from_uri(f"{scheme}://{place}{slash}{quote(path)}{limit}")
+    except (ValueError, OSError, NotImplementedError, ArrowException) as arrow_error:
         return _by_fsspec(url, str(arrow_error))
     plain = f"{scheme}://{place}{slash}{path}"
     return ArrowFileSystem(system, plain[: len(plain) - len(inner)] if plain.endswith(inner) else f"{scheme}://")

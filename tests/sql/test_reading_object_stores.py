@@ -69,6 +69,26 @@ def test_parquet(spark: Session, store: str) -> None:
         df.collect()
 
 
+def test_groups_of_rows_that_meet_no_condition_are_not_read(spark: Session, store: str) -> None:
+    sink = pa.BufferOutputStream()
+    columns = {"a": range(200), "s": [f"{n:03}" for n in range(200)], "x": [float("nan") if n == 7 else n / 2 for n in range(200)]}
+    pq.write_table(pa.table(columns), sink, row_group_size=100, write_page_checksum=True, compression="none", use_dictionary=False)
+    data = bytearray(sink.getvalue())
+    first = pq.ParquetFile(pa.BufferReader(bytes(data))).metadata.row_group(0)
+    for number in range(3):
+        data[first.column(number).data_page_offset + 200] ^= 1
+    put(store, "g/a.parquet", bytes(data))
+    df = spark.read.parquet("s3://bucket/g/a.parquet")
+    for condition, count in (
+        ("a > 149", 50), ("150 <= a", 50), ("a = 199 and s is not null", 1), ("a >= 100", 100), ("s > '149'", 50), ("s = '120'", 1),
+        ("x = 60", 1), ("x is null", 0), ("a > 99.5", 100),
+    ):  # fmt: skip
+        assert df.where(condition).count() == count, condition
+    for condition in ("a > 98", "a <= 99", "x > 60", "s like '15%'", "s is null or a > 150"):
+        with pytest.raises(SparkRuntimeException, match=r"FAILED_READ_FILE.*s3://bucket/g/a\.parquet"):
+            df.where(condition).collect()
+
+
 def test_text(spark: Session, store: str) -> None:
     put(store, "c/a.csv.gz", gzip.compress(b"a,b\n1,2\n"))
     put(store, "j/a.json", b'{"a":1}\n{"a":2}\n')
@@ -82,6 +102,9 @@ def test_paths_that_cannot_be_read(spark: Session, store: str) -> None:
         spark.read.json("s3://bucket/nope")
     with pytest.raises(AnalysisException, match=r"PATH_NOT_FOUND.*http://"):
         spark.read.json(f"{store}/bucket/nope")
+    with pytest.raises(AnalysisException, match=r"FAILED_READ_FILE.*abfs://c@nobody"):
+        # An account without a key, at a port where nobody listens.
+        spark.read.parquet("abfs://c@nobody.dfs.core.windows.net/x?blob_storage_authority=127.0.0.1:9&dfs_storage_authority=127.0.0.1:9")
     with pytest.raises(AnalysisException, match="no file system for scheme 'zz'"):
         spark.read.json("zz://bucket/nope")
     with pytest.raises(IllegalArgumentException, match="put it into the environment") as refused:

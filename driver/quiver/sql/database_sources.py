@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import spark_type
+from quiver.sql.comparisons import comparison
 from quiver.sql.errors import AnalysisException, IllegalArgumentException
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -21,8 +22,6 @@ from quiver_proto.sources.databases import Database, Query, columns_of, engine_o
 if TYPE_CHECKING:
     from quiver.sql.session import Session
 
-_COMPARED = {"=": "=", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
-_TURNED = {"=": "=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 _PLAIN = re.compile(r'[\w."`$]+')
 
 
@@ -180,36 +179,18 @@ class Pushing:
         return replace(self._reader, condition=" AND ".join(texts), values=tuple(values)), self._parts
 
     def _written(self, condition: e.Expression, values: list[tuple[str, Any]]) -> str | None:
-        if not isinstance(condition, e.Call):
+        compared = comparison(condition)
+        if compared is None or compared.column.id not in self._columns:
             return None
-        if condition.name in ("isnull", "isnotnull") and isinstance(column := condition.args[0], e.Attribute):
-            return f"{self._quote(self._columns[column.id].name)} IS {'NOT ' if condition.name == 'isnotnull' else ''}NULL"
-        if condition.name in _COMPARED and len(condition.args) == 2:
-            left, right = condition.args
-            operator = condition.name
-            if isinstance(left, e.Literal):
-                left, right, operator = right, left, _TURNED[operator]
-            while isinstance(left, e.Cast) and _keeps_order(left):
-                left = left.child
-            value = _constant(right)
-            # How texts are ordered, and which are equal beyond equality, is the database's own business.
-            if isinstance(left, e.Attribute) and value is not None and _comparable(left.type, value, operator):
-                name = f"pushed_{len(values)}"
-                values.append((name, value))
-                return f"{self._quote(self._columns[left.id].name)} {operator} :{name}"
-        return None
-
-
-def _constant(expression: e.Expression) -> Any:
-    if isinstance(expression, e.Cast):
-        return _constant(expression.child) if isinstance(expression.type, t.NumericType) else None
-    return expression.value if isinstance(expression, e.Literal) else None
-
-
-def _keeps_order(cast: e.Cast) -> bool:
-    from quiver.sql.analysis.typing import type_of
-
-    return isinstance(cast.type, t.NumericType) and isinstance(type_of(cast.child), t.IntegralType)
+        written = self._quote(self._columns[compared.column.id].name)
+        if compared.operator in ("isnull", "isnotnull"):
+            return f"{written} IS {'NOT ' if compared.operator == 'isnotnull' else ''}NULL"
+        # How texts are ordered, and which are equal beyond equality, is the database's own business.
+        if not _comparable(compared.column.type, compared.value, compared.operator):
+            return None
+        name = f"pushed_{len(values)}"
+        values.append((name, compared.value))
+        return f"{written} {compared.operator} :{name}"
 
 
 def _comparable(kind: t.DataType, value: Any, operator: str) -> bool:

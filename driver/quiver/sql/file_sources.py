@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_schema, spark_schema
+from quiver.sql.comparisons import Skipping
 from quiver.sql.discovery import Found, discover
 from quiver.sql.errors import AnalysisException
 from quiver.sql.file_schemas import called, failed_to_read, schema_of_files, stored_names
@@ -113,7 +114,8 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
     _, columns = _columns(session, held, found)
     names = tuple(name for name, _ in found.partitions)
     size = sum(file.size for file in found.files)
-    return r.Sourced(kind, reader, tuple(parts), columns, size, names, tuple(options.items()), found.files, zone)
+    push = Skipping(tuple(parts)) if kind == "parquet" else None
+    return r.Sourced(kind, reader, tuple(parts), columns, size, names, tuple(options.items()), found.files, zone, push)
 
 
 def _parts(found: Found, line: Line, whole: bool, slots: int = 1) -> list[list[Piece]]:

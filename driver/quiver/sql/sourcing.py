@@ -23,13 +23,11 @@ def sourced(context: Context, leaf: r.Sourced, demand: Demand | None) -> tuple[R
     """The rows that the query can use of the leaf, with nulls in columns that it doesn't; about how many bytes will be read."""
     reader, parts, size = leaf.reader, leaf.parts, leaf.size
     wanted = frozenset(c.name for c in leaf.columns if demand is None or c.id in demand.columns)
-    if demand is not None and demand.conditions:
-        if leaf.partition_columns:
-            parts, size = _pruned(leaf, demand)
-        elif leaf.push is not None:
-            reader, parts = leaf.push(wanted, demand.conditions)
-    elif leaf.push is not None:
-        reader, parts = leaf.push(wanted, ())
+    conditions = () if demand is None else demand.conditions
+    if leaf.push is not None:
+        reader, parts = leaf.push(wanted, conditions)
+    if demand is not None and conditions and leaf.partition_columns:
+        parts, size = _pruned(leaf, demand)
     options = {key: value.lower() for key, value in leaf.options}
     schema = arrow_schema(StructType([StructField(c.name, c.type) for c in leaf.columns]))
     reading = Reading(

@@ -58,21 +58,68 @@ def orc_schema(path: str) -> pa.Schema:
 
 @dataclass(frozen=True, slots=True)
 class ParquetFiles:
+    """Without groups of rows that can't meet all conditions: (column, = < <= > >= isnull or isnotnull, value). Checksums are compared."""
+
+    conditions: tuple[tuple[str, str, Any], ...] = ()
+
     def read(self, part: Piece, schema: pa.Schema, wanted: frozenset[str]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         with opened(part.path, as_it_is=True) as source:
             try:
-                file = pq.ParquetFile(source)
+                # A group of rows is few reads, not one for each page.
+                file = pq.ParquetFile(source, pre_buffer=True, page_checksum_verification=True)
                 names = _spelt(file.schema_arrow.names, schema.names, wanted)
                 if not names:
                     yield _empty_rows(file.metadata.num_rows)
                     return
-                for batch in file.iter_batches(1 << 16, columns=list(names), use_threads=False):
-                    yield batch.rename_columns([names[name] for name in batch.schema.names])
+                for group in range(file.num_row_groups):
+                    if not _may_meet(file.metadata.row_group(group), names, self.conditions):
+                        continue
+                    for batch in file.iter_batches(1 << 16, row_groups=[group], columns=list(names), use_threads=False):
+                        yield batch.rename_columns([names[name] for name in batch.schema.names])
             except pa.ArrowException as problem:
                 raise FileUnreadable(part.path, str(problem).partition("\n")[0]) from problem
+
+
+def _may_meet(group: Any, names: dict[str, str], conditions: tuple[tuple[str, str, Any], ...]) -> bool:
+    """Whether the statistics of a group of rows allow for one that meets all conditions. `names`: of the file's columns, as asked for."""
+    if not conditions:
+        return True
+    told: dict[str, Any] = {}
+    columns = [group.column(number) for number in range(group.num_columns)]
+    paths = [column.path_in_schema for column in columns]
+    for path, column in zip(paths, columns, strict=True):
+        # A member of a struct may be written as a column with a point in its name.
+        if path in names and column.is_stats_set and paths.count(path) == 1:
+            told[names[path]] = column.statistics
+    return all(name not in told or _may_hold(told[name], operator, value, group.num_rows) for name, operator, value in conditions)
+
+
+def _may_hold(statistics: Any, operator: str, value: Any, rows: int) -> bool:
+    nulls = statistics.null_count if statistics.has_null_count else None
+    if operator == "isnull":
+        return nulls != 0
+    if nulls == rows:
+        return False
+    if operator == "isnotnull" or not statistics.has_min_max:
+        return True
+    low, high = statistics.min, statistics.max
+    try:
+        match operator:
+            case "=":
+                return bool(low <= value <= high)
+            case "<":
+                return bool(low < value)
+            case "<=":
+                return bool(low <= value)
+            case ">":
+                return bool(high > value)
+            case _:
+                return bool(high >= value)
+    except TypeError:  # Statistics of another type than the column's tell nothing.
+        return True
 
 
 @dataclass(frozen=True, slots=True)
