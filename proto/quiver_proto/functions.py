@@ -360,7 +360,7 @@ class SampleKeys:
             weight = chance.random() ** (1 / self.limit)
             while True:
                 # Algorithm L (Li, 1994): the gap to the next record that enters is geometric.
-                skip = _geometric(chance, weight)
+                skip = geometric(chance, weight)
                 passed = _advance(records, skip)
                 seen += passed
                 if passed < skip:
@@ -381,7 +381,8 @@ def _advance(records: Records, steps: int) -> int:
     return next(steps_taken)
 
 
-def _geometric(chance: random.Random, weight: float) -> int:
+def geometric(chance: random.Random, weight: float) -> int:
+    """How many records a reservoir of such a weight passes over."""
     from math import log, log1p
 
     denominator = log1p(-weight) if weight < 1 else float("-inf")

@@ -125,7 +125,10 @@ def test_partitions_that_were_asked_for(spark: Session, tmp_path: Path) -> None:
 
 
 def test_hints_on_joins(spark: Session, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The large tables are joined where they are read, or both sides are sorted; without a hint, both are shuffled to hash tables."""
+    """The large tables are joined where they are read, or both sides are sorted; without a hint, both are shuffled to hash tables.
+
+    Where one is small enough to be read by each task, a hint has it shuffled all the same.
+    """
     seen: list[str] = []
     run = StagedQuery.run
 
@@ -152,6 +155,9 @@ def test_hints_on_joins(spark: Session, monkeypatch: pytest.MonkeyPatch) -> None
     assert large.join(other.hint("merge"), large.k == other.k, "left").count() == 100_000
     assert seen.pop() == "merge"
     spark.conf.unset("spark.sql.autoBroadcastJoinThreshold")
+    for hint, how in (("", "broadcast"), ("/*+ SHUFFLE_HASH(o) */", "shuffled")):
+        assert spark.sql(f"SELECT {hint} l.v, o.v FROM large l JOIN other o ON l.k = o.k").count() == 100_000
+        assert seen.pop() == how, hint
 
 
 def nodes(plan: Plan) -> list[Plan]:

@@ -277,7 +277,9 @@ class RowOperators(DataFrameCore):
         return self._repartitioned(numPartitions, cols, False)
 
     def repartitionByRange(self, numPartitions: Any, *cols: Any) -> DataFrame:
-        """In so many partitions, in which rows of equal columns are together. Which keys share one is not by range, unlike in Spark.
+        """In so many partitions, each a range of the columns' values in their order; of about equal size, by a sample of the rows.
+
+        It shows in `rdd`, in files written and in what Python's functions get. Where a key is computed, only equal rows are together.
 
         >>> spark.range(10).repartitionByRange(2, "id").count()
         10
@@ -295,8 +297,8 @@ class RowOperators(DataFrameCore):
         return self._with(r.Repartition(self._relation, numPartitions, (), False, True))
 
     def hint(self, name: str, *parameters: Any) -> DataFrame:
-        """Advice to the planner: `broadcast` marks a side of a join to be given whole to every task, `merge` wants both sides sorted;
-        `rebalance` is a repartition. Others are kept, and do nothing.
+        """Advice to the planner: `broadcast` marks a side of a join to be given whole to every task, `merge` wants both sides sorted,
+        `shuffle_hash` both dealt by their keys; `rebalance` is a repartition. Others are kept, and do nothing.
 
         >>> spark.range(3).hint("broadcast").count()
         3

@@ -1,4 +1,4 @@
-"""Hints on joins: which sides the program wants whole in every task, and whether it wants joins by sorting. Pure."""
+"""Hints on joins: which sides the program wants whole in every task, and whether it wants joins by sorting or of shuffled sides. Pure."""
 
 from __future__ import annotations
 
@@ -26,10 +26,19 @@ def built_columns(relation: r.Relation) -> frozenset[str]:
 
 def wants_sorting(relation: r.Relation) -> bool:
     """Whether some join has a MERGE hint."""
+    return _has(relation, MERGE)
+
+
+def wants_shuffling(relation: r.Relation) -> bool:
+    """Whether some join has the hint SHUFFLE_HASH."""
+    return _has(relation, frozenset({"shuffle_hash"}))
+
+
+def _has(relation: r.Relation, names: frozenset[str]) -> bool:
     pending = [relation]
     while pending:
         node = pending.pop()
-        if isinstance(node, r.Hint) and node.name in MERGE:
+        if isinstance(node, r.Hint) and node.name in names:
             return True
         pending += node.inputs
     return False

@@ -16,7 +16,7 @@ from quiver.sql.caching import kept_relations
 from quiver.sql.cutting import CutPlan, cut
 from quiver.sql.executions import Execution, Executions
 from quiver.sql.explaining import tree
-from quiver.sql.hinting import built_columns, wants_sorting
+from quiver.sql.hinting import built_columns, wants_shuffling, wants_sorting
 from quiver.sql.kernel import describe
 from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.lowering.relations import Query
@@ -27,6 +27,7 @@ from quiver.sql.plan_reading import PlanReader, single_tasks
 from quiver.sql.planning import Planning, Plans
 from quiver.sql.producing import Production, lineage, produce
 from quiver.sql.python.inputs import by_group, by_partition
+from quiver.sql.ranging import bounded, dealing
 from quiver.sql.registry.python import called
 from quiver.sql.rounds import without_rounds
 from quiver.sql.rows import rows_of
@@ -112,13 +113,16 @@ class Runtime:
             productions = self._productions(relation, query, call_site)
             plans = self._planning.spread(query, productions, sizes)
         assert plans.pieces is not None
-        spread = spread_of(relation)
+        spread = dealing(self._bounded(spread_of(relation), call_site), plans.frame)
         plan = plans.plan if spread is None or spread.at_most else spread.applied(plans.plan, plans.pieces)
         parts = cut(plan, describe, context._planner.shuffle_id, plans.pieces)
         head = arrow_schema(schema_of(relation)).serialize().to_pybytes()
         functions = tuple(replace(each.function.sealed, pickled=b"") for each in called(query.text))
         rdd: RDD[pa.RecordBatch] = context._rdd(lineage(parts, productions.values(), context._planner, head, call_site, (), functions))
         return rdd.coalesce(spread.count) if spread is not None and spread.at_most and spread.count is not None else rdd
+
+    def _bounded(self, spread: Spread | None, call_site: CallSite) -> Spread | None:
+        return bounded(spread, lambda keys: self.batches(keys, call_site), self._context.defaultParallelism)
 
     def produced(self, rdd: RDD[pa.RecordBatch], schema: StructType, new_id: Callable[[], int], size: int | None = None) -> r.Produced:
         """A relation of the batches of `rdd`, whose columns have the Arrow types of `schema` (arrow_types.arrow_schema)."""
@@ -201,8 +205,11 @@ class Runtime:
         sizes = self._planning.sizes()
         query = self._planning.lowered(relation, sizes)
         productions = self._productions(relation, query, call_site)
+        spread = self._bounded(spread, call_site)
         if wants_sorting(relation):
             sizes = replace(sizes, joins_by_sorting=True)
+        if wants_shuffling(relation):
+            sizes = sizes.without_broadcasts()
         for tried in itertools.count(1):
             plans = self._planning.planned(query, productions, sizes)
             try:
@@ -231,6 +238,7 @@ class Runtime:
         spread: Spread | None,
     ) -> Sequence[bytes]:
         context, planner, driver = self._context, self._context._planner, self._context._driver
+        spread = dealing(spread, plans.frame)
         users, properties = called(query.text), execution.properties
         staged: queries.StagedQuery | None = None
         where = _ONE_TASK

@@ -73,6 +73,10 @@ class Sizing:
         # Pieces are compressed, to a third or a quarter.
         return replace(self, policy=replace(self.policy, target_bytes=min(self.policy.target_bytes, max(1 << 20, executor_bytes // 16))))
 
+    def without_broadcasts(self) -> Sizing:
+        """No side of a join is small: each is dealt by its keys."""
+        return replace(self, broadcast_bytes=-1, policy=replace(self.policy, broadcast_bytes=-1))
+
     def smaller(self, tried: int, pieces: int) -> Sizing:
         """For a query that needed too much memory `tried` times, the last time with `pieces` (1: as one task)."""
         return replace(

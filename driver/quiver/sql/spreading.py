@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from quiver.sql import types as t
 from quiver.sql.tree import expressions as e
@@ -13,13 +14,34 @@ from quiver_proto.v1.kernel_pb2 import ColumnExpression, Opaque, Plan
 
 
 @dataclass(frozen=True, slots=True)
+class Key:
+    """A column that rows are in ranges of: its name in the kernel."""
+
+    name: str
+    ascending: bool
+    nulls_first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """`keys` of the rows that are dealt; `sampled`: a relation of their values, in this order. `bounds`: keys of the last rows of all
+    ranges but the last, once they are known."""
+
+    keys: tuple[Key, ...]
+    sampled: r.Relation
+    bounds: tuple[tuple[Any, ...], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Spread:
     """Rows in `count` partitions (None: as many as there are), by the hash of `columns` (name in the kernel, position). `at_most`: fewer
-    do as well."""
+    do as well. `ranges`: rather by ranges of keys; `dealt_by` is what the kernel then hashes instead (quiver.sql.ranging)."""
 
     count: int | None
     columns: tuple[tuple[str, int], ...]
     at_most: bool = False
+    ranges: Ranges | None = None
+    dealt_by: Opaque | None = None
 
     @property
     def single(self) -> bool:
@@ -49,6 +71,9 @@ class Spread:
         result.repartition.input.CopyFrom(plan)
         hashing = result.repartition.partitioning.hash
         hashing.partition_count = count
+        if self.dealt_by is not None:
+            hashing.hash_expr.append(self.dealt_by)
+            return result
         for name, position in self.columns:
             written = ColumnExpression()
             written.column.name = name
@@ -79,13 +104,33 @@ def spread_of(relation: r.Relation) -> Spread | None:
                 expression = expression.child
             if isinstance(expression, e.Attribute):
                 kept.setdefault(expression.id, position)
-    # By range, too, rows of equal keys are together; which other keys lie beside them is not what files or partitions are counted by.
     asked = [key.child if isinstance(key, e.SortKey) else key for key in node.keys]
     keys = [key.id for key in asked if isinstance(key, e.Attribute)]
     if not keys or len(keys) < len(node.keys) or any(key not in kept for key in keys):
         # Rows that are equal stay together: what is made again deals them alike.
         keys = [column.id for column in relation.output if isinstance(column.type, t.AtomicType)] or [c.id for c in relation.output]
-    return Spread(node.count, tuple(kept[key] for key in keys), node.coalesce)
+    return Spread(node.count, tuple(kept[key] for key in keys), node.coalesce, _ranges(node, relation) if node.by_range else None)
+
+
+def _ranges(node: r.Repartition, relation: r.Relation) -> Ranges | None:
+    """None where a key is no column of the rows that are dealt, or of a type without order: equal keys are together all the same."""
+    names = {column.id: f"{column.name}#{column.id}" for column in relation.output}
+    if isinstance(relation, r.Project):
+        for expression, column in zip(relation.expressions, relation.output, strict=True):
+            while isinstance(expression, e.Alias):
+                expression = expression.child
+            if isinstance(expression, e.Attribute):
+                names.setdefault(expression.id, f"{column.name}#{column.id}")
+    keys: list[Key] = []
+    columns: list[e.Attribute] = []
+    for asked in node.keys:
+        key = asked if isinstance(asked, e.SortKey) else e.SortKey(asked)
+        if not isinstance(key.child, e.Attribute) or key.child.id not in names or not isinstance(key.child.type, t.AtomicType):
+            return None
+        first = key.ascending if key.nulls_first is None else key.nulls_first
+        keys.append(Key(names[key.child.id], key.ascending, first))
+        columns.append(key.child)
+    return Ranges(tuple(keys), r.Project(node.child, tuple(columns)))
 
 
 def _is_rebalance(node: r.Relation) -> bool:
