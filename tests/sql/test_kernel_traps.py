@@ -14,6 +14,7 @@ import pytest
 
 from quiver import Conf, Context
 from quiver.sql import Session
+from quiver.sql import functions as F
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +63,23 @@ def test_outer_rows_come_once(join: str, count: int, spark: Session) -> None:
     """A small build side that is collected in every task would give its own rows once for each of them."""
     on = "" if join == "CROSS" else "ON a.k = b.k"
     assert answer(spark, f"SELECT count(*) FROM (SELECT a.k FROM small a {join} JOIN large b {on}) t") == [(count,)]
+
+
+def test_computed_keys_are_sorted_by(spark: Session) -> None:
+    """A function of something computed is no order to the kernel when it merges partitions: it refused its own plan."""
+    keys = range(20, 6020)
+    for key, value in (("v * 7919 % 1009", lambda k: k * 7 % 1000 * 7919 % 1009), ("abs(v * 2)", lambda k: k * 7 % 1000 * 2)):
+        ordered = sorted(keys, key=lambda k: (value(k), k))
+        assert answer(spark, f"SELECT k FROM large ORDER BY {key}, k") == [(k,) for k in ordered]
+        assert answer(spark, f"SELECT k FROM large ORDER BY {key} DESC, k DESC LIMIT 3") == [(k,) for k in ordered[:-4:-1]]
+        places = f"SELECT k, row_number() OVER (PARTITION BY abs(k % 3 * 2) ORDER BY {key}, k) AS n FROM large"
+        assert answer(spark, f"SELECT k FROM ({places}) WHERE n = 1 ORDER BY k") == sorted(
+            (next(k for k in ordered if k % 3 == rest),) for rest in range(3)
+        )
+    frame = spark.table("large").orderBy(F.sqrt(F.abs(F.col("v") * -2)), "k").select(F.col("k") + 1)
+    assert [row[0] for row in frame.collect()] == [k + 1 for k in sorted(keys, key=lambda k: (k * 7 % 1000, k))]
+    lists = answer(spark, "SELECT k % 2, listagg(k, ',') WITHIN GROUP (ORDER BY abs(v * 2), k) FROM small GROUP BY k % 2 ORDER BY 1")
+    assert lists == [(rest, ",".join(map(str, sorted(range(rest, 40, 2), key=lambda k: (k * 7 % 1000, k))))) for rest in (0, 1)]
 
 
 def test_null_in_a_not_in_decides_for_all(spark: Session) -> None:

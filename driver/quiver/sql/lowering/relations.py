@@ -16,6 +16,7 @@ from quiver.sql.lowering.generators import generate
 from quiver.sql.lowering.names import column, quoted
 from quiver.sql.lowering.narrowing import Filtered, after, shielded
 from quiver.sql.lowering.sampling import HERE, fenced, sample
+from quiver.sql.lowering.sort_keys import with_key_columns
 from quiver.sql.lowering.sortedness import aggregated_in_order, sorted_by
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -51,6 +52,7 @@ class Query:
 
 def lower(relation: r.Relation, slices: int = 1) -> Query:
     """The query whose rows are the relation's, columns in the order of its output. Series of numbers are in so many partitions at most."""
+    relation = with_key_columns(relation)
     writer = _Writer(slices, *counted_below_filters(relation))
     text, _ = writer.select(relation)
     if writer.named:
