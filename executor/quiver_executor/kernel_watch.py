@@ -20,7 +20,7 @@ _GIVE_BACK_S = 0.25
 _LEAST = 384 << 20
 """A process with the kernel in it, which has computed something, may be as large as this, whatever its share."""
 _ROOM = 64 << 20
-_LEAST_LEFT = 256 << 20
+_LEAST_LEFT = 192 << 20
 _HOLDING = ("WindowAgg", "Aggregate", "HashJoin", "SortMergeJoin", "NestedLoopJoin", "CrossJoin", "Sort", "SortPreservingMerge", "Unnest")
 
 

@@ -131,8 +131,9 @@ class Task:
         self.heavy: Sequence[HeavyKey] = ()
         """Of a shuffle's map task: keys that it met often."""
         self.operators: Sequence[OperatorMetrics] = ()
-        self.wears_out = False
         """Of a native fragment."""
+        self.wears_out = False
+        """It has left so much in the process that others are better off in a new one."""
         self.input_bytes = self.output_bytes = self.output_records = 0
         self.read_local = self.read_remote = self.read_records = 0
         self.written = self.written_records = self.spilled = 0

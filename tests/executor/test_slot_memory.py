@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from supervised import Executor
+from supervised import Executor, result
 
 from quiver_executor import kernel_watch
 from quiver_executor.collected_rows import CollectedRows
@@ -156,3 +156,19 @@ def test_small_results_stay_in_memory_and_failed_ones_leave_nothing(tmp_path: Pa
     assert list(tmp_path.rglob("*.tmp"))
     failed.discard()
     assert not list(tmp_path.rglob("*.tmp"))
+
+
+def test_a_slot_that_was_too_large_gives_way_to_another(start: Callable[..., Executor]) -> None:
+    executor = start(cores=1)
+    (first,) = executor.results("import os\nreturn os.getpid()", 1)
+    grown = "from quiver_proto.errors import SlotOutOfMemory\nif partition == 0: raise SlotOutOfMemory('', 2 << 20, 1 << 20)"
+    body = f"import os\n{grown}\nreturn os.getpid()"
+    stage_id: Any = executor.stage(body)
+    ids: Any = [700, 701, 702, 703]
+    executor.handle(LaunchTasks(stage_id, 0, ids, list(range(4)), [0] * 4, [b""] * 4))
+    failed, *others = executor.ends(ids)
+    assert isinstance(failed, TaskFailure)
+    assert "grew to 2 MiB" in failed.message
+    pids = {result(other) for other in others}
+    assert len(pids) == 1
+    assert first not in pids

@@ -15,9 +15,13 @@ from quiver import Conf, Context
 from quiver.sql import Session
 from quiver_executor.kernel_memory import pool_bytes, settings_for
 from quiver_executor.kernel_refusals import refusing
+from quiver_executor.slot_memory import hard_limit
 from quiver_proto.errors import KernelOutOfMemory
 
-ROWS, WIDTH, LIMIT = 250_000, 1_500, 512 << 20
+ROWS, WIDTH, LIMIT = 144_000, 1_500, 410 << 20
+
+OWN = "SELECT k, concat(s, CAST(k % 16 AS STRING)) AS s FROM"
+"""Rows of a file may share the bytes of equal values."""
 
 
 class Watch:
@@ -62,7 +66,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         pq.write_table(pa.table({"k": keys, "s": text.cast(pa.string())}), folder / f"{name}.parquet", row_group_size=20_000)
     conf = Conf(loadDefaults=False).set("quiver.eventLog.dir", str(tmp_path_factory.mktemp("events"))).set("spark.ui.enabled", "false")
     conf.set("quiver.sql.oneTask.maxBytes", "1k").set("spark.sql.autoBroadcastJoinThreshold", "-1").set("quiver.sql.partitions", "2")
-    with Session(Context("local-cluster[2,1,512m]", "large", conf=conf)) as session:
+    with Session(Context("local-cluster[2,1,410m]", "large", conf=conf)) as session:
         for name in ("a", "b"):
             session.read.parquet(str(folder / f"{name}.parquet")).createOrReplaceTempView(name)
         yield session
@@ -72,8 +76,7 @@ def test_a_join_a_sort_and_a_group_by(spark: Session, tmp_path: Path, caplog: py
     assert 2 * ROWS * WIDTH > LIMIT
     with Watch() as watch, caplog.at_level("WARNING"):
         # A hash table of two partitions does not fit: it is planned again, for more of them.
-        own = "SELECT k, concat(s, CAST(k % 16 AS STRING)) AS s FROM"  # Rows of a file may share the bytes of equal values.
-        joined = spark.sql(f"SELECT count(*), sum(a.k), min(a.s), max(b.s) FROM ({own} a) a JOIN ({own} b) b ON a.k = b.k").collect()
+        joined = spark.sql(f"SELECT count(*), sum(a.k), min(a.s), max(b.s) FROM ({OWN} a) a JOIN ({OWN} b) b ON a.k = b.k").collect()
         assert "planned anew for less memory" in caplog.text
         grouped = spark.sql("SELECT count(*), sum(n), max(m) FROM (SELECT k, count(*) n, max(s) m FROM a GROUP BY k) t").collect()
         spark.sql("SELECT * FROM a ORDER BY s DESC, k").write.parquet(str(tmp_path / "sorted"))
@@ -83,13 +86,46 @@ def test_a_join_a_sort_and_a_group_by(spark: Session, tmp_path: Path, caplog: py
     files = sorted((tmp_path / "sorted").glob("*.parquet"))
     rows = pa.concat_tables(pq.read_table(file, columns=["k"]) for file in files)
     assert rows["k"].to_pylist() == sorted(range(ROWS), key=lambda key: (-(key % 16), key))
-    assert watch.peak < LIMIT, f"{watch.peak >> 20} MiB"
+    assert watch.peak < hard_limit(LIMIT, 1), f"{watch.peak >> 20} MiB"
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        (
+            f"SELECT count(*), min(t), max(length(s)) FROM (SELECT s, sum(k) OVER () t FROM ({OWN} a))",
+            (ROWS, ROWS * (ROWS - 1) // 2, WIDTH + 2),
+        ),
+        (f"SELECT count(DISTINCT concat(s, k)), count(DISTINCT k) FROM ({OWN} a)", (ROWS, ROWS)),
+        (f"SELECT count(*), max(length(p)) FROM (SELECT lag(s) OVER (ORDER BY k) p FROM ({OWN} a))", (ROWS, WIDTH + 2)),
+    ],
+)
+def test_what_the_kernel_holds_and_does_not_count(spark: Session, query: str, expected: tuple[int, ...]) -> None:
+    with Watch() as watch:
+        assert [tuple(row) for row in spark.sql(query).collect()] == [expected]
+    assert watch.peak < hard_limit(LIMIT, 1), f"{watch.peak >> 20} MiB"
+
+
+def test_results_are_not_held(spark: Session) -> None:
+    with Watch() as watch:
+        table = spark.sql(f"{OWN} a").toArrow()
+    assert table.num_rows == ROWS
+    assert table.nbytes > LIMIT // 2
+    assert watch.peak < LIMIT * 3 // 4, f"{watch.peak >> 20} MiB"
+
+
+def test_one_list_of_all_rows_can_not_be_had(spark: Session) -> None:
+    with Watch() as watch, pytest.raises(KernelOutOfMemory, match="Give executors more memory") as raised:
+        spark.sql(f"SELECT size(collect_list(s)) FROM ({OWN} a UNION ALL {OWN} b)").collect()
+    assert "Raised in a task: collect at " in "".join(raised.value.__notes__)
+    assert watch.peak < hard_limit(LIMIT, 1), f"{watch.peak >> 20} MiB"
+    assert spark.sql("SELECT count(*) FROM a").first() == (ROWS,)
 
 
 def test_small_pools_have_small_buffers() -> None:
-    assert pool_bytes(LIMIT) < LIMIT // 3
-    assert settings_for(pool_bytes(LIMIT))["datafusion.execution.batch_size"] == "4096"
-    assert settings_for(pool_bytes(LIMIT // 2))["datafusion.execution.batch_size"] == "1024"
+    assert pool_bytes(512 << 20) < (512 << 20) // 3
+    assert settings_for(pool_bytes(512 << 20))["datafusion.execution.batch_size"] == "4096"
+    assert settings_for(pool_bytes(256 << 20))["datafusion.execution.batch_size"] == "1024"
     assert settings_for(pool_bytes(8 << 30)) == {}
 
 

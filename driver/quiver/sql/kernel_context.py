@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 
 
 class KernelContext:
-    """A kernel context, and the leaves that it has been given: each as long as its relation lives."""
+    """A kernel context, and the leaves that it has been given: each as long as its relation lives. `views`: strings of files are such."""
 
-    def __init__(self, context: datafusion.SessionContext, slices: int) -> None:
+    def __init__(self, context: datafusion.SessionContext, slices: int, views: bool = True) -> None:
         self.context = context
+        self._views = views
         self._slices = slices
         self._mirrors: dict[str, scanning.Mirror] = {}
         """By their directories' names."""
@@ -93,7 +94,7 @@ class KernelContext:
             case r.Recursive():
                 self._register(name, r.Local(leaf.rows(), leaf.columns))
             case r.Files():
-                mirror = scanning.register(self.context, name, leaf)
+                mirror = scanning.register(self.context, name, leaf, self._views)
                 key = os.path.basename(mirror.root)
                 self._mirrors[key] = mirror
                 self._mirrored[name] = key

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from quiver.context import Context
 
 
+_TIGHT = 1 << 30
+"""Bytes of a slot below which what is not counted matters more than the CPU that views save."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plans:
     """A query's plans, of which `plan` is to run, and the kernel that made them.
@@ -138,8 +142,9 @@ class Planning:
 
     def _staged_kernel(self, pieces: int, sizes: Sizing, query: Query, spread: bool = False) -> KernelContext:
         """`spread`: rows of the program are in several partitions, because Python's functions are to run on them."""
-        if query.windowed:
-            # A window that gives rows as they come keeps what it has of them in one batch: its views refer to all that ever came.
+        # A window that gives rows as they come keeps what it has of them in one batch: its views refer to all that ever came. And batches
+        # of views that were dealt into pieces have buffers of which the most is empty, and not counted.
+        if query.windowed or 0 < self.executor_bytes() // max(1, self._context._driver.executor_cores()) < _TIGHT:
             sizes = replace(sizes, views=False)
         settings = sizes.kernel_settings()
         if counts_rows(query.text):
@@ -154,7 +159,7 @@ class Planning:
         made = self._kernels.get(key)
         if made is None:
             context = session(partitions, staged=staged, ordered=ordered, settings=settings)
-            made = self._kernels[key] = KernelContext(context, partitions if spread else 1)
+            made = self._kernels[key] = KernelContext(context, partitions if spread else 1, not set(WITHOUT_VIEWS) & set(settings))
         return made
 
 

@@ -38,9 +38,9 @@ _FILE = "__quiver_file"
 
 
 class Mirror:
-    """Links to a leaf's files, in a directory that goes with it. It doesn't keep the leaf."""
+    """Links to a leaf's files, in a directory that goes with it. It doesn't keep the leaf. `views`: strings are read as such."""
 
-    def __init__(self, leaf: r.Files) -> None:
+    def __init__(self, leaf: r.Files, views: bool = True) -> None:
         import pyarrow as pa
 
         partitions = set(leaf.partition_columns)
@@ -55,7 +55,7 @@ class Mirror:
         if leaf.format == "arrow":  # Read as it is, cast above the scan.
             self.schema = stored_schema("arrow", leaf.files[0].path) if leaf.files else pa.schema([])
         else:
-            self.schema = pa.schema([(field.name, _read_as(field.dataType)) for field in held])
+            self.schema = pa.schema([(field.name, _read_as(field.dataType) if views else arrow_type(field.dataType)) for field in held])
         self.root = passing_folder(_MARK)
         self.remove = weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)
         made: dict[tuple[str | None, ...], str] = {}
@@ -102,11 +102,12 @@ class Mirror:
         return self._flags | (0 if path in self._verified else SCHEMA_UNKNOWN)
 
 
-def register(context: SessionContext, name: str, leaf: r.Files) -> Mirror:
-    """Make a view `name` of the leaf's files, with its columns as lowered queries call them. Lasts as long as the mirror."""
+def register(context: SessionContext, name: str, leaf: r.Files, views: bool = True) -> Mirror:
+    """Make a view `name` of the leaf's files, with its columns as lowered queries call them. Lasts as long as the mirror, which it is
+    given `views`."""
     import pyarrow as pa
 
-    mirror = Mirror(leaf)
+    mirror = Mirror(leaf, views)
     raw = f"{name}_files"
     kinds: list[tuple[str, str | pa.DataType]] = [(f"{_KEY}{place}", pa.string()) for place in range(len(leaf.partition_columns))]
     if leaf.hidden:
