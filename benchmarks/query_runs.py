@@ -131,7 +131,12 @@ def options(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--queries", type=int, nargs="+")
     parser.add_argument("--limit", type=float, default=600, help="seconds after which a query is given up")
-    parser.add_argument("--kill-every", type=float, metavar="SECONDS", help="SIGKILL a random executor of a local-cluster about so often")
+    parser.add_argument(
+        "--kill-every",
+        type=float,
+        metavar="SECONDS",
+        help="SIGKILL a random executor of a local-cluster about so often; more than 12 deaths in five minutes end an application",
+    )
     return parser
 
 
