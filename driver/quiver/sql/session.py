@@ -139,7 +139,7 @@ class Session(Interrupting):
 
     @property
     def catalog(self) -> Catalog:
-        """The session's temporary views."""
+        """What has a name: databases, tables, views and functions."""
         from quiver.sql.catalog import Catalog
 
         return Catalog(self)

@@ -27,6 +27,7 @@ REASONS: Final = (
     (r"input_file_.*", "of a row's file only its name and `_metadata` are known: `input_file_name()`, `_metadata.file_size`"),
     (r"collat.*", "strings are compared by their characters; use `lower`"),
     (r"timestamp_nanos|unix_nanos", "times are of microseconds; keep nanoseconds as a bigint"),
+    (r"counter_diff", "take `lag` of the counter from it, where that is not larger"),
     (r".*", "not built yet"),
 )
 """Patterns of names, the first that fits counts."""
