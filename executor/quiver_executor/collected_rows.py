@@ -10,10 +10,10 @@ import os
 import time
 from typing import Any
 
-from quiver_executor.disk import explained, remove_quietly
+from quiver_executor.arrow_output import ArrowOutput
+from quiver_executor.disk import explained
 from quiver_executor.fragment_files import Run
 from quiver_executor.kernel_memory import output_bytes
-from quiver_executor.shuffle_files import WINDOW, ClaimingFile, create
 from quiver_executor.sinks import IN_MESSAGE, result_path
 from quiver_executor.task import Task
 from quiver_proto.ids import NodeId
@@ -76,7 +76,7 @@ class CollectedRows:
     def discard(self) -> None:
         """It failed: nothing is left."""
         if self._file is not None:
-            self._file.discard()
+            self._file.close()
 
     def _in_memory(self) -> bytes:
         import pyarrow as pa
@@ -105,18 +105,11 @@ class CollectedRows:
                         self._file.write(batch)
 
 
-class _ResultFile:
+class _ResultFile(ArrowOutput):
     def __init__(self, task: Task, schema: Any) -> None:
         import pyarrow as pa
 
-        self._task = task
-        self._path = result_path(task)
-        self._unfinished = f"{self._path}.tmp"
-        with explained(task.env, self._path):
-            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-            self._descriptor = create(self._unfinished)
-        self._file = ClaimingFile(task.env, self._descriptor)
-        self._sink = pa.BufferedOutputStream(pa.PythonFile(self._file, "w"), WINDOW)
+        super().__init__(task, result_path(task))
         self._writer = pa.ipc.new_stream(self._sink, schema)
 
     def write(self, batch: Any) -> None:
@@ -128,17 +121,5 @@ class _ResultFile:
             self._writer.close()
             self._sink.close()
             size = os.fstat(self._descriptor).st_size
-            os.close(self._descriptor)
-            self._descriptor = -1
-            os.rename(self._unfinished, self._path)
+            self._put_in_place()
         return ResultBlock(NodeId(self._task.env.node_id), self._path, size)
-
-    def discard(self) -> None:
-        if self._descriptor < 0:
-            return
-        self._file.discards = True
-        self._writer.close()
-        self._sink.close()
-        os.close(self._descriptor)
-        self._descriptor = -1
-        remove_quietly(self._unfinished)

@@ -7,9 +7,10 @@ from array import array
 from collections.abc import Iterator
 from typing import Any
 
-from quiver_executor.disk import explained, remove_quietly
+from quiver_executor.arrow_output import ArrowOutput
+from quiver_executor.disk import explained
 from quiver_executor.kernel_memory import output_bytes
-from quiver_executor.shuffle_files import WINDOW, ClaimingFile, checksum, create
+from quiver_executor.shuffle_files import ClaimingFile, checksum, create
 from quiver_executor.task import Task
 from quiver_proto import blocks
 from quiver_proto.blocks import IndexEntry
@@ -95,22 +96,16 @@ class Pieces:
         self._held_bytes = 0
 
 
-class _Output:
+class _Output(ArrowOutput):
     """A map output while it is written, piece by piece. It goes with its task unless it is finished."""
 
     def __init__(self, task: Task, path: str, schema: Any) -> None:
         import pyarrow as pa
 
-        self._task = task
-        self._path = path
-        self._unfinished = f"{path}.tmp"
+        super().__init__(task, path)
+        task.closers.append(self)
         self._ranges: list[tuple[int, int, int]] = []
         self._start = 8 + len(schema.serialize())
-        with explained(task.env, path):
-            self._descriptor = create(self._unfinished)
-        task.closers.append(self)
-        self._file = ClaimingFile(task.env, self._descriptor)
-        self._sink = pa.BufferedOutputStream(pa.PythonFile(self._file, "w"), WINDOW)
         self._writer = pa.ipc.new_file(self._sink, schema, options=blocks.write_options())
 
     def write(self, batches: Iterator[Any]) -> None:
@@ -143,20 +138,8 @@ class _Output:
             written = 0
             while written < len(index):
                 written += os.pwrite(self._descriptor, index[written:], index_at + written)
-            os.rename(self._unfinished, self._path)
-        os.close(self._descriptor)
-        self._descriptor = -1
+            self._put_in_place()
         return entries, size
-
-    def close(self) -> None:
-        if self._descriptor < 0:
-            return
-        self._file.discards = True
-        self._writer.close()
-        self._sink.close()
-        os.close(self._descriptor)
-        self._descriptor = -1
-        remove_quietly(self._unfinished)
 
 
 class Run:
