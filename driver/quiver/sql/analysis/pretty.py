@@ -7,6 +7,7 @@ from typing import assert_never
 
 from quiver.sql import types as t
 from quiver.sql.analysis.cast_functions import CAST_FUNCTIONS
+from quiver.sql.analysis.rewriting import outer_references
 from quiver.sql.tree import expressions as e
 from quiver_proto.spark_functions.casts import shown_months, shown_span, written
 
@@ -103,11 +104,11 @@ def pretty(expression: e.Expression) -> str:
         case e.LateSubquery():
             return f"{'scalarsubquery' if expression.kind == 'scalar' else 'exists'}()"
         case e.ScalarSubquery():
-            return "scalarsubquery()"
+            return f"scalarsubquery({_outer(expression)})"
         case e.Exists():
-            return "exists()"
+            return f"exists({_outer(expression)})"
         case e.InSubquery():
-            return f"({pretty(expression.child)} IN (listquery()))"
+            return f"({pretty(expression.child)} IN (listquery({_outer(expression)})))"
         case e.Expression():
             raise AssertionError(expression)
         case _:
@@ -203,6 +204,11 @@ def _call(call: e.Call) -> str:
     ignoring = " ignore nulls" if call.ignore_nulls and call.name == "nth_value" else ""
     capitals = shown in _CAPITALS and not (len(args) > 1 and shown in ("ceil", "floor"))
     return f"{shown.upper() if capitals else shown}({inner}){ignoring}{order}{_filtered(call)}"
+
+
+def _outer(subquery: e.ScalarSubquery | e.Exists | e.InSubquery) -> str:
+    """The columns of the query around that a subquery refers to."""
+    return ", ".join(attribute.name for attribute in outer_references(subquery.relation).values())
 
 
 def _filtered(call: e.Call) -> str:

@@ -12,6 +12,7 @@ from sqlglot.expressions.core import Expression as Node
 from quiver.callsite import capture
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException, UnsupportedOperationException
+from quiver.sql.frontend.altering import alter
 from quiver.sql.frontend.dialect import unsupported
 from quiver.sql.frontend.queries import Query
 from quiver.sql.frontend.results import nothing
@@ -46,7 +47,7 @@ def of(node: Node) -> Command | None:
         case g.TruncateTable():
             return _truncate
         case g.Alter():
-            return _alter
+            return alter
         case g.Analyze():
             return _analyze
         case g.Comment():
@@ -369,49 +370,3 @@ def _comment(session: Session, query: Query, node: g.Comment, text: str) -> r.Re
     said = None if isinstance(node.expression, g.Null) else node.expression.name
     session._state.store.create_table(replace(stored, description=said), replace=True)
     return nothing()
-
-
-def _alter(session: Session, query: Query, node: g.Alter, text: str) -> r.Relation:
-    parts = list(name_parts(name_of(node.this)))
-    for action in node.args.get("actions") or []:
-        match action:
-            case g.AlterRename():
-                _rename(session, parts, list(name_parts(name_of(action.this))))
-            case g.Query() if str(node.args.get("kind")).upper() == "VIEW":
-                _redefine(session, query, parts, action)
-            case g.AlterSet() if action.expressions:
-                stored = session._state.stored_or_raise(parts)
-                given = {item.this.name: item.expression.name for item in _equalities(action)}
-                session._state.store.create_table(replace(stored, properties={**stored.properties, **given}), replace=True)
-            case _:
-                raise unsupported("this ALTER: make the table anew with CREATE OR REPLACE TABLE … AS SELECT", node)
-    return nothing()
-
-
-def _equalities(action: Node) -> list[g.EQ]:
-    return list(action.find_all(g.EQ))
-
-
-def _rename(session: Session, old: list[str], new: list[str]) -> None:
-    if session._state.temporary(old) is not None and len(old) == 1:
-        if new[-1].lower() in session._state.views:
-            raise AnalysisException(
-                f"Cannot create the temporary view `{new[-1]}` because it already exists.", "TEMP_TABLE_OR_VIEW_ALREADY_EXISTS"
-            )
-        session._state.views[new[-1].lower()] = session._state.views.pop(old[0].lower())
-        return
-    stored = session._state.stored_or_raise(old)
-    database = new[0] if len(new) > 1 else stored.database
-    session._state.store.rename_table(stored, database, new[-1])
-
-
-def _redefine(session: Session, query: Query, parts: list[str], body: Any) -> None:
-    relation = query.read(body)
-    if session._state.temporary(parts) is not None:
-        session._dataframe(relation).createOrReplaceTempView(f"`{parts[-1]}`")
-        return
-    stored = session._state.stored_or_raise(parts)
-    if stored.view is None:
-        raise AnalysisException(f"{stored.full_name} is a table: a view is expected.", "EXPECT_VIEW_NOT_TABLE.NO_ALTERNATIVE")
-    schema = session._dataframe(relation).schema
-    session._state.store.create_table(replace(stored, view=relation, text=body.sql(dialect="spark"), schema=schema), replace=True)
