@@ -6,6 +6,7 @@ import bz2
 import datetime
 import gzip
 import lzma
+import random
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,8 @@ import pytest
 
 from quiver.sql import Session
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, SparkRuntimeException
-from quiver_proto.text_formats import csv_batches, json_batches, text_input
+from quiver_proto.text_formats import csv_batches, csv_types, json_batches, text_input
+from quiver_proto.text_formats.conversion import Formats
 from quiver_proto.text_formats.csv_lines import CsvOptions
 from quiver_proto.text_formats.json_batches import JsonOptions
 from quiver_proto.text_formats.text_input import Line, Piece
@@ -229,3 +231,39 @@ def test_a_value_far_down_counts_for_its_columns_type(spark: Session, tmp_path: 
     df = spark.read.csv(str(tmp_path), inferSchema=True)
     assert [kind for _, kind in df.dtypes] == ["bigint", "string", "timestamp", "string", "int"]
     assert spark.read.csv(str(tmp_path), inferSchema=True, samplingRatio=0.01).count() == 61
+
+
+def test_blocks_of_csv_are_read_as_lines_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = random.Random(5)
+    usual = ["1", "-2.5", "", "text", '"quoted, too"', '""', "2026-01-02", "2026-01-02T03:04:05Z", "2026-01-02 03:04:05.123", "true"]
+    odd = ['"a"b"', 'a"b', '"\\""', " ", '"open', "2026-01-02T10", "1e400", "\r", '"x" ', "2026-02-30", "2026-01-01T00:00:00.1234567"]
+    kinds = [
+        pa.string(),
+        pa.int32(),
+        pa.float64(),
+        pa.date32(),
+        pa.timestamp("us", "UTC"),
+        pa.timestamp("us"),
+        pa.bool_(),
+        pa.decimal128(9, 2),
+    ]
+    served = 0
+    for seed in range(150):
+        few = draw.choice([0.0, 0.02, 0.1])
+        columns = [draw.sample(usual, draw.randrange(1, 4)) for _ in range(3)]
+        lines = [",".join(draw.choice(odd if draw.random() < few else each) for each in columns) for _ in range(60)]
+        schema = pa.schema([(name, draw.choice(kinds)) for name in "abc"])
+        block = "\n".join(lines) + "\n"
+        monkeypatch.setattr(csv_batches, "text_blocks", lambda *_: iter([block]))  # noqa: B023
+        found = []
+        for at_once in (AT_ONCE, lambda *_: None):
+            monkeypatch.setattr(csv_batches, "_at_once", at_once)
+            options = CsvOptions(formats=Formats("Europe/Oslo"))
+            rows = [row for batch in csv_batches.batches(Piece("a.csv", 0, -1), schema, options) for row in batch.to_pylist()]
+            found.append((list(map(str, rows)), csv_types.types_of(Piece("a.csv", 0, -1), 3, options)))
+        served += AT_ONCE(block, "abc", CsvOptions()) is not None
+        assert found[0] == found[1], seed
+    assert served > 50
+
+
+AT_ONCE = csv_batches._at_once

@@ -117,7 +117,7 @@ def _lines(piece: Piece, options: CsvOptions) -> Iterator[tuple[int, str]]:
 
 
 _Table = tuple[list[Any], Any, list[int], Sequence[int] | None]
-_BLANK = re.compile(r"(?m)^[ \t\r]*$")
+_BLANK = re.compile(r"\n[ \t\r]*\n")
 
 
 def _tables(piece: Piece | Sequence[str], names: Sequence[str], options: CsvOptions, checks_header: bool = True) -> Iterator[_Table]:
@@ -214,14 +214,15 @@ def _at_once(block: str, names: Sequence[str], options: CsvOptions) -> list[Any]
         or options.empty
         or options.max_characters >= 0
         or len(names) > options.max_columns
-        or _BLANK.search(block.removesuffix("\n"))
+        or _BLANK.search(f"\n{block}" if block.endswith("\n") else f"\n{block}\n")
     ):
         return None
     quotes = block.count(options.quote) if options.quote else 0
     if quotes:
         q, s, e = (re.escape(each) for each in (options.quote, options.separator, options.escape or "\0"))
-        clean = re.compile(rf"(?:^|(?<={s})){q}[^{q}{e}\r\n]*{q}(?={s}|\r?$)", re.MULTILINE)
-        if 2 * sum(1 for _ in clean.finditer(block)) != quotes:
+        # It begins with the quote itself, so that nothing else is looked at twice.
+        clean = re.compile(rf"{q}(?<=[{s}\n]{q})[^{q}{e}\r\n]*{q}(?={s}|\r?$)", re.MULTILINE)
+        if 2 * len(clean.findall(f"\n{block}")) != quotes:
             return None
     wrong = []
 

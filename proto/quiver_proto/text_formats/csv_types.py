@@ -58,19 +58,29 @@ def of_column(texts: pa.Array, options: CsvOptions) -> str:
         return first if first == "string" else of_values(known.to_pylist(), options)
     if first == "date" and (options.formats.date is not None or not options.prefer_date):
         return of_values(known.to_pylist(), options)
+    if first == "timestamp" and options.formats.timestamp is not None:
+        return of_values(known.to_pylist(), options)
     fits = pc.call_function("match_substring_regex", [known], pc.MatchSubstringOptions(pattern))
-    if pc.call_function("all", [fits]).as_py() and (first != "date" or not converted(known, _date_type(), options.formats)[1]):
+    if pc.call_function("all", [fits]).as_py() and not (
+        first in ("date", "timestamp") and converted(known, _arrow(first), options.formats)[1]
+    ):
         return first
     return of_values(known.to_pylist(), options)
 
 
-def _date_type() -> pa.DataType:
+def _arrow(kind: str) -> pa.DataType:
     import pyarrow as pa
 
-    return pa.date32()
+    return pa.date32() if kind == "date" else pa.timestamp("us", "UTC")
 
 
-_ALIKE = {"int": r"^[+-]?\d{1,9}$", "double": r"^[+-]?\d*\.\d+$", "date": r"^\d{4}-\d{2}-\d{2}$", "boolean": r"^(?i:true|false)$"}
+_ALIKE = {
+    "int": r"^[+-]?\d{1,9}$",
+    "double": r"^[+-]?\d*\.\d+$",
+    "date": r"^\d{4}-\d{2}-\d{2}$",
+    "timestamp": r"^\d{4}-\d\d-\d\d[ T]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?$",
+    "boolean": r"^(?i:true|false)$",
+}
 """Texts that are of a type for sure."""
 
 
