@@ -35,7 +35,8 @@ _NUMBER = re.compile(r"Can't cast value (\S+) to type (\w+)|(?:value|Value) (?:o
 _DECIMAL = re.compile(r"(\S+) is too (?:large|small) to store in a Decimal\d+ of precision (\d+)")
 _DIGITS = re.compile(r"Decimal\d+\((\d+), -?\d+\)\. Overflowing on (-?[\d.]+)?")
 _CANT = re.compile(
-    r"(DataFusion error: |Optimizer rule .*? failed\n?caused by\n?)*(This feature is not implemented|Error during planning|Internal error)"
+    r"(DataFusion error: |Optimizer rule .*? failed\n?caused by\n?)*"
+    r"(This feature is not implemented|Error during planning|Internal error|SQL error)"
 )
 """Of a query, before it runs."""
 _OVERFLOW = re.compile(r"Overflow happened on: [^\n]*|\w+ overflow on [^\n]*|[Aa]rithmetic overflow|DecimalOverflow")
