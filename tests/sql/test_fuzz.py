@@ -20,7 +20,7 @@ import pytest
 from datafusion import SessionContext
 
 from quiver import Conf, Context
-from quiver.sql import Session
+from quiver.sql import Session, adapting
 
 FIRST, LAST = map(int, os.environ.get("QUIVER_FUZZ_SEEDS", "0:6").split(":"))
 QUERIES = int(os.environ.get("QUIVER_FUZZ_QUERIES", "25"))
@@ -30,11 +30,19 @@ KERNEL_BUGS = ("NOT IN", "IN (")
 Rows = list[tuple[str, ...]]
 
 
-@pytest.fixture(scope="module", params=["1g", "1"], ids=["one task", "stages"])
+@pytest.fixture(scope="module", params=["one task", "stages", "sifted"])
 def spark(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """`sifted`: whatever sizes say, no small side of a join saves a shuffle, but rows that can't meet it are left out of others."""
     conf = Conf(loadDefaults=False).set("quiver.eventLog.dir", str(tmp_path_factory.mktemp("events"))).set("spark.ui.enabled", "false")
-    with Session(Context("inline", "test", conf=conf.set("quiver.sql.oneTask.maxBytes", request.param))) as session:
-        yield session
+    conf.set("quiver.sql.oneTask.maxBytes", "1g" if request.param == "one task" else "1")
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "sifted":
+            conf.set("spark.sql.autoBroadcastJoinThreshold", "-1").set("spark.sql.adaptive.autoBroadcastJoinThreshold", "10m")
+            patch.setattr(adapting, "_with_small_build", lambda progress, policy: (progress, False))
+            patch.setattr(adapting, "_WORTH_SIFTING", 0)
+            patch.setattr(adapting, "_WORTH_WAITING", -1)
+        with Session(Context("inline", "test", conf=conf)) as session:
+            yield session
 
 
 def comparable(rows: Sequence[Sequence[Any]]) -> Rows:

@@ -1,8 +1,8 @@
 """What comes next when some of a query's shuffles are there: their sizes re-plan the stages that read them. Pure: sizes in, plans out.
 
     empty side       a join that can't give rows any more: what only its other side reads is not computed
-    small build side a partitioned join whose build side came out small: the other side is joined where it is made, and not shuffled;
-                     where the join gives rows of its build side by themselves, only rows that meet one of these are shuffled
+    small build side a partitioned join whose build side came out small: the other side is joined where it is made, and not shuffled
+    few keys         which rows would have to meet in some join above: the others are not shuffled (sifting.py)
     small pieces     neighbours are read by one task
     skewed pieces    of the side of a join that may be split, parts are read by several tasks, each with all of the other side
 
@@ -17,6 +17,7 @@ from statistics import median_low
 
 from quiver.sql.cutting import EMITS_LEFT, EMITS_RIGHT, CutPlan, CutStage, reads_of
 from quiver.sql.regrouping import Reading, Segment, ShuffleSizes, Split, is_identity, is_partitioned, regrouped, segments
+from quiver.sql.sifting import Sifter, Sifting
 from quiver_proto.fragments import (
     BY_RIGHT,
     COLLECT_LEFT,
@@ -41,7 +42,8 @@ _PARTIAL, _FINAL_PARTITIONED, _SINGLE_PARTITIONED = 0, 2, 4
 _NEEDS_LEFT = frozenset({0, 1, 4, 5, 6, 8})
 _NEEDS_RIGHT = frozenset({0, 2, 4, 6, 7, 9})
 """Joins that give nothing when that side is empty."""
-_RIGHT_SEMI = 6
+_WORTH_SIFTING = 4
+"""What all tasks of a stage read to sift it, so many times, is to be less than what they read anyway."""
 _WORTH_WAITING = 8 << 20
 """Bytes that have to be read for a side of a join. Dealing the rows of so much costs more than the end of the other side's stage, when
 some cores may have nothing to do."""
@@ -88,7 +90,7 @@ def advanced(progress: Progress, policy: Policy) -> tuple[Progress, tuple[CutSta
     while again:
         progress, emptied = _without_empty_join(progress)
         progress, built = _with_small_build(progress, policy)
-        progress, sifted = _with_sifted_stream(progress, policy)
+        progress, sifted = _with_sifted_stage(progress, policy)
         again = emptied or built or sifted
     pending = progress.pending()
     waiting = _waiting(progress, policy)
@@ -177,41 +179,23 @@ def _small_build(plan: Plan, progress: Progress, policy: Policy) -> tuple[int, i
     return None
 
 
-def _with_sifted_stream(progress: Progress, policy: Policy) -> tuple[Progress, bool]:
-    for _, plan in _fragments(progress):
-        for node, _ in _nodes(plan):
-            stage = _unsifted(node, progress)
-            if stage is None or reads_of(node.hash_join.left)[0] in stage.reads:
-                continue
-            build = node.hash_join.left
-            (*rest, segment) = segments(build, progress.known)
-            if rest or segment.weights is None or sum(segment.weights) > policy.broadcast_bytes:
-                continue
-            sifting = Plan()
-            join = sifting.hash_join
-            join.left.CopyFrom(regrouped(build, [Reading(0, segment.width)]))
-            join.right.CopyFrom(stage.plan)
-            for pair in node.hash_join.on:
-                join.on.add().CopyFrom(pair)
-            join.join_type, join.partition_mode, join.null_equality = _RIGHT_SEMI, COLLECT_LEFT, node.hash_join.null_equality
-            size = format_bytes(sum(segment.weights))
-            note = f"a join's build side has {size}: only rows that meet it are in shuffle {stage.shuffle_id}"
-            return _with_fragment(progress, stage.shuffle_id, sifting, note), True
+def _with_sifted_stage(progress: Progress, policy: Policy) -> tuple[Progress, bool]:
+    for found in _siftings(progress):
+        if found.source.shuffle_id not in progress.known:
+            continue
+        size = progress.known[found.source.shuffle_id].total
+        if size <= policy.broadcast_bytes and size * width(found.stage.plan) * _WORTH_SIFTING <= _cost(found.stage.plan, progress):
+            shuffle = found.stage.shuffle_id
+            note = f"shuffle {found.source.shuffle_id} has {format_bytes(size)}: only rows that may meet it are in shuffle {shuffle}"
+            return _with_fragment(progress, shuffle, found.applied(), note), True
     return progress, False
 
 
-def _unsifted(node: Plan, progress: Progress) -> CutStage | None:
-    """Of a join that gives rows of its build side by themselves, and none of its other side: the stage that makes the other side, when it
-    is not there yet. Both sides are read as they were dealt: what the keys are called there, they are called in the stages too."""
-    if kind_of(node) != "hash_join" or not is_partitioned(node) or node.hash_join.null_aware:
-        return None
-    if node.hash_join.join_type not in EMITS_LEFT - EMITS_RIGHT:
-        return None
-    exchanges = _exchange_of(node.hash_join.left), _exchange_of(node.hash_join.right)
-    if any(exchange is None or exchange.by_map or exchange.maps is not None for exchange in exchanges):
-        return None
-    assert exchanges[1] is not None
-    return next((stage for stage in progress.pending() if stage.shuffle_id == exchanges[1].shuffle_id), None)
+def _siftings(progress: Progress) -> Iterator[Sifting]:
+    sifter = Sifter(progress.plan, {stage.shuffle_id for stage in progress.pending()})
+    for _, plan in _fragments(progress):
+        for node, _ in _nodes(plan):
+            yield from sifter.siftings(node)
 
 
 def with_hints(plan: CutPlan, built: frozenset[str]) -> CutPlan:
@@ -271,15 +255,18 @@ def _waiting(progress: Progress, policy: Policy) -> set[int]:
     found: set[int] = set()
     if policy.broadcast_bytes < 0:
         return found
+    worth = min(_WORTH_WAITING, policy.target_bytes)
     for _, plan in _fragments(progress):
         for node, free in _nodes(plan):
             stream = _stream(node, progress) if free else None
-            stage = stream[1] if stream is not None else _unsifted(node, progress)
-            if stage is None:
+            if stream is None:
                 continue
             missing = {each.shuffle_id for each in progress.pending()}.intersection(reads_of(node.hash_join.left))
-            if missing and min(_WORTH_WAITING, policy.target_bytes) < _cost(stage.plan, progress):
-                found.add(stage.shuffle_id)
+            if missing and worth < _cost(stream[1].plan, progress):
+                found.add(stream[1].shuffle_id)
+    for sifting in _siftings(progress):
+        if sifting.source.shuffle_id not in progress.known and worth < _cost(sifting.stage.plan, progress):
+            found.add(sifting.stage.shuffle_id)
     return found
 
 

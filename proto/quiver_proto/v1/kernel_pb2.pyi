@@ -767,6 +767,7 @@ class HashJoin(_message.Message):
     JOIN_TYPE_FIELD_NUMBER: _builtins.int
     PARTITION_MODE_FIELD_NUMBER: _builtins.int
     NULL_EQUALITY_FIELD_NUMBER: _builtins.int
+    PROJECTION_FIELD_NUMBER: _builtins.int
     NULL_AWARE_FIELD_NUMBER: _builtins.int
     join_type: _builtins.int
     partition_mode: _builtins.int
@@ -778,6 +779,10 @@ class HashJoin(_message.Message):
     def right(self) -> Global___Plan: ...
     @_builtins.property
     def on(self) -> _containers.RepeatedCompositeFieldContainer[Global___JoinOn]: ...
+    @_builtins.property
+    def projection(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """Which columns of both sides it gives, none: all."""
+
     def __init__(
         self,
         *,
@@ -787,11 +792,12 @@ class HashJoin(_message.Message):
         join_type: _builtins.int = ...,
         partition_mode: _builtins.int = ...,
         null_equality: _builtins.int = ...,
+        projection: _abc.Iterable[_builtins.int] | None = ...,
         null_aware: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["left", b"left", "right", b"right"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["join_type", b"join_type", "left", b"left", "null_aware", b"null_aware", "null_equality", b"null_equality", "on", b"on", "partition_mode", b"partition_mode", "right", b"right"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["join_type", b"join_type", "left", b"left", "null_aware", b"null_aware", "null_equality", b"null_equality", "on", b"on", "partition_mode", b"partition_mode", "projection", b"projection", "right", b"right"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
