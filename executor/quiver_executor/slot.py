@@ -93,9 +93,9 @@ class Slot:
         """Came while a task waited at a barrier."""
         self._meeting = Meeting(connection, self._unpacker, self._later, self._flush)
 
-    def serve(self) -> None:
-        """Until the supervisor closes its end, or a task has made the process larger than it may be, or has left much in it: other tasks
-        are better off in another process."""
+    def serve(self) -> bool:
+        """Until the supervisor closes its end (False), or a task has made the process larger than it may be, or has left much in it (True):
+        other tasks are better off in another process."""
         self._connection.sendall(pack((READY, 0.0, None)))
         while envelopes := self._receive():
             for envelope in envelopes:
@@ -117,9 +117,10 @@ class Slot:
             if self._unsent:
                 self._flush()
             if self._ends:
-                return
+                return True
             if self._unlooked_s > 0.001:
                 self._look_at_memory()
+        return False
 
     def _receive(self) -> list[tuple[Any, ...]]:
         """What has come next; nothing at the end."""
@@ -297,8 +298,11 @@ class _Unopened(Exception):
         self.cause = cause
 
 
-def main(serial: int, slot: int, fds: list[int], settings: dict[str, Any]) -> None:
-    """Become slot number `slot`: `fds` are its socket, its page, standard output and standard error."""
+def main(serial: int, slot: int, fds: list[int], settings: dict[str, Any]) -> bool:
+    """Be slot number `slot` to its end: `fds` are its socket, its page, standard output and standard error.
+
+    Whether it ends because its tasks have worn it out.
+    """
     connection_fd, page_fd, stdout, stderr = fds
     os.dup2(stdout, 1)
     os.dup2(stderr, 2)
@@ -319,6 +323,6 @@ def main(serial: int, slot: int, fds: list[int], settings: dict[str, Any]) -> No
     environment = SlotEnvironment(slot=slot, serial=serial, scratch_dir=scratch, **settings["environment"])
     connection = socket.socket(fileno=connection_fd)
     try:
-        Slot(connection, Page(page_fd), open_body, environment).serve()
+        return Slot(connection, Page(page_fd), open_body, environment).serve()
     except (ConnectionError, BrokenPipeError):
-        pass
+        return False

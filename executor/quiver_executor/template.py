@@ -34,6 +34,10 @@ _LOOK_EVERY_MS = 1000
 WARM = ("quiver_executor.slot",)
 WARM_LATER = ("cloudpickle", "pyarrow", "pyarrow.ipc")
 WARM_LATER_AFTER_MS = 1000
+WARM_WORN = ("datafusion", "quiver_executor.fragment")
+"""When a slot is worn out it was by the relational kernel: the slots after it have it from the start, half a CPU second each."""
+_WORN_OUT = 75
+"""The exit code of such a slot."""
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 SERIAL = "QUIVER_SLOT_SERIAL"
 """Environment variable of slots: their descendants inherit it, so they can be found when the slot is gone."""
@@ -64,15 +68,12 @@ class Template:
                 poll.register(fd, select.POLLIN)
         self._send((UP, self._me))
         self._reap()
-        # Where numeric libraries may have threads they start them when imported, and forking would not be safe any more.
-        warm = any(os.environ.get(name, "1") != "1" for name in _THREADS)
+        warm = False
         while os.getppid() == self._parent:
             ready = {fd for fd, _ in poll.poll(WARM_LATER_AFTER_MS if not warm else None if parent >= 0 else _LOOK_EVERY_MS)}
             if not ready and not warm:
                 warm = True
-                _import(*WARM_LATER)
-                gc.collect()
-                gc.freeze()
+                self._warm(WARM_LATER)
             if wake_read in ready:
                 os.read(wake_read, 4096)
                 self._reap()
@@ -141,8 +142,7 @@ class Template:
             self._control.close()
             from quiver_executor import slot as slots
 
-            slots.main(serial, slot, fds, self._settings)
-            code = 0
+            code = _WORN_OUT if slots.main(serial, slot, fds, self._settings) else 0
         except BaseException:
             import traceback
 
@@ -169,10 +169,20 @@ class Template:
                 del self._pids[serial]
                 _kill_group(pid)
             _, status, usage = os.wait4(pid, 0)
+            if os.waitstatus_to_exitcode(status) == _WORN_OUT:
+                self._warm(WARM_WORN)
             if serial is not None:
                 self._remove_scratch(os.path.join(self._settings["scratch_root"], str(serial)))
                 self._send((EXITED, serial, status, usage.ru_maxrss * 1024))
         self._kill_orphans()
+
+    def _warm(self, names: tuple[str, ...]) -> None:
+        """Slots from now on have these modules."""
+        # Where numeric libraries may have threads they start them when imported, and forking would not be safe any more.
+        if all(os.environ.get(name, "1") == "1" for name in _THREADS) and not all(name in sys.modules for name in names):
+            _import(*names)
+            gc.collect()
+            gc.freeze()
 
     def _remove_scratch(self, path: str) -> None:
         """Spills of the task that died. By a child, because removing many gigabytes takes a while."""

@@ -106,6 +106,7 @@ def test_tasks_after_one_that_leaves_much_have_another_process(start: Callable[.
     assert len(set(executor.results("import os\nreturn os.getpid()", 3))) == 1
     assert len(set(executor.results("import os\nreturn os.getpid()  # wears out", 3))) == 3
     assert executor.results("return partition", 2) == [0, 1]
+    assert executor.results("import sys\nreturn 'datafusion' in sys.modules", 1) == [True]
 
 
 def _task(folder: Path) -> Task:
