@@ -15,7 +15,7 @@ from quiver.callsite import capture
 from quiver.sql import Session
 from quiver.sql import functions as F
 from quiver.sql import types as t
-from quiver.sql.errors import AnalysisException
+from quiver.sql.errors import AnalysisException, QueryExecutionException
 from quiver.sql.table_writes import TableSpec, can_store, create_as, insert_into
 from quiver.sql.tree import expressions as e
 
@@ -183,3 +183,53 @@ def test_store_assignment() -> None:
         (array, t.StringType(), False),
     ):
         assert can_store(value, column) is allowed, (value, column)
+
+
+def test_a_folder_of_others_is_neither_read_nor_removed(spark: Session, warehouse: Path) -> None:
+    spark.range(5).write.parquet(str(warehouse / "sales"))
+    (warehouse / "notes").mkdir()
+    (warehouse / "notes" / ".keep").touch()
+    (warehouse / "file").write_text("mine")
+    for name in ("sales", "notes", "file"):
+        for rest in ("(id bigint)", "AS SELECT 1L AS id", "USING csv AS SELECT 1L AS id"):
+            with pytest.raises(AnalysisException, match=f"LOCATION_ALREADY_EXISTS.*`{name}`"):
+                spark.sql(f"CREATE TABLE {name} {rest}")
+        with pytest.raises(AnalysisException, match="LOCATION_ALREADY_EXISTS"):
+            spark.catalog.createTable(name, schema=spark.range(1).schema)
+        with pytest.raises(AnalysisException, match="LOCATION_ALREADY_EXISTS"):
+            spark.range(1).write.mode("overwrite").saveAsTable(name)
+        assert not spark.catalog.tableExists(name)
+    spark.sql(f"CREATE TABLE outside (id bigint) USING parquet LOCATION '{warehouse / 'sales'}'")
+    assert spark.table("outside").count() == 5
+    spark.sql("DROP TABLE outside")
+    assert (spark.read.parquet(str(warehouse / "sales")).count(), (warehouse / "notes/.keep").exists()) == (5, True)
+    (warehouse / "empty").mkdir()
+    spark.sql("CREATE OR REPLACE TABLE empty (id bigint)")
+    spark.sql("INSERT INTO empty VALUES (1)")
+    spark.sql("CREATE OR REPLACE TABLE empty (id bigint)")
+    assert rows(spark, "empty") == []
+
+
+def test_a_renamed_table_takes_its_folder_along(spark: Session, warehouse: Path) -> None:
+    spark.sql("CREATE TABLE t AS SELECT 1 AS i")
+    (warehouse / "taken").mkdir()
+    (warehouse / "taken" / "x").touch()
+    with pytest.raises(AnalysisException, match="LOCATION_ALREADY_EXISTS"):
+        spark.sql("ALTER TABLE t RENAME TO taken")
+    spark.sql("ALTER TABLE t RENAME TO u")
+    spark.sql("CREATE TABLE t AS SELECT 2 AS i")
+    spark.sql("DROP TABLE t")
+    assert (rows(spark, "u"), (warehouse / "t").exists()) == ([(1,)], False)
+    spark.sql("DROP TABLE u")
+    assert not (warehouse / "u").exists()
+
+
+def test_folders_that_cannot_be_made(spark: Session, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    spark.sql(f"CREATE DATABASE blocked LOCATION '{tmp_path / 'file'}'")
+    for name, problem in (("n" * 300, "File name too long"), ("blocked.f", "Not a directory")):
+        for rest in ("(id bigint)", "AS SELECT 1 AS id"):
+            with pytest.raises(QueryExecutionException, match=f"Unable to create table .*: {problem}"):
+                spark.sql(f"CREATE TABLE {name} {rest}")
+        assert not spark.catalog.tableExists(name)
+    spark.sql("DROP DATABASE blocked CASCADE")

@@ -6,16 +6,18 @@ reads or writes rows; folders of tables that are dropped are removed.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import shutil
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from quiver.sql.errors import AnalysisException
+from quiver.sql.errors import AnalysisException, QueryExecutionException
 from quiver.sql.types import StructType
 
 if TYPE_CHECKING:
@@ -157,10 +159,11 @@ class Metastore:
         _check_name("tables", name)
         return str(Path(self.database(database).location) / name.lower())
 
-    def create_table(self, table: Table, *, if_not_exists: bool = False, replace: bool = False) -> None:
-        """A managed table's folder is made.
+    def create_table(self, table: Table, *, if_not_exists: bool = False, replace: bool = False, written: bool = False) -> None:
+        """A managed table's folder is made. `written`: it is there and holds what was written for this table.
 
-        Raises AnalysisException TABLE_OR_VIEW_ALREADY_EXISTS, SCHEMA_NOT_FOUND, INVALID_SCHEMA_OR_RELATION_NAME.
+        Raises AnalysisException TABLE_OR_VIEW_ALREADY_EXISTS, SCHEMA_NOT_FOUND, INVALID_SCHEMA_OR_RELATION_NAME, LOCATION_ALREADY_EXISTS,
+        QueryExecutionException when the folder can't be made.
         """
         key = (table.database.lower(), table.name.lower())
         with self._lock:
@@ -174,15 +177,30 @@ class Metastore:
                     "the existing object, or add the IF NOT EXISTS clause to tolerate pre-existing objects.",
                     "TABLE_OR_VIEW_ALREADY_EXISTS",
                 )
+            if table.view is None and not table.external:
+                if not (written or key in self._tables):
+                    check_unused(table)
+                with _folder_errors(table, table.location):
+                    Path(table.location).mkdir(parents=True, exist_ok=True)
             self._tables[key] = table
-        if table.view is None and not table.external:
-            Path(table.location).mkdir(parents=True, exist_ok=True)
 
     def rename_table(self, table: Table, database: str, name: str) -> None:
-        """The folder of a managed table stays where it is. Raises AnalysisException TABLE_OR_VIEW_ALREADY_EXISTS, SCHEMA_NOT_FOUND."""
+        """The folder of a managed table gets the new name too, so that the old one is free for another table.
+
+        Raises as `create_table`; then nothing has changed."""
         with self._lock:
             renamed = replace(table, database=self.database(database).name, name=name.lower())
-            self.create_table(renamed)
+            moves = table.view is None and not table.external
+            if moves:
+                renamed = replace(renamed, location=self.folder(database, name))
+            self.create_table(renamed)  # With an empty folder, in whose place the other is put.
+            if moves:
+                try:
+                    with _folder_errors(renamed, renamed.location):
+                        os.replace(table.location, renamed.location)
+                except QueryExecutionException:
+                    del self._tables[(renamed.database.lower(), renamed.name)]
+                    raise
             del self._tables[(table.database.lower(), table.name.lower())]
 
     def drop_table(self, database: str, name: str) -> bool:
@@ -194,6 +212,39 @@ class Metastore:
         if table.view is None and not table.external:
             shutil.rmtree(table.location, ignore_errors=True)
         return True
+
+
+def check_unused(table: Table) -> None:
+    """Whatever is in a managed table's folder is removed with the table, so at first there must be nothing.
+
+    Raises AnalysisException LOCATION_ALREADY_EXISTS, QueryExecutionException when one can't look."""
+    folder = Path(table.location)
+    with _folder_errors(table, table.location):
+        try:
+            folder.lstat()
+        except FileNotFoundError:
+            return
+        if not folder.is_dir() or next(folder.iterdir(), None) is not None:
+            raise location_taken(table)
+
+
+def location_taken(table: Table) -> AnalysisException:
+    """LOCATION_ALREADY_EXISTS: files of another are where the table's are to be."""
+    return AnalysisException(
+        f"Cannot name the managed table as {table.full_name}, as its associated location '{table.location}' already exists. Please "
+        "pick a different table name, or remove the existing location first.",
+        "LOCATION_ALREADY_EXISTS",
+    )
+
+
+@contextlib.contextmanager
+def _folder_errors(table: Table, folder: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise QueryExecutionException(
+            f"Unable to create table {table.full_name} as failed to create its directory {folder}: {error.strerror}."
+        ) from error
 
 
 def _check_name(what: str, name: str) -> None:

@@ -18,7 +18,7 @@ from quiver.sql import literals
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException
 from quiver.sql.file_outputs import format_named
-from quiver.sql.metastore import CATALOG, GLOBAL_TEMP, Buckets, Table
+from quiver.sql.metastore import CATALOG, GLOBAL_TEMP, Buckets, Table, check_unused, location_taken
 from quiver.sql.saving import NOTHING, Output, Saved, check_not_read, column_named, is_dynamic, save
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -91,7 +91,7 @@ def create_as(session: Session, parts: Sequence[str], relation: r.Relation, spec
     saved = save(session, relation, output, call_site)
     if existing is not None and not replaces:
         session._state.store.drop_table(database, name)
-    session._state.store.create_table(table, replace=existing is not None)
+    session._state.store.create_table(table, replace=existing is not None, written=True)
     return saved
 
 
@@ -183,14 +183,13 @@ def _check_buckets(spec: TableSpec, relation: r.Relation) -> None:
 
 
 def _check_location(table: Table) -> None:
+    if not table.external:
+        check_unused(table)
+        return
     system, path = filesystem_of(table.location)
     found = system.stat(path)
     if found is not None and (not found.is_directory or any(not entry.name.startswith(("_", ".")) for entry in system.entries(path))):
-        raise AnalysisException(
-            f"Cannot name the managed table as {table.full_name}, as its associated location '{table.location}' already exists. Please "
-            "pick a different table name, or remove the existing location first.",
-            "LOCATION_ALREADY_EXISTS",
-        )
+        raise location_taken(table)
 
 
 def _check_alike(table: Table, provider: str, spec: TableSpec, relation: r.Relation) -> None:
