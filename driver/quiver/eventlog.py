@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from quiver.redacting import redacted
 from quiver_proto.errors import BadSetting
@@ -27,6 +27,8 @@ _FLUSH_AT = 4096
 _PORTION = 32
 """Events written at a time: a job that comes in meanwhile waits for 0.3 ms of JSON, not for all of it."""
 _NEXT_PORTION_S = 0.001
+LONGEST_TEXT: Final = 100_000
+"""Characters of one text of users in an event: of plans of thousands of columns the beginning is written."""
 _FREE_TEXTS: dict[type[Any], tuple[str, ...]] = {
     JobStarted: ("description",),
     JobEnded: ("error",),
@@ -114,5 +116,11 @@ def _without_secrets(event: Event) -> Event:
     for name in _FREE_TEXTS.get(type(event), ()):
         text = getattr(event, name)
         if text:
-            changed[name] = redacted(text) if isinstance(text, str) else [redacted(each) for each in text]
+            changed[name] = _fit(text) if isinstance(text, str) else [_fit(each) for each in text]
     return dataclasses.replace(event, **changed) if changed else event
+
+
+def _fit(text: str) -> str:
+    # Cut last: half a quoted secret would not be known as one.
+    text = redacted(text)
+    return text if len(text) <= LONGEST_TEXT else f"{text[:LONGEST_TEXT]}… and {len(text) - LONGEST_TEXT} more characters"

@@ -15,7 +15,7 @@ _PAIR = re.compile(
 """A name and a quoted value, as in OPTIONS (password 'x') or TBLPROPERTIES ('a.secret' = "x")."""
 _PARAMETER = re.compile(rf"""(?<![\w.-])([\w.-]*{_WORDS}[\w.-]*=)[^\s&;'"`=)]+""", re.IGNORECASE)
 """As in jdbc:postgresql://host/name?password=x."""
-_LOGIN = re.compile(r"""(\b[a-z][\w+.-]*://[^\s/'"`:@]*:)[^\s/'"`]+(?=@)""", re.IGNORECASE)
+_LOGIN = re.compile(r"""((?<![\w+.-])[\w+.-]+://[^\s/'"`:@]*:)[^\s/'"`]+(?=@)""", re.IGNORECASE)
 """As in postgresql://user:x@host/name."""
 
 

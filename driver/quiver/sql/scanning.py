@@ -7,6 +7,7 @@ own (a *mirror*), one directory `column=value` below another for partition colum
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import weakref
 from collections.abc import Mapping
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 NATIVE: Final = frozenset({"parquet", "arrow"})
 """Formats that the kernel scans in the tasks of a query."""
 _MARK = "quiver-mirror-"
+_WORD = re.compile(r"[^\s,\[\]]+")
+_LINK = re.compile(rf"({_MARK}[^/]+)/(?:[^/]*/)*(\d+)\.data")
 _KEY = "__quiver_partition_"
 _FILE = "__quiver_file"
 
@@ -161,14 +164,18 @@ def resolve(plan: Plan, mirrors: Mapping[str, Mirror]) -> None:
 
 
 def shown(text: str, mirrors: Mapping[str, Mirror]) -> str:
-    """The kernel's display of a plan, with the files instead of the links."""
-    import re
+    """The kernel's display of a plan, with the files instead of the links. Takes time in proportion to the text."""
+    if _MARK not in text:
+        return text
+    return _WORD.sub(lambda word: _real(word[0], mirrors), text)
 
-    def real(found: re.Match[str]) -> str:
-        mirror = mirrors.get(found[1])
-        return found[0] if mirror is None else mirror.files[int(found[2])].path.lstrip("/")
 
-    return re.sub(rf"[^\s,\[\]]*?({_MARK}[^/]+)/[^\s,\]]*?(\d+)\.data", real, text)
+def _real(word: str, mirrors: Mapping[str, Mirror]) -> str:
+    found = _LINK.search(word)
+    mirror = None if found is None else mirrors.get(found[1])
+    if found is None or mirror is None:
+        return word
+    return f"{mirror.files[int(found[2])].path.lstrip('/')}{word[found.end() :]}"
 
 
 def _read_as(of: t.DataType) -> pa.DataType:
