@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql.analysis.rewriting import changed
 from quiver.sql.analysis.sameness import shape
+from quiver.sql.lowering.repeats import told_apart
 from quiver.sql.tree import relations as r
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class KeptRelations:
                 return
             bare = _bare(relation)
             rows.persist(level)
-            columns = tuple(dataclasses.replace(column, qualifier=()) for column in bare.output)
+            columns = tuple(dataclasses.replace(column, qualifier=()) for column in told_apart(bare.output))
             self._kept = (*self._kept, Kept(bare, _count(bare, {}), shape(bare), r.Produced(rows, columns)))
 
     def forget(self, relation: r.Relation, blocking: bool = False) -> bool:

@@ -8,6 +8,7 @@ from quiver.sql import types as t
 from quiver.sql.analysis.generators import stack_size
 from quiver.sql.analysis.typing import function_of, type_of
 from quiver.sql.lowering.names import column
+from quiver.sql.lowering.repeats import each_once
 from quiver.sql.registry.generators import stack_list
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -34,7 +35,7 @@ def generate(relation: r.Generate, source: str, text: Callable[[e.Expression], s
     if relation.outer:
         empty = f"coalesce(CAST(cardinality({items}) AS BIGINT), 0) = 0"
         items, positions = (f"(CASE WHEN {empty} THEN make_array(NULL) ELSE {part} END)" for part in (items, positions))
-    kept = [column(attribute) for attribute in relation.child.output]
+    kept = [column(attribute) for attribute in each_once(relation.child.output)]
     below = [*kept, f"unnest({items}) AS {_ITEM}", *([f"unnest({positions}) AS {_POSITION}"] if positioned or keys else [])]
     order = ""
     if keys:

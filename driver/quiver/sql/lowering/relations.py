@@ -15,6 +15,7 @@ from quiver.sql.lowering.expressions import lowered
 from quiver.sql.lowering.generators import generate
 from quiver.sql.lowering.names import column, quoted
 from quiver.sql.lowering.narrowing import Filtered, after, shielded
+from quiver.sql.lowering.repeats import by_place, each_once, told_apart
 from quiver.sql.lowering.sampling import HERE, fenced, sample
 from quiver.sql.lowering.sort_keys import with_key_columns
 from quiver.sql.lowering.sortedness import aggregated_in_order, sorted_by
@@ -52,7 +53,7 @@ class Query:
 
 def lower(relation: r.Relation, slices: int = 1) -> Query:
     """The query whose rows are the relation's, columns in the order of its output. Series of numbers are in so many partitions at most."""
-    relation = with_key_columns(relation)
+    relation = by_place(with_key_columns(relation))
     writer = _Writer(slices, *counted_below_filters(relation))
     text, _ = writer.select(relation)
     if writer.named:
@@ -141,8 +142,8 @@ class _Writer:
                 return f"SELECT * FROM {source}{limit}{offset}", depth
             case r.Deduplicate():
                 source, depth = self._source(relation.child)
-                on = "" if relation.keys is None else f" ON ({', '.join(map(column, relation.keys))})"
-                return f"SELECT DISTINCT{on} {', '.join(map(column, relation.output))} FROM {source}", depth
+                on = "" if relation.keys is None else f" ON ({', '.join(map(column, each_once(relation.keys)))})"
+                return f"SELECT DISTINCT{on} {', '.join(map(column, each_once(relation.output)))} FROM {source}", depth
             case r.Aliased():
                 return self._renamed(relation.child, relation.columns)
             case r.Join():
@@ -152,16 +153,17 @@ class _Writer:
                 parts = [self._renamed(branch, relation.columns) for branch in relation.branches]
                 return " UNION ALL ".join(f"({text})" for text, _ in parts), max(depth for _, depth in parts) + 1
             case r.SetOperation():
-                (left, left_depth), (right, right_depth) = (
-                    self._renamed(side, relation.output) for side in (relation.left, relation.right)
-                )
+                columns, wanted = told_apart(relation.output), each_once(relation.output)
+                (left, left_depth), (right, right_depth) = (self._renamed(side, columns) for side in (relation.left, relation.right))
                 depth = max(left_depth, right_depth) + 1
+                chosen = ", ".join(map(column, wanted))
                 if not relation.all:
-                    return f"({left}) {relation.kind.upper()} ({right})", depth
+                    both = f"({left}) {relation.kind.upper()} ({right})"
+                    return (both, depth) if len(wanted) == len(columns) else (f"SELECT {chosen} FROM ({both})", depth + 1)
                 # The kernel doesn't count how often a row is there, so equal rows are numbered, which makes each of them different.
-                names = ", ".join(map(column, relation.output))
+                names = ", ".join(map(column, columns))
                 numbered = (f'SELECT *, row_number() OVER (PARTITION BY {names}) AS "#copy" FROM ({side})' for side in (left, right))
-                return f"SELECT {names} FROM ({f' {relation.kind.upper()} '.join(f'({side})' for side in numbered)})", depth + 2
+                return f"SELECT {chosen} FROM ({f' {relation.kind.upper()} '.join(f'({side})' for side in numbered)})", depth + 2
             case r.Hint() | r.Repartition():  # Where rows are is not what they are.
                 return self.select(relation.child)
             case r.Generate():
@@ -196,7 +198,7 @@ class _Writer:
     def _fence(self, relation: r.Relation, items: str, source: str) -> str:
         """A relation that counts rows, of these items over `source`. Whatever a filter above looks at comes from a column that is not the
         same each time, so that the kernel leaves the filter above."""
-        return f"SELECT {fenced(relation.output)} FROM (SELECT {items} FROM {source})"
+        return f"SELECT {fenced(each_once(relation.output))} FROM (SELECT {items} FROM {source})"
 
     def _leaf(self, relation: r.Relation) -> str:
         name = self._names.get(id(relation))
@@ -226,8 +228,8 @@ class _Writer:
 
     def _renamed(self, relation: r.Relation, columns: Sequence[e.Attribute]) -> tuple[str, int]:
         source, depth = self._source(relation)
-        items = ", ".join(f"{column(old)} AS {column(new)}" for old, new in zip(relation.output, columns, strict=True))
-        return f"SELECT {items} FROM {source}", depth
+        items = {new.id: f"{column(old)} AS {column(new)}" for old, new in zip(relation.output, columns, strict=True)}
+        return f"SELECT {', '.join(items.values())} FROM {source}", depth
 
     def _items(self, expressions: Sequence[e.Expression], shield: int | None = None) -> str:
         if not expressions:

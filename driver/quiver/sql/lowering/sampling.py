@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from quiver.sql import types as t
 from quiver.sql.lowering.names import column
+from quiver.sql.lowering.repeats import each_once
 from quiver.sql.registry.drawing import seeded
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
@@ -24,11 +25,12 @@ def fenced(columns: Sequence[Attribute]) -> str:
 
 def sample(relation: r.Sample, source: str, is_fenced: bool) -> str:
     """The SELECT of a Sample over `source`, in its order where lots are drawn by partition; `is_fenced`: no filter passes it."""
-    kept = ", ".join(column(attribute) for attribute in relation.child.output)
+    columns = each_once(relation.child.output)
+    kept = ", ".join(map(column, columns))
     if relation.by_value:
         return _by_value(relation, source, kept)
     drawn = f"SELECT *, {seeded([f'CAST({relation.seed} AS BIGINT)'])} AS {HERE} FROM {source}"
-    shown = fenced(relation.child.output) if is_fenced else kept
+    shown = fenced(columns) if is_fenced else kept
     if not relation.with_replacement:
         wanted = f"{HERE} >= {relation.lower!r} AND {HERE} < {relation.lower + relation.fraction!r}"
         return f"SELECT {shown} FROM ({drawn}) WHERE ({wanted}) = (random() >= 0)"
@@ -39,9 +41,8 @@ def sample(relation: r.Sample, source: str, is_fenced: bool) -> str:
 def _by_value(relation: r.Sample, source: str, kept: str) -> str:
     """A row's lot is drawn from what it holds: a digest of its values, of how many equal rows came before it, and of the seed. So a
     row has the same lot in each of the parts that a relation is split into, in whatever order rows come."""
-    values = ", ".join(
-        f"coalesce(CAST({column(attribute)} AS VARCHAR), '\x01')" for attribute in relation.child.output if _has_text(attribute.type)
-    )
+    texts = [column(attribute) for attribute in each_once(relation.child.output) if _has_text(attribute.type)]
+    values = ", ".join(f"coalesce(CAST({each} AS VARCHAR), '\x01')" for each in texts)
     key = f"md5(concat_ws('\x02', {values}))" if values else "''"
     keyed = f"SELECT *, {key} AS {_KEY} FROM {source}"
     numbered = f"SELECT *, row_number() OVER (PARTITION BY {_KEY}) AS {_COPY} FROM ({keyed})"
