@@ -70,6 +70,42 @@ def test_casts(spark: Session, column: str, target: str, kind: str, condition: s
     assert "try_cast" in str(error)
 
 
+NINES = f"cast('{'9' * 38}' AS decimal(38,0))"
+ONE = "cast(1 AS decimal(38,0))"
+
+
+@pytest.mark.parametrize(
+    ("expression", "value", "scale"),
+    [
+        (f"sum({NINES})", "1" + "9" * 37 + "80", "0"),
+        (f"sum({NINES}) OVER ()", "1" + "9" * 37 + "80", "0"),
+        (f"avg({NINES})", "9" * 38, "4"),
+        (f"avg({NINES}) OVER ()", "9" * 38, "4"),
+        (f"{NINES} + {ONE}", "1" + "0" * 38, "0"),
+        (f"-{NINES} - {ONE}", "-1" + "0" * 38, "0"),
+        ("cast(1e30 AS decimal(38,10))", "1" + "0" * 30, "10"),
+    ],
+)
+def test_decimals_with_too_many_digits(spark: Session, expression: str, value: str, scale: str) -> None:
+    with pytest.raises(errors.ArithmeticException, match=r"NUMERIC_VALUE_OUT_OF_RANGE") as caught:
+        spark.sql(f"SELECT {expression} FROM range(20)").collect()
+    assert {"value": value, "precision": "38", "scale": scale}.items() <= caught.value.getMessageParameters().items()
+
+
+def test_decimals_that_may_have_too_many_digits(spark: Session) -> None:
+    tolerant = f"try_sum({NINES}), try_avg({NINES}), max(try_add({NINES}, {ONE})), max(try_subtract(-{NINES}, {ONE}))"
+    assert set(spark.sql(f"SELECT {tolerant} FROM range(20)").first() or ()) == {None}
+    spark.range(7).selectExpr("id", "cast(id AS decimal(38,3)) d").createOrReplaceTempView("wide")
+    grouped = spark.sql(
+        "SELECT id % 2, sum(d), sum(DISTINCT d), avg(d), avg(DISTINCT d), sum(d) FILTER (WHERE id > 3), avg(d) FILTER (WHERE id > 3) "
+        "FROM wide GROUP BY 1 ORDER BY 1"
+    )
+    assert [tuple(map(float, row)) for row in grouped.collect()] == [(0, 12, 12, 3, 3, 10, 5), (1, 9, 9, 3, 3, 5, 5)]
+    moving = "OVER (ORDER BY d ROWS BETWEEN 1 PRECEDING AND CURRENT ROW)"
+    rows = spark.sql(f"SELECT sum(d) {moving}, avg(d) {moving} FROM wide WHERE d < 3").collect()
+    assert [tuple(map(str, row)) for row in rows] == [("0.000", "0.000000"), ("1.000", "0.500000"), ("3.000", "1.500000")]
+
+
 def test_arrays(spark: Session) -> None:
     frame = of(spark).table("v")
     with pytest.raises(errors.ArrayIndexOutOfBoundsException, match=r"The index 5 is out of bounds. The array has 2") as caught:

@@ -11,6 +11,7 @@ import contextlib
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
+from decimal import Context, Decimal
 from typing import Any
 
 from quiver.sql import errors
@@ -33,7 +34,7 @@ _TEXT = re.compile(r"Cannot cast (?:string|value) '(.*?)' to value of (\w+)(?:\(
 _TIME = re.compile(r"Error parsing timestamp from '(.*?)'", re.DOTALL)
 _NUMBER = re.compile(r"Can't cast value (\S+) to type (\w+)|(?:value|Value) (?:of )?(\S+) is out of range (\w+)")
 _DECIMAL = re.compile(r"(\S+) is too (?:large|small) to store in a Decimal\d+ of precision (\d+)")
-_DIGITS = re.compile(r"Decimal\d+\((\d+), -?\d+\)\. Overflowing on (-?[\d.]+)?")
+_DIGITS = re.compile(r"Decimal\d+\((\d+), (-?\d+)\)\. Overflowing on (-?[\d.]+(?:e[-+]?\d+)?)?")
 _CANT = re.compile(
     r"(DataFusion error: |Optimizer rule .*? failed\n?caused by\n?)*"
     r"(This feature is not implemented|Error during planning|Internal error|SQL error)"
@@ -67,6 +68,7 @@ _REMAINDERS = frozenset({"%", "mod", "pmod"})
 _ALTERNATIVES = {"+": "try_add", "-": "try_subtract", "*": "try_multiply", "sum": "try_sum", "avg": "try_avg"}
 _ARITHMETIC = frozenset({*_ALTERNATIVES, "negative", "abs", "sum_distinct", "factorial", "pow"})
 _SUFFIXES: dict[type[t.DataType], str] = {t.LongType: "L", t.DoubleType: "D", t.FloatType: "F", t.ShortType: "S", t.ByteType: "T"}
+_EXACT = Context(prec=100)
 _ANSI = '"spark.sql.ansi.enabled"'
 
 
@@ -121,7 +123,7 @@ class _Translation:
             return self._no_decimal(found[1], found[2])
         found = _DIGITS.search(text)
         if found:
-            return self._no_decimal(found[2] or "A value", found[1])
+            return self._no_decimal(found[3] or "A value", found[1], found[2])
         return self._overflow() if _OVERFLOW.search(text) else None
 
     def _told(self, condition: str, message: str) -> errors.PySparkException:
@@ -189,15 +191,26 @@ class _Translation:
         parameters = {"value": shown, "sourceType": f'"{source}"', "targetType": f'"{name}"', "ansiConfig": _ANSI}
         return self._made("CAST_OVERFLOW", text, parameters, casts)
 
-    def _no_decimal(self, value: str, precision: str) -> errors.PySparkException:
+    def _no_decimal(self, value: str, precision: str, told: str = "") -> errors.PySparkException:
+        """`told`: the scale, where the kernel says it. Then the value is that of the cast: of a decimal, its digits only."""
         casts = self._casts(t.DecimalType, lambda source: isinstance(source, t.NumericType | t.StringType))
-        kinds = {(cast.type.precision, cast.type.scale) for cast in casts if isinstance(cast.type, t.DecimalType)}
-        scales = {str(scale) for made, scale in kinds if str(made) == precision}
-        scale = scales.pop() if len(scales) == 1 else str(len(value.partition(".")[2]))
+        computed = [call for call in self._calls(_ARITHMETIC) if isinstance(type_of(call), t.DecimalType)]
+        if told:
+            casts = [cast for cast in casts if cast.type == t.DecimalType(int(precision), int(told))]
+        made = [type_of(found) for found in (*computed, *casts)]
+        kinds = {(kind.precision, kind.scale) for kind in made if isinstance(kind, t.DecimalType)}
+        scales = {str(scale) for digits, scale in kinds if str(digits) == precision}
+        scale = told or (scales.pop() if len(scales) == 1 else str(len(value.partition(".")[2])))
+        if "e" in value:
+            value = format(Decimal(value), "f")
+        elif told and value.lstrip("-").isdigit() and not casts:
+            value = format(Decimal(value).scaleb(-int(told), _EXACT), "f")
         shown = value.rstrip("0").rstrip(".") if "." in value else value
-        text = f"{shown} cannot be represented as Decimal({precision}, {scale}). Use `try_cast` to return NULL instead."
+        ways = {"cast" if casts else "", *(_ALTERNATIVES.get(call.name, "") for call in computed)} - {""}
+        instead = ways.pop().removeprefix("try_") if len(ways) == 1 else "cast"
+        text = f"{shown} cannot be represented as Decimal({precision}, {scale}). Use `try_{instead}` to return NULL instead."
         parameters = {"value": shown, "precision": precision, "scale": scale, "config": _ANSI}
-        return self._made("NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", text, parameters, casts)
+        return self._made("NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", text, parameters, [*computed, *casts])
 
     def _overflow(self, value: str = "") -> errors.PySparkException:
         calls = self._calls(_ARITHMETIC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Final
 
 from quiver.sql import types as t
 from quiver.sql.analysis.coercion import bounded
@@ -73,9 +74,33 @@ def _count(args: Sequence[str], kinds: Types) -> str:
 register(Function("count", _count, _long, kind="aggregate", nullable=False))
 
 
+_SUMMED: Final = 28
+"""Digits of decimals whose sum is not looked at: ten more it would take as many rows as no group has."""
+_AVERAGED: Final = 24
+"""The kernel's mean multiplies their sum by 10,000 before it divides."""
+
+
+def _wide(value: str, kind: t.DecimalType, precision: int) -> str:
+    """A decimal of more digits than Spark's have: the kernel's sum of its own wraps around. Cast back, what has too many is an error."""
+    distinct, plain = ("DISTINCT ", value[9:]) if value.startswith("DISTINCT ") else ("", value)
+    return f"{distinct}arrow_cast({plain}, 'Decimal256({precision}, {kind.scale})')"
+
+
+def _mean(lenient: bool) -> Callable[[Sequence[str], Types], str]:
+    def lower(args: Sequence[str], kinds: Types) -> str:
+        (value,), (kind,) = args, kinds
+        if isinstance(kind, t.DecimalType) and kind.precision > _AVERAGED:
+            return cast(f"avg({_wide(value, kind, 72)}){AFTER}", _mean_type(kinds), lenient)
+        return f"avg({value})"
+
+    return lower
+
+
 def _sum(args: Sequence[str], kinds: Types) -> str:
     """The kernel's sum of bigints wraps around: then that of doubles is far from it."""
     (value,), (kind,) = args, kinds
+    if isinstance(kind, t.DecimalType) and kind.precision > _SUMMED:
+        return cast(f"sum({_wide(value, kind, 76)}){AFTER}", _sum_type(kinds))
     if not isinstance(kind, t.LongType):
         return f"sum({value})"
     about = f"sum({cast(value, t.DoubleType())}){AFTER}"
@@ -84,7 +109,7 @@ def _sum(args: Sequence[str], kinds: Types) -> str:
 
 
 register(Function("sum", _sum, _sum_type, _summable, "aggregate", True, (1, 1), unchecked=call("sum")))
-register(Function("avg", call("avg"), _mean_type, _mean_input, "aggregate", True, (1, 1)), "mean")
+register(Function("avg", _mean(False), _mean_type, _mean_input, "aggregate", True, (1, 1)), "mean")
 register(Function("min", call("min"), _first, None, "aggregate", True, (1, 1)))
 register(Function("max", call("max"), _first, None, "aggregate", True, (1, 1)))
 
@@ -221,7 +246,7 @@ define("histogram_numeric", "ni", _bins, _histogram, kind="aggregate", nullable=
 define("grouping_id", "?*+", "l", "arrow_cast(grouping({all}), 'Int64')", kind="aggregate", nullable=False)
 define("grouping", "*", "y", "arrow_cast(grouping({0}), 'Int8')", kind="aggregate", nullable=False)
 register(Function("try_sum", call("try_sum"), _sum_type, _summable, "aggregate", True, (1, 1)))
-register(Function("try_avg", call("avg"), _mean_type, _mean_input, "aggregate", True, (1, 1)))
+register(Function("try_avg", _mean(True), _mean_type, _mean_input, "aggregate", True, (1, 1)))
 # Of moments, in one pass: the differences from a mean that is not known yet are expanded.
 _M2 = "(sum({0} * {0}) / count({0}) - avg({0}) * avg({0}))"
 _M3 = "(sum({0} * {0} * {0}) / count({0}) - 3 * avg({0}) * sum({0} * {0}) / count({0}) + 2 * power(avg({0}), 3))"

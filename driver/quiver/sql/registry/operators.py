@@ -178,7 +178,7 @@ def _arithmetic(operator: str, result_type: Callable[[Types], t.DataType]) -> Ca
             return of_times
         if not all(isinstance(operand, t.IntegralType) for operand in kinds):
             if isinstance(kind, t.DecimalType):
-                return cast(f"({a} {operator} {b})", kind)
+                return cast(_decimals(operator, args, kinds), kind)
             return f"({a} {operator} {b})"
         if not isinstance(kind, t.LongType):
             return _narrowed(f"({cast(a, t.LongType())} {operator} {cast(b, t.LongType())})", kind)
@@ -201,6 +201,18 @@ def _arithmetic(operator: str, result_type: Callable[[Types], t.DataType]) -> Ca
     return lower
 
 
+def _decimals(operator: str, args: Sequence[str], kinds: Types) -> str:
+    """Of sums that may take more digits than a decimal has, the kernel gives those digits; of wider ones, cast back, it makes an error."""
+    a, b = kinds
+    assert isinstance(a, t.DecimalType)
+    assert isinstance(b, t.DecimalType)
+    scale = max(a.scale, b.scale)
+    if operator == "*" or max(a.precision - a.scale, b.precision - b.scale) + scale < 38:
+        return f"({args[0]} {operator} {args[1]})"
+    left, right = (f"arrow_cast({arg}, 'Decimal256(76, {scale})')" for arg in args)
+    return f"({left} {operator} {right})"
+
+
 def _narrowed(value: str, kind: t.DataType) -> str:
     """As the narrower type. An own error, since the kernel's is that of a cast."""
     if len(value) > _SHORT:
@@ -221,6 +233,8 @@ def _try(operator: str, result_type: Callable[[Types], t.DataType]) -> Callable[
             return of_times
         if isinstance(kind, t.IntegralType):
             return cast(f"({cast(args[0], _WIDE)} {operator} {cast(args[1], _WIDE)})", kind, lenient=True)
+        if isinstance(kind, t.DecimalType):
+            return cast(_decimals(operator, args, kinds), kind, lenient=True)
         return f"({args[0]} {operator} {args[1]})"
 
     return lower
