@@ -161,7 +161,7 @@ class Reader:
                 return e.Call("locate", (self.read(node.args["substr"]), self.read(node.this), e.Literal(1, t.IntegerType())))
             case g.Trim():
                 name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get((node.args.get("position") or "").upper(), "trim")
-                return self._call(name, [node.this, *([node.expression] if node.args.get("expression") is not None else [])])
+                return self._call(name, [*([node.expression] if node.args.get("expression") is not None else []), node.this])
             case g.Substring():
                 return self._call("substring", [node.args[key] for key in ("this", "start", "length") if node.args.get(key) is not None])
             case g.Overlay():
@@ -408,7 +408,7 @@ class Reader:
 
     def _frame(self, spec: g.WindowSpec) -> e.Frame:
         def bound(side: str, default: int | None) -> int | e.Expression | None:
-            value, direction = spec.args.get(side), spec.args.get(f"{side}_side")
+            value, direction = spec.args.get(side), str(spec.args.get(f"{side}_side")).upper()  # Kept in the case it was written in.
             if value is None:
                 return default
             if value == "UNBOUNDED":

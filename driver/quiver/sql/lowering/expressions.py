@@ -15,7 +15,7 @@ from quiver.sql.lowering.casts import spark_cast
 from quiver.sql.lowering.folding import FOLDING, folded
 from quiver.sql.lowering.names import cast, column, constant, quoted, text
 from quiver.sql.lowering.zones import instant
-from quiver.sql.registry.model import AFTER, ORDERED
+from quiver.sql.registry.model import AFTER, ORDERED, OVER
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
@@ -67,7 +67,8 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
             if isinstance(expression.function, e.PythonCall):
                 return _python(expression.function, subquery, over)
             if isinstance(expression.function, e.Call):
-                return _call(_of_chosen_rows(expression.function), subquery, over)
+                chosen = _of_chosen_rows(expression.function)
+                return _call(replace(chosen, name=chosen.name + OVER) if chosen.name in ("max_by", "min_by") else chosen, subquery, over)
             return lowered(expression.function, subquery) + over
         case e.PythonCall():
             return _python(expression, subquery)
@@ -165,6 +166,8 @@ def _of_chosen_rows(call: e.Call) -> e.Call:
     """An aggregate over a window without its FILTER, which the kernel loses on the way to a task: rows that are left out are null."""
     if call.where is None:
         return call
+    if call.name in ("max_by", "min_by"):
+        return replace(call, args=(call.args[0], e.Case(((call.where, call.args[1]),)), *call.args[2:]), where=None)
     if call.name.lower() not in _NULLS_IGNORED and not call.ignore_nulls:
         raise AnalysisException(f"FILTER of `{call.name}` over a window is not supported.", "UNSUPPORTED_FEATURE")
     first, *rest = call.args or (e.Literal(1, t.IntegerType()),)

@@ -10,7 +10,7 @@ from quiver.sql.analysis.coercion import bounded
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.names import cast
 from quiver.sql.registry.define import define, element_type, mismatch
-from quiver.sql.registry.model import AFTER, ORDERED, Function, Types, call, register
+from quiver.sql.registry.model import AFTER, ORDERED, OVER, Function, Types, call, register
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import gathered
 
@@ -219,13 +219,19 @@ def _by(name: str, direction: str, several: str) -> None:
 
     def lower(args: Sequence[str], kinds: Types) -> str:
         if len(args) == 2:
-            return f"first_value({args[0]} ORDER BY {args[1]} {direction} NULLS LAST)"
+            return f"first_value(CASE WHEN {args[1]} IS NOT NULL THEN {args[0]} END ORDER BY {args[1]} {direction} NULLS LAST)"
         pairs = t.StructType([t.StructField("v", kinds[0]), t.StructField("o", kinds[1])])
         listed = f"array_agg(named_struct('v', {args[0]}, 'o', {args[1]})){AFTER}"
         kind = returns(kinds)
         return python(getattr(gathered, several), lambda kinds: kind, nulls=True)([listed, args[2]], [t.ArrayType(pairs), kinds[2]])
 
-    register(Function(name, lower, returns, lambda kinds: [None, None, t.IntegerType()][: len(kinds)], "aggregate", True, (2, 3)))
+    def over(args: Sequence[str], kinds: Types) -> str:
+        # The kernel knows no order of an aggregate's own over a window.
+        pair = f"CASE WHEN {args[1]} IS NOT NULL THEN named_struct('o', {args[1]}, 'v', {args[0]}) END"
+        return lower(args, kinds) if len(args) > 2 else f"get_field({name[:3]}({pair}){AFTER}, 'v')"
+
+    for known, lowered in ((name, lower), (name + OVER, over)):
+        register(Function(known, lowered, returns, lambda kinds: [None, None, t.IntegerType()][: len(kinds)], "aggregate", True, (2, 3)))
 
 
 _by("max_by", "DESC", "largest_by")

@@ -45,6 +45,8 @@ ORDERED: Final = " ORDER  BY "
 """In the last argument of an aggregate whose rows are taken in an order: behind it come the keys."""
 DESCENDING: Final = " desc"
 """Behind the name of an aggregate of a group's values in their order: it takes them from the largest on."""
+OVER: Final = " over"
+"""Behind the name of an aggregate that is computed in another way over a window."""
 FUNCTIONS: dict[str, Function] = {}
 """By name, lower case. Filled when the modules of the families are imported (quiver.sql.registry.all)."""
 
