@@ -64,6 +64,26 @@ def test_months_and_differences_are_of_clocks(berlin: Session) -> None:
     assert row.first() == ("2024-02-29 03:30:00", timedelta(days=1, hours=3, minutes=30), "2024-04-01 03:30:00", ["2024-03-31 03:30:00"])
 
 
+def test_whole_days_of_an_interval_are_of_clocks_and_the_rest_of_instants(berlin: Session) -> None:
+    before, after = "timestamp'2024-03-30 12:00:00'", "timestamp'2024-04-01 12:00:00'"
+    row = berlin.sql(
+        f"select {before} + interval 1 day, timestamp'2024-03-31 12:00:00' - interval 1 day, {before} + make_dt_interval(1), "
+        f"{before} + interval '1' day * 2, {before} + interval '24' hour, {before} + interval '1 01:30:00' day to second, "
+        f"try_add({before}, interval 1 day 2 hours), timestamp'2024-10-27 12:00:00' - interval '11' hour"
+    )
+    assert [str(each)[5:16] for each in row.selectExpr(*[f"cast(`{name}` as string)" for name in row.columns]).first() or ()] == [
+        "03-31 12:00", "03-30 12:00", "03-31 12:00", "04-01 12:00", "03-31 12:00", "03-31 13:30", "03-31 14:00", "10-27 02:00",
+    ]  # fmt: skip
+    spans = berlin.sql("values (interval '1' hour), (interval '48' hour), (interval '-24' hour), (null) t(i)")
+    assert [tuple(each) for each in spans.selectExpr(f"cast({before} + i as string)", f"cast({after} - i as string)").collect()] == [
+        ("2024-03-30 13:00:00", "2024-04-01 11:00:00"),
+        ("2024-04-01 12:00:00", "2024-03-30 12:00:00"),
+        ("2024-03-29 12:00:00", "2024-04-02 12:00:00"),
+        (None, None),
+    ]
+    assert berlin.range(1).select((F.expr(before) + F.expr("interval 1 day")).cast("string")).first() == ("2024-03-31 12:00:00",)
+
+
 def test_the_zone_is_that_of_the_time_of_analysis(berlin: Session) -> None:
     hour = berlin.createDataFrame([(NOON,)], ["t"]).select(F.hour("t"))
     berlin.conf.set(ZONE, "UTC")

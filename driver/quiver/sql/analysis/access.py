@@ -301,3 +301,11 @@ def _mismatch(call: e.Call, why: str) -> AnalysisException:
     return AnalysisException(
         f'Cannot resolve "{pretty(call)}" due to data type mismatch: {why}.', "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE"
     )
+
+
+def decoded(call: e.Call) -> e.Expression:
+    """`decode` of a value, pairs of what it may equal and what it is then, and maybe what it is else. Null equals null."""
+    value, *rest = call.args
+    otherwise = rest.pop() if len(rest) % 2 else None
+    pairs = zip(rest[::2], rest[1::2], strict=True)
+    return e.Case(tuple((e.Call("<=>", (value, one)), then) for one, then in pairs), otherwise)

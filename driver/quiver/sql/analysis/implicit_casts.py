@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import decimal
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,7 +11,7 @@ from quiver.sql import types as t
 from quiver.sql.analysis.coercion import common_type
 from quiver.sql.analysis.typing import function_of, nullable, type_of
 from quiver.sql.errors import AnalysisException
-from quiver.sql.lowering.zones import reads_clock
+from quiver.sql.lowering.zones import clocks_change, reads_clock
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree.walking import rebuilt
 
@@ -107,7 +108,10 @@ def in_zone(expression: e.Expression, zone: Callable[[], str]) -> e.Expression:
     if isinstance(expression, e.PythonCall) and not expression.zone:
         return replace(expression, zone=zone())
     inside = _with_zone(expression, zone)
-    if isinstance(inside, e.Call) and inside.name in ("+", "-") and len(inside.args) == 2:
+    if isinstance(inside, e.Call) and inside.name in _SUMS and len(inside.args) == 2:
+        by_days = _days_by_clocks(inside, zone)
+        if by_days is not None:
+            return by_days
         inside = _with_zone(_by_clocks(inside), zone)
         if isinstance(inside, e.Cast):
             return replace(inside, zone=zone(), child=_with_zone(inside.child, zone))
@@ -120,6 +124,37 @@ def in_zone(expression: e.Expression, zone: Callable[[], str]) -> e.Expression:
 
 def _with_zone(expression: e.Expression, zone: Callable[[], str]) -> e.Expression:
     return rebuilt(expression, lambda child: in_zone(child, zone) if isinstance(child, e.Cast) else child)
+
+
+_SUMS = ("+", "-", "try_add", "try_subtract")
+_DAY = datetime.timedelta(days=1)
+
+
+def _days_by_clocks(call: e.Call, zone: Callable[[], str]) -> e.Expression | None:
+    """An instant and an interval: its whole days are added to what clocks show, the rest to the instant. None: it is just a sum."""
+    moment, span = call.args if isinstance(type_of(call.args[1]), t.DayTimeIntervalType) else call.args[::-1]
+    if not isinstance(type_of(moment), t.TimestampType) or not isinstance(type_of(span), t.DayTimeIntervalType):
+        return None
+    if not clocks_change(zone()):
+        return None
+    kind = t.DayTimeIntervalType()
+    if isinstance(span, e.Literal):
+        if span.value is None or abs(span.value) < _DAY:
+            return None
+        whole = abs(span.value) // _DAY * _DAY * (1 if span.value > datetime.timedelta(0) else -1)
+        later = _on_clocks(call.name, moment, e.Literal(whole, kind), zone())
+        rest = span.value - whole
+        return e.Call(call.name, (later, e.Literal(rest, kind))) if rest else later
+    count = e.Call("interval day", (span,))
+    days = e.Call("make_dt_interval", (count,))
+    later = _on_clocks(call.name, moment, days, zone())
+    none = e.Call("=", (count, e.Literal(0, type_of(count))))
+    return e.Case(((none, call),), e.Call(call.name, (later, e.Call("-", (e.Cast(span, kind), days)))))
+
+
+def _on_clocks(operator: str, moment: e.Expression, days: e.Expression, zone: str) -> e.Expression:
+    moved = e.Call(operator, (e.Cast(moment, t.TimestampNTZType(), zone=zone), days))
+    return e.Cast(moved, t.TimestampType(), zone=zone)
 
 
 def _by_clocks(call: e.Call) -> e.Expression:

@@ -151,6 +151,8 @@ def _call(call: e.Call) -> str:
             return f"~{args[0]}"
         case "substring" if len(args) == 2:
             args.append("2147483647")
+        case "sort_array" if len(args) == 1:
+            args.append("true")
         case "not":
             return f"(NOT {args[0]})"
         case "if":

@@ -9,7 +9,7 @@ from typing import Any
 
 from quiver.sql import types as t
 from quiver.sql.analysis import castable, intervals
-from quiver.sql.analysis.access import NAMES, accessed
+from quiver.sql.analysis.access import NAMES, accessed, decoded
 from quiver.sql.analysis.aggregation import check_windowed
 from quiver.sql.analysis.around import AROUND, NeedsQueryAround
 from quiver.sql.analysis.implicit_casts import as_type, coerced, in_zone, with_lambdas
@@ -128,6 +128,8 @@ class Resolver:
                 inside = replace(inside, rows=self._batch_rows()) if inside.rows < 0 else inside
             elif isinstance(inside, e.Call) and inside.name.lower() in self._routines:
                 inside = self._routines[inside.name.lower()](inside.args)
+            if isinstance(inside, e.Call) and inside.name == "decode" and len(inside.args) > 2:
+                return visit(decoded(inside))
             if isinstance(inside, e.Call) and inside.name in NAMES:
                 inside = accessed(inside, self.fold)
             if isinstance(inside, e.Call) and inside.name in intervals.NAMES:
@@ -138,23 +140,23 @@ class Resolver:
 
         return tuple(visit(expression) for expression in expressions)
 
-    def _of_times(self, call: e.Call, columns: Columns) -> str:
-        """What a sum or difference is called whose left side is a time."""
-        left, right = call.args
-        counts = isinstance(right, e.Literal) and isinstance(right.type, t.IntegerType)
-        spans = isinstance(right, e.Call | e.Cast) or (isinstance(right, e.Literal) and isinstance(right.type, t.AnsiIntervalType))
-        if not (counts or spans):
-            return call.name
-        kind = type_of(self.resolve(left, columns))
-        if counts and isinstance(kind, t.DateType):
-            return "date_add" if call.name == "+" else "date_sub"
-        if spans and isinstance(kind, t.DateType | t.TimestampType | t.TimestampNTZType):
+    def _of_times(self, call: e.Call, columns: Columns) -> e.Call:
+        """A sum or difference with a time as it is shown."""
+        for left, right in (call.args, call.args[::-1]) if call.name == "+" else (call.args,):
+            if not _may_be_moved_by(right):
+                continue
             span = type_of(self.resolve(right, columns))
-            if isinstance(span, t.DayTimeIntervalType) and isinstance(kind, t.DateType) and span.startField == span.endField == 0:
-                return call.name  # Which Spark writes by how it is computed.
-            if isinstance(span, t.AnsiIntervalType | t.CalendarIntervalType):
-                return f"time {call.name}"
-        return call.name
+            counts = isinstance(right, e.Literal) and isinstance(span, t.IntegerType)
+            if not counts and not isinstance(span, t.AnsiIntervalType | t.CalendarIntervalType):
+                continue
+            kind = type_of(self.resolve(left, columns))
+            if counts and isinstance(kind, t.DateType):
+                return replace(call, name="date_add" if call.name == "+" else "date_sub", args=(left, right))
+            if not counts and isinstance(kind, t.DateType | t.TimestampType | t.TimestampNTZType):
+                if isinstance(span, t.DayTimeIntervalType) and isinstance(kind, t.DateType) and span.startField == span.endField == 0:
+                    return call  # Which Spark writes by how it is computed.
+                return replace(call, name=f"time {call.name}", args=(left, right))
+        return call
 
     def _present(self, attribute: e.Attribute, columns: Columns, outer: Levels) -> e.Expression:
         """The column that an attribute is, or has become."""
@@ -237,7 +239,8 @@ class Resolver:
             if isinstance(node, e.Call) and node.name in ("getfield", "getitem"):
                 inside = replace(node, args=tuple(map(visit, node.args)))
                 kind = type_of(self.resolve(node.args[0], columns))
-                kind = kind.elementType if isinstance(kind, t.ArrayType) and isinstance(kind.elementType, t.StructType) else kind
+                named = isinstance(node.args[1], e.Literal) and isinstance(node.args[1].value, str)
+                kind = kind.elementType if named and isinstance(kind, t.ArrayType) and isinstance(kind.elementType, t.StructType) else kind
                 return replace(inside, name="getfield" if isinstance(kind, t.StructType) else "getitem")
             if isinstance(node, e.Call) and node.name in ("to_char", "to_varchar"):
                 meant = self.resolve(node, columns)
@@ -248,7 +251,8 @@ class Resolver:
                         args=tuple(map(visit, node.args))[: len(meant.args)],
                     )
             if isinstance(node, e.Call) and node.name in ("+", "-") and len(node.args) == 2:
-                return replace(node, name=self._of_times(node, columns), args=tuple(map(visit, node.args)))
+                shown = self._of_times(node, columns)
+                return replace(shown, args=tuple(map(visit, shown.args)))
             if isinstance(node, e.Literal):
                 if isinstance(node.value, datetime.datetime) and node.value.tzinfo is not None:
                     return replace(node, value=node.value.astimezone(clock(self._zone())))
@@ -284,3 +288,10 @@ class Resolver:
             f"Cannot resolve `{'.'.join(star.qualifier)}.*` given input columns {[column.name for column in columns]}.",
             "CANNOT_RESOLVE_STAR_EXPAND",
         )
+
+
+def _may_be_moved_by(part: e.Expression) -> bool:
+    """Whether it may be, by how it is written, what is added to a time."""
+    if isinstance(part, e.Literal):
+        return isinstance(part.type, t.IntegerType | t.AnsiIntervalType)
+    return isinstance(part, e.Cast | e.Name | e.Attribute) or (isinstance(part, e.Call) and part.name not in ("+", "-"))

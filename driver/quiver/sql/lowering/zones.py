@@ -14,6 +14,11 @@ _WALL = t.TimestampNTZType()
 _UTC = ("", "UTC", "Etc/UTC", "GMT", "+00:00")
 
 
+def clocks_change(zone: str) -> bool:
+    """Whether a day of the zone's may be of other than 24 hours."""
+    return zone not in _UTC and zone[0] not in "+-"
+
+
 def reads_clock(source: t.DataType, target: t.DataType) -> bool:
     """Whether a cast between these types depends on the zone."""
     if isinstance(source, t.ArrayType) and isinstance(target, t.ArrayType):
