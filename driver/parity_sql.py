@@ -52,6 +52,7 @@ NOTES = {
     "DataFrame.observe": "metrics are computed by a query of their own after the first query on the rows; names without an Observation "
     "have no effect, as there are no listeners",
     "Observation.get": "raises when no query has run or is running; PySpark waits for ever",
+    "SparkSession.version": "Quiver's version; SQL's `version()` tells the Spark whose meaning functions have",
     "SparkSession.Builder.enableHiveSupport": "changes nothing: names of tables live as long as the application",
     "Catalog.analyzeTable": "does nothing: sizes are looked up whenever a table is read",
     "Catalog.recoverPartitions": "does nothing: partitions are looked up whenever a table is read",

@@ -95,10 +95,23 @@ def test_answers_stay_the_same(spark: Session, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_settings_that_are_none(spark: Session) -> None:
-    spark.conf.set("spark.sql.adaptive.enabled", "maybe")
-    with pytest.raises(IllegalArgumentException, match="should be true or false, got 'maybe'"):
-        spark.table("small").collect()
-    spark.conf.unset("spark.sql.adaptive.enabled")
+    spark.conf.set("spark.sql.autoBroadcastJoinThreshold", 0)
+    spark.conf.unset("spark.sql.autoBroadcastJoinThreshold")
+    for key, value, problem in (
+        ("spark.sql.adaptive.enabled", "maybe", "should be true or false, got 'maybe'"),
+        ("spark.sql.shuffle.partitions", "abc", "should be a positive number, got 'abc'"),
+        ("spark.sql.shuffle.partitions", "2.5", "must be a whole number"),
+        ("spark.sql.autoBroadcastJoinThreshold", "much", "should be a size"),
+        ("spark.sql.adaptive.skewJoin.skewedPartitionFactor", "x", "positive number"),
+        ("spark.sql.cbo.joinReorder.enabled", "x", "true or false"),
+        ("spark.sql.files.maxRecordsPerFile", "x", "whole number"),
+        ("spark.sql.sources.partitionOverwriteMode", "x", "STATIC or DYNAMIC"),
+    ):
+        with pytest.raises(IllegalArgumentException, match=f"INVALID_CONF_VALUE.*{problem}"):
+            spark.conf.set(key, value)
+    with pytest.raises(IllegalArgumentException, match="positive number, got 'abc'"):
+        spark.sql("SET spark.sql.shuffle.partitions = abc")
+    assert spark.table("small").count() > 0
 
 
 def sizes(frame: DataFrame) -> list[int]:

@@ -136,6 +136,17 @@ def test_files_are_chosen_by_name_age_and_depth(spark: Session, tmp_path: Path) 
         numbers(pathGlobFilter="*.txt")
 
 
+def test_partition_values_of_any_length(spark: Session, tmp_path: Path) -> None:
+    values = ["v" * 240, "\u0434\u043b\u0438\u043d\u043d\u043e" * 12, "short", "a/b %=" * 16, None]
+    rows = [(value, number % 2, number) for number, value in enumerate(values)]
+    spark.createDataFrame(rows, "k string, j int, i int").write.partitionBy("k", "j").parquet(str(tmp_path / "t"))
+    back = spark.read.parquet(str(tmp_path / "t")).select("k", "j", "i")
+    assert sorted(map(tuple, back.collect()), key=lambda row: row[2]) == rows
+    for value, _, number in rows:
+        assert [row.i for row in back.where(F.col("k").eqNullSafe(value)).collect()] == [number]
+    assert back.where(F.col("k") == values[0]).select(F.col("_metadata.file_name")).count() == 1
+
+
 def test_partitions_keep_their_types_and_base_path(spark: Session, tmp_path: Path) -> None:
     write(tmp_path / "d=2026-01-01" / "t=2026-01-01 10%3A00%3A00" / "x=1.5" / "s=a%2Fb" / "1.parquet", n=[1])
     df = spark.read.parquet(str(tmp_path))

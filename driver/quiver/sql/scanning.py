@@ -2,6 +2,7 @@
 
 The kernel's tables are directories, whose listing it takes for the truth. So a leaf's files are laid out as links in a directory of their
 own (a *mirror*), one directory `column=value` below another for partition columns; in the finished plan their real paths are put in.
+A value that is too long for a directory's name is cut into several, one below another, which the view of the files puts together again.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import re
 import shutil
 import weakref
 from collections.abc import Mapping
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
@@ -38,6 +40,10 @@ _WORD = re.compile(r"[^\s,\[\]]+")
 _LINK = re.compile(rf"({_MARK}[^/]+)/(?:[^/]*/)*(\d+)\.data")
 _KEY = "__quiver_partition_"
 _FILE = "__quiver_file"
+_LONGEST: Final = 192
+"""Bytes of a partition value in a directory's name, of which file systems take 255 with the column's name."""
+_CUT: Final = _LONGEST // 12
+"""Characters of a value's parts: each is at most four bytes, written with three letters."""
 
 
 class Mirror:
@@ -61,6 +67,8 @@ class Mirror:
             self.schema = pa.schema([(field.name, _read_as(field.dataType) if views else arrow_type(field.dataType)) for field in held])
         self.root = passing_folder(_MARK)
         self.remove = weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)
+        named = {values: [_directories(value) for value in values] for values in {file.values for file in leaf.files}}
+        self.levels = [max(map(len, parts)) for parts in zip(*named.values())] or [1] * len(leaf.partition_columns)
         made: dict[tuple[str | None, ...], str] = {}
         for number, file in enumerate(leaf.files):
             if self._flags and self._is_to_skip(file.path):
@@ -68,13 +76,19 @@ class Mirror:
             folder = made.get(file.values)
             if folder is None or leaf.hidden:
                 parts = [
-                    f"{_KEY}{place}={quote(NULL_PARTITION if value is None else value, safe='')}" for place, value in enumerate(file.values)
+                    f"{key}={value}"
+                    for keys, values in zip(self.partition_keys(), named[file.values], strict=True)
+                    for key, value in zip_longest(keys, values, fillvalue=NULL_PARTITION)
                 ]
                 if leaf.hidden:
                     parts.append(f"{_FILE}={number}")
                 folder = made[file.values] = os.path.join(self.root, *parts)
                 os.makedirs(folder, exist_ok=True)
             os.symlink(file.path, os.path.join(folder, f"{number}.data"))
+
+    def partition_keys(self) -> list[list[str]]:
+        """Of each partition column the names of the columns that hold its value, or the value's parts one after another."""
+        return [[f"{_KEY}{place}" + (f"_{level}" if level else "") for level in range(count)] for place, count in enumerate(self.levels)]
 
     def _is_to_skip(self, path: str) -> bool:
         try:
@@ -112,14 +126,14 @@ def register(context: SessionContext, name: str, leaf: r.Files, views: bool = Tr
 
     mirror = Mirror(leaf, views)
     raw = f"{name}_files"
-    kinds: list[tuple[str, str | pa.DataType]] = [(f"{_KEY}{place}", pa.string()) for place in range(len(leaf.partition_columns))]
+    kinds: list[tuple[str, str | pa.DataType]] = [(key, pa.string()) for keys in mirror.partition_keys() for key in keys]
     if leaf.hidden:
         kinds.append((_FILE, pa.string()))
     if leaf.format == "parquet":
         context.register_parquet(raw, mirror.root, table_partition_cols=kinds, file_extension=".data", schema=mirror.schema)
     else:
         context.register_arrow(raw, mirror.root, mirror.schema, ".data", kinds)
-    places = {column: place for place, column in enumerate(leaf.partition_columns)}
+    places = dict(zip(leaf.partition_columns, mirror.partition_keys()))
     items = ", ".join(f"{_item(f.name, c.type, places, leaf.format)} AS {column(c)}" for c, f in zip(leaf.columns, leaf.schema)) or "1"
     if leaf.hidden:
         about = f"{name}_about"
@@ -186,8 +200,17 @@ def _read_as(of: t.DataType) -> pa.DataType:
     return arrow_type(of)
 
 
-def _item(name: str, kind: t.DataType, partitions: Mapping[str, int], of: str) -> str:
+def _directories(value: str | None) -> list[str]:
+    """The value as names of directories: of more than one each is a part of it."""
+    whole = quote(NULL_PARTITION if value is None else value, safe="")
+    if value is None or len(whole) <= _LONGEST:
+        return [whole]
+    return [quote(value[start : start + _CUT], safe="") for start in range(0, len(value), _CUT)]
+
+
+def _item(name: str, kind: t.DataType, partitions: Mapping[str, list[str]], of: str) -> str:
     if name not in partitions:
         return quoted(name) if of == "parquet" else f"arrow_cast({quoted(name)}, {text(kernel_type(kind))})"
-    value = f"nullif({quoted(f'{_KEY}{partitions[name]}')}, {text(NULL_PARTITION)})"
+    first, *more = (f"nullif({quoted(key)}, {text(NULL_PARTITION)})" for key in partitions[name])
+    value = first if not more else "(" + " || ".join([first, *(f"coalesce({part}, '')" for part in more)]) + ")"
     return value if isinstance(kind, t.StringType) else f"arrow_cast({value}, {text(kernel_type(kind))})"

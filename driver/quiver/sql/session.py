@@ -146,7 +146,10 @@ class Session(Interrupting):
 
     @property
     def version(self) -> str:
-        """Quiver's version."""
+        """Quiver's version.
+
+        Differs from PySpark: not Spark's version, which `functions.version()` tells.
+        """
         return self.context.version
 
     @classmethod

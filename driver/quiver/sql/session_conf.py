@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from quiver.conf import Conf, check
+from quiver.conf import KEYS, Conf, check
 from quiver.sql.errors import (
     AnalysisException,
     IllegalArgumentException,
@@ -13,6 +14,8 @@ from quiver.sql.errors import (
     UnsupportedOperationException,
 )
 from quiver.sql.local_zone import kernel_zone, local_zone
+from quiver.sql.sizing import sizing
+from quiver_proto.errors import ConfigurationError
 
 _DEFAULTS = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
@@ -23,6 +26,13 @@ _DEFAULTS = {
     "spark.sql.sources.partitionOverwriteMode": "STATIC",
 }
 _MISSING = object()
+_KNOWN = frozenset(name for key in KEYS for name in (key.name, *key.aliases))
+_WHOLE = (
+    "spark.sql.files.maxRecordsPerFile",
+    "spark.sql.execution.arrow.maxRecordsPerBatch",
+    "spark.sql.repl.eagerEval.maxNumRows",
+    "spark.sql.repl.eagerEval.truncate",
+)
 ANSI = "spark.sql.ansi.enabled"
 ZONE = "spark.sql.session.timeZone"
 
@@ -45,8 +55,8 @@ class RuntimeConfig:
 
     def set(self, key: str, value: str | int | bool) -> None:
         """From now on. Raises AnalysisException CANNOT_MODIFY_CONFIG for settings of the application, such as its master,
-        IllegalArgumentException for an unknown time zone, BadSetting for an unknown `quiver.*` key, UnsupportedOperationException for
-        ANSI mode switched off."""
+        IllegalArgumentException for an unknown time zone or a value that is none for its key, BadSetting for an unknown `quiver.*` key,
+        UnsupportedOperationException for ANSI mode switched off."""
         if not isinstance(value, str | int | bool):
             raise PySparkTypeError(f"Argument `value` should be a bool, int or str, got {type(value).__name__}.", "NOT_BOOL_OR_INT_OR_STR")
         text = str(value).lower() if isinstance(value, bool) else str(value)
@@ -58,7 +68,9 @@ class RuntimeConfig:
             _check_ansi(text)
         if key == ZONE:
             _check_zone(text)
-        elif not key.startswith("spark.sql."):
+        elif key.startswith("spark.sql."):
+            _check_value(key, text)
+        else:
             check(key, text)
         self._values[key] = text
 
@@ -109,6 +121,20 @@ def _check_ansi(text: str) -> None:
             "try_divide, try_add, try_subtract, try_multiply, try_mod, try_cast, try_element_at, get, try_to_timestamp or try_to_date.",
             "UNSUPPORTED_FEATURE.ANSI_OFF",
         )
+
+
+def _check_value(key: str, text: str) -> None:
+    """Here, and not when each later query fails of it."""
+    sizing(lambda known, default: text if known == key else default, 1)
+    if key in _KNOWN:
+        try:
+            check(key, text)
+        except ConfigurationError as problem:
+            raise IllegalArgumentException(str(problem), "INVALID_CONF_VALUE") from problem
+    if key in _WHOLE and re.fullmatch(r"\s*-?\d+\s*", text) is None:
+        raise IllegalArgumentException(f"{key} should be a whole number, got {text!r}.", "INVALID_CONF_VALUE")
+    if key == "spark.sql.sources.partitionOverwriteMode" and text.strip().lower() not in ("static", "dynamic"):
+        raise IllegalArgumentException(f"{key} should be STATIC or DYNAMIC, got {text!r}.", "INVALID_CONF_VALUE.OUT_OF_RANGE_OF_OPTIONS")
 
 
 def _check_zone(name: str) -> None:

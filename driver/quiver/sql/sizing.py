@@ -133,7 +133,7 @@ def sizing(get: Get, cores: int) -> Sizing:
 
 def _bytes(get: Get, key: str, default: str) -> int:
     text = get(key, default).strip().lower()
-    if text.startswith("-"):
+    if text.startswith("-") or (text == "0" and key.endswith("BroadcastJoinThreshold")):
         return -1
     try:
         return parse_memory(text)
