@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from contextlib import redirect_stdout
+from datetime import date
 from typing import Any
 
 import pytest
@@ -206,3 +207,39 @@ def test_where_a_query_runs_is_explained(df: DataFrame) -> None:
     assert "Runs as one task: it reads no files." in text
     with pytest.raises(ValueError, match="Unknown explain mode"):
         df.explain("loud")
+
+
+@pytest.fixture(scope="module")
+def orders(spark: Session) -> DataFrame:
+    rows = [(1, 1, 1.0, date(2024, 1, 1)), (2, 1, 5.0, date(2024, 1, 1)), (3, 2, 2.0, date(2023, 5, 1))]
+    return spark.createDataFrame(rows, "oid int, cid int, amt double, d date")
+
+
+def test_groups_are_sorted_and_filtered_by_what_they_no_longer_show(orders: DataFrame) -> None:
+    years, sums = orders.groupBy(F.year("d")).count(), orders.groupBy("cid").agg(F.sum("amt").alias("s"))
+    assert years.orderBy(F.year("d")).collect() == [(2023, 1), (2024, 2)]
+    assert years.where(F.year("d") == 2023).orderBy(F.year("d").desc()).collect() == [(2023, 1)]
+    assert sums.orderBy(F.sum("amt").desc()).collect() == [(1, 6.0), (2, 2.0)]
+    assert sums.orderBy(F.max("oid").desc()).columns == ["cid", "s"]
+    assert sums.where("max(oid) > 2").collect() == sums.where(F.sum("amt") < 3).collect() == [(2, 2.0)]
+    assert orders.select("cid").distinct().orderBy("amt").count() == 2
+    assert orders.select("cid").where("cid > 0").orderBy(F.col("amt").desc()).collect() == [(1,), (2,), (1,)]
+    for wrong in (lambda: sums.orderBy("amt"), lambda: sums.orderBy("s").orderBy(F.sum("amt"))):
+        with pytest.raises(AnalysisException, match=r"UNRESOLVED_COLUMN.*cid"):
+            wrong()
+
+
+def test_columns_are_computed_of_earlier_ones_of_the_same_select(orders: DataFrame) -> None:
+    expected = [Row(c=2, e=4), Row(c=3, e=6), Row(c=4, e=8)]
+    assert orders.selectExpr("oid + 1 as c", "c * 2 as e").orderBy("c").collect() == expected
+    assert orders.select((F.col("oid") + 1).alias("c"), (F.col("c") * 2).alias("e")).orderBy("c").collect() == expected
+    assert orders.selectExpr("sum(oid) as c", "c * 2 as e").collect() == [Row(c=6, e=12)]
+
+
+def test_pivots_over_times_and_grouping_ids_of_all_keys(orders: DataFrame) -> None:
+    assert orders.groupBy("cid").pivot("d").count().columns == ["cid", "2023-05-01", "2024-01-01"]
+    timed = orders.withColumn("t", F.lit("2024-01-01 10:00:00.5").cast("timestamp"))
+    assert timed.groupBy("cid").pivot("t").count().columns == ["cid", "2024-01-01 10:00:00.5"]
+    rolled = orders.rollup("cid", "oid").agg(F.grouping_id(), (F.grouping_id() + 1).alias("g"), F.count("*"))
+    assert rolled.columns == ["cid", "oid", "grouping_id()", "g", "count(1)"]
+    assert rolled.where("oid is null").orderBy("g", "cid").collect() == [(1, None, 1, 2, 2), (2, None, 1, 2, 1), (None, None, 3, 4, 3)]

@@ -30,7 +30,7 @@ class ColumnOperators(DataFrameCore):
         >>> df.select("name", (df.age + 10).alias("age")).collect()
         [Row(name='Alice', age=12)]
         """
-        return self._with(self._session._state.analyser.project(self._relation, [column_of(item) for item in listed(cols)]))
+        return self._with(self._session._state.analyser.select(self._relation, [column_of(item) for item in listed(cols)]))
 
     def selectExpr(self, *expr: Any) -> DataFrame:
         """Columns written in SQL.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from quiver.sql.errors import AnalysisException, PySparkTypeError
 from quiver.sql.tree import expressions as e
 
 if TYPE_CHECKING:
+    from quiver.sql.analysis.analyser import Analyser
     from quiver.sql.dataframe import DataFrame
     from quiver.sql.python.cogrouped import PandasCogroupedOps
 
@@ -55,7 +57,7 @@ class GroupedData:
         keys = analyser.expand(self._keys, child.output)
         if self._pivot is not None:
             column, values = self._pivot
-            wanted = pivoted([_choice(column, value) for value in values], wanted)
+            wanted = pivoted([_choice(analyser, column, value) for value in values], wanted)
         return self._df._with(analyser.aggregate(child, keys, [*keys, *wanted], self._sets))
 
     def pivot(self, pivot_col: str | Column, values: Sequence[Any] | None = None) -> GroupedData:
@@ -196,10 +198,12 @@ def _aggregate(function: str, column: e.Expression) -> e.Expression:
     return e.Call(function.lower(), () if isinstance(column, e.Star) else (column,))
 
 
-def _choice(column: e.Expression, value: Any) -> tuple[str, e.Expression]:
+def _choice(analyser: Analyser, column: e.Expression, value: Any) -> tuple[str, e.Expression]:
     """What a value of the pivot column is called, and the condition that a row has it."""
     constant = expression_of(value)
-    label = "null" if value is None else str(value).lower() if isinstance(value, bool) else pretty(constant)
+    label = "null" if value is None else str(value).lower() if isinstance(value, bool) else pretty(analyser.shown(constant, ()))
+    if isinstance(value, datetime.date):  # DATE '2024-01-01', and so are times.
+        label = label.partition("'")[2].removesuffix("'")
     return label, e.Call("<=>", (column, constant))
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
-from quiver.sql.analysis.pretty import pretty
+from quiver.sql.analysis.pretty import output_name, pretty
 from quiver.sql.analysis.typing import function_of
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
-from quiver.sql.tree.walking import children_of, strip_alias, walk
+from quiver.sql.tree.walking import children_of, rebuilt, strip_alias, walk
 
 
 def has_aggregate(expression: e.Expression) -> bool:
@@ -43,6 +44,15 @@ def check_grouped(output: e.Expression, keys: Sequence[e.Expression] | None) -> 
             check(child)
 
     check(strip_alias(output))
+
+
+def of_all_keys(expression: e.Expression, keys: Sequence[e.Expression]) -> e.Expression:
+    """With `grouping_id()` as the one of all the keys of grouping sets."""
+    if isinstance(expression, e.Call) and expression.name == "grouping_id" and not expression.args:
+        return e.Alias(replace(expression, args=tuple(keys)), output_name(expression))
+    if isinstance(expression, e.Alias):
+        return replace(expression, child=strip_alias(of_all_keys(expression.child, keys)))
+    return rebuilt(expression, lambda child: strip_alias(of_all_keys(child, keys)))
 
 
 def nested(aggregate: e.Expression) -> AnalysisException:

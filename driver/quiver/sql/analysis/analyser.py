@@ -7,19 +7,21 @@ from dataclasses import replace
 
 from quiver.sql import types as t
 from quiver.sql.analysis import file_columns
-from quiver.sql.analysis.aggregation import check_grouped, has_aggregate, is_aggregate
+from quiver.sql.analysis.aggregation import check_grouped, has_aggregate, is_aggregate, of_all_keys
+from quiver.sql.analysis.beneath import with_hidden
 from quiver.sql.analysis.coercion import common_type
 from quiver.sql.analysis.generators import call_of, generated, is_generator
 from quiver.sql.analysis.implicit_casts import in_zone
 from quiver.sql.analysis.pretty import output_name, pretty
 from quiver.sql.analysis.resolver import HIDDEN, Columns, Levels, Resolver
+from quiver.sql.analysis.scopes import with_earlier_aliases
 from quiver.sql.analysis.subqueries import unnested
 from quiver.sql.analysis.typing import type_of
 from quiver.sql.analysis.windowing import in_windows
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
-from quiver.sql.tree.walking import all_of, attributes_in, rebuilt, strip_alias, walk
+from quiver.sql.tree.walking import all_of, rebuilt, strip_alias, walk
 
 
 class Analyser(Resolver):
@@ -91,6 +93,10 @@ class Analyser(Resolver):
             result = [e.Alias(value, output_name(one)) if is_alone else put(one) for one, is_alone in zip(result, alone)]
         return child, result
 
+    def select(self, child: r.Relation, expressions: Sequence[e.Expression]) -> r.Relation:
+        """project(), of columns that may be computed of those further left, by their aliases."""
+        return self.project(child, with_earlier_aliases(self, self.expand(expressions, child.output), child.output))
+
     def filter(self, child: r.Relation, condition: e.Expression, outer: Levels = (), strict: bool = False) -> r.Relation:
         """where(); `strict`: of the columns that the child gives, not also of those that it was selected from."""
         widened, (changed,) = self._with_file_columns(child, (condition,))
@@ -124,7 +130,10 @@ class Analyser(Resolver):
         outer: Levels = (),
     ) -> r.Aggregate:
         """groupBy(keys).agg(...): `outputs` are all columns of the result, keys included where they are wanted."""
-        child, named = self._with_file_columns(child, [*self.expand(keys, child.output), *outputs])
+        keys = self.expand(keys, child.output)
+        if sets is not None:
+            outputs = [of_all_keys(output, [strip_alias(key) for key in keys]) for output in outputs]
+        child, named = self._with_file_columns(child, [*keys, *outputs])
         count = len(named) - len(outputs)
         child, both = self.in_windows(child, named, outer, named[:count])
         resolved_keys = tuple(strip_alias(key) for key in self._named(both[:count], child.output, outer))
@@ -162,10 +171,10 @@ class Analyser(Resolver):
             scope = (*left.output, *fresh_right.output)
             resolved = None
             if condition is not None:
-                (resolved,) = self._resolved((self._of_right(condition, right, fresh_right, left),), scope, outer)
+                (resolved,) = self.resolved((self._of_right(condition, right, fresh_right, left),), scope, outer)
             return r.Join(left, fresh_right, kind, resolved, hint)
         pairs = [(self._one(name, left.output, "left"), self._one(name, fresh_right.output, "right")) for name in using]
-        (resolved,) = self._resolved((all_of([e.Call("=", pair) for pair in pairs]),), (*left.output, *fresh_right.output))
+        (resolved,) = self.resolved((all_of([e.Call("=", pair) for pair in pairs]),), (*left.output, *fresh_right.output))
         joined = r.Join(left, fresh_right, kind, resolved, hint)
         if kind in ("semi", "anti"):
             return joined
@@ -236,19 +245,7 @@ class Analyser(Resolver):
         self, child: r.Relation, expressions: Sequence[e.Expression], outer: Levels
     ) -> tuple[r.Relation, int, tuple[e.Expression, ...]]:
         """Resolved against the child, or what it was selected from: then those columns are added to it (how many is told)."""
-        try:
-            return child, 0, self._resolved(expressions, child.output, outer)
-        except AnalysisException as error:
-            if not isinstance(child, r.Project) or error.condition.startswith("AMBIGUOUS"):
-                raise
-            below = child.child.output
-            try:
-                resolved = self._resolved(expressions, (*child.output, *(column for column in below if column not in child.output)), outer)
-            except AnalysisException:
-                raise error from None
-            shown = {column.id for column in child.output}
-            hidden = {a.id: a for expression in resolved for a in attributes_in(expression) if a.id not in shown and a in below}
-            return r.Project(child.child, (*child.expressions, *hidden.values())), len(hidden), resolved
+        return with_hidden(self, child, expressions, outer)
 
     def _without(self, relation: r.Relation, hidden: int) -> r.Relation:
         return r.Project(relation, relation.output[:-hidden]) if hidden else relation

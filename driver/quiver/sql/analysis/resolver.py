@@ -72,7 +72,7 @@ class Resolver:
 
     def resolve(self, expression: e.Expression, columns: Columns, outer: Levels = ()) -> e.Expression:
         """Names to attributes, implicit casts written out. Raises AnalysisException."""
-        return self._resolved((expression,), columns, outer)[0]
+        return self.resolved((expression,), columns, outer)[0]
 
     def lookup(self, parts: Sequence[str], columns: Columns) -> e.Expression | None:
         """What a name means among `columns`: an attribute, or a member of a struct; None when nothing. Raises for several."""
@@ -96,7 +96,9 @@ class Resolver:
             return False
         return not qualifier or [fold(part) for part in column.qualifier[-len(qualifier) :]] == [fold(part) for part in qualifier]
 
-    def _resolved(self, expressions: Sequence[e.Expression], columns: Columns, outer: Levels = ()) -> tuple[e.Expression, ...]:
+    def resolved(self, expressions: Sequence[e.Expression], columns: Columns, outer: Levels = ()) -> tuple[e.Expression, ...]:
+        """As `resolve`, of several."""
+
         def visit(expression: e.Expression) -> e.Expression:
             if isinstance(expression, e.Attribute):
                 return self._present(expression, columns, outer)
@@ -205,7 +207,7 @@ class Resolver:
     def _named(self, expressions: Sequence[e.Expression], columns: Columns, outer: Levels = ()) -> tuple[e.Expression, ...]:
         """Resolved, and each an Attribute or an Alias with an id."""
         result: list[e.Expression] = []
-        for expression, resolved in zip(expressions, self._resolved(expressions, columns, outer), strict=True):
+        for expression, resolved in zip(expressions, self.resolved(expressions, columns, outer), strict=True):
             if isinstance(resolved, e.Attribute):
                 result.append(self._as_written(expression, resolved))
             elif isinstance(resolved, e.Alias):

@@ -14,10 +14,10 @@ from quiver.sql.analysis.aggregation import has_aggregate, is_aggregate, nested,
 from quiver.sql.analysis.analyser import Analyser
 from quiver.sql.analysis.implicit_casts import as_type
 from quiver.sql.analysis.pretty import output_name
+from quiver.sql.analysis.scopes import is_column, position
 from quiver.sql.analysis.volatile import is_volatile
 from quiver.sql.errors import AnalysisException
 from quiver.sql.frontend.expressions import Reader
-from quiver.sql.frontend.scopes import is_column, position
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import rebuilt, strip_alias, walk

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
+from quiver.sql.analysis.scopes import is_column
 from quiver.sql.errors import AnalysisException
 from quiver.sql.frontend.expressions import folded
-from quiver.sql.frontend.scopes import is_column
 from quiver.sql.hinting import BROADCAST, MERGE
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r

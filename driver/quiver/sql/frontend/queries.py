@@ -14,6 +14,7 @@ from quiver.sql.analysis.aggregation import has_aggregate
 from quiver.sql.analysis.analyser import Analyser
 from quiver.sql.analysis.generators import is_generator
 from quiver.sql.analysis.pretty import output_name
+from quiver.sql.analysis.scopes import is_column, position, substituted, with_earlier_aliases
 from quiver.sql.analysis.subqueries import unnested
 from quiver.sql.analysis.windowing import is_window
 from quiver.sql.errors import AnalysisException, ParseException
@@ -21,7 +22,6 @@ from quiver.sql.frontend import hints, recursion, sources
 from quiver.sql.frontend.dialect import unsupported
 from quiver.sql.frontend.expressions import Reader, Surroundings
 from quiver.sql.frontend.grouping import Grouped, grouping_of
-from quiver.sql.frontend.scopes import is_column, position, substituted, with_earlier_aliases
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import strip_alias, walk

@@ -11,11 +11,11 @@ from sqlglot.expressions.core import Expression as Node
 
 from quiver.redacting import shown
 from quiver.sql import types as t
+from quiver.sql.analysis.scopes import substituted
 from quiver.sql.errors import AnalysisException, ParseException
 from quiver.sql.frontend.dialect import last_part, parsed, unsupported
 from quiver.sql.frontend.expressions import folded
 from quiver.sql.frontend.results import nothing, rows
-from quiver.sql.frontend.scopes import substituted
 from quiver.sql.frontend.types import type_of_node
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from quiver.sql import types as t
 from quiver.sql.analysis.aggregation import is_aggregate
-from quiver.sql.analysis.analyser import Analyser
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree.walking import rebuilt
 
+if TYPE_CHECKING:
+    from quiver.sql.analysis.resolver import Resolver
 
-def with_earlier_aliases(analyser: Analyser, items: Sequence[e.Expression], columns: Sequence[e.Attribute]) -> list[e.Expression]:
+
+def with_earlier_aliases(analyser: Resolver, items: Sequence[e.Expression], columns: Sequence[e.Attribute]) -> list[e.Expression]:
     """The items, in which names that no column has stand for what was called so further left."""
     seen: dict[str, e.Expression] = {}
     result = []
@@ -42,7 +45,7 @@ def substituted(expression: e.Expression, meaning: Callable[[e.Name], e.Expressi
     return visit(expression)
 
 
-def is_column(analyser: Analyser, name: e.Name, columns: Sequence[e.Attribute]) -> bool:
+def is_column(analyser: Resolver, name: e.Name, columns: Sequence[e.Attribute]) -> bool:
     """Whether it is a column's name, maybe of several."""
     try:
         return analyser.lookup(name.parts, columns) is not None
