@@ -119,13 +119,14 @@ def _nameless_bytes(env: SlotEnvironment) -> int:
 
 
 @contextmanager
-def explained(env: SlotEnvironment, path: str) -> Iterator[None]:
-    """Turns "no space left on device" into DiskFull with what the application uses there."""
+def explained(env: SlotEnvironment, path: str, output: bool = False) -> Iterator[None]:
+    """Turns "no space left on device" into DiskFull with what the application uses there. `output`: a file that the job is to make."""
     try:
         yield
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(os.path.dirname(path), used_bytes(env.blocks_dir), error.strerror or str(error)) from None
+            used = 0 if output else used_bytes(env.blocks_dir)
+            raise DiskFull(os.path.dirname(path), used, error.strerror or str(error), output) from None
         raise
 
 

@@ -355,7 +355,7 @@ class _File:
         try:
             self._raw = self._place.system.open_output(path)
         except OSError as error:
-            with explained(self._task.env, path):
+            with explained(self._task.env, path, output=True):
                 if error.errno is not None:
                     raise unwritable(path, error) from None
             raise
@@ -366,7 +366,7 @@ class _File:
     def _told(self) -> Iterator[None]:
         path = f"{self._place.directory}/{self._staged}"
         try:
-            with explained(self._task.env, path):
+            with explained(self._task.env, path, output=True):
                 yield
         except PathUnwritable:
             raise

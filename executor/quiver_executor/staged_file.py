@@ -33,7 +33,7 @@ def staged_file(task: Task, directory: str, job: str, partition: int, extension:
     except OSError as error:
         raise unwritable(path, error) from None
     try:
-        with explained(task.env, path), raw:
+        with explained(task.env, path, output=True), raw:
             yield StagedFile(name, path, system, raw)
     except BaseException:
         try:

@@ -702,14 +702,15 @@ class QuotaExceeded(StorageError):
 
 
 class DiskFull(StorageError):
-    def __init__(self, path: str, used: int, problem: str) -> None:
-        super().__init__(
-            f"no room left on the disk of {path} ({problem}); the application's blocks there use {used:,} bytes. "
-            "Free some, or put quiver.local.dir on a larger disk.",
-            path,
-            used,
-            problem,
+    """`used`: bytes of the application's blocks. `output`: the disk is that of the files that a job writes, and not quiver.local.dir's."""
+
+    def __init__(self, path: str, used: int, problem: str, output: bool = False) -> None:
+        advice = (
+            "Free some there, or write to a larger disk."
+            if output
+            else f"The application's blocks there use {used:,} bytes. Free some, or put quiver.local.dir on a larger disk."
         )
+        super().__init__(f"no room left on the disk of {path} ({problem}). {advice}", path, used, problem, output)
 
 
 class ResultTooLarge(StorageError):

@@ -19,6 +19,11 @@ from urllib.parse import quote, unquote, urlsplit
 from quiver_proto.errors import PathUnreadable
 
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
+_OF_ARROW = frozenset({"s3", "gs", "gcs", "abfs", "abfss"})
+_LET_IN = {
+    "s3": ". The endpoint, region and keys are taken from the environment, here and of executors: AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, "
+    "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY"
+}
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -404,6 +409,8 @@ def _by_fsspec(url: str, arrow_problem: str) -> FileSystem:
 
         return FsspecFileSystem(fsspec.core.url_to_fs(url)[0], scheme)
     except (ImportError, ValueError, OSError) as error:
+        if scheme in _OF_ARROW:  # It is there: what keeps it from being used is the cause, whatever else could be installed.
+            raise PathUnreadable(url, f"its file system can't be used: {arrow_problem}{_LET_IN.get(scheme, '')}") from None
         raise PathUnreadable(url, f"no file system for scheme {scheme!r}: {error}; pyarrow: {arrow_problem}") from None
 
 

@@ -97,6 +97,11 @@ def test_text(spark: Session, store: str) -> None:
     assert spark.read.json(f"{store}/bucket/j/a.json").collect() == [(1,), (2,)]
 
 
+def test_hadoops_names_of_the_scheme(spark: Session) -> None:
+    spark.range(3).write.parquet("s3a://bucket/written")
+    assert spark.read.parquet("s3n://bucket/written").count() == 3
+
+
 def test_paths_that_cannot_be_read(spark: Session, store: str) -> None:
     with pytest.raises(AnalysisException, match=r"PATH_NOT_FOUND.*s3://bucket/nope"):
         spark.read.json("s3://bucket/nope")
@@ -107,6 +112,15 @@ def test_paths_that_cannot_be_read(spark: Session, store: str) -> None:
         spark.read.parquet("abfs://c@nobody.dfs.core.windows.net/x?blob_storage_authority=127.0.0.1:9&dfs_storage_authority=127.0.0.1:9")
     with pytest.raises(AnalysisException, match="no file system for scheme 'zz'"):
         spark.read.json("zz://bucket/nope")
+    for name in ("fs.s3a.endpoint", "fs.s3a.secret.key"):
+        with pytest.raises(IllegalArgumentException, match=f"{name} is not taken: put AWS_ENDPOINT_URL"):
+            spark.read.option(name, "http://127.0.0.1:1").parquet("s3a://bucket/x")
+        with pytest.raises(IllegalArgumentException, match=f"{name} is not taken"):
+            spark.range(1).write.option(name, "http://127.0.0.1:1").parquet("s3a://bucket/x")
+    with pytest.raises(AnalysisException, match=r"file system can't be used: Missing bucket.*from the environment.*AWS_ENDPOINT_URL"):
+        spark.read.parquet("s3a:///x")
+    with pytest.raises(AnalysisException, match=r"file system can't be used: Azure.*account name\.$"):
+        spark.read.parquet("abfs://container/x")
     with pytest.raises(IllegalArgumentException, match="put it into the environment") as refused:
         spark.read.json("s3://me:secret@bucket/nope")
     assert "secret" not in str(refused.value)

@@ -146,6 +146,7 @@ def test_databases(spark: Session, url: str) -> None:
     parted = spark.read.jdbc(url, "t", "id", 0, 6, 3)
     assert len(parted._relation.parts) == 3
     assert rows(parted.select("id", "odd name")) == [*((i, "o") for i in range(1, 6)), (None, "o")]
+    assert spark.read.jdbc(url, "t", properties={"user": "me", "password": "secret"}).count() == 6
     assert parted.where("id >= 2 and name = 'n3' and n > 1").select("id").collect() == [(3,)]
     assert rows(spark.read.jdbc(url, "t", "d", "2026-01-01", "2026-01-05", 2).select("id"))[-1] == (None,)
     assert rows(spark.read.jdbc(url, "t", predicates=["id < 2", "id > 4"]).select("id")) == [(1,), (5,)]

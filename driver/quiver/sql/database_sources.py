@@ -76,6 +76,8 @@ def url_of(options: Mapping[str, str]) -> str:
         url = sqlalchemy.engine.make_url(text)
     except (sqlalchemy.exc.ArgumentError, ValueError):
         raise IllegalArgumentException("Option `url` is no URL of a database such as postgresql://host/name or sqlite:///path.") from None
+    if url.get_backend_name() == "sqlite":  # A file, which lets everyone in.
+        return str(url.set(username=None, password=None).render_as_string(hide_password=False))
     if "user" in options:
         url = url.set(username=options["user"])
     if "password" in options:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import fnmatch
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -37,6 +37,7 @@ def discover(paths: Sequence[str], options: Mapping[str, str] | None = None) -> 
     Raises AnalysisException PATH_NOT_FOUND and for options that can't be understood, SparkRuntimeException
     CONFLICTING_PARTITION_COLUMN_NAMES for directories of different keys, IllegalArgumentException for a basePath that is above no path.
     """
+    check_store_options(options or ())
     options = options or {}
     wanted = _chosen(options)
     recursive = options.get("recursivefilelookup", "").lower() == "true"
@@ -66,6 +67,19 @@ def discover(paths: Sequence[str], options: Mapping[str, str] | None = None) -> 
     return Found(tuple(roots), files, kinds)
 
 
+_OF_S3 = re.compile(r"fs\.s3[an]?\.(endpoint|endpoint\.region|access\.key|secret\.key|session\.token|path\.style\.access)", re.IGNORECASE)
+
+
+def check_store_options(options: Iterable[str]) -> None:
+    """Raises IllegalArgumentException for Hadoop's options of object stores: without them another store would be asked."""
+    for name in options:
+        if _OF_S3.fullmatch(name):
+            raise IllegalArgumentException(
+                f"Option {name} is not taken: put AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY into the "
+                "environment of this program, and into that of executors on other machines (spark.executorEnv.NAME)."
+            )
+
+
 def _matched(given: str) -> tuple[FileSystem, list[Entry]]:
     parts = urlsplit(given) if "://" in given else None
     if parts is not None and parts.password is not None:
@@ -73,7 +87,7 @@ def _matched(given: str) -> tuple[FileSystem, list[Entry]]:
             f"A path with a password in it ({parts.scheme}://…@{parts.hostname}/…) would be shown in logs: put it into the environment."
         )
     try:
-        system, path = filesystem_of(_as_known(given))
+        system, path = filesystem_of(as_known(given))
         entry = system.stat(path)
         if entry is not None:
             return system, [entry]
@@ -85,7 +99,7 @@ def _matched(given: str) -> tuple[FileSystem, list[Entry]]:
     return system, matched
 
 
-def _as_known(given: str) -> str:
+def as_known(given: str) -> str:
     """Hadoop's other names of schemes."""
     return re.sub(r"^s3[an]://", "s3://", given)
 

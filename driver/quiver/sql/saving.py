@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from quiver.sql import types as t
+from quiver.sql.discovery import as_known, check_store_options
 from quiver.sql.errors import AnalysisException, IllegalArgumentException
 from quiver.sql.file_outputs import file_format, format_named
 from quiver.sql.metastore import Buckets
@@ -79,6 +80,8 @@ def save(session: Session, relation: r.Relation, output: Output, call_site: ops.
     and what the query raises; there is nothing new at the path then.
     """
     kind = format_named(output.format)
+    check_store_options(output.options)
+    output = replace(output, path=as_known(output.path))
     system, path = filesystem_of(output.path)
     path = path.rstrip("/") or "/"
     dealt = _Dealt(session, relation, output)

@@ -84,7 +84,9 @@ def engine_of(url: str) -> Any:
         return sqlalchemy.create_engine(url, poolclass=sqlalchemy.pool.NullPool)
     except (sqlalchemy.exc.ArgumentError, ImportError) as problem:
         scheme = url.partition(":")[0]
-        raise DatabaseFailed(f"at {scheme}:…", f"{type(problem).__name__}: no driver or no such kind of URL ({scheme})") from None
+        unknown = isinstance(problem, ImportError | sqlalchemy.exc.NoSuchModuleError)
+        cause = "no driver or no such kind of URL" if unknown else "a URL of a form that its driver doesn't take"
+        raise DatabaseFailed(f"at {scheme}:…", f"{type(problem).__name__}: {cause} ({scheme})") from None
 
 
 def shown(engine: Any) -> str:
