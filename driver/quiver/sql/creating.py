@@ -104,7 +104,13 @@ def _columnar(data: Any, zone: str) -> pa.Table | None:
         return pa.Table.from_batches([data])
     origin = type(data).__module__.partition(".")[0]
     if origin == "pandas":
-        return _with_instants(pa.Table.from_pandas(data, preserve_index=False), zone)
+        try:
+            table = pa.Table.from_pandas(data, preserve_index=False)
+        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+            raise PySparkTypeError(
+                f"Can not merge types within one column: {'; '.join(map(str, error.args))}.", "CANNOT_MERGE_TYPE"
+            ) from error
+        return _with_instants(table, zone)
     if origin == "numpy" and hasattr(data, "ndim"):
         if data.ndim not in (1, 2):
             raise PySparkValueError(f"NumPy array input should be of 1 or 2 dimensions, got {data.ndim}.", "INVALID_NDARRAY_DIMENSION")

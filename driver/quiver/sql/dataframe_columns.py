@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
+from quiver.sql.analysis.clauses import one_column
 from quiver.sql.analysis.coercion import common_type
 from quiver.sql.column import Column, column_of, expression_of
 from quiver.sql.dataframe_core import DataFrameCore, listed
@@ -56,7 +57,7 @@ class ColumnOperators(DataFrameCore):
 
     @correlated
     def withColumns(self, *colsMap: dict[str, Column]) -> DataFrame:
-        """With these columns, each in place of the one of that name or at the end. All see the columns as they were.
+        """With these columns, each in place of the one of that name or at the end. A new one may be computed of those before it.
 
         >>> df = spark.range(1)
         >>> df.withColumns({"a": df.id + 1, "b": df.id + 2}).collect()
@@ -80,7 +81,7 @@ class ColumnOperators(DataFrameCore):
             else:
                 items.append(attribute)
         items += [_renamed(expression_of(column), name) for key, (name, column) in left.items() if key not in taken]
-        return self._with(self._session._state.analyser.project(self._relation, items))
+        return self._with(self._session._state.analyser.select(self._relation, items))
 
     def withColumnRenamed(self, existing: str, new: str) -> DataFrame:
         """With that column under another name; as it is when there is none.
@@ -200,12 +201,7 @@ class ColumnOperators(DataFrameCore):
         >>> df.where(df.id == df.agg(F.max("id")).scalar()).collect()
         [Row(id=3)]
         """
-        if len(self.columns) != 1:
-            raise AnalysisException(
-                f"Scalar subquery must return only one column, but got {len(self.columns)}.",
-                "INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN",
-            )
-        return Column(e.ScalarSubquery(self._relation))
+        return Column(one_column(self._relation))
 
     def exists(self) -> Column:
         """Whether it has a row, as a Column of another query.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql import types as t
 from quiver.sql.analysis.pivoting import pivoted
 from quiver.sql.analysis.pretty import pretty
+from quiver.sql.analysis.scopes import with_earlier_aliases
 from quiver.sql.column import Column, column_of, expression_of
 from quiver.sql.dataframe_core import listed
 from quiver.sql.errors import AnalysisException, PySparkTypeError
@@ -58,7 +59,8 @@ class GroupedData:
         if self._pivot is not None:
             column, values = self._pivot
             wanted = pivoted([_choice(analyser, column, value) for value in values], wanted)
-        return self._df._with(analyser.aggregate(child, keys, [*keys, *wanted], self._sets))
+        outputs = with_earlier_aliases(analyser, [*keys, *wanted], child.output)
+        return self._df._with(analyser.aggregate(child, keys, outputs, self._sets))
 
     def pivot(self, pivot_col: str | Column, values: Sequence[Any] | None = None) -> GroupedData:
         """The aggregates once for each of the column's values, each in a column of its own. Unless the values are told, they are looked

@@ -97,7 +97,7 @@ class _Translation:
             return self._told(found[1], found[2])
         if re.search(r"Value -?\d+ too large to fit in C integer|Python int too large|int too big to convert", text):
             return self._made("ARITHMETIC_OVERFLOW", "A number leaves the range of its type. Use a wider type.", None)
-        if re.search(r"date value out of range|year -?\d+ is out of range|year must be in 1\.\.9999", text):
+        if re.search(r"Timestamp out of range|date value out of range|year -?\d+ is out of range|year must be in 1\.\.9999", text):
             return self._made("DATETIME_OVERFLOW", "A date or time leaves the years 1 to 9999, which are those of Python.", None)
         if "PyErr" in text:
             python = _PYTHON.search(text)

@@ -12,7 +12,7 @@ from quiver.context import Context
 from quiver.sql import literals
 from quiver.sql import types as t
 from quiver.sql.dataframe import DataFrame
-from quiver.sql.errors import PySparkRuntimeError, UnsupportedOperationException
+from quiver.sql.errors import IllegalArgumentException, PySparkRuntimeError, UnsupportedOperationException
 from quiver.sql.executions import note_sql
 from quiver.sql.interrupting import Interrupting
 from quiver.sql.metastore import CATALOG, Table
@@ -235,6 +235,8 @@ class Session(Interrupting):
     def range(self, start: int, end: int | None = None, step: int = 1, numPartitions: int | None = None) -> DataFrame:
         """One column `id` of the integers from `start` to `end` (without it) by `step`, or below `start`."""
         first, last = (0, start) if end is None else (start, end)
+        if step == 0:
+            raise IllegalArgumentException("requirement failed: step (0) cannot be 0")
         return self._dataframe(r.Span(first, last, step, (Attribute(self._state.new_id(), "id", t.LongType(), False),), numPartitions))
 
     def createDataFrame(self, data: Any, schema: Any = None, samplingRatio: float | None = None, verifySchema: bool = True) -> DataFrame:

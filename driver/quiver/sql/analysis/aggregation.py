@@ -79,6 +79,19 @@ def not_grouped(column: e.Attribute, has_keys: bool) -> AnalysisException:
     )
 
 
+def _check_buckets(ntile: e.Call) -> None:
+    count = ntile.args[0]
+    sign = 1
+    if isinstance(count, e.Call) and count.name == "negative":
+        sign, count = -1, count.args[0]
+    if isinstance(count, e.Literal) and isinstance(count.value, int) and sign * count.value <= 0:
+        raise AnalysisException(
+            f'Cannot resolve "{pretty(ntile)}" due to data type mismatch: The buckets must be between (0, 2147483647] '
+            f"(current value = {sign * count.value}).",
+            "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE",
+        )
+
+
 _ORDERED = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value"})
 
 
@@ -92,6 +105,8 @@ def check_windowed(expression: e.Expression) -> None:
                 f"SELECT {pretty(function)} OVER (PARTITION BY window_partition ORDER BY window_ordering) FROM table.",
                 "WINDOW_FUNCTION_FRAME_NOT_ORDERED",
             )
+        if isinstance(function, e.Call) and function.name == "ntile":
+            _check_buckets(function)
         frame = expression.window.frame
         if frame is not None and isinstance(frame.start, int) and isinstance(frame.end, int) and frame.start > frame.end:
             raise AnalysisException(

@@ -9,6 +9,15 @@ from quiver.sql import types as t
 from quiver.sql.analysis import file_columns
 from quiver.sql.analysis.aggregation import check_grouped, has_aggregate, is_aggregate, of_all_keys
 from quiver.sql.analysis.beneath import with_hidden
+from quiver.sql.analysis.clauses import (
+    check_compared,
+    check_filter,
+    check_join,
+    check_no_generator,
+    check_no_window,
+    check_operator,
+    check_sorted,
+)  # fmt: skip
 from quiver.sql.analysis.coercion import common_type
 from quiver.sql.analysis.generators import call_of, generated, is_generator
 from quiver.sql.analysis.implicit_casts import in_zone
@@ -16,7 +25,6 @@ from quiver.sql.analysis.pretty import output_name, pretty
 from quiver.sql.analysis.resolver import HIDDEN, Columns, Levels, Resolver
 from quiver.sql.analysis.scopes import with_earlier_aliases
 from quiver.sql.analysis.subqueries import unnested
-from quiver.sql.analysis.typing import type_of
 from quiver.sql.analysis.windowing import in_windows
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
@@ -97,28 +105,25 @@ class Analyser(Resolver):
         """project(), of columns that may be computed of those further left, by their aliases."""
         return self.project(child, with_earlier_aliases(self, self.expand(expressions, child.output), child.output))
 
-    def filter(self, child: r.Relation, condition: e.Expression, outer: Levels = (), strict: bool = False) -> r.Relation:
+    def filter(
+        self, child: r.Relation, condition: e.Expression, outer: Levels = (), strict: bool = False, clause: str = "WHERE"
+    ) -> r.Relation:
         """where(); `strict`: of the columns that the child gives, not also of those that it was selected from."""
+        check_no_generator("Filter", (condition,))
         widened, (changed,) = self._with_file_columns(child, (condition,))
         if widened is not child:
-            return r.Project(self.filter(widened, changed, outer, strict), child.output)
+            return r.Project(self.filter(widened, changed, outer, strict, clause), child.output)
         if strict:
             hidden, resolved = 0, self.resolve(condition, child.output, outer)
         else:
             child, hidden, (resolved,) = self.with_hidden(child, (condition,), outer)
+        check_no_window(clause, resolved)
         if found := [node for node in walk(resolved) if is_aggregate(node)]:
             raise AnalysisException(
                 f'The WHERE condition "{pretty(condition)}" contains invalid expressions: {", ".join(map(pretty, found))}.',
                 "INVALID_WHERE_CONDITION",
             )
-        kind = type_of(resolved)
-        if isinstance(kind, t.StringType | t.NullType):
-            resolved = e.Cast(resolved, t.BooleanType())
-        elif not isinstance(kind, t.BooleanType):
-            raise AnalysisException(
-                f'The filter condition "{pretty(condition)}" must have type "BOOLEAN", not "{kind.simpleString().upper()}".',
-                "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN",
-            )
+        check_filter(resolved)
         return self._without(unnested(self, r.Filter(child, resolved)), hidden)
 
     def aggregate(
@@ -133,21 +138,28 @@ class Analyser(Resolver):
         keys = self.expand(keys, child.output)
         if sets is not None:
             outputs = [of_all_keys(output, [strip_alias(key) for key in keys]) for output in outputs]
+        elif any(isinstance(node, e.Call) and node.name in ("grouping", "grouping_id") for output in outputs for node in walk(output)):
+            raise AnalysisException(
+                "grouping()/grouping_id() can only be used with GroupingSets/Cube/Rollup.", "UNSUPPORTED_GROUPING_EXPRESSION"
+            )
         child, named = self._with_file_columns(child, [*keys, *outputs])
         count = len(named) - len(outputs)
         child, both = self.in_windows(child, named, outer, named[:count])
         resolved_keys = tuple(strip_alias(key) for key in self._named(both[:count], child.output, outer))
+        check_operator("Aggregate", resolved_keys)
         resolved = self._named(both[count:], child.output, outer)
         for output in resolved:
             check_grouped(output, resolved_keys)
         return r.Aggregate(child, resolved_keys, resolved, sets)
 
     def sort(self, child: r.Relation, keys: Sequence[e.SortKey], globally: bool = True, outer: Levels = ()) -> r.Relation:
+        check_no_generator("Sort", keys)
         widened, changed = self._with_file_columns(child, keys)
         if widened is not child:
             by = [key for key in changed if isinstance(key, e.SortKey)]
             return r.Project(self.sort(widened, by, globally, outer), child.output)
         child, hidden, resolved = self.with_hidden(child, keys, outer)
+        check_sorted(resolved)
         return self._without(r.Sort(child, tuple(key for key in resolved if isinstance(key, e.SortKey)), globally), hidden)
 
     def alias(self, child: r.Relation, name: str, columns: Sequence[str] = ()) -> r.Aliased:
@@ -171,7 +183,9 @@ class Analyser(Resolver):
             scope = (*left.output, *fresh_right.output)
             resolved = None
             if condition is not None:
+                check_no_generator("Join", (condition,))
                 (resolved,) = self.resolved((self._of_right(condition, right, fresh_right, left),), scope, outer)
+                check_join(resolved)
             return r.Join(left, fresh_right, kind, resolved, hint)
         pairs = [(self._one(name, left.output, "left"), self._one(name, fresh_right.output, "right")) for name in using]
         (resolved,) = self.resolved((all_of([e.Call("=", pair) for pair in pairs]),), (*left.output, *fresh_right.output))
@@ -225,13 +239,16 @@ class Analyser(Resolver):
         return r.Union(fitted, columns)
 
     def set_operation(self, kind: str, all_rows: bool, left: r.Relation, right: r.Relation) -> r.SetOperation:
+        check_compared(left.output)
         both = self.union((left, right))  # Checks, and casts to common types.
         return r.SetOperation(kind, all_rows, *both.branches)
 
     def deduplicate(self, child: r.Relation, names: Sequence[str] | None) -> r.Deduplicate:
         if names is None:
+            check_compared(child.output)
             return r.Deduplicate(child)
         keys = tuple(column for name in names for column in self._all(name, child.output))
+        check_compared(keys)
         return r.Deduplicate(child, keys)
 
     def distinct_from(self, relation: r.Relation, columns: Columns) -> r.Relation:

@@ -91,6 +91,12 @@ def _of_groups(analyser: Resolver, groups: r.Aggregate, resolved: Sequence[e.Exp
             for output, column in zip(outputs, r.named_output(tuple(outputs)), strict=True):
                 if strip_alias(output) == node:
                     return column
+            inside = {column.id for column in groups.child.output}
+            if gone := [column.name for column in attributes_in(node) if column.id not in inside]:
+                raise AnalysisException(
+                    f'Resolved attribute(s) "{gone[0]}" missing from what is grouped: it is an aggregate itself.',
+                    "MISSING_ATTRIBUTES.RESOLVED_ATTRIBUTE_APPEAR_IN_OPERATION",
+                )
             outputs.append(node if isinstance(node, e.Attribute) else e.Alias(node, output_name(node), analyser.fresh()))
             return r.named_output((outputs[-1],))[0]
         if isinstance(node, e.Attribute):

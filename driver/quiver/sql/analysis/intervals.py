@@ -7,7 +7,7 @@ from typing import Final
 
 from quiver.sql import types as t
 from quiver.sql.analysis.typing import type_of
-from quiver.sql.errors import AnalysisException
+from quiver.sql.errors import AnalysisException, ArithmeticException
 from quiver.sql.tree import expressions as e
 
 OF_INTERVALS: Final = "interval "
@@ -46,6 +46,10 @@ def of_intervals(call: e.Call) -> e.Expression:
         type_of(call.args[1]), t.NumericType | t.NullType | t.StringType
     ):
         raise _incompatible(call, kinds)
+    if name == "/" and isinstance(by := call.args[1], e.Literal) and by.value == 0:
+        raise ArithmeticException(
+            "Division by zero. Use `try_divide` to tolerate divisor being 0 and return NULL instead.", "INTERVAL_DIVIDED_BY_ZERO"
+        )
     return replace(call, name=OF_INTERVALS + name)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from quiver.sql import types as t
 from quiver.sql.analysis.aggregation import is_aggregate
+from quiver.sql.analysis.generators import is_generator
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree.walking import rebuilt
@@ -17,13 +18,22 @@ if TYPE_CHECKING:
 
 def with_earlier_aliases(analyser: Resolver, items: Sequence[e.Expression], columns: Sequence[e.Attribute]) -> list[e.Expression]:
     """The items, in which names that no column has stand for what was called so further left."""
-    seen: dict[str, e.Expression] = {}
+    seen: dict[str, list[e.Expression]] = {}
+
+    def meaning(name: e.Name) -> e.Expression | None:
+        found = [] if is_column(analyser, name, columns) else seen.get(analyser.fold(name.parts[0]), [])
+        if len(found) > 1:
+            raise AnalysisException(
+                f"Lateral column alias `{name.parts[0]}` is ambiguous and has {len(found)} matches.", "AMBIGUOUS_LATERAL_COLUMN_ALIAS"
+            )
+        return found[0] if found else None
+
     result = []
     for item in items:
-        new = substituted(item, lambda name: None if is_column(analyser, name, columns) else seen.get(analyser.fold(name.parts[0])))
+        new = substituted(item, meaning)
         result.append(new)
-        if isinstance(new, e.Alias):
-            seen[analyser.fold(new.name)] = new.child
+        if isinstance(new, e.Alias) and not is_generator(new):  # What a generator gives is a column by then.
+            seen.setdefault(analyser.fold(new.name), []).append(new.child)
     return result
 
 

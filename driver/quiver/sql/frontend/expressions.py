@@ -10,6 +10,7 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
+from quiver.sql.analysis.clauses import one_column
 from quiver.sql.errors import AnalysisException, ParseException
 from quiver.sql.frontend import literals
 from quiver.sql.frontend.dialect import LITERAL, parsed, unsupported
@@ -145,7 +146,7 @@ class Reader:
             case g.Exists():
                 return e.Exists(self._subquery(node.this))
             case g.Subquery() | g.Select():
-                return e.ScalarSubquery(self._subquery(node))
+                return one_column(self._subquery(node))
             case g.Case():
                 return self._case(node)
             case g.Cast():

@@ -12,6 +12,7 @@ from sqlglot.expressions.core import Expression as Node
 from quiver.sql import types as t
 from quiver.sql.analysis.aggregation import has_aggregate, is_aggregate, nested, not_grouped
 from quiver.sql.analysis.analyser import Analyser
+from quiver.sql.analysis.clauses import check_operator
 from quiver.sql.analysis.implicit_casts import as_type
 from quiver.sql.analysis.pretty import output_name
 from quiver.sql.analysis.scopes import is_column, position
@@ -128,6 +129,7 @@ class Grouped:
                 raise AnalysisException(
                     f'Aggregate functions are not allowed in GROUP BY, but found "{output_name(key)}".', "GROUP_BY_AGGREGATE"
                 )
+        check_operator("Aggregate", resolved)
         places = None
         if sets is not None:
             places = [tuple(dict.fromkeys(given.index(key) for key in chosen)) for chosen in sets]

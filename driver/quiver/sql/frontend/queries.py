@@ -12,6 +12,7 @@ from sqlglot.expressions.core import Expression as Node
 from quiver.sql import types as t
 from quiver.sql.analysis.aggregation import has_aggregate
 from quiver.sql.analysis.analyser import Analyser
+from quiver.sql.analysis.clauses import check_operator, check_sorted
 from quiver.sql.analysis.generators import is_generator
 from quiver.sql.analysis.pretty import output_name
 from quiver.sql.analysis.scopes import is_column, position, substituted, with_earlier_aliases
@@ -106,7 +107,7 @@ class Query:
         left, right = (self.read(cast(Node, side)) for side in (node.left, node.right))
         if isinstance(node, g.Union):
             result: r.Relation = self.analyser.union((left, right))
-            return r.Deduplicate(result) if node.args.get("distinct") else result
+            return self.analyser.deduplicate(result, None) if node.args.get("distinct") else result
         kind = "except" if isinstance(node, g.Except) else "intersect"
         return self.analyser.set_operation(kind, not node.args.get("distinct"), left, right)
 
@@ -142,7 +143,7 @@ class Query:
         if distinct is not None:
             if len(result.output) > len(items) and sort and select.hidden:
                 raise AnalysisException("For SELECT DISTINCT, ORDER BY expressions must appear in the select list.", "UNSUPPORTED_ORDER_BY")
-            result = r.Deduplicate(result)
+            result = analyser.deduplicate(result, None)
         result = self._arranged(node, result, sort)
         shown = select.count
         if len(result.output) > shown:
@@ -168,6 +169,7 @@ class Query:
             parts = [strip_order(reader.read(item)) for item in distribute.expressions]
             result, hidden, found = self.analyser.with_hidden(result, parts, self.outer)
             result = r.Repartition(result, None, found)
+        check_sorted(keys)
         result = r.Sort(result, tuple(keys), node.args.get("order") is not None) if keys else result
         return r.Project(result, result.output[:-hidden]) if hidden else result
 
@@ -255,9 +257,10 @@ class _Select:
                 continue
             try:
                 resolved = analyser.resolve(key, visible)
+                check_operator("Sort", (resolved,), windows=True)
                 keys.append(cast(e.SortKey, resolved) if not any(isinstance(node, e.Windowed) for node in walk(resolved)) else None)
             except AnalysisException as error:
-                if error.condition.startswith("AMBIGUOUS") or any(map(is_generator, self._items)):
+                if error.condition.startswith(("AMBIGUOUS", "UNSUPPORTED_EXPR")) or any(map(is_generator, self._items)):
                     raise
                 keys.append(None)
             if keys[-1] is None:
@@ -374,7 +377,7 @@ class _Select:
                 places.append(known)
         result: r.Relation = unnested(analyser, grouped.relation())
         if condition is not None:
-            result = analyser.filter(result, condition, outer)
+            result = analyser.filter(result, condition, outer, clause="HAVING")
         result = analyser.project(result, [*outputs, *extra, *flags], outer)
         self.count = len(result.output) - len(extra) - len(flags)
         self.hidden = bool(extra)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from quiver.sql import types as t
 from quiver.sql.analysis.coercion import expect_common
-from quiver.sql.errors import AnalysisException
+from quiver.sql.errors import AnalysisException, SparkRuntimeException
 from quiver.sql.lowering.names import cast
 from quiver.sql.registry.define import define, element_type, mismatch, result
 from quiver.sql.registry.model import Function, Types, register
@@ -177,6 +177,8 @@ def _create_kinds(kinds: Types) -> Sequence[t.DataType | None]:
         )
     if not kinds:
         return []
+    if all(isinstance(kind, t.NullType) for kind in kinds[::2]):
+        raise SparkRuntimeException("Cannot use null as map key.", "NULL_MAP_KEY")
     key, value = expect_common("map", kinds[::2]), expect_common("map", kinds[1::2])
     return [key, value] * (len(kinds) // 2)
 

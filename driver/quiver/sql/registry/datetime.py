@@ -15,6 +15,7 @@ from quiver.sql.registry.define import Lower, define, mismatch, result
 from quiver.sql.registry.model import Function, Types, register, template
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import times
+from quiver_proto.spark_functions.java import SparkValueError
 
 D, T, N, L, S = (result(letter) for letter in "DTNls")
 
@@ -249,9 +250,17 @@ _of_number("timestamp_millis", 1000)
 _of_number("timestamp_micros", 1)
 
 
+def _is_zone(name: str) -> bool:
+    try:
+        times.zone_of(name)
+    except SparkValueError:
+        return False
+    return True
+
+
 def _moved(args: Sequence[str], kinds: Types) -> str:
     zone = constant_text(args[1])
-    if zone is None or not re.fullmatch(r"[A-Z][A-Za-z_]+/[A-Za-z_/]+|[+-]\d\d:\d\d", zone):
+    if zone is None or not _is_zone(zone) or not re.fullmatch(r"[A-Z][A-Za-z_]+/[A-Za-z_/]+|[+-]\d\d:\d\d", zone):
         return python(times.from_utc_timestamp, T)(args, kinds)
     return cast(wall_clock(args[0], zone), t.TimestampType())
 

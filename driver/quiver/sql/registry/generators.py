@@ -48,6 +48,15 @@ def _stacked(kinds: Types) -> Sequence[t.DataType | None]:
 def stacked(count: int, kinds: Types) -> t.StructType:
     """The columns of `stack(count, …)`, given the types of what follows the count."""
     width = -(-len(kinds) // count)
+    for place in range(width):
+        told = [kind for kind in kinds[place::width] if not isinstance(kind, t.NullType)]
+        for row, kind in enumerate(told):
+            if kind != told[0] and isinstance(kind, t.AtomicType):
+                raise AnalysisException(
+                    f'Cannot resolve "stack" due to data type mismatch: The data type of the column ({place}) do not have the same type: '
+                    f'"{told[0].simpleString().upper()}" (1) <> "{kind.simpleString().upper()}" ({row + 1}).',
+                    "DATATYPE_MISMATCH.STACK_COLUMN_DIFF_TYPES",
+                )
     return t.StructType([t.StructField(f"col{i}", expect_common("stack", kinds[i::width])) for i in range(width)])
 
 

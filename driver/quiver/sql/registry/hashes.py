@@ -41,5 +41,5 @@ def _hash(args: Sequence[str], kinds: Types) -> str:
     return python(digests.hasher(tuple(kind.simpleString() for kind in types)), result("i"), nulls=True)(given, types)
 
 
-define("hash", "*+", "i", _hash, nullable=False)
-define("xxhash64", "*+", "l", lambda args, kinds: f"xxhash64({', '.join(_plain(args, kinds)[0])})", nullable=False)
+define("hash", "**+", "i", _hash, nullable=False)
+define("xxhash64", "**+", "l", lambda args, kinds: f"xxhash64({', '.join(_plain(args, kinds)[0])})", nullable=False)
