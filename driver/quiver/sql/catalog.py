@@ -339,7 +339,11 @@ class Catalog:
         name = f"{CATALOG}.{stored.database}.{stored.name}"
         if stored.view is not None:
             return f"CREATE VIEW {name} (\n  {(',' + chr(10) + '  ').join(stored.schema.names)})\nAS {stored.text}\n"
-        columns = ",\n  ".join(f"{f.name} {f.dataType.simpleString().upper()}{'' if f.nullable else ' NOT NULL'}" for f in stored.schema)
+        columns = ",\n  ".join(
+            f"{f.name} {f.dataType.simpleString().upper()}{'' if f.nullable else ' NOT NULL'}"
+            f"{f' DEFAULT {stored.defaults[f.name].text}' if f.name in stored.defaults else ''}"
+            for f in stored.schema
+        )
         text = f"CREATE TABLE {name} (\n  {columns})\nUSING {stored.provider}\n"
         if stored.options:
             text += f"OPTIONS (\n  {_pairs(stored.options.items())})\n"

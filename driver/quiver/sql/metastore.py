@@ -15,13 +15,14 @@ import weakref
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quiver.sql.errors import AnalysisException, QueryExecutionException
 from quiver.sql.types import StructType
 
 if TYPE_CHECKING:
     from quiver.context import Context
+    from quiver.sql.tree.expressions import Expression
     from quiver.sql.tree.relations import Relation
 
 CATALOG, DEFAULT, GLOBAL_TEMP = "spark_catalog", "default", "global_temp"
@@ -45,10 +46,18 @@ class Buckets(NamedTuple):
     sort: tuple[str, ...] = ()
 
 
+class Default(NamedTuple):
+    """What a column holds of which an INSERT says nothing: as `text` and as a tree, of the column's type and (`node`) as it was parsed."""
+
+    text: str
+    value: Expression
+    node: Any
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A folder of files of one format, or a view. `schema`: all columns, partition columns last. `external`: dropping it leaves its
-    files. `view`: the relation that a view stands for, with `text` as it was written."""
+    files. `view`: the relation that a view stands for, with `text` as it was written. `defaults`: by the columns' names."""
 
     database: str
     name: str
@@ -63,6 +72,7 @@ class Table:
     view: Relation | None = None
     text: str = ""
     buckets: Buckets | None = None
+    defaults: Mapping[str, Default] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:

@@ -109,11 +109,12 @@ def insert_into(
 ) -> Saved:
     """Add the relation's rows to a table, column by column in the table's order, partition columns last.
 
-    `by_name`: columns are found by their names instead. `columns`: those that the rows have; others become null. `partition`: PARTITION
-    (k = 1, j): a value for all rows, or None for a partition column that the rows have. `overwrite`: the rows replace all that is there,
-    or of partitions with a value what is in these, or (spark.sql.sources.partitionOverwriteMode dynamic) what is in partitions that get
-    rows. Values are cast where no other value could come of it. Raises AnalysisException: TABLE_OR_VIEW_NOT_FOUND, UNSUPPORTED_INSERT,
-    INSERT_COLUMN_ARITY_MISMATCH, INCOMPATIBLE_DATA_FOR_TABLE, UNSUPPORTED_OVERWRITE, and what `save` raises.
+    `by_name`: columns are found by their names instead. `columns`: those that the rows have; others get their defaults, or null.
+    `partition`: PARTITION (k = 1, j): a value for all rows, or None for a partition column that the rows have. `overwrite`: the rows
+    replace all that is there, or of partitions with a value what is in these, or (spark.sql.sources.partitionOverwriteMode dynamic) what
+    is in partitions that get rows. Values are cast where no other value could come of it. Raises AnalysisException:
+    TABLE_OR_VIEW_NOT_FOUND, UNSUPPORTED_INSERT, INSERT_COLUMN_ARITY_MISMATCH, INCOMPATIBLE_DATA_FOR_TABLE, UNSUPPORTED_OVERWRITE, and
+    what `save` raises.
     """
     if session._state.temporary(parts) is not None:
         raise AnalysisException("Can't insert into the target. A temporary view is not allowed.", "UNSUPPORTED_INSERT.RDD_BASED")
@@ -241,7 +242,12 @@ def _arranged(
         def unknown(name: str) -> AnalysisException:
             return AnalysisException(f"Cannot resolve '{name}' given input columns: [{listed}].")
 
-        found = {column.name: column_named(rows, column.name, unknown) for column in wanted}
+        there = {row.name.lower() for row in rows}
+        found = {
+            column.name: column_named(rows, column.name, unknown)
+            for column in wanted
+            if column.name.lower() in there or column.name not in table.defaults
+        }
     else:
         if len(wanted) != len(rows):
             raise _arity(table, [column.name for column in wanted], rows)
@@ -249,7 +255,9 @@ def _arranged(
     found.update(static)
     items = []
     for column in table.schema:
-        value = found.get(column.name, e.Literal(None, t.NullType()))
+        value = found.get(column.name)
+        if value is None:
+            value = table.defaults[column.name].value if column.name in table.defaults else e.Literal(None, t.NullType())
         if isinstance(value, e.Attribute) and not can_store(value.type, column.dataType):
             raise AnalysisException(
                 f"Cannot write incompatible data for the table {table.full_name}: Cannot safely cast `{column.name}` "

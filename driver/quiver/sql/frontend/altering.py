@@ -13,7 +13,8 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
-from quiver.sql.errors import AnalysisException
+from quiver.sql.errors import AnalysisException, column_not_found
+from quiver.sql.frontend.defaults import default_of
 from quiver.sql.frontend.dialect import unsupported
 from quiver.sql.frontend.queries import Query
 from quiver.sql.frontend.results import nothing
@@ -41,6 +42,18 @@ def alter(session: Session, query: Query, node: g.Alter, text: str) -> r.Relatio
                 stored = session._state.stored_or_raise(parts)
                 given = {item.this.name: item.expression.name for item in action.find_all(g.EQ)}
                 session._state.store.create_table(replace(stored, properties={**stored.properties, **given}), replace=True)
+            case g.AlterColumn() if action.args.get("default") is not None:
+                stored = _table(session, parts)
+                column = _column(stored, action.name)
+                default = default_of(query, column.name, action.args["default"], column.dataType, "ALTER TABLE ALTER COLUMN")
+                session._state.store.create_table(replace(stored, defaults={**stored.defaults, column.name: default}), replace=True)
+            case g.AlterColumn() if action.args.get("drop"):
+                stored = _table(session, parts)
+                column = _column(stored, action.name)
+                kept = {name: default for name, default in stored.defaults.items() if name != column.name}
+                session._state.store.create_table(replace(stored, defaults=kept), replace=True)
+            case g.Schema() | g.ColumnDef() if action.find(g.DefaultColumnConstraint) is not None:
+                raise unsupported("DEFAULT of a column that is added to a table with rows: add it, then ALTER COLUMN … SET DEFAULT", node)
             case g.Schema():
                 _add_columns(session, _table(session, parts), [column_of(item) for item in action.expressions])
             case g.ColumnDef():
@@ -87,6 +100,13 @@ def _table(session: Session, parts: list[str]) -> Table:
     if stored.view is not None:
         raise AnalysisException(f"{stored.full_name} is a view: a table is expected.", "EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE")
     return stored
+
+
+def _column(stored: Table, name: str) -> t.StructField:
+    for column in stored.schema:
+        if column.name.lower() == name.lower():
+            return column
+    raise column_not_found(name, stored.schema.names)
 
 
 def _add_columns(session: Session, stored: Table, columns: Sequence[t.StructField]) -> None:

@@ -13,12 +13,13 @@ from quiver.callsite import capture
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException, UnsupportedOperationException
 from quiver.sql.frontend.altering import alter
+from quiver.sql.frontend.defaults import defaults_of, with_defaults
 from quiver.sql.frontend.dialect import unsupported
 from quiver.sql.frontend.queries import Query
 from quiver.sql.frontend.results import nothing
 from quiver.sql.frontend.settings import create_function, drop_function, name_of
 from quiver.sql.frontend.types import column_of
-from quiver.sql.metastore import Buckets, Table
+from quiver.sql.metastore import CATALOG, Buckets, Default, Table
 from quiver.sql.table_writes import TableSpec, create_as, insert_into, name_parts
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -216,14 +217,18 @@ def _create_table(session: Session, query: Query, node: g.Create, text: str) -> 
     if existing is not None and node.args.get("exists"):
         return nothing()
     like = properties.get(g.LikeProperty)
+    defaults: Mapping[str, Default] = {}
     if like is not None:
         of_other = query.catalogue.table(tuple(part.name for part in like.this.parts))
         stored = session._state.stored(tuple(part.name for part in like.this.parts))
         fields = list(stored.schema) if stored is not None else [t.StructField(c.name, c.type) for c in of_other.output]
         partition_by = stored.partition_columns if stored is not None else ()
+        defaults = stored.defaults if stored is not None else {}
         provider = stored.provider if stored is not None and g.FileFormatProperty not in properties else provider
     else:
-        fields = [column_of(column) for column in columns] + [column_of(item) for item in listed if isinstance(item, g.ColumnDef)]
+        written = [*columns, *(item for item in listed if isinstance(item, g.ColumnDef))]
+        fields = [column_of(column) for column in written]
+        defaults = defaults_of(query, written, f"`{CATALOG}`.`{database}`.`{name}`")
     if not fields and folder:
         fields = list(session.read.format(provider).options(**options).load(folder).schema)
     schema = _arranged(fields, partition_by)
@@ -231,7 +236,7 @@ def _create_table(session: Session, query: Query, node: g.Create, text: str) -> 
         session._state.store.drop_table(database, name)
     made = Table(
         database, name.lower(), schema, provider, folder or session._state.store.folder(database, name), bool(folder), partition_by,
-        options, _table_properties(node), _comment_of(properties), buckets=buckets,
+        options, _table_properties(node), _comment_of(properties), buckets=buckets, defaults=defaults,
     )  # fmt: skip
     session._state.store.create_table(made)
     return nothing()
@@ -274,7 +279,9 @@ def _insert(session: Session, query: Query, node: g.Insert, text: str) -> r.Rela
     if with_ is not None and source.args.get("with_") is None:
         source = source.copy()
         source.set("with_", with_.copy())
-    relation = query.read(source)
+    parts = name_parts(name_of(target))
+    stored = session._state.stored(parts) if session._state.temporary(parts) is None else None
+    relation = query.read(source if stored is None else with_defaults(source, stored, columns))
     partition: dict[str, e.Expression | None] = {}
     written = node.args.get("partition") or target.args.get("partition")
     for item in written.expressions if written is not None else []:
@@ -283,7 +290,7 @@ def _insert(session: Session, query: Query, node: g.Insert, text: str) -> r.Rela
         else:
             partition[item.name] = None
     insert_into(
-        session, name_parts(name_of(target)), relation, capture(), overwrite=bool(node.args.get("overwrite")),
+        session, parts, relation, capture(), overwrite=bool(node.args.get("overwrite")),
         by_name=bool(node.args.get("by_name")), columns=columns, partition=partition or None,
     )  # fmt: skip
     return nothing()

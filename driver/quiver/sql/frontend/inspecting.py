@@ -129,6 +129,9 @@ def _describe_table(session: Session, query: Query, found: re.Match[str]) -> r.R
     if stored is not None and stored.partition_columns:
         told += [("# Partition Information", "", ""), ("# col_name", "data_type", "comment")]
         told += [(f.name, f.dataType.simpleString(), f.metadata.get("comment")) for f in kinds if f.name in stored.partition_columns]
+    if stored is not None and stored.defaults:
+        told += [("", "", ""), ("# Column Default Values", "", "")]
+        told += [(f.name, f.dataType.simpleString(), stored.defaults[f.name].text) for f in kinds if f.name in stored.defaults]
     if found["extended"] and stored is not None:
         told += [
             ("", "", ""), ("# Detailed Table Information", "", ""), ("Catalog", "spark_catalog", ""), ("Database", stored.database, ""),
@@ -165,7 +168,7 @@ _WORDS: tuple[tuple[str, Inspection], ...] = (
     (rf"SHOW\s+TBLPROPERTIES\s+(?P<table>{_NAME})(?:\s*\(\s*['\"]?(?P<key>[\w.]+)['\"]?\s*\))?", _properties),
     (rf"DESC(?:RIBE)?\s+FUNCTION\s+(?:EXTENDED\s+)?(?P<table>{_NAME}|'[^']+')", _describe_function),
     (rf"DESC(?:RIBE)?\s+(?:DATABASE|SCHEMA|NAMESPACE)\s+(?P<extended>EXTENDED\s+)?(?P<table>{_NAME})", _describe_database),
-    (r"DESC(?:RIBE)?\s+(?:QUERY\s+)?(?P<query>(?:SELECT|WITH|VALUES|TABLE|FROM|\()\b.*|\(.*)", _describe_query),
+    (r"DESC(?:RIBE)?\s+(?:QUERY\s+)?(?P<query>(?:SELECT|WITH|VALUES|(?<=QUERY\s)TABLE|FROM|\()\b.*|\(.*)", _describe_query),
     (
         rf"DESC(?:RIBE)?\s+(?:TABLE\s+)?(?P<extended>(?:EXTENDED|FORMATTED)\s+)?(?P<table>{_NAME})(?:\s+(?P<column>{_NAME}))?",
         _describe_table,
