@@ -11,6 +11,8 @@ from quiver import Context
 from quiver.eventlog import LONGEST_TEXT, _without_secrets
 from quiver.redacting import redacted
 from quiver.sql import Session
+from quiver.sql import functions as F
+from quiver.sql.errors import ArithmeticException
 from quiver.sql.scanning import shown
 from quiver_proto.events import QueryPlanned
 
@@ -37,3 +39,24 @@ def test_event_logs_get_the_beginning_of_long_texts() -> None:
     assert "secret" not in event.analysed
     assert event.logical == "short"
     assert len(redacted(f"a://b {'a-' * 1_000_000}")) > 1_000_000
+
+
+def test_chains_of_checked_arithmetic(spark: Session) -> None:
+    """Where an operand was named several times, 16 terms never ended."""
+    sum_, negated, product, written = F.col("id"), F.col("id"), F.col("n"), F.col("n")
+    for _ in range(15):
+        sum_, negated, product, written = sum_ + 1 + 1, F.abs(-negated), product * 1 - 0, written.cast("string").cast("int")
+    numbers = spark.range(3).withColumn("n", F.col("id").cast("int"))
+    values = numbers.select(sum_, negated, product, written).collect()
+    assert [tuple(row) for row in values] == [(30 + n, n, n, n) for n in range(3)]
+
+
+@pytest.mark.parametrize("kind", ["tinyint", "smallint", "int", "bigint"])
+def test_sums_that_leave_their_type_on_the_way_fail(spark: Session, kind: str) -> None:
+    most = {"tinyint": 2**7, "smallint": 2**15, "int": 2**31, "bigint": 2**63}[kind] - 1
+    numbers = spark.sql(f"SELECT * FROM VALUES (CAST({most} AS {kind}), CAST(1 AS {kind}), CAST(NULL AS {kind})) AS t(m, o, n)")
+    numbers = numbers.where(F.rand() >= 0)
+    assert numbers.selectExpr("m - o - o + o", "m - o + n + o", "-(-(-m)) - o").collect() == [(most - 1, None, -most - 1)]
+    for wrong in ("m - o + o + o - o", "m - m - m - o - o", "(m - o) * (o + o) * o", "-(o - m - o - o - o + o) ", "abs(o - o - m - o)"):
+        with pytest.raises(ArithmeticException, match="ARITHMETIC_OVERFLOW"):
+            numbers.selectExpr(wrong).collect()

@@ -9,6 +9,8 @@ from quiver.sql.lowering.zones import cast_in_zone, instant
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import casts
 
+_LONG = 2000
+"""Characters: what is longer is written once, for Python; casts in casts would grow by a power with every one."""
 _TIMES = (t.TimestampType, t.TimestampNTZType)
 _SHOWN_EXACTLY = "abs({0}) >= 1e-3 AND abs({0}) < 1e7 OR {0} = 0"
 _PLAIN_TIME = (
@@ -69,6 +71,8 @@ def _of_text(value: str, target: t.DataType, lenient: bool, zone: str) -> str | 
             rest = python(casts.instant_of, lambda kinds: target)([*flags, text(zone)], [*kinds, t.StringType()])
         case _:
             return None
+    if len(value) > _LONG:
+        return rest
     return f"(CASE WHEN ({plain}) IS NOT NULL THEN ({plain}) WHEN {value} IS NOT NULL THEN {rest} END)"
 
 
@@ -79,7 +83,7 @@ def _as_text(value: str, source: t.DataType, zone: str) -> str | None:
             rest = python(casts.written if isinstance(source, t.DoubleType) else casts.written_single, lambda kinds: kind)(
                 [value], [source]
             )
-            return f"(CASE WHEN {_SHOWN_EXACTLY.format(value)} THEN {cast(value, kind)} ELSE {rest} END)"
+            return rest if len(value) > _LONG else f"(CASE WHEN {_SHOWN_EXACTLY.format(value)} THEN {cast(value, kind)} ELSE {rest} END)"
         case t.ArrayType() | t.MapType() | t.StructType() | t.AnsiIntervalType() | t.CalendarIntervalType():
             shown = casts.shower(source.simpleString(), zone)
             return python(shown, lambda kinds: t.StringType())([value], [source])

@@ -16,6 +16,8 @@ from quiver.sql.lowering.folding import FOLDING, folded
 from quiver.sql.lowering.names import cast, column, constant, quoted, text
 from quiver.sql.lowering.zones import instant
 from quiver.sql.registry.model import AFTER, ORDERED, OVER
+from quiver.sql.registry.operators import CHECKED
+from quiver.sql.registry.python import checked
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
@@ -134,6 +136,11 @@ def _member(value: str, kind: t.DataType, name: str, maybe_null: bool = True) ->
 
 def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
     function = function_of(call)
+    if call.name in CHECKED and not stays(call):
+        operators, operands = _chain(call)
+        kind = type_of(call)
+        if len(operators) > 1 and isinstance(kind, t.IntegralType):
+            return checked([CHECKED[each] for each in operators], [lowered(operand, subquery) for operand in operands], kind)
     if call.where is not None and (call.ignore_nulls or (call.name == "count" and not call.distinct and len(call.args) < 2)):
         # It knows no FILTER behind IGNORE NULLS, and of an aggregate's single row it takes a count with a FILTER for that without.
         call = _of_chosen_rows(call)
@@ -160,6 +167,19 @@ def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
         after += f" FILTER (WHERE {lowered(call.where, subquery)})"
     after += over
     return result.replace(AFTER, after) if AFTER in result else result + after
+
+
+def _chain(call: e.Call) -> tuple[list[str], list[e.Expression]]:
+    """Of "a + b - c": its operators and operands, all of one type. One call of the kernel's, which nests less deeply than users do."""
+    kind = type_of(call)
+    operators: list[str] = []
+    operands: list[e.Expression] = []
+    first: e.Expression = call
+    while isinstance(first, e.Call) and first.name in CHECKED and all(type_of(argument) == kind for argument in first.args):
+        operators.append(first.name)
+        operands.append(first.args[1])
+        first = first.args[0]
+    return operators[::-1], [first, *operands[::-1]]
 
 
 def _of_chosen_rows(call: e.Call) -> e.Call:

@@ -10,8 +10,8 @@ from quiver.sql.analysis.coercion import bounded
 from quiver.sql.lowering.names import cast
 from quiver.sql.registry.define import define, result
 from quiver.sql.registry.model import Function, Types, register
-from quiver.sql.registry.operators import guarded
-from quiver.sql.registry.python import python
+from quiver.sql.registry.operators import guarded, names_much
+from quiver.sql.registry.python import checked, python
 from quiver_proto.spark_functions import numbers
 
 D, INT, L, S = result("d"), result("i"), result("l"), result("s")
@@ -82,6 +82,8 @@ def _same(kinds: Types) -> t.DataType:
 
 def _absolute(args: Sequence[str], kinds: Types) -> str:
     (kind,) = kinds
+    if isinstance(kind, t.IntegralType) and names_much(args):
+        return checked(["abs"], args, kind)
     if isinstance(kind, t.IntegralType):
         least = {t.ByteType: -(2**7), t.ShortType: -(2**15), t.IntegerType: -(2**31)}.get(type(kind), -(2**63) + 1)
         if isinstance(kind, t.LongType):

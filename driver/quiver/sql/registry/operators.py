@@ -11,6 +11,7 @@ from quiver.sql.analysis.ranges import LIMITS
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.names import cast, constant, text
 from quiver.sql.registry.model import Function, Types, register, template
+from quiver.sql.registry.python import checked
 
 
 def _boolean(kinds: Types) -> t.DataType:
@@ -160,8 +161,13 @@ def _never_zero(value: str) -> bool:
     return found is not None and float(found[1]) != 0
 
 
+def names_much(values: Sequence[str]) -> bool:
+    """Whether operands are too much to be written several times: chains would grow by a power with every link."""
+    return any("CASE " in value for value in values) or sum(map(len, values)) > _SHORT
+
+
 _SHORT = 400
-"""Operands whose text is longer are not written twice: chains of sums would double with every link."""
+CHECKED = {"+": "add", "-": "subtract", "*": "multiply"}
 _LONGEST = "9.2233720368547e18"
 """A product of doubles below it is, whatever was rounded, of bigints whose product is one."""
 
@@ -180,10 +186,11 @@ def _arithmetic(operator: str, result_type: Callable[[Types], t.DataType]) -> Ca
             if isinstance(kind, t.DecimalType):
                 return cast(_decimals(operator, args, kinds), kind)
             return f"({a} {operator} {b})"
+        assert isinstance(kind, t.IntegralType)
+        if names_much(args):
+            return checked([CHECKED[operator]], args, kind)
         if not isinstance(kind, t.LongType):
             return _narrowed(f"({cast(a, t.LongType())} {operator} {cast(b, t.LongType())})", kind)
-        if len(a) + len(b) > _SHORT:
-            return _narrowed(f"({cast(a, _WIDE)} {operator} {cast(b, _WIDE)})", kind)
         if operator == "*":
             product = f"abs({cast(a, t.DoubleType())} * {cast(b, t.DoubleType())})"
             wide = _narrowed(f"({cast(a, _WIDE)} * {cast(b, _WIDE)})", kind)
@@ -215,8 +222,6 @@ def _decimals(operator: str, args: Sequence[str], kinds: Types) -> str:
 
 def _narrowed(value: str, kind: t.DataType) -> str:
     """As the narrower type. An own error, since the kernel's is that of a cast."""
-    if len(value) > _SHORT:
-        return cast(value, kind)
     narrow = cast(value, kind, lenient=True)
     return f"({guarded(f'{narrow} IS NULL AND {value} IS NOT NULL', 'ARITHMETIC_OVERFLOW', value, kind, narrow)})"
 
@@ -352,6 +357,8 @@ register(
 
 def _negated(args: Sequence[str], kinds: Types) -> str:
     (kind,) = kinds
+    if isinstance(kind, t.IntegralType) and names_much(args):
+        return checked(["negate"], args, kind)
     if isinstance(kind, t.IntegralType):
         # The kernel's own is checked; its error does not say that it is one of arithmetic.
         least = constant(LIMITS[type(kind)][0], kind)

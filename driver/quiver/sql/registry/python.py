@@ -37,7 +37,16 @@ class _OfPartition:
     gives: DataType
 
 
-_NEEDED: dict[str, _Needed | _OfPartition] = {}
+@dataclass(frozen=True, slots=True)
+class _Checked:
+    """Arithmetic over whole columns of `kind` (quiver_proto.spark_functions.checked)."""
+
+    operations: tuple[str, ...]
+    operands: int
+    kind: IntegralType
+
+
+_NEEDED: dict[str, _Needed | _OfPartition | _Checked] = {}
 _USER = re.compile(r"\bquiver_user_[0-9a-f]{12}\b")
 _NAME = re.compile(r"\bquiver_[a-z0-9_]+_[0-9a-f]{12}\b")
 _COUNTED = "quiver_counted_"
@@ -73,6 +82,14 @@ def of_partition(kind: str, gives: DataType, takes: tuple[DataType, ...] = ()) -
     name = f"{_COUNTED}{kind}_{hashlib.sha256(repr((takes, gives)).encode()).hexdigest()[:12]}"
     _NEEDED[name] = _OfPartition(kind, takes, gives)
     return lambda args: f"{name}({', '.join(['random()', *args])})"
+
+
+def checked(operations: Sequence[str], args: Sequence[str], kind: IntegralType) -> str:
+    """Written as a call of checked.Checked, which names each operand once."""
+    needed = _Checked(tuple(operations), len(args), kind)
+    name = f"quiver_checked_{hashlib.sha256(repr(needed).encode()).hexdigest()[:12]}"
+    _NEEDED.setdefault(name, needed)
+    return f"{name}({', '.join(cast(value, kind) for value in args)})"
 
 
 def wants_partitions(text: str) -> bool:
@@ -115,17 +132,21 @@ def _forget(context: weakref.ref[SessionContext], name: str) -> None:
         _known.get(living, set()).discard(name)
 
 
-def _kernel_function(name: str, needed: _Needed | _OfPartition) -> Any:
+def _kernel_function(name: str, needed: _Needed | _OfPartition | _Checked) -> Any:
     import pyarrow as pa
     from datafusion import udf
 
     from quiver.sql.arrow_types import arrow_type
+    from quiver_proto.spark_functions.checked import Checked
     from quiver_proto.spark_functions.drawing import OfPartition
     from quiver_proto.spark_functions.rows import ByRow
 
     if isinstance(needed, _OfPartition):
         takes = [pa.float64(), *map(arrow_type, needed.takes)]
         return udf(OfPartition(needed.kind), takes, arrow_type(needed.gives), "volatile", name)
+    if isinstance(needed, _Checked):
+        kind = arrow_type(needed.kind)
+        return udf(Checked(needed.operations), [kind] * needed.operands, kind, "immutable", name)
 
     output = _loose(arrow_type(needed.gives))
     body = ByRow(needed.function, pa.schema([pa.field("r", output)]).serialize().to_pybytes(), needed.nulls, needed.volatile)
