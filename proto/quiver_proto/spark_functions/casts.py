@@ -110,6 +110,10 @@ _TIME = re.compile(
 )
 
 
+_CLOCK = re.compile(r"T?(\d{1,2}:.*)")
+"""A time without its day, which is today."""
+
+
 def _date(text: str) -> date | None:
     found = _DATE.fullmatch(text.strip(_SPACE))
     try:
@@ -147,6 +151,8 @@ def wall_clock_of(text: str, lenient: bool) -> datetime | None:
 
 def instant_of(text: str, lenient: bool, zone: str) -> datetime | None:
     found = _time(text)
+    if found is None and (clock := _CLOCK.fullmatch(text.strip(_SPACE))) is not None:
+        found = _time(f"{datetime.now(zone_of(zone)):%Y-%m-%d} {clock[1]}")
     if found is not None:
         try:
             return found[0].replace(tzinfo=offset_of_text(found[1]) if found[1] else zone_of(zone)).astimezone(UTC)

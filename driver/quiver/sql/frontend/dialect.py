@@ -31,7 +31,10 @@ _UNSIGNED_SHIFT = TokenType.COLON_GT
 class _Parser(SparkParser):
     # sqlglot would turn functions into those of all dialects; ours are found by Spark's names.
     FUNCTIONS: ClassVar[dict[str, Any]] = {}
-    FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {name: SparkParser.FUNCTION_PARSERS[name] for name in _SPELLED}
+    FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
+        **{name: SparkParser.FUNCTION_PARSERS[name] for name in _SPELLED},
+        "SUBSTR": SparkParser.FUNCTION_PARSERS["SUBSTRING"],
+    }
     NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CASE": SparkParser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
     ARRAY_CONSTRUCTORS: ClassVar[dict[str, Any]] = {}  # `array(5, 6)[1]` is an element, no `ARRAY[1]`.
     STRICT_CAST = True
@@ -56,6 +59,12 @@ class _Parser(SparkParser):
     TYPE_LITERAL_PARSERS: ClassVar[dict[Any, Any]] = dict.fromkeys(
         (g.DType.DATE, g.DType.TIMESTAMP, g.DType.TIMESTAMPTZ, g.DType.TIMESTAMPNTZ, g.DType.TIMESTAMPLTZ), _typed_literal
     )
+
+    def _parse_lambda(self, alias: bool = False) -> Any:
+        # sqlglot's way for arguments of one token would not see a name after them without AS.
+        argument = super()._parse_lambda(alias)
+        named = alias and self._curr is not None and self._curr.token_type in (TokenType.VAR, TokenType.IDENTIFIER)
+        return self._parse_alias(argument) if named and not isinstance(argument, g.Alias) else argument
 
     def _parse_interval(self, require_interval: bool = True, parse_function_unit: bool = True) -> Any:
         interval = super()._parse_interval(require_interval, parse_function_unit)

@@ -356,13 +356,15 @@ class Reader:
             return e.Call(
                 "current_path" if lower == "current_path" else "current_schema", (e.Literal(self._around.database, t.StringType()),)
             )
+        ignore_nulls = bool(args) and isinstance(args[0], g.IgnoreNulls)
+        if args and isinstance(args[0], g.IgnoreNulls | g.RespectNulls):
+            args = [args[0].this, *args[1:]]
         operands = [self.read(argument) for argument in args]
         if lower in ("trim", "ltrim", "rtrim") and len(operands) == 2:
             operands.reverse()  # As text, what is taken away comes first.
         routine = self._around.routines.get(lower)
         if routine is not None:
             return routine(operands)
-        ignore_nulls = False
         if lower in _FIRSTS and len(operands) == 2 and isinstance(flag := operands[1], e.Literal):
             ignore_nulls = bool(flag.value)
             operands.pop()

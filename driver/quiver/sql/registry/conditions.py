@@ -9,7 +9,7 @@ from quiver.sql import types as t
 from quiver.sql.analysis.coercion import expect_common
 from quiver.sql.lowering.names import cast, text
 from quiver.sql.registry.define import define
-from quiver.sql.registry.model import Function, Types, register
+from quiver.sql.registry.model import Function, Types, register, template
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import checks
 
@@ -26,7 +26,14 @@ def _nullif(args: Sequence[str], kinds: Types) -> str:
 
 register(Function("nullif", _nullif, lambda kinds: kinds[0], lambda kinds: [None, None], nullable=True, arity=(2, 2)))
 define("nullifzero", "n", "0", "CASE WHEN {0} = 0 THEN NULL ELSE {0} END", nullable=True)
-define("zeroifnull", "n", "0", "coalesce({0}, 0)", nullable=False)
+
+
+def _or_zero(kinds: Types) -> Sequence[t.DataType | None]:
+    (kind,) = kinds
+    return [t.IntegerType() if isinstance(kind, t.NullType) else t.LongType() if isinstance(kind, t.StringType) else None]
+
+
+register(Function("zeroifnull", template("coalesce({0}, 0)"), lambda kinds: kinds[0], _or_zero, nullable=False, arity=(1, 1)))
 define(
     "only_row",
     "*l",
