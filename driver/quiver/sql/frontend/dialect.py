@@ -33,7 +33,7 @@ class _Parser(SparkParser):
     FUNCTIONS: ClassVar[dict[str, Any]] = {}
     FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {
         **{name: SparkParser.FUNCTION_PARSERS[name] for name in _SPELLED},
-        "SUBSTR": SparkParser.FUNCTION_PARSERS["SUBSTRING"],
+        "SUBSTR": lambda self: self.parse_substr(),
     }
     NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CASE": SparkParser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
     ARRAY_CONSTRUCTORS: ClassVar[dict[str, Any]] = {}  # `array(5, 6)[1]` is an element, no `ARRAY[1]`.
@@ -59,6 +59,14 @@ class _Parser(SparkParser):
     TYPE_LITERAL_PARSERS: ClassVar[dict[Any, Any]] = dict.fromkeys(
         (g.DType.DATE, g.DType.TIMESTAMP, g.DType.TIMESTAMPTZ, g.DType.TIMESTAMPNTZ, g.DType.TIMESTAMPLTZ), _typed_literal
     )
+
+    def parse_substr(self) -> Any:
+        """`substr(text FROM start FOR length)`, or with commas."""
+        args = self._parse_csv(self._parse_bitwise)
+        if len(args) != 1 or not self._match(TokenType.FROM):
+            return self.expression(g.Anonymous(this="substr", expressions=args))
+        start = self._parse_bitwise()
+        return self.expression(g.Substring(this=args[0], start=start, length=self._parse_bitwise() if self._match(TokenType.FOR) else None))
 
     def _parse_lambda(self, alias: bool = False) -> Any:
         # sqlglot's way for arguments of one token would not see a name after them without AS.

@@ -135,7 +135,31 @@ def _values(query: Query, node: g.Values) -> r.Relation:
             )
         items = [e.Alias(reader.read(cell), f"col{number}") for number, cell in enumerate(cells, 1)]
         branches.append(query.analyser.project(one_row(), items, query.outer))
-    return branches[0] if len(branches) == 1 else query.analyser.union(branches)
+    return branches[0] if len(branches) == 1 else _together(branches, query.analyser.union(branches))
+
+
+_PLAIN = (t.IntegralType, t.StringType, t.BooleanType, t.DoubleType, t.DateType)
+"""Types of which a literal's value is as it stands in a column."""
+
+
+def _together(rows: Sequence[r.Relation], union: r.Union) -> r.Relation:
+    """Rows of plain constants as one piece, whose order stays whatever is made of it; others as they are."""
+    columns: list[list[object]] = [[] for _ in union.columns]
+    for row in rows:
+        for column, values, item in zip(union.columns, columns, row.expressions if isinstance(row, r.Project) else (), strict=True):
+            cell = item.child if isinstance(item, e.Alias) else item
+            if not isinstance(cell, e.Literal) or not isinstance(column.type, _PLAIN):
+                return union
+            whole = isinstance(cell.type, t.IntegralType) and isinstance(column.type, t.IntegralType)
+            if cell.value is not None and not whole and type(cell.type) is not type(column.type):
+                return union
+            values.append(cell.value)
+    import pyarrow as pa
+
+    from quiver.sql.python.values import column_of
+
+    arrays = [column_of(values, column.type) for values, column in zip(columns, union.columns, strict=True)]
+    return r.Local(pa.Table.from_arrays(arrays, [f"c{number}" for number in range(len(arrays))]), union.columns)
 
 
 # ---- joins ----
