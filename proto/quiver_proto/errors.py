@@ -100,10 +100,12 @@ class QuiverError(Exception):
     code: ClassVar[str] = "QuiverError"
     _registry: ClassVar[dict[str, type[QuiverError]]] = {}
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
+    def __init_subclass__(cls, registered: bool = True, **kwargs: Any) -> None:
+        """`registered`: this is the class of its name when an error comes from the wire."""
         super().__init_subclass__(**kwargs)
-        cls.code = cls.__name__
-        QuiverError._registry[cls.__name__] = cls
+        if registered:
+            cls.code = cls.__name__
+            QuiverError._registry[cls.__name__] = cls
 
     def __init__(self, message: str, *fields: Any) -> None:
         super().__init__(message)

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from quiver.sql import DataFrame, Session
-from quiver.sql.errors import AnalysisException, IllegalArgumentException
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, PySparkException
 from quiver_proto.committing import OutputJob
 from quiver_proto.errors import DiskFull, PathUnwritable
 from quiver_proto.filesystems import LocalFileSystem
@@ -329,8 +329,9 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spark: Ses
 
     monkeypatch.setattr("quiver_executor.fragment_save.filesystem_of", lambda path: (Full(), path))
     df = spark.range(1000).selectExpr("CAST(id AS string) AS s")
-    with pytest.raises(DiskFull, match=r"no room left on the disk of .*_temporary.*write to a larger disk\.$"):
+    with pytest.raises(DiskFull, match=r"no room left on the disk of .*_temporary.*write to a larger disk\.$") as caught:
         df.write.format(kind).mode("append").save(str(tmp_path / "out"))
+    assert isinstance(caught.value, PySparkException)
     assert os.listdir(tmp_path) == []
 
 

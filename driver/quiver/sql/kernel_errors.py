@@ -18,9 +18,10 @@ from quiver.sql import errors
 from quiver.sql import types as t
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import type_of
+from quiver.sql.error_kinds import made_spark
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
-from quiver_proto.errors import DatabaseFailed, FileUnreadable, ValueRefused
+from quiver_proto.errors import DatabaseFailed, FileUnreadable, QuiverError, ValueRefused
 from quiver_proto.ops import CallSite
 
 _RAISED = re.compile(
@@ -315,7 +316,10 @@ def _as_java(value: str, kind: type[t.DataType]) -> str:
 
 @contextlib.contextmanager
 def spark_errors(relation: r.Relation | None = None, call_site: CallSite | None = None) -> Iterator[None]:
-    """Inside, what the kernel says of values is raised as Spark's errors. `relation` and `call_site`: see `translated`."""
+    """Inside, what the kernel says of values is raised as Spark's errors, and errors of jobs are PySparkExceptions too.
+
+    `relation` and `call_site`: see `translated`.
+    """
     try:
         yield
     except Exception as error:
@@ -326,6 +330,8 @@ def spark_errors(relation: r.Relation | None = None, call_site: CallSite | None 
         if meant is None and not known and _CANT.match(str(error)):
             meant = errors.UnsupportedOperationException(f"The kernel can't compute this query: {error}", "UNSUPPORTED_FEATURE")
         if meant is None:
+            if isinstance(error, QuiverError):
+                made_spark(error)
             raise
         for note in getattr(error, "__notes__", ()):
             meant.add_note(note)

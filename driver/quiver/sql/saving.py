@@ -18,6 +18,7 @@ from quiver.sql import types as t
 from quiver.sql.discovery import as_known, check_store_options
 from quiver.sql.errors import AnalysisException, IllegalArgumentException
 from quiver.sql.file_outputs import file_format, format_named
+from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.metastore import Buckets
 from quiver.sql.spreading import spread_of
 from quiver.sql.tree import expressions as e
@@ -94,7 +95,8 @@ def save(session: Session, relation: r.Relation, output: Output, call_site: ops.
     session.context._check(call_site.operator)
     job = OutputJob(path)
     try:
-        job.prepare(new=output.mode in ("error", "ignore"))
+        with spark_errors():
+            job.prepare(new=output.mode in ("error", "ignore"))
     except OutputExists:
         if output.mode == "ignore":
             return NOTHING
@@ -119,7 +121,8 @@ def save(session: Session, relation: r.Relation, output: Output, call_site: ops.
         if output.mode == "overwrite":
             static = "/".join(directory(column, value) for column, value in zip(output.partition_by, output.static))
             replaces = places if dynamic else (static,)
-        job.commit([(staged, final) for staged, final, _, _ in written], replaces)
+        with spark_errors():
+            job.commit([(staged, final) for staged, final, _, _ in written], replaces)
         session._state.runtime.kept.refreshed(path)
     except BaseException:
         job.abort()
