@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ import pytest
 from quiver import Conf, Context
 from quiver.sql import DataFrame, Session
 from quiver.sql import functions as F
+from quiver.sql.errors import AnalysisException
 
 
 @pytest.fixture(scope="module", params=["1g", "1k"], ids=["one task", "stages"])
@@ -81,3 +83,45 @@ def test_a_column_that_is_there_twice_is_kept(orders: DataFrame) -> None:
         assert values(twice.limit(4).distinct())[0] == (7, 0.5, 7)
     finally:
         twice.unpersist()
+
+
+def test_files_take_each_name_once(spark: Session, orders: DataFrame, tmp_path: Path) -> None:
+    joined = orders.join(orders.select("oid", F.lit("m").alias("m")), "oid").select("m", orders["*"])
+    named_alike = [
+        joined.select("m", "oid", F.col("cid").alias("OID")),
+        joined.select("m", "m"),
+        orders.join(orders.alias("b"), how="cross"),
+    ]
+    for number, df in enumerate(named_alike):
+        for kind in ("parquet", "json", "orc", "avro", "arrow"):
+            place = tmp_path / f"{kind}{number}"
+            with pytest.raises(AnalysisException, match=r"\[COLUMN_ALREADY_EXISTS\] The column `(oid|m)` already exists"):
+                df.write.format(kind).save(str(place))
+            assert not place.exists()
+    with pytest.raises(AnalysisException, match="COLUMN_ALREADY_EXISTS"):
+        orders.select("oid", "cid", "cid").write.partitionBy("cid").parquet(str(tmp_path / "parts"))
+    orders.select("cid", "cid").coalesce(1).write.csv(str(tmp_path / "csv"))
+    assert sorted(spark.read.text(str(tmp_path / "csv")).toPandas()["value"]) == ["7,7", "7,7", "8,8", "9,9"]
+
+
+def test_a_file_with_a_name_twice_is_refused(spark: Session, tmp_path: Path) -> None:
+    for names in (["a", "a"], ["a", "A"]):
+        path = tmp_path / f"{names[1]}.parquet"
+        pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=names), path)
+        with pytest.raises(AnalysisException, match=rf"\[COLUMN_ALREADY_EXISTS\] The column `a` already exists in .*{names[1]}\.parquet"):
+            spark.read.parquet(str(path))
+
+
+def test_the_star_of_one_side_is_only_its_columns(spark: Session) -> None:
+    a, b = spark.createDataFrame([(1, "x")], ["id", "n"]), spark.createDataFrame([(1, "y")], ["id", "m"])
+    both = a.join(b, a.id == b.id).select(a["*"], b["m"])
+    assert both.columns == ["id", "n", "m"]
+    assert values(both) == [(1, "x", "y")]
+    assert a.select(a["*"], F.struct(a["*"]).alias("s")).first() == (1, "x", (1, "x"))
+    assert a.agg(F.count(a["*"])).first() == (1,)
+
+
+def test_names_with_backticks(spark: Session) -> None:
+    df = spark.createDataFrame([(1, 2)], ["a`b", "c.d`"])
+    assert df.select("`a``b`", F.col("`c.d```"), df["`a``b`"]).first() == (1, 2, 1)
+    assert getattr(df, "a`b")._expression.name == "a`b"

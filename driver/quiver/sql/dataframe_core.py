@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.column import Column, column_of
 from quiver.sql.errors import PySparkAttributeError, PySparkIndexError, PySparkValueError, column_not_found, wrong_argument
+from quiver.sql.literals import quoted
 from quiver.sql.refusals import STREAMS, NotOffered
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -116,7 +118,7 @@ class DataFrameCore:
     def __getattr__(self, name: str) -> Column:
         if name.startswith("__") or name not in self.columns:
             raise PySparkAttributeError(f"Attribute `{name}` is not supported.", "ATTRIBUTE_NOT_SUPPORTED")
-        return self._column(f"`{name}`")
+        return self._column(quoted(name))
 
     def __dir__(self) -> list[str]:
         return sorted({*super().__dir__(), *(name for name in self.columns if name.isidentifier())})
@@ -128,6 +130,8 @@ class DataFrameCore:
             if found is None:
                 raise column_not_found(name, self.columns)
             return Column(found)
+        if isinstance(expression, e.Star):
+            expression = replace(expression, of=self._relation.output)
         return Column(expression)
 
     def colRegex(self, colName: str) -> Column:

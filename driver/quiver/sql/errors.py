@@ -285,3 +285,20 @@ def column_not_found(name: str, candidates: Iterable[str]) -> AnalysisException:
             "UNRESOLVED_COLUMN.WITH_SUGGESTION",
         )
     return AnalysisException(text, "UNRESOLVED_COLUMN.WITHOUT_SUGGESTION")
+
+
+def column_already_exists(name: str, where: str = "") -> AnalysisException:
+    """A name that two columns share. `where`: of which file, when that isn't plain."""
+    place = f" in {where}" if where else ""
+    return AnalysisException(
+        f"The column `{name}` already exists{place}. Choose another name or rename the existing column.", "COLUMN_ALREADY_EXISTS"
+    )
+
+
+def check_names_differ(names: Iterable[str], where: str = "") -> None:
+    """Raises AnalysisException COLUMN_ALREADY_EXISTS when two are the same in upper and lower case."""
+    seen: set[str] = set()
+    for name in map(str.lower, names):
+        if name in seen:
+            raise column_already_exists(name, where)
+        seen.add(name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import spark_type
-from quiver.sql.errors import AnalysisException
+from quiver.sql.errors import AnalysisException, check_names_differ
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.filesystems import filesystem_of
 from quiver_proto.sources.columnar_files import avro_schema, orc_schema
@@ -28,7 +28,8 @@ def failed_to_read(path: str, problem: object, condition: str = "FAILED_READ_FIL
 
 def schema_of_files(kind: str, files: Sequence[str], options: Mapping[str, str]) -> tuple[t.StructType, frozenset[str]]:
     """The columns of such files (there is at least one): of the first that can be read, or (mergeSchema) of all; and the files
-    that were seen to have them. Raises AnalysisException FAILED_READ_FILE, UNABLE_TO_INFER_SCHEMA, CANNOT_MERGE_SCHEMAS.
+    that were seen to have them. Raises AnalysisException FAILED_READ_FILE, UNABLE_TO_INFER_SCHEMA, CANNOT_MERGE_SCHEMAS,
+    COLUMN_ALREADY_EXISTS.
     """
     schemas: dict[str, pa.Schema] = {}
     merging = options.get("mergeschema", "").lower() == "true"
@@ -80,6 +81,7 @@ def _merged(schemas: Mapping[str, pa.Schema]) -> t.StructType:
     fields: dict[str, t.StructField] = {}
     origins: dict[str, str] = {}
     for path, schema in schemas.items():
+        check_names_differ(schema.names, path)
         for arrow in schema:
             try:
                 field = t.StructField(arrow.name, spark_type(arrow.type))

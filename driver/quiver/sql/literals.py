@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -31,15 +32,14 @@ def column_of(value: Any) -> e.Expression:
 
 
 def named(name: str) -> e.Expression:
-    """The column that a dotted name means; backticks keep a dot in a name."""
+    """The column that a dotted name means; backticks keep a dot in a name, and two of them within such are one of its own."""
     if name == "*":
         return e.Star()
     parts: list[str] = []
     rest = name
     while rest:
-        if rest.startswith("`"):
-            part, _, rest = rest[1:].partition("`")
-            rest = rest.removeprefix(".")
+        if (inside := _IN_BACKTICKS.match(rest)) is not None:
+            part, rest = inside[1].replace("``", "`"), rest[inside.end() :].removeprefix(".")
         else:
             part, _, rest = rest.partition(".")
         parts.append(part)
@@ -48,6 +48,12 @@ def named(name: str) -> e.Expression:
     return e.Name(tuple(parts) or ("",))
 
 
+def quoted(name: str) -> str:
+    """The name in backticks: `named` takes it for one part, whatever is in it."""
+    return f"`{name.replace('`', '``')}`"
+
+
+_IN_BACKTICKS = re.compile(r"`((?:[^`]|``)*)`?", re.DOTALL)
 _PYTHON: tuple[tuple[Any, Callable[[Any], t.DataType]], ...] = (
     (bool, lambda value: t.BooleanType()),
     (

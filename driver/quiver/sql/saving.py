@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from quiver.sql import types as t
 from quiver.sql.discovery import as_known, check_store_options
-from quiver.sql.errors import AnalysisException, IllegalArgumentException
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, check_names_differ, column_already_exists
 from quiver.sql.file_outputs import file_format, format_named
 from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.metastore import Buckets
@@ -77,14 +77,16 @@ def save_mode(mode: str) -> str:
 def save(session: Session, relation: r.Relation, output: Output, call_site: ops.CallSite) -> Saved:
     """Compute the relation into files below `output.path`.
 
-    Raises AnalysisException (PATH_ALREADY_EXISTS, UNSUPPORTED_OVERWRITE.PATH, columns that a format can't hold), PathUnwritable, DiskFull,
-    and what the query raises; there is nothing new at the path then.
+    Raises AnalysisException (PATH_ALREADY_EXISTS, UNSUPPORTED_OVERWRITE.PATH, COLUMN_ALREADY_EXISTS, columns that a format can't
+    hold), PathUnwritable, DiskFull, and what the query raises; there is nothing new at the path then.
     """
     kind = format_named(output.format)
     check_store_options(output.options)
     output = replace(output, path=as_known(output.path))
     system, path = filesystem_of(output.path)
     path = path.rstrip("/") or "/"
+    if kind != "csv":  # Which finds columns by place.
+        check_names_differ(column.name for column in relation.output)
     dealt = _Dealt(session, relation, output)
     form = file_format(kind, dealt.data, _with_defaults(session, kind, output.options), session.conf.zone())
     dynamic = bool(output.partition_by) and is_dynamic(session, output.options)
@@ -192,10 +194,7 @@ def _unknown_bucket_column(name: str) -> AnalysisException:
 def _check_keys(keys: Sequence[e.Attribute], names: Sequence[str], columns: Sequence[e.Attribute]) -> None:
     for number, key in enumerate(keys):
         if key.id in {other.id for other in keys[:number]}:
-            raise AnalysisException(
-                f"The column `{names[number].lower()}` already exists. Choose another name or rename the existing column.",
-                "COLUMN_ALREADY_EXISTS",
-            )
+            raise column_already_exists(names[number].lower())
         if not isinstance(key.type, t.AtomicType):
             raise AnalysisException(
                 f'Cannot use "{key.type.simpleString().upper()}" for partition column.', "INVALID_PARTITION_COLUMN_DATA_TYPE"

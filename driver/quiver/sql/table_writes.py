@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from quiver.sql import literals
 from quiver.sql import types as t
-from quiver.sql.errors import AnalysisException
+from quiver.sql.errors import AnalysisException, check_names_differ
 from quiver.sql.file_outputs import format_named
 from quiver.sql.metastore import CATALOG, GLOBAL_TEMP, Buckets, Table, check_unused, location_taken
 from quiver.sql.saving import NOTHING, Output, Saved, check_not_read, column_named, is_dynamic, save
@@ -72,7 +72,7 @@ def create_as(session: Session, parts: Sequence[str], relation: r.Relation, spec
     ]
     rest = [column for column in relation.output if column.id not in {key.id for key in keys}]
     schema = t.StructType([t.StructField(column.name, column.type, True, dict(column.metadata)) for column in (*rest, *keys)])
-    _check_names(schema)
+    check_names_differ(schema.names)
     _check_buckets(spec, relation)
     table = Table(
         database, name.lower(), schema, provider, location, bool(spec.location), tuple(key.name for key in keys), _kept(spec.options),
@@ -152,16 +152,6 @@ def _local(location: str) -> str:
 
 def _kept(options: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in options.items() if name not in ("path", "partitionoverwritemode")}
-
-
-def _check_names(schema: t.StructType) -> None:
-    seen: set[str] = set()
-    for name in schema.names:
-        if name.lower() in seen:
-            raise AnalysisException(
-                f"The column `{name.lower()}` already exists. Choose another name or rename the existing column.", "COLUMN_ALREADY_EXISTS"
-            )
-        seen.add(name.lower())
 
 
 def _check_buckets(spec: TableSpec, relation: r.Relation) -> None:

@@ -7,7 +7,7 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.errors import AnalysisException
+from quiver.sql.errors import column_already_exists
 from quiver_proto.text_formats import csv_batches, csv_types, json_types
 from quiver_proto.text_formats.csv_lines import CsvOptions
 from quiver_proto.text_formats.json_batches import JsonOptions
@@ -96,10 +96,7 @@ def _type(kind: Any, drops_null: bool = False) -> t.DataType:
     folded: set[str] = set()
     for name in members:
         if name.lower() in folded or kind[1].get("") == "repeated":
-            again = name.lower()
-            raise AnalysisException(
-                f"The column `{again}` already exists. Choose another name or rename the existing column.", "COLUMN_ALREADY_EXISTS"
-            )
+            raise column_already_exists(name.lower())
         folded.add(name.lower())
     return t.StructType([t.StructField(name, _type(inner, drops_null)) for name, inner in sorted(members.items())])
 

@@ -278,6 +278,8 @@ class Resolver:
         return isinstance(column, e.Alias) and self.fold(column.name) == self.fold(name[-1])
 
     def _starred(self, star: e.Star, columns: Columns) -> Sequence[e.Expression]:
+        if star.of is not None:
+            columns = star.of
         if not star.qualifier:
             return [column for column in columns if HIDDEN not in column.metadata]
         found = [column for column in columns if self._matches(column, star.qualifier, column.name)]

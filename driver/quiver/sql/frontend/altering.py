@@ -13,7 +13,7 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
-from quiver.sql.errors import AnalysisException, column_not_found
+from quiver.sql.errors import AnalysisException, column_already_exists, column_not_found
 from quiver.sql.frontend.defaults import default_of
 from quiver.sql.frontend.dialect import unsupported
 from quiver.sql.frontend.queries import Query
@@ -114,9 +114,7 @@ def _add_columns(session: Session, stored: Table, columns: Sequence[t.StructFiel
     known = {name.lower() for name in stored.schema.names}
     for column in columns:
         if column.name.lower() in known:
-            raise AnalysisException(
-                f"The column `{column.name}` already exists. Choose another name or rename the existing column.", "COLUMN_ALREADY_EXISTS"
-            )
+            raise column_already_exists(column.name)
         known.add(column.name.lower())
     data = [field for field in stored.schema if field.name not in stored.partition_columns]
     keys = [field for field in stored.schema if field.name in stored.partition_columns]

@@ -39,10 +39,11 @@ class Name(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Star(Expression):
-    """All columns, or those of one qualifier, but for those `without` (names as in Name)."""
+    """All columns, or those of one qualifier, but for those `without` (names as in Name); `of`: of the relation with these columns."""
 
     qualifier: tuple[str, ...] = ()
     without: tuple[tuple[str, ...], ...] = ()
+    of: tuple[Attribute, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
