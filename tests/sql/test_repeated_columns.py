@@ -14,6 +14,7 @@ from quiver import Conf, Context
 from quiver.sql import DataFrame, Session
 from quiver.sql import functions as F
 from quiver.sql.errors import AnalysisException
+from quiver.sql.types import StructType
 
 
 @pytest.fixture(scope="module", params=["1g", "1k"], ids=["one task", "stages"])
@@ -125,3 +126,37 @@ def test_names_with_backticks(spark: Session) -> None:
     df = spark.createDataFrame([(1, 2)], ["a`b", "c.d`"])
     assert df.select("`a``b`", F.col("`c.d```"), df["`a``b`"]).first() == (1, 2, 1)
     assert getattr(df, "a`b")._expression.name == "a`b"
+
+
+def test_constants_with_nul_in_them(spark: Session, tmp_path: Path) -> None:
+    path = tmp_path / "texts.parquet"
+    pq.write_table(pa.table({"s": ["a\0b", "ab", "a"], "n": [1, 2, 3]}), path)
+    df = spark.read.parquet(str(path))
+    assert values(df.where(F.col("s") == "a\0b").select("n")) == values(df.where(F.col("s").eqNullSafe("a\0b")).select("n")) == [(1,)]
+    assert values(df.where(F.col("s").contains("\0")).select("n")) == [(1,)]
+    assert values(df.where(F.col("s").like("a\0%") | F.col("s").startswith("a\0")).select("n")) == [(1,)]
+    is_it = F.col("s") == "a\0b"
+    assert values(df.groupBy(is_it.alias("k")).agg(F.sum(F.when(is_it, 1)).alias("c"))) == [(False, None), (True, 1)]
+    assert df.where(F.lit("a\ud800") == "a?").count() == 3
+    made = df.where("n = 1").select(
+        F.regexp_replace("s", "\0", "x").alias("p"), F.translate("s", "\0", "x").alias("t"), F.split("s", "\0").alias("l")
+    )
+    assert made.first() == ("axb", "axb", ["a", "b"])
+    parts = str(tmp_path / "parts")
+    df.write.partitionBy("s").parquet(parts)
+    assert values(spark.read.parquet(parts).where(F.col("s").eqNullSafe("a\0b"))) == [(1, "a\0b")]
+    for refused in (lambda: df.select(F.col("n").alias("q\0")), lambda: df.select(is_it), lambda: df.toDF("a", "b\0")):
+        with pytest.raises(AnalysisException, match=r"INVALID_IDENTIFIER.*NUL"):
+            refused()
+
+
+def test_metadata_of_columns_stay(spark: Session, tmp_path: Path) -> None:
+    schema = StructType().add("n", "string", True, {"comment": "c", "more": {"x": [1]}}).add("k", "int")
+    df = spark.createDataFrame([("x", 1)], schema)
+    assert df.schema == schema
+    assert df.where("k = 1").select(F.col("n").alias("m")).schema["m"].metadata == {"comment": "c", "more": {"x": [1]}}
+    df.write.parquet(str(tmp_path / "p"))
+    for again in (spark.read, spark.read.schema(schema)):
+        assert again.parquet(str(tmp_path / "p")).schema == schema
+    assert spark.createDataFrame(df.rdd, schema).schema == schema
+    assert values(df.groupBy("n").count()) == values(df.groupBy("n", "n").count().select("n", "count")) == [("x", 1)]

@@ -302,3 +302,10 @@ def check_names_differ(names: Iterable[str], where: str = "") -> None:
         if name in seen:
             raise column_already_exists(name, where)
         seen.add(name)
+
+
+def checked_name(name: str) -> str:
+    """A column's name, as it is. Raises AnalysisException INVALID_IDENTIFIER for one that Arrow has no room for."""
+    if "\0" in name:
+        raise AnalysisException(f"{name!r} can't be a column's name: it has a NUL. Give it another with `alias`.", "INVALID_IDENTIFIER")
+    return name

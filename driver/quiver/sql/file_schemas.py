@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import spark_type
@@ -59,10 +60,34 @@ def stored_schema(kind: str, path: str) -> pa.Schema:
     try:
         with system.open_input(inner) as file:
             if kind == "parquet":
-                return pq.read_schema(file).remove_metadata()
+                return _with_spark_metadata(pq.read_schema(file))
             return pa.ipc.open_file(pa.PythonFile(file)).schema.remove_metadata()
     except (pa.ArrowException, OSError) as problem:
         raise FileUnreadable(path, str(problem).partition("\n")[0]) from problem
+
+
+_ROW = b"org.apache.spark.sql.parquet.row.metadata"
+"""Under it Spark, and we, write the columns' schema into Parquet files, as JSON."""
+_FIELD = b"spark.metadata"
+
+
+def _with_spark_metadata(schema: pa.Schema) -> pa.Schema:
+    """The schema, with what Spark's own, which the file tells beside it, says of the columns: on each of them."""
+    told = (schema.metadata or {}).get(_ROW)
+    plain = schema.remove_metadata()
+    try:
+        of = {field["name"]: field["metadata"] for field in json.loads(told)["fields"] if field.get("metadata")} if told else {}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return plain  # What others have written there says nothing.
+    for place, field in enumerate(plain if of else ()):
+        if isinstance(of.get(field.name), dict):
+            plain = plain.set(place, field.with_metadata({_FIELD: json.dumps(of[field.name])}))
+    return plain
+
+
+def _metadata(field: pa.Field) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((field.metadata or {}).get(_FIELD, b"{}"))
+    return found
 
 
 def stored_names(wanted: t.StructType, path: str) -> t.StructType:
@@ -84,7 +109,7 @@ def _merged(schemas: Mapping[str, pa.Schema]) -> t.StructType:
         check_names_differ(schema.names, path)
         for arrow in schema:
             try:
-                field = t.StructField(arrow.name, spark_type(arrow.type))
+                field = t.StructField(arrow.name, spark_type(arrow.type), metadata=_metadata(arrow))
             except TypeError as problem:
                 raise failed_to_read(path, f"Column [{arrow.name}]: {problem}.") from problem
             known = fields.setdefault(field.name, field)
@@ -97,7 +122,7 @@ def _merged(schemas: Mapping[str, pa.Schema]) -> t.StructType:
                     f"and {known.dataType.simpleString().upper()} in {origins[field.name]}.",
                     "CANNOT_MERGE_SCHEMAS",
                 )
-            fields[field.name] = t.StructField(field.name, kind)
+            fields[field.name] = t.StructField(field.name, kind, metadata=known.metadata)
     return t.StructType(list(fields.values()))
 
 

@@ -69,7 +69,9 @@ def _columns(session: Session, held: t.StructType, found: Found) -> tuple[t.Stru
     partitions = {name: asked.get(name, inferred) for name, inferred in found.partitions}
     fields = [t.StructField(field.name, field.dataType) for field in held if field.name not in partitions]
     schema = t.StructType([*fields, *(t.StructField(name, inferred) for name, inferred in partitions.items())])
-    return schema, tuple(Attribute(session._state.new_id(), field.name, field.dataType, True) for field in schema)
+    told = {field.name: field.metadata for field in held}
+    fields = [t.StructField(field.name, field.dataType, True, told.get(field.name)) for field in schema]
+    return schema, r.columns_of(t.StructType(fields), session._state.new_id)
 
 
 def _read(session: Session, kind: str, found: Found, options: Options, wanted: t.StructType | None) -> r.Relation:

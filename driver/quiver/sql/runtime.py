@@ -35,7 +35,6 @@ from quiver.sql.sizing import CORES, TRIES, Sizing
 from quiver.sql.sourcing import sourced
 from quiver.sql.spreading import Spread, spread_of
 from quiver.sql.tree import relations as r
-from quiver.sql.tree.expressions import Attribute
 from quiver.sql.tree.relations import schema_of
 from quiver.sql.types import StructType
 from quiver_proto import ops
@@ -126,7 +125,7 @@ class Runtime:
 
     def produced(self, rdd: RDD[pa.RecordBatch], schema: StructType, new_id: Callable[[], int], size: int | None = None) -> r.Produced:
         """A relation of the batches of `rdd`, whose columns have the Arrow types of `schema` (arrow_types.arrow_schema)."""
-        return r.Produced(rdd, tuple(Attribute(new_id(), field.name, field.dataType, field.nullable) for field in schema), size)
+        return r.Produced(rdd, r.columns_of(schema, new_id), size)
 
     def _productions(self, relation: r.Relation, query: Query, call_site: CallSite) -> dict[str, Production]:
         planner = self._context._planner

@@ -260,7 +260,7 @@ class Session(Interrupting):
             batches, kinds = batches_of(data, schema, samplingRatio, verifySchema)
             return self._dataframe(self._state.runtime.produced(batches, kinds, self._state.new_id))
         table, kinds = table_of(data, schema, verifySchema, self.conf.zone())
-        columns = tuple(Attribute(self._state.new_id(), field.name, field.dataType, field.nullable) for field in kinds)
+        columns = r.columns_of(kinds, self._state.new_id)
         return self._dataframe(r.Local(table, columns))
 
     @property
@@ -307,7 +307,7 @@ class Session(Interrupting):
         if "://" not in table.location and not any(path.is_file() and path.name[0] not in "._" for path in folder.rglob("*")):
             if table.provider.lower() != "parquet":
                 return self.emptyDataFrame(table.schema)._relation
-            columns = tuple(Attribute(self._state.new_id(), field.name, field.dataType, field.nullable) for field in table.schema)
+            columns = r.columns_of(table.schema, self._state.new_id)
             options = tuple(sorted(table.options.items()))
             return r.Files("parquet", (table.location,), options, table.schema, columns, table.partition_columns)
         reader = self.read.format(table.provider).schema(table.schema).options(**table.options)

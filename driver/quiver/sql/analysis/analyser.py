@@ -26,7 +26,7 @@ from quiver.sql.analysis.resolver import HIDDEN, Columns, Levels, Resolver
 from quiver.sql.analysis.scopes import with_earlier_aliases
 from quiver.sql.analysis.subqueries import unnested
 from quiver.sql.analysis.windowing import in_windows
-from quiver.sql.errors import AnalysisException
+from quiver.sql.errors import AnalysisException, checked_name
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import all_of, rebuilt, strip_alias, walk
@@ -168,7 +168,8 @@ class Analyser(Resolver):
         if len(names) != len(child.output):
             raise AnalysisException(f"{name} has {len(child.output)} columns, not the {len(names)} that are named")
         fresh = tuple(
-            self._standing_for(attribute, name=given, qualifier=(name,)) for attribute, given in zip(child.output, names, strict=True)
+            self._standing_for(attribute, name=checked_name(given), qualifier=(name,))
+            for attribute, given in zip(child.output, names, strict=True)
         )
         return r.Aliased(child, name, fresh)
 

@@ -15,7 +15,7 @@ from quiver.sql.analysis.around import AROUND, NeedsQueryAround
 from quiver.sql.analysis.implicit_casts import as_type, coerced, in_zone, with_lambdas
 from quiver.sql.analysis.pretty import output_name, pretty
 from quiver.sql.analysis.typing import type_of
-from quiver.sql.errors import AnalysisException, column_not_found
+from quiver.sql.errors import AnalysisException, checked_name, column_not_found
 from quiver.sql.local_zone import clock
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree.walking import rebuilt
@@ -212,10 +212,14 @@ class Resolver:
                 result.append(self._as_written(expression, resolved))
             elif isinstance(resolved, e.Alias):
                 check_windowed(resolved.child)
-                result.append(replace(resolved, id=self._new_id()))
+                checked_name(resolved.name)
+                metadata = resolved.metadata
+                if not metadata and isinstance(resolved.child, e.Attribute):  # It is the same column under another name.
+                    metadata = tuple(item for item in resolved.child.metadata if item != HIDDEN)
+                result.append(replace(resolved, id=self._new_id(), metadata=metadata))
             else:
                 check_windowed(resolved)
-                result.append(e.Alias(resolved, output_name(self.shown(expression, columns)), self._new_id()))
+                result.append(e.Alias(resolved, checked_name(output_name(self.shown(expression, columns))), self._new_id()))
         return tuple(result)
 
     def _as_written(self, expression: e.Expression, column: e.Attribute) -> e.Expression:

@@ -18,7 +18,8 @@ def quoted(name: str) -> str:
 
 
 def text(value: str) -> str:
-    """A string constant."""
+    """A string constant. Half a surrogate, which UTF-8 has no form of, is a question mark, as Java writes it."""
+    value = value if value.isascii() else value.encode("utf-8", "replace").decode()
     return "'" + value.replace("'", "''") + "'"
 
 

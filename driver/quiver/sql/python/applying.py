@@ -59,7 +59,7 @@ def _columns(session: Session, schema: Any) -> tuple[Attribute, ...]:
     kinds = t.DataType.fromDDL(schema) if isinstance(schema, str) else schema
     if not isinstance(kinds, t.StructType):
         raise wrong_argument("schema", "StructType or str", schema)
-    return tuple(Attribute(session._state.new_id(), field.name, field.dataType, field.nullable) for field in kinds)
+    return r.columns_of(kinds, session._state.new_id)
 
 
 def _wants_iterator(function: Callable[..., Any]) -> bool:

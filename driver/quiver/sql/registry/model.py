@@ -39,8 +39,10 @@ class Function:
     unchecked: Callable[[Sequence[str], Types], str] | None = None
 
 
-AFTER: Final = "\x00"
-"""In what an aggregate is lowered to: behind each aggregate of the kernel's, where FILTER and OVER go. Without it they go to the end."""
+AFTER: Final = "\ud800"
+"""In what an aggregate is lowered to: behind each aggregate of the kernel's, where FILTER and OVER go. Without it they go to the end.
+
+Half a surrogate, which no user's text can have on its way to the kernel."""
 ORDERED: Final = " ORDER  BY "
 """In the last argument of an aggregate whose rows are taken in an order: behind it come the keys."""
 DESCENDING: Final = " desc"

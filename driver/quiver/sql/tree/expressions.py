@@ -7,7 +7,7 @@ Operators, functions and aggregates are all `Call`s by Spark's name, lower case:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from quiver.sql.types import DataType, IntegerType
@@ -62,7 +62,7 @@ class Attribute(Expression):
     type: DataType
     nullable: bool = True
     qualifier: tuple[str, ...] = ()
-    metadata: tuple[tuple[str, Any], ...] = ()
+    metadata: tuple[tuple[str, Any], ...] = field(default=(), hash=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Alias(Expression):
     child: Expression
     name: str
     id: int = 0
-    metadata: tuple[tuple[str, Any], ...] = ()
+    metadata: tuple[tuple[str, Any], ...] = field(default=(), hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from quiver.sql.errors import checked_name
 from quiver.sql.tree.expressions import Alias, Attribute, Expression, SortKey
 from quiver.sql.types import StructField, StructType
 
@@ -26,6 +28,14 @@ class Relation:
 def schema_of(relation: Relation) -> StructType:
     """The columns, by the names that users see."""
     return StructType([StructField(c.name, c.type, c.nullable, dict(c.metadata)) for c in relation.output])
+
+
+def columns_of(schema: StructType, new_id: Callable[[], int]) -> tuple[Attribute, ...]:
+    """New columns by the fields of a schema. Raises AnalysisException INVALID_IDENTIFIER."""
+    return tuple(
+        Attribute(new_id(), checked_name(field.name), field.dataType, field.nullable, (), tuple(field.metadata.items()))
+        for field in schema.fields
+    )
 
 
 @dataclass(frozen=True, slots=True)
