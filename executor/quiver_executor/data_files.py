@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver_proto.errors import FileUnreadable, QuiverError
 from quiver_proto.fragments import MISSING_IS_EMPTY, SCHEMA_UNKNOWN, UNREADABLE_IS_EMPTY, kind_of, scan_nodes
+from quiver_proto.kernel_faults import PANICKED
 from quiver_proto.v1.kernel_pb2 import PartitionedFile, Plan
 from quiver_proto.widening import widens
 
@@ -135,7 +136,17 @@ def blaming(fragment: Plan) -> Iterator[None]:
         raise
 
 
-_OF_FILES = ("Parquet error", "Arrow error", "ArrowError", "Object Store", "ParquetError", "IO error", "External error", "Ipc error")
+_OF_FILES = (
+    "Parquet error",
+    "Arrow error",
+    "ArrowError",
+    "Object Store",
+    "ParquetError",
+    "IO error",
+    "External error",
+    "Ipc error",
+    PANICKED,
+)
 
 
 def damage(path: str, kind: str) -> str | None:

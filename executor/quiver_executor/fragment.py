@@ -29,7 +29,7 @@ from quiver_proto.errors import BatchMismatch
 from quiver_proto.fragments import at_partition, copied, parse, width
 from quiver_proto.frames import dump_value
 from quiver_proto.ids import ExecutorId, NodeId, TaskId
-from quiver_proto.kernel_faults import taken_back
+from quiver_proto.kernel_faults import panics_told, taken_back
 from quiver_proto.messages import MapOutput, ResultBlock
 from quiver_proto.operator_texts import locations, sources
 from quiver_proto.ops import CallSite
@@ -156,7 +156,7 @@ class _Planned(NamedTuple):
         """Inside, an error of the kernel is raised as that of what is to blame: a data file, which it names, a value, a lost map output,
         a user's function."""
         try:
-            with blaming(self.scanned), refusing(), self.inputs.blaming(), taken_back():
+            with blaming(self.scanned), refusing(), self.inputs.blaming(), taken_back(), panics_told():
                 yield
         except BaseException:
             _kept.clear()  # What was broken off may hold a part of its pool for a while.

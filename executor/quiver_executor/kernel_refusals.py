@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import re
 from collections.abc import Iterator
@@ -12,9 +13,19 @@ _OF_VALUES = re.compile(
     r"Cast error:|Divide by zero|Parser error:|Arithmetic overflow|Overflow happened on|overflow on|"
     r"too (?:large|small) to store in a Decimal|Scalar subquery returned more than one row|value: SparkValueError\("
 )
+_TOLD = re.compile(r"value: SparkValueError\(('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", re.DOTALL)
+"""The text with which one of our own functions refused a value, as Python's repr."""
 _OF_MEMORY = re.compile(
     r"Resources exhausted:.*?Failed to allocate additional ([\d.]+ \w+) for (\w+)(?:.*?pool_size: ([\d.]+ \w+))?", re.DOTALL
 )
+
+
+def literal(text: str) -> str:
+    """A text from its repr."""
+    try:
+        return str(ast.literal_eval(text))
+    except (ValueError, SyntaxError):
+        return text[1:-1]
 
 
 @contextlib.contextmanager
@@ -32,4 +43,5 @@ def refusing() -> Iterator[None]:
             raise KernelOutOfMemory(*(found[2], found[1], found[3] or "memory") if found else (text, "memory", "memory")) from None
         if not text.startswith("DataFusion error:") or not _OF_VALUES.search(text):
             raise
-        raise ValueRefused(text) from None
+        told = _TOLD.search(text)
+        raise ValueRefused(literal(told[1]) if told else text) from None

@@ -6,7 +6,9 @@ import itertools
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
+PANICKED: Final = "The kernel panicked"
 _kept: dict[str, BaseException] = {}
 _numbers = itertools.count(1)
 _MOST = 32
@@ -20,6 +22,17 @@ def keep(error: BaseException) -> str:
         _kept.pop(next(iter(_kept)), None)
     _kept[mark] = error
     return mark
+
+
+@contextmanager
+def panics_told() -> Iterator[None]:
+    """Inside, a panic of the kernel, which is no Exception and would end a program, is raised as a RuntimeError."""
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise RuntimeError(f"{PANICKED}: {error}.") from None
 
 
 @contextmanager

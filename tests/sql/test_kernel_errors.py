@@ -106,6 +106,27 @@ def test_decimals_that_may_have_too_many_digits(spark: Session) -> None:
     assert [tuple(map(str, row)) for row in rows] == [("0.000", "0.000000"), ("1.000", "0.500000"), ("3.000", "1.500000")]
 
 
+DISTANT = [
+    ("date'9999-12-31' + 1", "+10000-01-01"),
+    ("date_from_unix_date(-2147483647)", "-5877641-06-24"),
+    ("date'0001-01-01' - 1", "0000-12-31"),
+    ("CAST(timestamp_micros(9223372036854775807) AS timestamp_ntz)", "+294247-01-10 04:00:54.775807"),
+]
+
+
+@pytest.mark.parametrize(("expression", "text"), DISTANT)
+def test_days_that_pythons_years_do_not_have(spark: Session, expression: str, text: str, caplog: pytest.LogCaptureFixture) -> None:
+    frame = spark.sql(f"SELECT {expression} AS d")
+    actions = [frame.collect, frame.rdd.collect, lambda: frame.tail(1), lambda: list(frame.toLocalIterator())]
+    if "date" in expression:
+        actions += [frame.toPandas, lambda: frame.select(F.udf(str)("d")).collect()]
+    for action in actions:
+        with pytest.raises(errors.ArithmeticException, match=r"DATETIME_OVERFLOW.*9999"):
+            action()
+    assert not [record for record in caplog.records if "it will be tried again" in record.getMessage()]
+    assert f"|{text}" in frame._table(20, 0, False)
+
+
 def test_arrays(spark: Session) -> None:
     frame = of(spark).table("v")
     with pytest.raises(errors.ArrayIndexOutOfBoundsException, match=r"The index 5 is out of bounds. The array has 2") as caught:
@@ -121,6 +142,14 @@ def test_rows_of_an_rdd_are_no_other(spark: Session) -> None:
     for action in (frame.rdd.collect, lambda: list(frame.toLocalIterator()), lambda: frame.foreach(print)):
         with pytest.raises(errors.ArithmeticException, match=r"\[DIVIDE_BY_ZERO\] Division by zero"):
             action()
+
+
+def test_what_is_logged_is_what_is_wrong(spark: Session, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(errors.ArrayIndexOutOfBoundsException):
+        spark.sql("SELECT element_at(array(1, 2), 3) FROM range(1)").collect()
+    (told,) = (record.getMessage() for record in caplog.records if "failed on" in record.getMessage())
+    assert "The index 3 is out of bounds." in told
+    assert "PyErr" not in told
 
 
 def test_such_a_task_is_not_tried_again(spark: Session, caplog: pytest.LogCaptureFixture) -> None:

@@ -13,7 +13,9 @@ import pytest
 from quiver.sql import Session
 from quiver.sql import functions as F
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, SparkRuntimeException
+from quiver.sql.kernel_errors import spark_errors
 from quiver_proto.errors import FileUnreadable
+from quiver_proto.kernel_faults import panics_told
 
 
 def write(path: Path, **columns: object) -> Path:
@@ -197,3 +199,24 @@ def test_rows_know_their_files(spark: Session, tmp_path: Path) -> None:
         spark.range(1).select("_metadata")
     with pytest.raises(AnalysisException, match="MULTI_SOURCES_UNSUPPORTED_FOR_EXPRESSION"):
         df.join(lines, df.n == lines["_c0"]).select(F.input_file_name())
+
+
+def test_a_length_in_a_footer_that_makes_the_kernel_panic(spark: Session, tmp_path: Path) -> None:
+    path = write(tmp_path / "1.parquet", a=[1, 2])
+    frame = spark.read.parquet(str(path))
+    data = bytearray(path.read_bytes())
+    data[-8:-4] = b"\xff\xff\xff\x7f"
+    path.write_bytes(data)
+    with pytest.raises(AnalysisException, match=r"CANNOT_READ_FILE_FOOTER.*1\.parquet"):
+        spark.read.parquet(str(path))
+    for damaged in (frame, spark.read.schema("a bigint").parquet(str(path))):
+        with pytest.raises(SparkRuntimeException, match=r"FAILED_READ_FILE.*1\.parquet"):
+            damaged.collect()
+        with pytest.raises(SparkRuntimeException, match=r"FAILED_READ_FILE.*1\.parquet"):
+            damaged.count()
+
+
+def test_a_panic_of_the_kernel_is_an_exception() -> None:
+    panic = type("PanicException", (BaseException,), {})
+    with pytest.raises(SparkRuntimeException, match=r"INTERNAL_ERROR.*range start"), spark_errors(), panics_told():
+        raise panic("range start must not be greater than end")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import sys
 import threading
 from collections.abc import Iterator
 from decimal import Decimal
@@ -254,6 +255,10 @@ def test_what_a_function_does_wrong_is_told(df: DataFrame) -> None:
         (df.groupBy("id").applyInPandas(lambda rows: rows.nothing, "a int"), "has no attribute 'nothing'.* for arguments key"),
         (df.groupBy("id").applyInPandas(lambda rows: rows.assign(s=1)[["id", "s"]], "id int, s binary"), "column `s`"),
         (df.agg(F.pandas_udf(lambda v: "x", "int", F.PandasUDFType.GROUPED_AGG)("id")), "returned 'x' of type str"),
+        (df.select(F.udf(lambda x: (x,), "struct<a:int,b:int>")("id")), r"STRUCT_ARRAY_LENGTH.* \(\d,\) .*2 fields .*row \d.*\(\d\)"),
+        (df.select(F.udf(lambda x: [x, 2, 3], "struct<a:int,b:int>")("id")), r"STRUCT_ARRAY_LENGTH_MISMATCH.* 3 values .*row \d"),
+        (df.select(F.udf(lambda x: sys.exit(3), "int")("id")), r"`<lambda>` raised SystemExit: 3, in row \d .*arguments \(\d\)"),
+        (df.mapInPandas(lambda frames: sys.exit(3), "id int"), "raised SystemExit: 3"),
     ]
     for frame, message in cases:
         with pytest.raises(PythonException, match=message):

@@ -223,6 +223,16 @@ def _member(row: Any, kinds: t.StructType) -> Sequence[Any]:
     return [members.get(name) for name in kinds.names]
 
 
+class WrongLength(ValueError):
+    """A struct with more or fewer values than fields."""
+
+
+def _all_members(row: Any, kinds: t.StructType) -> Sequence[Any]:
+    if isinstance(row, tuple | list) and len(row) != len(kinds):
+        raise WrongLength(f"{len(kinds)} fields are required while {len(row)} values are provided")
+    return _member(row, kinds)
+
+
 def to_arrow(kind: t.DataType) -> Convert | None:
     """What makes of a Python value what Arrow takes; None: nothing has to be made."""
     match kind:
@@ -242,7 +252,7 @@ def to_arrow(kind: t.DataType) -> Convert | None:
             return lambda months: pa.MonthDayNano([months, 0, 0])
         case t.StructType():
             names, parts = kind.names, [to_arrow(field.dataType) for field in kind]
-            return lambda row: dict(zip(names, (_converted(v, part) for v, part in zip(_member(row, kind), parts))))
+            return lambda row: dict(zip(names, (_converted(v, part) for v, part in zip(_all_members(row, kind), parts))))
         case t.ArrayType():
             inner = to_arrow(kind.elementType)
             return lambda items: [_converted(item, inner) for item in items]

@@ -44,7 +44,9 @@ class Actions(DataFrameCore):
         >>> spark.range(2).collect()
         [Row(id=0), Row(id=1)]
         """
-        return rows_of(self.toArrow(), self.schema)
+        table = self.toArrow()
+        with spark_errors(self._relation, capture()):
+            return rows_of(table, self.schema)
 
     @property
     def rdd(self) -> RDD[Row]:
@@ -88,7 +90,8 @@ class Actions(DataFrameCore):
         [Row(id=3), Row(id=4)]
         """
         table = self.toArrow()
-        return rows_of(table.slice(max(0, table.num_rows - max(num, 0))), self.schema)
+        with spark_errors(self._relation, capture()):
+            return rows_of(table.slice(max(0, table.num_rows - max(num, 0))), self.schema)
 
     def head(self, n: int | None = None) -> Any:
         """The first row (None when there is none), or the first `n` as a list.
@@ -156,7 +159,9 @@ class Actions(DataFrameCore):
         from quiver.sql.rows import pandas_of
 
         arrow = self._session.conf.get("spark.sql.execution.arrow.pyspark.enabled", "true") == "true"
-        return pandas_of(self.toArrow(), self.schema, self._session.conf.zone(), arrow)
+        table = self.toArrow()
+        with spark_errors(self._relation, capture()):
+            return pandas_of(table, self.schema, self._session.conf.zone(), arrow)
 
     def toPolars(self) -> Any:
         """All rows as a Polars DataFrame, which has to be installed."""
@@ -215,7 +220,9 @@ class Actions(DataFrameCore):
 
     def _shown(self, n: int) -> list[Row]:
         """One row more than `n`, if there is one, with instants as clocks of the session's zone show them."""
-        return rows_of(self._first(n + 1).toArrow(), self.schema, self._session.conf.zone())
+        table = self._first(n + 1).toArrow()
+        with spark_errors(self._relation, capture()):
+            return rows_of(table, self.schema, self._session.conf.zone(), far_as_text=True)
 
     def show(self, n: int = 20, truncate: bool | int = True, vertical: bool = False) -> None:
         """Print the first rows as a table. `truncate`: to 20 characters a cell, to so many, or not.

@@ -16,6 +16,7 @@ from quiver.sql.producing import Production
 from quiver.sql.registry.python import prepare
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.relations import schema_of
+from quiver_proto.kernel_faults import panics_told
 from quiver_proto.v1.kernel_pb2 import Plan
 
 if TYPE_CHECKING:
@@ -45,8 +46,9 @@ class KernelContext:
         for each in mirrors:
             each.check_present()
         try:
-            physical = frame.execution_plan()
-            plan = encoded(physical)
+            with panics_told():
+                physical = frame.execution_plan()
+                plan = encoded(physical)
         except Exception:
             for each in mirrors:
                 each.blame()

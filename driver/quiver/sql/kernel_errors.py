@@ -22,6 +22,7 @@ from quiver.sql.error_kinds import made_spark
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver_proto.errors import DatabaseFailed, FileUnreadable, QuiverError, ValueRefused
+from quiver_proto.kernel_faults import PANICKED
 from quiver_proto.ops import CallSite
 
 _RAISED = re.compile(
@@ -53,6 +54,7 @@ _CLASSES: tuple[tuple[str, type[errors.PySparkException]], ...] = (
     ("BINARY_ARITHMETIC_OVERFLOW", errors.ArithmeticException),
     ("CAST_OVERFLOW", errors.ArithmeticException),
     ("NUMERIC_VALUE_OUT_OF_RANGE", errors.ArithmeticException),
+    ("DATETIME_OVERFLOW", errors.ArithmeticException),
     ("CAST_INVALID_INPUT", errors.NumberFormatException),
     ("INVALID_ARRAY_INDEX", errors.ArrayIndexOutOfBoundsException),
     ("CANNOT_PARSE_TIMESTAMP", errors.DateTimeException),
@@ -93,13 +95,17 @@ class _Translation:
         self._call_site = "" if call_site is None else f"{call_site.operator} at {call_site.file}:{call_site.line}"
 
     def of(self, text: str) -> errors.PySparkException | None:
-        found = _RAISED.search(text)
+        found = _CONDITION.fullmatch(text) or _RAISED.search(text)
         if found:
             return self._told(found[1], found[2])
         if re.search(r"Value -?\d+ too large to fit in C integer|Python int too large|int too big to convert", text):
             return self._made("ARITHMETIC_OVERFLOW", "A number leaves the range of its type. Use a wider type.", None)
         if re.search(r"Timestamp out of range|date value out of range|year -?\d+ is out of range|year must be in 1\.\.9999", text):
-            return self._made("DATETIME_OVERFLOW", "A date or time leaves the years 1 to 9999, which are those of Python.", None)
+            return self._made(
+                "DATETIME_OVERFLOW", "A date or time leaves the years 1 to 9999, which are those of Python. Cast it to string.", None
+            )
+        if PANICKED in text:
+            return errors.SparkRuntimeException(f"{text} Please report this, with the query.", "INTERNAL_ERROR", {"message": text})
         if "PyErr" in text:
             python = _PYTHON.search(text)
             found = _CONDITION.match(_literal(python[1])) if python else None

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_type
+from quiver.sql.distant_days import texts
 from quiver.sql.errors import PySparkNotImplementedError
 from quiver.sql.local_zone import clock, local_zone
 from quiver.sql.row import Row, row_of
+from quiver_proto.errors import ValueRefused
 from quiver_proto.spark_functions.casts import written
 
 if TYPE_CHECKING:
@@ -22,18 +24,32 @@ if TYPE_CHECKING:
 Convert = Callable[[Any], Any]
 
 
-def rows_of(table: pa.Table, schema: t.StructType, zone: str = "") -> list[Row]:
+def rows_of(table: pa.Table, schema: t.StructType, zone: str = "", far_as_text: bool = False) -> list[Row]:
     """An Arrow table as Rows: structs as Rows, maps as dicts, binary as bytes, instants as naive datetimes in `zone` (empty: the
-    machine's)."""
+    machine's). Columns with days beyond Python's years: ValueRefused, or, `far_as_text`, texts."""
     names = schema.names
     columns: list[Sequence[Any]] = []
     for position, field in enumerate(schema):
-        values = table.column(position).to_pylist()
-        convert = conversion(field.dataType, zone)
-        columns.append(values if convert is None else [None if value is None else convert(value) for value in values])
+        column = table.column(position)
+        try:
+            columns.append(values_of(column, field.dataType, zone))
+        except ValueRefused:
+            if not far_as_text or not isinstance(field.dataType, t.DateType | t.TimestampType | t.TimestampNTZType):
+                raise
+            columns.append(texts(column, field.dataType, zone))
     if not columns:
         return [row_of(names, ()) for _ in range(table.num_rows)]
     return [row_of(names, values) for values in zip(*columns)]
+
+
+def values_of(column: pa.Array | pa.ChunkedArray, kind: t.DataType, zone: str = "") -> list[Any]:
+    """One value a row, as `rows_of` has them. Raises ValueRefused for a day that Python's years do not have."""
+    convert = conversion(kind, zone)
+    try:
+        values: list[Any] = column.to_pylist()
+        return values if convert is None else [None if value is None else convert(value) for value in values]
+    except OverflowError:
+        raise ValueRefused("date value out of range") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ def cell(value: Any, kind: t.DataType) -> str:
     """A value as show() prints it."""
     if value is None:
         return "NULL"
+    if isinstance(value, str):
+        return value  # Days that Python's years do not have, among others.
     match kind:
         case t.BooleanType():
             return str(value).lower()

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_type, nullable
 from quiver.sql.python import faults
-from quiver.sql.python.values import Misfit, column_of, column_of_series, series_of, values_of
+from quiver.sql.python.values import Misfit, column_of, column_of_series, series_of
+from quiver.sql.rows import values_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,7 +57,7 @@ class Evaluator:
             # The kernel may work on several partitions at once where a query is one task.
             with self._lock:
                 return self._computed(columns)
-        except Exception as error:
+        except faults.RAISED as error:
             raise faults.through_kernel(error) from None
 
     def _computed(self, columns: Sequence[pa.Array]) -> pa.Array:
@@ -94,7 +95,7 @@ class Evaluator:
             results.extend(map(self.opened, *values) if values else (self.opened() for _ in range(length)))
             if len(results) < length:
                 raise StopIteration
-        except Exception as error:
+        except faults.RAISED as error:
             row = len(results)
             raise faults.raised(self.name, error, self._shown(values, row), self.done + row) from error
         try:
@@ -103,7 +104,7 @@ class Evaluator:
             row = problem.row
             raise faults.misfit(
                 self.name, problem.problem, self._gives.simpleString(), self._shown(values, row) if row >= 0 else "",
-                self.done + row if row >= 0 else None,
+                self.done + row if row >= 0 else None, problem.condition,
             ) from problem  # fmt: skip
 
     def _shown(self, values: Sequence[Sequence[Any]], row: int) -> str:
@@ -130,7 +131,7 @@ class Evaluator:
         results: list[Any] = []
         try:
             results.extend(self._flow.results(inputs[0] if len(inputs) == 1 else tuple(inputs), length))
-        except Exception as error:
+        except faults.RAISED as error:
             raise faults.raised(self.name, error, row=self.done) from error
         parts = [column(result, len(result)) for result in results]
         total = sum(map(len, parts))
@@ -179,7 +180,7 @@ class Evaluator:
         assert self.opened is not None
         try:
             return self.opened(*inputs)
-        except Exception as error:
+        except faults.RAISED as error:
             raise faults.raised(self.name, error, row=self.done) from error
 
     def _column(self, result: Any, length: int) -> pa.Array:

@@ -10,7 +10,7 @@ import itertools
 import os
 import traceback
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from quiver.sql.errors import PythonException
 from quiver_proto.kernel_faults import keep
@@ -20,6 +20,8 @@ from quiver_proto.task_context import TaskContext
 _HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 _numbers = itertools.count(1)
 _MOST = 16 << 10
+RAISED: Final = (Exception, SystemExit)
+"""What users' functions raise; the program does not end with a function's sys.exit()."""
 
 
 def raised(name: str, error: BaseException, arguments: str = "", row: int | None = None) -> PythonException:
@@ -30,9 +32,11 @@ def raised(name: str, error: BaseException, arguments: str = "", row: int | None
     return PythonException(f"`{name}` raised {what}{_place(row, arguments)}\n\n{user_traceback(error)}", "PYTHON_EXCEPTION")
 
 
-def misfit(name: str, got: str, wanted: str, arguments: str = "", row: int | None = None) -> PythonException:
+def misfit(
+    name: str, got: str, wanted: str, arguments: str = "", row: int | None = None, condition: str = "UDF_RETURN_TYPE"
+) -> PythonException:
     """A user's function gave what its type does not allow."""
-    return PythonException(f"`{name}` returned {got}; expected {wanted}{_place(row, arguments)}", "UDF_RETURN_TYPE")
+    return PythonException(f"`{name}` returned {got}; expected {wanted}{_place(row, arguments)}", condition)
 
 
 def _place(row: int | None, arguments: str) -> str:

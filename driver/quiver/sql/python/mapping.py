@@ -54,7 +54,13 @@ class MapBatches:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         parts = _sized(batches, self.rows)
         given: Iterator[Any] = (frame_of(batch, self.takes, self.zone) for batch in parts) if self.is_pandas else parts
-        yield from _results(self.function(_Safe(given)), self.name, self.is_pandas, self.gives, self.zone)
+        try:
+            results = self.function(_Safe(given))
+        except _Below as below:
+            raise below.error from None
+        except faults.RAISED as error:
+            raise faults.raised(self.name, error) from error
+        yield from _results(results, self.name, self.is_pandas, self.gives, self.zone)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +97,7 @@ class MapGroups:
                     continue
             except PythonException:
                 raise
-            except Exception as error:
+            except faults.RAISED as error:
                 raise faults.raised(self.name, error, f"key {faults.shown([None] * len(key), key)}") from error
             yield from _batches_of(result, self.name, self.is_pandas, self.gives, self.zone)
 
@@ -159,7 +165,7 @@ def _results(results: Any, name: str, is_pandas: bool, gives: t.StructType, zone
             return
         except _Below as below:
             raise below.error from None
-        except Exception as error:
+        except faults.RAISED as error:
             raise faults.raised(name, error) from error
         yield from _batches_of(result, name, is_pandas, gives, zone)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_type, nullable
-from quiver.sql.creating import to_arrow
+from quiver.sql.creating import WrongLength, to_arrow
 from quiver.sql.local_zone import clock
-from quiver.sql.rows import conversion
+from quiver.sql.rows import conversion, values_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,20 +19,14 @@ if TYPE_CHECKING:
 class Misfit(Exception):
     """A value that does not fit the type that was told. `row`: which of the column's, -1: unknown; `problem`: in words."""
 
-    def __init__(self, row: int, problem: str) -> None:
+    def __init__(self, row: int, problem: str, condition: str = "UDF_RETURN_TYPE") -> None:
         super().__init__(row, problem)
+        self.condition = condition
         self.row = row
         self.problem = problem
 
 
 # ---- Python values ----
-
-
-def values_of(column: pa.Array, kind: t.DataType) -> list[Any]:
-    """One value a row: structs as Rows, maps as dicts, instants as naive datetimes of the machine's zone."""
-    values: list[Any] = column.to_pylist()
-    convert = conversion(kind)
-    return values if convert is None else [None if value is None else convert(value) for value in values]
 
 
 def column_of(values: Sequence[Any], kind: t.DataType) -> pa.Array:
@@ -72,7 +66,8 @@ def _which(values: Sequence[Any], kind: t.DataType, convert: Callable[[Any], Any
         try:
             pa.array([value if value is None or convert is None else convert(value)], wanted)
         except Exception as problem:
-            return Misfit(row, f"{value!r} of type {type(value).__qualname__} ({problem})")
+            condition = "STRUCT_ARRAY_LENGTH_MISMATCH" if isinstance(problem, WrongLength) else "UDF_RETURN_TYPE"
+            return Misfit(row, f"{value!r} of type {type(value).__qualname__} ({problem})", condition)
     return Misfit(-1, str(error))
 
 
