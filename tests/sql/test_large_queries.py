@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
 
@@ -12,7 +13,8 @@ from quiver.eventlog import LONGEST_TEXT, _without_secrets
 from quiver.redacting import redacted
 from quiver.sql import Session
 from quiver.sql import functions as F
-from quiver.sql.errors import ArithmeticException
+from quiver.sql.errors import AnalysisException, ArithmeticException
+from quiver.sql.nesting import with_room
 from quiver.sql.scanning import shown
 from quiver_proto.events import QueryPlanned
 
@@ -60,3 +62,29 @@ def test_sums_that_leave_their_type_on_the_way_fail(spark: Session, kind: str) -
     for wrong in ("m - o + o + o - o", "m - m - m - o - o", "(m - o) * (o + o) * o", "-(o - m - o - o - o + o) ", "abs(o - o - m - o)"):
         with pytest.raises(ArithmeticException, match="ARITHMETIC_OVERFLOW"):
             numbers.selectExpr(wrong).collect()
+
+
+def test_queries_longer_than_python_recurses(spark: Session) -> None:
+    numbers = spark.range(400)
+    chosen = numbers.where(" or ".join(f"id = {n}" for n in range(300)))
+    assert chosen.where(" and ".join(f"id <> {n}" for n in range(290))).count() == 10
+    assert spark.sql(" UNION ALL ".join(f"SELECT {n} AS n" for n in range(200))).agg(F.sum("n")).collect() == [(19900,)]
+    union, term = spark.range(1), F.col("id")
+    for _ in range(200):
+        union, term = union.union(spark.range(1)), term + 1
+    assert union.count() == 201
+    assert spark.range(1).select(term.alias("n")).collect() == [(200,)]
+    assert spark.sql(f"SELECT {'+'.join(['id'] * 200)} AS n FROM range(2)").collect() == [(0,), (200,)]
+    assert spark.sql(f"SELECT {'(' * 1000}1{')' * 1000} AS n").collect() == [(1,)]
+
+
+def test_what_nests_too_deeply_is_told() -> None:
+    def endless(depth: int) -> int:
+        return endless(depth + 1) + 1
+
+    with pytest.raises(AnalysisException, match="too deeply nested"):
+        with_room(lambda: endless(0))
+    before = sys.getrecursionlimit()
+    with pytest.raises(KeyError):
+        with_room(lambda: {}[endless(0)] if sys.getrecursionlimit() == before else {}["room"])
+    assert sys.getrecursionlimit() == before

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, ParamSpec, TypeVar, cast
 from quiver.sql.analysis.around import AROUND, NeedsQueryAround
 from quiver.sql.column import Column
 from quiver.sql.errors import AnalysisException
+from quiver.sql.nesting import with_room
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
@@ -79,7 +80,7 @@ def correlated(method: Callable[P, D]) -> Callable[P, D]:
     @functools.wraps(method)
     def run(*args: P.args, **kwargs: P.kwargs) -> D:
         try:
-            return method(*args, **kwargs)
+            return with_room(lambda: method(*args, **kwargs))
         except NeedsQueryAround:
             frame, *rest = args
             return cast(D, Deferred(cast("DataFrame", frame), ((method.__name__, tuple(rest), dict(kwargs)),)))

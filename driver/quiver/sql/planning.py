@@ -11,6 +11,7 @@ from quiver.sql.file_statistics import of_parquet
 from quiver.sql.kernel import session
 from quiver.sql.kernel_context import KernelContext
 from quiver.sql.lowering.relations import Query, lower
+from quiver.sql.nesting import with_room
 from quiver.sql.producing import Production, placed
 from quiver.sql.queries import Settings
 from quiver.sql.registry.python import counts_rows, wants_partitions
@@ -63,14 +64,17 @@ class Planning:
         return sizing(self._setting, self._context.defaultParallelism)
 
     def lowered(self, relation: r.Relation, sizes: Sizing) -> Query:
-        """The relation in the kernel's SQL."""
+        """The relation in the kernel's SQL. Raises AnalysisException for one that nests too deeply."""
+        return with_room(lambda: self._lowered(relation, sizes))
+
+    def _lowered(self, relation: r.Relation, sizes: Sizing) -> Query:
         relation = self._in_order(relation)
         query = lower(relation)
         return lower(relation, self._pieces(0, sizes)) if wants_partitions(query.text) else query
 
     def lowered_to_spread(self, relation: r.Relation, sizes: Sizing) -> Query:
         """The same, for rows that Python's functions get."""
-        return lower(self._in_order(relation), self._pieces(0, sizes))
+        return with_room(lambda: lower(self._in_order(relation), self._pieces(0, sizes)))
 
     def _in_order(self, relation: r.Relation) -> r.Relation:
         """With chains of joins in the order that promises the fewest rows on the way."""

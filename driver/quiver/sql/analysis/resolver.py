@@ -142,7 +142,18 @@ class Resolver:
 
         return tuple(visit(expression) for expression in expressions)
 
-    def _of_times(self, call: e.Call, columns: Columns) -> e.Call:
+    def _kind_of(self, expression: e.Expression, columns: Columns, known: dict[int, t.DataType]) -> t.DataType:
+        """Its type. `known`: by identity, of what lies below: a chain of sums is not to be resolved anew from each of its links."""
+        kind = known.get(id(expression))
+        if kind is None:
+            meant = expression
+            if isinstance(meant, e.Call) and meant.name in ("+", "-") and len(meant.args) == 2:
+                below = e.Cast(e.Literal(None, t.NullType()), self._kind_of(meant.args[0], columns, known))
+                meant = replace(meant, args=(below, meant.args[1]))
+            kind = known[id(expression)] = type_of(self.resolve(meant, columns))
+        return kind
+
+    def _of_times(self, call: e.Call, columns: Columns, known: dict[int, t.DataType]) -> e.Call:
         """A sum or difference with a time as it is shown."""
         for left, right in (call.args, call.args[::-1]) if call.name == "+" else (call.args,):
             if not _may_be_moved_by(right):
@@ -151,7 +162,7 @@ class Resolver:
             counts = isinstance(right, e.Literal) and isinstance(span, t.IntegerType)
             if not counts and not isinstance(span, t.AnsiIntervalType | t.CalendarIntervalType):
                 continue
-            kind = type_of(self.resolve(left, columns))
+            kind = self._kind_of(left, columns, known)
             if counts and isinstance(kind, t.DateType):
                 return replace(call, name="date_add" if call.name == "+" else "date_sub", args=(left, right))
             if not counts and isinstance(kind, t.DateType | t.TimestampType | t.TimestampNTZType):
@@ -237,6 +248,7 @@ class Resolver:
 
     def shown(self, expression: e.Expression, columns: Columns) -> e.Expression:
         """As named to the user: what `getitem` reaches into decides how it is written."""
+        known: dict[int, t.DataType] = {}
 
         def visit(node: e.Expression) -> e.Expression:
             if isinstance(node, e.Name) and len(node.parts) > 1 and node is not expression:
@@ -257,7 +269,7 @@ class Resolver:
                         args=tuple(map(visit, node.args))[: len(meant.args)],
                     )
             if isinstance(node, e.Call) and node.name in ("+", "-") and len(node.args) == 2:
-                shown = self._of_times(node, columns)
+                shown = self._of_times(node, columns, known)
                 return replace(shown, args=tuple(map(visit, shown.args)))
             if isinstance(node, e.Literal):
                 if isinstance(node.value, datetime.datetime) and node.value.tzinfo is not None:

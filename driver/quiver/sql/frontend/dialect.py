@@ -14,6 +14,7 @@ from sqlglot.parsers.spark import SparkParser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from quiver.sql.errors import ParseException
+from quiver.sql.nesting import with_room
 
 _SPELLED = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "OVERLAY", "SUBSTRING")
 """Functions with a grammar of their own."""
@@ -117,10 +118,10 @@ def parsed_all(text: str) -> list[Node | None]:
         if token.token_type == TokenType.COMMA and after.token_type == TokenType.FROM:
             raise syntax_error("Trailing comma detected in SELECT clause.", text, token.line, token.col - 1, "TRAILING_COMMA_IN_SELECT")
     try:
-        return cast("list[Node | None]", dialect.parser(error_level=ErrorLevel.IMMEDIATE).parse(tokens, text))
+        return with_room(lambda: cast("list[Node | None]", dialect.parser(error_level=ErrorLevel.IMMEDIATE).parse(tokens, text)))
     except ParseError as error:
         raise _syntax_error(error, tokens, text) from None
-    except (SqlglotError, ValueError, AttributeError, TypeError, RecursionError) as error:
+    except (SqlglotError, ValueError, AttributeError, TypeError) as error:
         raise syntax_error(f"Syntax error: {error}", text, 1, 0) from None
 
 

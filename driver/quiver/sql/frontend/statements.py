@@ -12,6 +12,7 @@ from quiver.sql.frontend.inspecting import inspection_of
 from quiver.sql.frontend.parameters import Formatted, bound
 from quiver.sql.frontend.queries import Catalogue, Query
 from quiver.sql.frontend.settings import worded
+from quiver.sql.nesting import with_room
 from quiver.sql.rounds import LEVELS, ROWS, Rounds
 from quiver.sql.tree import relations as r
 from quiver_proto.ops import CallSite
@@ -42,10 +43,11 @@ def relation_of(session: Session, text: str, args: Mapping[str, Any] | Iterable[
         return Rounds(name, anchor, step, before, lambda relation: session._state.runtime.collect(relation, site), levels, rows)
 
     around = Surroundings(session.conf.zone(), {**formatted.parameters, **parameters}, session._state.routines, session._state.database)
-    query = Query(Catalogue(session._state.analyser, table, around, rounds))
+    catalogue = Catalogue(session._state.analyser, table, around, rounds)
+    query = Query(catalogue)
     told = inspection_of(text) or worded(text)
     if told is not None:
         return told(session, query)
     statement = parsed(text)
     command = commands.of(statement)
-    return query.read(statement) if command is None else command(session, query, statement, text)
+    return with_room(lambda: Query(catalogue).read(statement)) if command is None else command(session, query, statement, text)

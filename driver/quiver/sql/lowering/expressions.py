@@ -42,9 +42,6 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
             return lowered(expression.child, subquery)
         case e.Call(name="and" | "or"):
             return _condition(expression, subquery, set())
-        case e.Call(name="and" | "or" as operator):
-            # Side by side, not nested: parsers recurse.
-            return f"({f' {operator.upper()} '.join(lowered(part, subquery) for part in _operands(expression, operator))})"
         case e.Call():
             return _call(expression, subquery)
         case e.Member():
@@ -116,7 +113,14 @@ def _condition(expression: e.Expression, subquery: Subquery, tested: set[e.Expre
     x NOT IN (2)" was true for null. So it sees at most one of them.
     """
     match expression:
-        case e.Call(name="and" | "or" | "not"):
+        case e.Call(name="and" | "or" as operator):
+            function, kinds = function_of(expression), [t.BooleanType()] * 2
+            parts = [_condition(operand, subquery, tested) for operand in _operands(expression, operator)]
+            # In pairs, and pairs of pairs: a chain nests as deeply as it is long, and parsers recurse.
+            while len(parts) > 1:
+                parts = [parts[i] if i + 1 == len(parts) else function.lower(parts[i : i + 2], kinds) for i in range(0, len(parts), 2)]
+            return parts[0]
+        case e.Call(name="not"):
             args = [_condition(argument, subquery, tested) for argument in expression.args]
             return function_of(expression).lower(args, [t.BooleanType()] * len(args))
         case e.In() if expression.child in tested:
