@@ -211,7 +211,9 @@ class _Translation:
         if "e" in value:
             value = format(Decimal(value), "f")
         elif told and value.lstrip("-").isdigit() and not casts:
-            value = format(Decimal(value).scaleb(-int(told), _EXACT), "f")
+            # Means are computed with one digit more.
+            digits = int(told) + all(call.name in ("avg", "try_avg") for call in computed)
+            value = format(Decimal(value).scaleb(-digits, _EXACT), "f")
         shown = value.rstrip("0").rstrip(".") if "." in value else value
         ways = {"cast" if casts else "", *(_ALTERNATIVES.get(call.name, "") for call in computed)} - {""}
         instead = ways.pop().removeprefix("try_") if len(ways) == 1 else "cast"

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from quiver.sql import types as t
-from quiver.sql.analysis.coercion import bounded
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.names import cast
 from quiver.sql.registry.define import define, element_type, mismatch
@@ -30,12 +29,12 @@ def _summable(kinds: Types) -> Sequence[t.DataType | None]:
 
 def _sum_type(kinds: Types) -> t.DataType:
     (kind,) = kinds
-    return bounded(kind.precision + 10, kind.scale) if isinstance(kind, t.DecimalType) else kind
+    return t.DecimalType(min(38, kind.precision + 10), kind.scale) if isinstance(kind, t.DecimalType) else kind
 
 
 def _mean_type(kinds: Types) -> t.DataType:
     (kind,) = kinds
-    return bounded(kind.precision + 4, kind.scale + 4) if isinstance(kind, t.DecimalType) else t.DoubleType()
+    return t.DecimalType(min(38, kind.precision + 4), min(38, kind.scale + 4)) if isinstance(kind, t.DecimalType) else t.DoubleType()
 
 
 def _doubles(kinds: Types) -> Sequence[t.DataType | None]:
@@ -76,22 +75,29 @@ register(Function("count", _count, _long, kind="aggregate", nullable=False))
 
 _SUMMED: Final = 28
 """Digits of decimals whose sum is not looked at: ten more it would take as many rows as no group has."""
-_AVERAGED: Final = 24
-"""The kernel's mean multiplies their sum by 10,000 before it divides."""
+_AVERAGED: Final = 23
+"""Dividing their sum multiplies it by 100,000 before."""
 
 
-def _wide(value: str, kind: t.DecimalType, precision: int) -> str:
+def _wide(value: str, scale: int, precision: int) -> str:
     """A decimal of more digits than Spark's have: the kernel's sum of its own wraps around. Cast back, what has too many is an error."""
     distinct, plain = ("DISTINCT ", value[9:]) if value.startswith("DISTINCT ") else ("", value)
-    return f"{distinct}arrow_cast({plain}, 'Decimal256({precision}, {kind.scale})')"
+    return f"{distinct}arrow_cast({plain}, 'Decimal256({precision}, {scale})')"
 
 
 def _mean(lenient: bool) -> Callable[[Sequence[str], Types], str]:
+    """Of decimals it is rounded, half up: the kernel cuts its quotients off, so they get one digit more than is wanted."""
+
     def lower(args: Sequence[str], kinds: Types) -> str:
         (value,), (kind,) = args, kinds
-        if isinstance(kind, t.DecimalType) and kind.precision > _AVERAGED:
-            return cast(f"avg({_wide(value, kind, 72)}){AFTER}", _mean_type(kinds), lenient)
-        return f"avg({value})"
+        if not isinstance(kind, t.DecimalType):
+            return f"avg({value})"
+        if kind.precision > _AVERAGED or value.startswith("DISTINCT "):
+            quotient = f"avg({_wide(value, kind.scale + 1, 72)}){AFTER}"
+        else:
+            total = f"arrow_cast(sum({value}){AFTER}, 'Decimal128(38, {kind.scale + 1})')"
+            quotient = f"({total} / arrow_cast(count({value}){AFTER}, 'Decimal128(20, 0)'))"
+        return cast(quotient, _mean_type(kinds), lenient)
 
     return lower
 
@@ -100,7 +106,7 @@ def _sum(args: Sequence[str], kinds: Types) -> str:
     """The kernel's sum of bigints wraps around: then that of doubles is far from it."""
     (value,), (kind,) = args, kinds
     if isinstance(kind, t.DecimalType) and kind.precision > _SUMMED:
-        return cast(f"sum({_wide(value, kind, 76)}){AFTER}", _sum_type(kinds))
+        return cast(f"sum({_wide(value, kind.scale, 76)}){AFTER}", _sum_type(kinds))
     if not isinstance(kind, t.LongType):
         return f"sum({value})"
     about = f"sum({cast(value, t.DoubleType())}){AFTER}"
