@@ -147,6 +147,8 @@ def test_answers_are_the_same(cluster: Cluster, tmp_path: Path) -> None:
         pq.write_table(pa.table({"k": [v % KEYS for v in values], "v": list(values)}), folder / f"{number}.parquet")
     conf = Conf(loadDefaults=False).setMaster(cluster.url).setAppName("kills").set("quiver.secret.file", str(tmp_path / "secret"))
     conf.set("quiver.eventLog.dir", str(tmp_path / "events")).set("spark.ui.enabled", False).set("quiver.sql.partitions", 3)
+    # One task with all the cores of an executor would wait for tasks that are held.
+    conf.set("quiver.sql.oneTask.maxBytes", "1")
     # How often a task may be lost is another test's matter: on a busy machine one can be sent to the next that is about to be killed.
     conf.set("spark.task.maxFailures", 100)
     with Session(Context(conf=conf)) as spark:
