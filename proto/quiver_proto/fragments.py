@@ -15,6 +15,7 @@ The kernel's wire format is no contract between its versions: the version is pin
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import IntEnum
 from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
@@ -31,6 +32,14 @@ SINGLE = frozenset({"merge", "sort_preserving_merge", "global_limit", "empty", "
 """One partition, whatever is below."""
 BY_RIGHT = frozenset({"hash_join", "nested_loop_join", "cross_join", "sort_merge_join", "symmetric_hash_join"})
 """Joins: as many partitions as the right input has."""
+
+
+class JoinType(IntEnum):
+    """As the kernel numbers them."""
+
+    INNER, LEFT, RIGHT, FULL, LEFT_SEMI, LEFT_ANTI, RIGHT_SEMI, RIGHT_ANTI, LEFT_MARK, RIGHT_MARK = range(10)
+
+
 COLLECT_LEFT, PARTITIONED = 0, 1
 """Modes of a hash join."""
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import median_low
 
-from quiver.sql.cutting import EMITS_LEFT, EMITS_RIGHT, CutPlan, CutStage, reads_of
+from quiver.sql.cutting import EMITS_LEFT, EMITS_RIGHT, NEEDS_LEFT, NEEDS_RIGHT, CutPlan, CutStage, reads_of
 from quiver.sql.regrouping import Reading, Segment, ShuffleSizes, Split, is_identity, is_partitioned, regrouped, segments
 from quiver.sql.sifting import Sifter, Sifting
 from quiver_proto.fragments import (
@@ -38,10 +38,6 @@ from quiver_proto.v1.kernel_pb2 import ColumnExpression, Opaque, Plan
 
 _PARTIAL, _FINAL_PARTITIONED, _SINGLE_PARTITIONED = 0, 2, 4
 """Modes of an aggregate. Those that are partitioned have keys: no rows in, no rows out."""
-# Join types, as the kernel numbers them.
-_NEEDS_LEFT = frozenset({0, 1, 4, 5, 6, 8})
-_NEEDS_RIGHT = frozenset({0, 2, 4, 6, 7, 9})
-"""Joins that give nothing when that side is empty."""
 _WORTH_SIFTING = 4
 """What all tasks of a stage read to sift it, so many times, is to be less than what they read anyway."""
 _WORTH_WAITING = 8 << 20
@@ -115,7 +111,7 @@ def _without_empty_join(progress: Progress) -> tuple[Progress, bool]:
             if kind_of(node) not in ("hash_join", "sort_merge_join"):
                 continue
             body = body_of(node)
-            for empty, other, needing in ((body.left, body.right, _NEEDS_LEFT), (body.right, body.left, _NEEDS_RIGHT)):
+            for empty, other, needing in ((body.left, body.right, NEEDS_LEFT), (body.right, body.left, NEEDS_RIGHT)):
                 if body.join_type in needing and _has_work(other, progress) and _is_empty(empty, progress.known):
                     for scan in scans(other):
                         for group in scan.base_conf.file_groups:
@@ -136,7 +132,7 @@ def _is_empty(plan: Plan, known: Mapping[int, ShuffleSizes]) -> bool:
         )
     if kind in ("hash_join", "sort_merge_join"):
         left, right = _is_empty(body.left, known), _is_empty(body.right, known)
-        return (left and body.join_type in _NEEDS_LEFT) or (right and body.join_type in _NEEDS_RIGHT) or (left and right)
+        return (left and body.join_type in NEEDS_LEFT) or (right and body.join_type in NEEDS_RIGHT) or (left and right)
     if kind == "aggregate":
         return body.mode in (_FINAL_PARTITIONED, _SINGLE_PARTITIONED) and _is_empty(body.input, known)
     if kind == "union":

@@ -13,14 +13,28 @@ from dataclasses import dataclass
 
 from quiver.sql.window_order import in_order
 from quiver_proto.errors import UnsupportedPlan
-from quiver_proto.fragments import COLLECT_LEFT, PARTITIONED, Exchange, body_of, children, copied, exchange_of, kind_of, scans, width
+from quiver_proto.fragments import (
+    COLLECT_LEFT,
+    PARTITIONED,
+    Exchange,
+    JoinType,
+    body_of,
+    children,
+    copied,
+    exchange_of,
+    kind_of,
+    scans,
+    width,
+)
 from quiver_proto.v1.kernel_pb2 import Hash, Plan
 
-# Join types, as the kernel numbers them.
-_LEFT, _RIGHT, _FULL, _LEFT_SEMI, _LEFT_ANTI, _RIGHT_SEMI, _RIGHT_ANTI, _LEFT_MARK, _RIGHT_MARK = range(1, 10)
-EMITS_LEFT = frozenset({_LEFT, _FULL, _LEFT_SEMI, _LEFT_ANTI, _LEFT_MARK})
-EMITS_RIGHT = frozenset({_RIGHT, _FULL, _RIGHT_SEMI, _RIGHT_ANTI, _RIGHT_MARK})
+_T = JoinType
+EMITS_LEFT = frozenset({_T.LEFT, _T.FULL, _T.LEFT_SEMI, _T.LEFT_ANTI, _T.LEFT_MARK})
+EMITS_RIGHT = frozenset({_T.RIGHT, _T.FULL, _T.RIGHT_SEMI, _T.RIGHT_ANTI, _T.RIGHT_MARK})
 """Joins that give rows of that side by themselves, which must be seen by one task only."""
+NEEDS_LEFT = frozenset({_T.INNER, _T.LEFT, _T.LEFT_SEMI, _T.LEFT_ANTI, _T.RIGHT_SEMI, _T.LEFT_MARK})
+NEEDS_RIGHT = frozenset({_T.INNER, _T.RIGHT, _T.LEFT_SEMI, _T.RIGHT_SEMI, _T.RIGHT_ANTI, _T.RIGHT_MARK})
+"""Joins in which rows of the other side do nothing unless they meet one of that side: nothing at all when it is empty."""
 
 
 @dataclass(frozen=True, slots=True)

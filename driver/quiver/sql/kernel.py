@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from quiver.sql.cutting import Described
 from quiver.sql.proving import prove
 from quiver_proto.errors import UnsupportedPlan
-from quiver_proto.fragments import SCANS, body_of, children, copied, kind_of, parse
+from quiver_proto.fragments import SCANS, JoinType, body_of, children, copied, kind_of, parse
 from quiver_proto.spark_functions.kernel import enable
 from quiver_proto.v1.kernel_pb2 import Plan
 
@@ -38,7 +38,6 @@ DIALECT: Final = {
     # A relation keeps the order of the one below it, as users expect; the optimiser still drops sorts that nothing shows.
     "datafusion.sql_parser.enable_subquery_sort_elimination": "false",
 }
-_LEFT_JOIN = 1
 _MIRRORED = {"lag": "lead", "lead": "lag"}
 _ORDER = re.compile(r" ORDER BY \[.*? (ASC|DESC) NULLS (?:FIRST|LAST)[],]")
 _IGNORES = re.compile(r"\) IGNORE NULLS( FILTER \(.*\))? (PARTITION BY|ORDER BY|ROWS|RANGE|GROUPS) ")
@@ -104,7 +103,7 @@ def describe(plan: Plan) -> Described:
     probe = Plan()
     probe.nested_loop_join.left.placeholder_row.schema.SetInParent()
     probe.nested_loop_join.right.merge.input.CopyFrom(emptied)
-    probe.nested_loop_join.join_type = _LEFT_JOIN
+    probe.nested_loop_join.join_type = JoinType.LEFT
     schema = None
     context = bare_session()
     for batch in context.execute(_decode(context, probe), 0):

@@ -16,21 +16,17 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from quiver.sql.cutting import CutPlan, CutStage
+from quiver.sql.cutting import NEEDS_LEFT, NEEDS_RIGHT, CutPlan, CutStage
 from quiver.sql.regrouping import Reading, regrouped
-from quiver_proto.fragments import COLLECT_LEFT, SCANS, body_of, children, exchange_of, kind_of
+from quiver_proto.fragments import COLLECT_LEFT, SCANS, JoinType, body_of, children, exchange_of, kind_of
 from quiver_proto.v1.kernel_pb2 import ColumnExpression, Opaque, Plan
 
-# Join types, as the kernel numbers them.
-_INNER, _LEFT, _RIGHT, _FULL, _LEFT_SEMI, _RIGHT_SEMI, _LEFT_ANTI, _RIGHT_ANTI, _LEFT_MARK, _RIGHT_MARK = 0, 1, 2, 3, 4, 6, 5, 7, 8, 9
-_LEFT_FOR_RIGHT = frozenset({_INNER, _RIGHT, _LEFT_SEMI, _RIGHT_SEMI, _RIGHT_ANTI, _RIGHT_MARK})
-_RIGHT_FOR_LEFT = frozenset({_INNER, _LEFT, _LEFT_SEMI, _RIGHT_SEMI, _LEFT_ANTI, _LEFT_MARK})
-"""Joins in which rows of that side do nothing unless they meet one of the other."""
-_ONLY_LEFT = frozenset({_LEFT_SEMI, _LEFT_ANTI})
-_ONLY_RIGHT = frozenset({_RIGHT_SEMI, _RIGHT_ANTI})
+_T = JoinType
+_ONLY_LEFT = frozenset({_T.LEFT_SEMI, _T.LEFT_ANTI})
+_ONLY_RIGHT = frozenset({_T.RIGHT_SEMI, _T.RIGHT_ANTI})
 """Joins that give columns of that side only."""
-_KEEPS_LEFT = _ONLY_LEFT | {_INNER, _LEFT}
-_KEEPS_RIGHT = _ONLY_RIGHT | {_INNER, _RIGHT}
+_KEEPS_LEFT = _ONLY_LEFT | {_T.INNER, _T.LEFT}
+_KEEPS_RIGHT = _ONLY_RIGHT | {_T.INNER, _T.RIGHT}
 """Joins whose columns of that side are as they were in it, each row by itself."""
 _UNCHANGED = frozenset({"coalesce_batches", "cooperative", "buffer"})
 _SELECTIVE = frozenset({"filter", "global_limit"})
@@ -62,7 +58,7 @@ class Sifting:
             pair = join.on.add()
             pair.left.CopyFrom(_expression(given[key], key))
             pair.right.CopyFrom(_expression(asked[column], column))
-        join.join_type, join.partition_mode, join.null_equality = _RIGHT_SEMI, COLLECT_LEFT, self.null_equality
+        join.join_type, join.partition_mode, join.null_equality = _T.RIGHT_SEMI, COLLECT_LEFT, self.null_equality
         return result
 
 
@@ -88,7 +84,7 @@ class Sifter:
         if kind_of(node) != "hash_join" or node.hash_join.null_aware:
             return
         join = node.hash_join
-        sides = ((join.left, join.right, _RIGHT_FOR_LEFT, False), (join.right, join.left, _LEFT_FOR_RIGHT, True))
+        sides = ((join.left, join.right, NEEDS_LEFT, False), (join.right, join.left, NEEDS_RIGHT, True))
         for source, target, types, turned in sides:
             if join.join_type not in types:
                 continue
@@ -170,7 +166,7 @@ class Sifter:
             return left
         if body.join_type in _ONLY_RIGHT:
             return right
-        return None if left is None or right is None or body.join_type in (_LEFT_MARK, _RIGHT_MARK) else left + right
+        return None if left is None or right is None or body.join_type in (_T.LEFT_MARK, _T.RIGHT_MARK) else left + right
 
     def _below(self, shuffle: int) -> set[int]:
         """The shuffles that it is made of."""

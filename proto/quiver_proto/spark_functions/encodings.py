@@ -14,17 +14,15 @@ def base64(data: bytes) -> str:
 
 
 def unbase64(text: str) -> bytes:
-    plain = re.sub(r"[^A-Za-z0-9+/]", "", text)  # As of mail: what is no letter of the code is passed over.
-    try:
-        return _base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
-    except ValueError:
-        raise SparkValueError(
-            "CONVERSION_INVALID_INPUT", f"The value '{text}' cannot be converted to \"BINARY\": it is no base64."
-        ) from None
+    return _unbase64(text, r"[^A-Za-z0-9+/]")  # As of mail: what is no letter of the code is passed over.
 
 
 def _strict_base64(text: str) -> bytes:
-    plain = re.sub(r"\s", "", text)
+    return _unbase64(text, r"\s")
+
+
+def _unbase64(text: str, passed_over: str) -> bytes:
+    plain = re.sub(passed_over, "", text)
     try:
         return _base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
     except ValueError:
