@@ -62,15 +62,23 @@ def examples() -> list[doctest.DocTest]:
     return list({test.name: test for test in found}.values())
 
 
-def runs() -> list[tuple[str, doctest.DocTest]]:
-    """Masters and what they run, master by master."""
-    tests = examples()
-    return [("inline", test) for test in tests] + [("local[2]", test) for test in tests if not test.name.startswith(OF_VALUES)]
-
-
-@pytest.mark.parametrize(("spark", "test"), runs(), indirect=["spark"], ids=lambda value: getattr(value, "name", value))
-def test_example(test: doctest.DocTest, spark: Session) -> None:
+def check(test: doctest.DocTest, spark: Session) -> None:
     report: list[str] = []
     test.globs = {**test.globs, "spark": spark, "F": functions, "t": types}
     result = doctest.DocTestRunner().run(test, out=report.append, clear_globs=False)
     assert result.failed == 0, "".join(report)
+
+
+# Not one test for pairs of a master and an example: each pair would have a session of its own.
+
+
+@pytest.mark.parametrize("spark", ["inline"], indirect=True)
+@pytest.mark.parametrize("test", examples(), ids=lambda test: test.name)
+def test_example(test: doctest.DocTest, spark: Session) -> None:
+    check(test, spark)
+
+
+@pytest.mark.parametrize("spark", ["local[2]"], indirect=True)
+@pytest.mark.parametrize("test", [test for test in examples() if not test.name.startswith(OF_VALUES)], ids=lambda test: test.name)
+def test_example_in_slots(test: doctest.DocTest, spark: Session) -> None:
+    check(test, spark)
