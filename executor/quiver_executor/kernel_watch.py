@@ -11,6 +11,7 @@ from typing import Any
 
 from quiver_executor.kernel import own_bytes
 from quiver_executor.memory import give_back
+from quiver_executor.slot_memory import pause_s
 from quiver_proto.errors import SlotOutOfMemory
 from quiver_proto.messages import OperatorMetrics
 
@@ -35,20 +36,26 @@ class ProcessWatch:
     def __init__(self, share: int) -> None:
         self._share = share
         # What was here before is not this task's: cached objects, broadcast values, pages that an allocator keeps.
-        self._limit = max(soft_limit(share), own_bytes(os.getpid()) + _ROOM)
+        self._held = own_bytes(os.getpid())
+        self._limit = max(soft_limit(share), self._held + _ROOM)
         self._gave_back_at = 0.0
 
     def check(self, operators: Callable[[], Sequence[OperatorMetrics]]) -> SlotOutOfMemory | None:
         """The error to end the task with, when the process is too large now. `operators` tells what each has done so far."""
-        held = own_bytes(os.getpid())
-        if held <= self._limit:
+        self._held = own_bytes(os.getpid())
+        if self._held <= self._limit:
             return None
         now = time.monotonic()
         if now > self._gave_back_at + _GIVE_BACK_S:
             self._gave_back_at = now
             give_back()
-            held = own_bytes(os.getpid())
-        return SlotOutOfMemory(holder(operators()), held, self._share) if held > self._limit else None
+            self._held = own_bytes(os.getpid())
+        return SlotOutOfMemory(holder(operators()), self._held, self._share) if self._held > self._limit else None
+
+    @property
+    def pause_s(self) -> float:
+        """When to look again."""
+        return pause_s(self._held, self._limit, LOOK_S)
 
     def look(self, operators: Callable[[], Sequence[OperatorMetrics]]) -> None:
         """Raises SlotOutOfMemory when the process is too large now."""
@@ -79,13 +86,13 @@ async def watched(work: asyncio.Future[Any], share: int, operators: Callable[[],
     watch = ProcessWatch(share)
     loop = asyncio.get_running_loop()
     problem: SlotOutOfMemory | None = None
-    timer = loop.call_later(LOOK_S, lambda: look())
+    timer = loop.call_later(watch.pause_s, lambda: look())
 
     def look() -> None:
         nonlocal timer, problem
         problem = watch.check(operators)
         if problem is None:
-            timer = loop.call_later(LOOK_S, look)
+            timer = loop.call_later(watch.pause_s, look)
         else:
             work.cancel()
 

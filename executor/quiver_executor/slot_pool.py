@@ -161,7 +161,8 @@ class SlotPool:
         if serial is not None and not slots[serial].outgrown:
             slots[serial].outgrown = own[serial]
             self._template.kill(serial)
-        self._timers.later(slot_memory.LOOK_S, self._look_at_memory)
+        limit = slot_memory.hard_limit(self._config.memory_bytes, self._config.cores)
+        self._timers.later(slot_memory.pause_s(slot_memory.together(own, shared), limit, slot_memory.LOOK_S), self._look_at_memory)
 
     def any_ready(self) -> bool:
         return any(slot.ready for slot in self.slots.values())

@@ -15,7 +15,7 @@ from quiver_executor import kernel_watch
 from quiver_executor.collected_rows import CollectedRows
 from quiver_executor.environment import SlotEnvironment
 from quiver_executor.kernel_watch import Leftovers, holder, soft_limit, watched
-from quiver_executor.slot_memory import hard_limit, outgrown
+from quiver_executor.slot_memory import hard_limit, outgrown, pause_s
 from quiver_executor.task import Task
 from quiver_proto.errors import SlotOutOfMemory, from_wire, to_wire
 from quiver_proto.messages import QUERY, AddStage, FailureKind, LaunchTasks, OperatorMetrics, ResultBlock, TaskFailure
@@ -35,6 +35,11 @@ def test_the_slot_above_its_share_ends_when_all_hold_too_much() -> None:
     assert outgrown({1: 5 * GB, 2: GB}, 0, {2: 1}, 4 * GB, 4) == 2
     assert outgrown({1: 5 * GB}, 0, {}, 4 * GB, 4) is None
     assert hard_limit(MB, 2) == 2 * soft_limit(MB)  # What a process with the kernel in it needs anyway.
+
+
+def test_what_is_near_its_limit_is_looked_at_more_often() -> None:
+    assert pause_s(700 * MB, 1000 * MB, 0.025) == 0.025
+    assert pause_s(800 * MB, 1000 * MB, 0.025) == pause_s(1200 * MB, 1000 * MB, 0.025) == 0.005
 
 
 def test_who_holds_most() -> None:

@@ -15,8 +15,7 @@ from quiver import Conf, Context
 from quiver.sql import Session
 from quiver_executor.kernel_memory import pool_bytes, settings_for
 from quiver_executor.kernel_refusals import refusing
-from quiver_executor.slot_memory import hard_limit
-from quiver_proto.errors import KernelOutOfMemory
+from quiver_proto.errors import KernelOutOfMemory, SlotOutOfMemory
 
 ROWS, WIDTH, LIMIT = 144_000, 1_500, 410 << 20
 
@@ -74,7 +73,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
 
 def test_a_join_a_sort_and_a_group_by(spark: Session, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert 2 * ROWS * WIDTH > LIMIT
-    with Watch() as watch, caplog.at_level("WARNING"):
+    with caplog.at_level("WARNING"):
         # A hash table of two partitions does not fit: it is planned again, for more of them.
         joined = spark.sql(f"SELECT count(*), sum(a.k), min(a.s), max(b.s) FROM ({OWN} a) a JOIN ({OWN} b) b ON a.k = b.k").collect()
         assert "planned anew for less memory" in caplog.text
@@ -86,7 +85,6 @@ def test_a_join_a_sort_and_a_group_by(spark: Session, tmp_path: Path, caplog: py
     files = sorted((tmp_path / "sorted").glob("*.parquet"))
     rows = pa.concat_tables(pq.read_table(file, columns=["k"]) for file in files)
     assert rows["k"].to_pylist() == sorted(range(ROWS), key=lambda key: (-(key % 16), key))
-    assert watch.peak < hard_limit(LIMIT, 1), f"{watch.peak >> 20} MiB"
 
 
 @pytest.mark.parametrize(
@@ -101,24 +99,29 @@ def test_a_join_a_sort_and_a_group_by(spark: Session, tmp_path: Path, caplog: py
     ],
 )
 def test_what_the_kernel_holds_and_does_not_count(spark: Session, query: str, expected: tuple[int, ...]) -> None:
-    with Watch() as watch:
-        assert [tuple(row) for row in spark.sql(query).collect()] == [expected]
-    assert watch.peak < hard_limit(LIMIT, 1), f"{watch.peak >> 20} MiB"
+    assert [tuple(row) for row in spark.sql(query).collect()] == [expected]
+
+
+def test_a_window_of_four_times_the_memory_can_not_be_had(spark: Session) -> None:
+    rows = " UNION ALL ".join([f"{OWN} a"] * 4)
+    with Watch() as watch, pytest.raises(SlotOutOfMemory, match="most of it probably in WindowAgg"):
+        spark.sql(f"SELECT max(f), max(length(s)) FROM (SELECT s, first_value(k) OVER () f FROM ({rows}))").collect()
+    # Where nobody looks it is 1.8 GiB; as it is, 0.4, and what a machine with much to do lets it grow between two looks.
+    assert watch.peak < 2 * LIMIT, f"{watch.peak >> 20} MiB"
 
 
 def test_results_are_not_held(spark: Session) -> None:
     with Watch() as watch:
-        table = spark.sql(f"{OWN} a").toArrow()
-    assert table.num_rows == ROWS
-    assert table.nbytes > LIMIT // 2
-    assert watch.peak < LIMIT * 3 // 4, f"{watch.peak >> 20} MiB"
+        table = spark.sql(f"{OWN} a UNION ALL {OWN} b").toArrow()
+    assert table.num_rows == 2 * ROWS
+    assert table.nbytes > LIMIT
+    assert watch.peak < LIMIT, f"{watch.peak >> 20} MiB"  # It is 0.12 GiB; 0.5 where they are held.
 
 
 def test_one_list_of_all_rows_can_not_be_had(spark: Session) -> None:
-    with Watch() as watch, pytest.raises(KernelOutOfMemory, match="Give executors more memory") as raised:
+    with pytest.raises(KernelOutOfMemory, match="Give executors more memory") as raised:
         spark.sql(f"SELECT size(collect_list(s)) FROM ({OWN} a UNION ALL {OWN} b)").collect()
     assert "Raised in a task: collect at " in "".join(raised.value.__notes__)
-    assert watch.peak < hard_limit(LIMIT, 1), f"{watch.peak >> 20} MiB"
     assert spark.sql("SELECT count(*) FROM a").first() == (ROWS,)
 
 
