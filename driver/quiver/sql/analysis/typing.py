@@ -27,6 +27,15 @@ def function_of(call: e.Call) -> Function:
 
 def type_of(expression: e.Expression) -> t.DataType:
     """Of an analysed expression."""
+    try:
+        return expression._type
+    except AttributeError:
+        found = _type_of(expression)
+        object.__setattr__(expression, "_type", found)
+        return found
+
+
+def _type_of(expression: e.Expression) -> t.DataType:
     match expression:
         case e.Literal() | e.Attribute() | e.Cast() | e.PythonCall():
             return expression.type
@@ -78,6 +87,15 @@ def member_type(kind: t.DataType, name: str) -> t.DataType:
 
 def nullable(expression: e.Expression) -> bool:
     """Whether an analysed expression may be null."""
+    try:
+        return expression._nullable
+    except AttributeError:
+        found = _nullable(expression)
+        object.__setattr__(expression, "_nullable", found)
+        return found
+
+
+def _nullable(expression: e.Expression) -> bool:
     match expression:
         case e.Literal():
             return expression.value is None

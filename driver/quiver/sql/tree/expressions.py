@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 class Expression:
     """Base of all expressions. Frozen; compares by value."""
 
-    __slots__ = ()
+    __slots__ = ("_nullable", "_type")
+    _type: DataType
+    _nullable: bool
+    """What analysis/typing.py has found, once it has: an operator's are those of its operands, and so on down."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,21 @@ from quiver.sql.types import StructField, StructType
 class Relation:
     """Base of all relations. Frozen. `output`: the columns, in order."""
 
-    __slots__ = ("__weakref__",)
+    __slots__ = ("__weakref__", "_output")
+    _output: tuple[Attribute, ...]
 
     @property
     def output(self) -> tuple[Attribute, ...]:
+        # Worked out once: of a relation over others it takes what their columns are, and so on down.
+        try:
+            return self._output
+        except AttributeError:
+            found = self._columns()
+            object.__setattr__(self, "_output", found)
+            return found
+
+    def _columns(self) -> tuple[Attribute, ...]:
+        """What `output` gives."""
         raise AssertionError(type(self))
 
     @property
@@ -66,8 +77,7 @@ class Files(Relation):
     hidden: tuple[str, ...] = ()
     """The last of `columns`: those of analysis/file_columns.py that are asked for."""
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         return self.columns
 
 
@@ -93,8 +103,7 @@ class Sourced(Relation):
     hidden: tuple[str, ...] = ()
     """The last of `columns`: those of analysis/file_columns.py that are asked for."""
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         return self.columns
 
 
@@ -105,8 +114,7 @@ class Local(Relation):
     table: Any
     columns: tuple[Attribute, ...]
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         return self.columns
 
 
@@ -121,8 +129,7 @@ class Produced(Relation):
     columns: tuple[Attribute, ...]
     size: int | None = None
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         return self.columns
 
 
@@ -136,8 +143,7 @@ class Span(Relation):
     columns: tuple[Attribute, ...]
     partitions: int | None = None
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         return self.columns
 
 
@@ -156,8 +162,7 @@ class Unary(Relation):
     def inputs(self) -> tuple[Relation, ...]:
         return (self.child,)
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         return self.child.output
 
 
@@ -167,8 +172,7 @@ class Project(Unary):
 
     expressions: tuple[Expression, ...]
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         return named_output(self.expressions)
 
 
@@ -185,8 +189,7 @@ class Aggregate(Unary):
     outputs: tuple[Expression, ...]
     sets: tuple[tuple[int, ...], ...] | None = None
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         from dataclasses import replace
 
         columns = named_output(self.outputs)
@@ -222,8 +225,7 @@ class Aliased(Unary):
     name: str
     columns: tuple[Attribute, ...]
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         return self.columns
 
 
@@ -241,8 +243,7 @@ class Join(Relation):
     def inputs(self) -> tuple[Relation, ...]:
         return (self.left, self.right)
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         from dataclasses import replace
 
         left, right = self.left.output, self.right.output
@@ -266,8 +267,7 @@ class Union(Relation):
     def inputs(self) -> tuple[Relation, ...]:
         return self.branches
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         return self.columns
 
 
@@ -284,8 +284,7 @@ class SetOperation(Relation):
     def inputs(self) -> tuple[Relation, ...]:
         return (self.left, self.right)
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         return self.left.output
 
 
@@ -297,8 +296,7 @@ class Generate(Unary):
     outer: bool
     columns: tuple[Attribute, ...]
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         return (*self.child.output, *self.columns)
 
 
@@ -308,8 +306,7 @@ class Round(Relation):
 
     columns: tuple[Attribute, ...]
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         return self.columns
 
 
@@ -329,8 +326,7 @@ class Recursive(Relation):
     def inputs(self) -> tuple[Relation, ...]:
         return (self.anchor, self.step)
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         return self.columns
 
 
@@ -385,8 +381,7 @@ class PythonMap(Unary):
     rows: int
     zone: str
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         return self.columns
 
 
@@ -411,8 +406,7 @@ class GroupedMap(Relation):
     def inputs(self) -> tuple[Relation, ...]:
         return self.children
 
-    @property
-    def output(self) -> tuple[Attribute, ...]:
+    def _columns(self) -> tuple[Attribute, ...]:
         return self.columns
 
 
