@@ -11,11 +11,14 @@ import pytest
 from quiver import Context
 from quiver.eventlog import LONGEST_TEXT, _without_secrets
 from quiver.redacting import redacted
-from quiver.sql import Session
+from quiver.sql import DataFrame, Session
 from quiver.sql import functions as F
+from quiver.sql.analysis import typing
 from quiver.sql.errors import AnalysisException, ArithmeticException
+from quiver.sql.lowering.relations import lower
 from quiver.sql.nesting import with_room
 from quiver.sql.scanning import shown
+from quiver.sql.tree import expressions as e
 from quiver_proto.events import QueryPlanned
 
 
@@ -88,3 +91,46 @@ def test_what_nests_too_deeply_is_told() -> None:
     with pytest.raises(KeyError):
         with_room(lambda: {}[endless(0)] if sys.getrecursionlimit() == before else {}["room"])
     assert sys.getrecursionlimit() == before
+
+
+def test_chains_of_with_column_are_one_projection(spark: Session) -> None:
+    """Where each was one of its own, 80 of them were a plan too deep to be sent."""
+    frame = spark.range(3)
+    for number in range(200):
+        frame = frame.withColumn(f"c{number}", F.col("id") + number).withColumnRenamed(f"c{number - 1}", f"d{number - 1}")
+    assert with_room(lambda: lower(frame._relation)).text.count("SELECT") == 2
+    assert [(row["d7"], row["c199"]) for row in frame.collect()] == [(n + 7, n + 199) for n in range(3)]
+    sum_ = spark.range(2)
+    for _ in range(100):
+        sum_ = sum_.withColumn("id", F.col("id") + 1)
+    assert sum_.collect() == [(100,), (101,)]
+
+
+def test_what_is_computed_stays_where_it_is_named_twice_or_differs_each_time(spark: Session) -> None:
+    numbers = spark.range(3).select("id", F.upper(F.col("id").cast("string")).alias("a"), F.rand(1).alias("r"), F.lit(2).alias("two"))
+    text = "upper(" * 20
+
+    def selects(frame: DataFrame) -> int:
+        return lower(frame._relation).text.count("SELECT")
+
+    assert selects(numbers) == 2
+    assert selects(numbers.select(F.lower("a").alias("b"), "r", F.col("two") + F.col("two"))) == 2
+    assert selects(numbers.select(F.lower("a"), "a")) == 3
+    assert selects(numbers.select(F.col("r") + 1)) == 3
+    assert selects(numbers.select(F.transform(F.array("id"), lambda x: F.concat(x.cast("string"), "a")))) == 3
+    assert selects(numbers.select(F.expr(f"{text}a{')' * 20}"))) == 3
+    assert selects(numbers.select(F.lower("a").alias("b"), "id").where("b = '1'").select(F.concat("b", "b").alias("c"))) == 4
+    assert numbers.select("id", F.lower("a").alias("b"), F.col("two").alias("n")).select("n", "b", "id").collect()[1] == (2, "1", 1)
+
+
+def test_types_and_columns_are_worked_out_once(spark: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that adds columns one by one asks for all of them each time."""
+    asked: list[e.Expression] = []
+    monkeypatch.setattr(typing, "_type_of", lambda expression, found=typing._type_of: asked.append(expression) or found(expression))
+    frame = spark.range(3)
+    for number in range(30):
+        frame = frame.withColumn(f"c{number}", F.abs(F.col("id")) + number)
+    lower(frame._relation)
+    assert 0 < len(asked) < 30 * 30
+    chosen = frame.select(*frame.columns)
+    assert chosen._relation.output is chosen._relation.output

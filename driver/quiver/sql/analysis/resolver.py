@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from quiver.sql import types as t
 from quiver.sql.analysis import castable, intervals
@@ -29,6 +29,14 @@ Routines = Mapping[str, Callable[[Sequence[e.Expression]], e.Expression]]
 """Functions that users have registered, by name in lower case: what a call of one means."""
 
 
+class _Index(NamedTuple):
+    """`columns`, by their names as names are compared."""
+
+    columns: Columns
+    by_name: Mapping[str, Sequence[e.Attribute]]
+    ids: frozenset[int]
+
+
 class Resolver:
     """`new_id` numbers attributes; `zone` tells the session's time zone, `batch_rows` how many rows users' functions get at a time at most
     (0: as they come)."""
@@ -42,6 +50,8 @@ class Resolver:
         """The session's variables, by name in lower case: what a name means that no column has."""
         self._origins: dict[int, int] = {}
         """Attributes that stand for others in relations made by alias, union or a join of a relation with itself."""
+        self._index: _Index | None = None
+        """Of the columns that were asked for last: a select of all columns asks for each of them among all."""
 
     @staticmethod
     def fold(name: str) -> str:
@@ -76,9 +86,10 @@ class Resolver:
 
     def lookup(self, parts: Sequence[str], columns: Columns) -> e.Expression | None:
         """What a name means among `columns`: an attribute, or a member of a struct; None when nothing. Raises for several."""
+        named = self._indexed(columns).by_name
         for taken in range(len(parts), 0, -1):
             *qualifier, name = parts[:taken]
-            found = [column for column in columns if self._matches(column, qualifier, name)]
+            found = [column for column in named.get(self.fold(name), ()) if self._matches(column, qualifier, name)]
             if not found:
                 continue
             if len({column.id for column in found}) > 1:
@@ -89,6 +100,17 @@ class Resolver:
                 result = e.Call("getfield", (result, e.Literal(member, t.StringType())))
             return result
         return None
+
+    def _indexed(self, columns: Columns) -> _Index:
+        index = self._index
+        if index is None or index.columns is not columns:
+            by_name: dict[str, list[e.Attribute]] = {}
+            for column in columns:
+                by_name.setdefault(self.fold(column.name), []).append(column)
+            index = _Index(columns, by_name, frozenset(column.id for column in columns))
+            if isinstance(columns, tuple):  # Which stays what it is.
+                self._index = index
+        return index
 
     def _matches(self, column: e.Attribute, qualifier: Sequence[str], name: str) -> bool:
         fold = self.fold
@@ -173,7 +195,7 @@ class Resolver:
 
     def _present(self, attribute: e.Attribute, columns: Columns, outer: Levels) -> e.Expression:
         """The column that an attribute is, or has become."""
-        if any(column.id == attribute.id for column in columns):
+        if attribute.id in self._indexed(columns).ids:
             return attribute
         if any(column.id == attribute.id for level in outer for column in level):
             return e.OuterReference(attribute)

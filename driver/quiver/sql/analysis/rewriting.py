@@ -33,7 +33,7 @@ def changed(value: Any, of_expression: OfExpression = _nothing, of_relation: OfR
         return value
     if found is not None:
         return found
-    if not is_dataclass(value):
+    if isinstance(value, e.Attribute | e.Literal) or not is_dataclass(value):
         return value
     changes = {}
     for item in fields(value):

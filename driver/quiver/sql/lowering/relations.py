@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from quiver.sql.analysis.rewriting import outer_references
 from quiver.sql.analysis.volatile import any_volatile, counted_below_filters
+from quiver.sql.lowering.collapsing import collapsed
 from quiver.sql.lowering.expressions import lowered
 from quiver.sql.lowering.generators import generate
 from quiver.sql.lowering.names import column, quoted
@@ -53,7 +54,7 @@ class Query:
 
 def lower(relation: r.Relation, slices: int = 1) -> Query:
     """The query whose rows are the relation's, columns in the order of its output. Series of numbers are in so many partitions at most."""
-    relation = by_place(with_key_columns(relation))
+    relation = by_place(with_key_columns(collapsed(relation)))
     writer = _Writer(slices, *counted_below_filters(relation))
     text, _ = writer.select(relation)
     if writer.named:

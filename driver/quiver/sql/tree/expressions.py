@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 class Expression:
     """Base of all expressions. Frozen; compares by value."""
 
-    __slots__ = ("_nullable", "_type")
+    __slots__ = ("_children", "_nullable", "_type")
+    _children: tuple[Expression, ...]
     _type: DataType
     _nullable: bool
-    """What analysis/typing.py has found, once it has: an operator's are those of its operands, and so on down."""
+    """What tree/walking.py and analysis/typing.py have found, once they have: an operator's are those of its operands, and so on down."""
 
 
 @dataclass(frozen=True, slots=True)

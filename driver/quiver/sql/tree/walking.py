@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -9,9 +10,19 @@ from typing import Any
 from quiver.sql.tree import expressions as e
 
 
-def children_of(expression: e.Expression) -> Iterator[e.Expression]:
+def children_of(expression: e.Expression) -> tuple[e.Expression, ...]:
     """Direct operands."""
-    yield from _expressions_in(getattr(expression, name.name) for name in fields(expression))  # type: ignore[arg-type]
+    try:
+        return expression._children
+    except AttributeError:
+        found = tuple(_expressions_in(getattr(expression, name) for name in _fields(type(expression))))
+        object.__setattr__(expression, "_children", found)
+        return found
+
+
+@functools.cache
+def _fields(kind: Any) -> tuple[str, ...]:
+    return tuple(item.name for item in fields(kind)) if is_dataclass(kind) else ()
 
 
 def _expressions_in(values: Iterable[Any]) -> Iterator[e.Expression]:
@@ -27,14 +38,14 @@ def _expressions_in(values: Iterable[Any]) -> Iterator[e.Expression]:
 def rebuilt(expression: e.Expression, visit: Callable[[e.Expression], e.Expression]) -> e.Expression:
     """The expression with `visit` applied to its direct operands; the same object when nothing changed."""
     changes: dict[str, Any] = {}
-    if not is_dataclass(expression):
+    if not children_of(expression):
         return expression
-    for item in fields(expression):
-        value = getattr(expression, item.name)
+    for name in _fields(type(expression)):
+        value = getattr(expression, name)
         new = _mapped(value, visit)
         if new is not value:
-            changes[item.name] = new
-    return replace(expression, **changes) if changes else expression
+            changes[name] = new
+    return replace(expression, **changes) if changes else expression  # type: ignore[type-var]
 
 
 def _mapped(value: Any, visit: Callable[[e.Expression], e.Expression]) -> Any:
