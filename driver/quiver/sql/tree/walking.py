@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any
@@ -20,9 +19,14 @@ def children_of(expression: e.Expression) -> tuple[e.Expression, ...]:
         return found
 
 
-@functools.cache
-def _fields(kind: Any) -> tuple[str, ...]:
-    return tuple(item.name for item in fields(kind)) if is_dataclass(kind) else ()
+_fields_of: dict[type, tuple[str, ...]] = {}
+
+
+def _fields(kind: type) -> tuple[str, ...]:
+    found = _fields_of.get(kind)
+    if found is None:
+        found = _fields_of[kind] = tuple(item.name for item in fields(kind)) if is_dataclass(kind) else ()
+    return found
 
 
 def _expressions_in(values: Iterable[Any]) -> Iterator[e.Expression]:
