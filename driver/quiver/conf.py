@@ -110,7 +110,7 @@ SYSTEM_PROPERTIES: dict[str, str] = {}
 
 _BY_NAME = {name: key for key in KEYS for name in (key.name, *key.aliases)}
 _BY_VARIABLE = {"QUIVER_CONF_" + re.sub(r"[^A-Z0-9]", "_", name.upper()): name for name in _BY_NAME}
-_OPEN_PREFIXES = ("spark.executorEnv.", "spark.executor.resource.", "spark.task.resource.", "spark.driver.resource.")
+_OPEN_PREFIXES = ("spark.executorEnv.", "spark.executor.resource.", "spark.task.resource.", "spark.driver.resource.", "spark.hadoop.fs.")
 
 
 def _check_count(name: str, value: str) -> None:

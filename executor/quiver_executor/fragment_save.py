@@ -128,7 +128,7 @@ class _Place:
         self._task = task
         self._sink = sink
         self.schema = pa.ipc.read_schema(pa.py_buffer(sink.format.schema))
-        self.system, inside = filesystem_of(sink.directory)
+        self.system, inside = filesystem_of(sink.directory, sink.store)
         self._attempt = f"{task.partition}-{task.task_id}"
         self.directory = f"{staging_directory(inside, sink.job)}/{self._attempt}"
         self._names = itertools.count(1)  # Streams are threads: no two may get one name.

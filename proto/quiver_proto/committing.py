@@ -17,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from quiver_proto.errors import OutputExists, PathUnwritable
 from quiver_proto.filesystems import LOCAL, FileSystem, filesystem_of
 from quiver_proto.staging_leases import GONE, REPLACED, Lease, sweep
+from quiver_proto.store_options import NO_STORE, StoreOptions
 
 _STAGING = "_temporary"
 _TRIES = 5
@@ -30,8 +31,9 @@ def staging_directory(directory: str, job: str) -> str:
 class OutputJob:
     """One job's way into `directory`: `prepare`, then, once, `commit` or `abort`. For the driver's side alone."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, store: StoreOptions = NO_STORE) -> None:
         self.directory = directory
+        self._store = store
         self.name = os.urandom(8).hex()
         self._made = False
         self._lease: Lease | None = None
@@ -42,7 +44,7 @@ class OutputJob:
         A directory that is made here is this job's: of two jobs that want it new one is refused (on an object store, which can't make a
         directory exclusively, only when they are not at it in the same instant). Raises PathUnwritable.
         """
-        system, path = filesystem_of(self.directory)
+        system, path = filesystem_of(self.directory, self._store)
         try:
             try:
                 system.make_new_directory(path)
@@ -72,7 +74,7 @@ class OutputJob:
         What is in the directories `replaces` (paths below the directory, "" for itself) is gone then; other jobs' places stay. When
         anything fails, all is put back as it was and PathUnwritable is raised.
         """
-        system, path = filesystem_of(self.directory)
+        system, path = filesystem_of(self.directory, self._store)
         path, staging = path.rstrip("/"), staging_directory(path, self.name)
         moved: list[tuple[str, str]] = []
         made: list[str] = []
@@ -102,7 +104,7 @@ class OutputJob:
 
     def abort(self) -> None:
         """Remove what the job and its tasks made, the directory too when it was not there before. Never raises."""
-        system, path = filesystem_of(self.directory)
+        system, path = filesystem_of(self.directory, self._store)
         try:
             self._clear()
             if self._made:
@@ -112,7 +114,7 @@ class OutputJob:
 
     def _clear(self) -> None:
         """Remove the job's place, and `_temporary` when no other job has one there."""
-        system, path = filesystem_of(self.directory)
+        system, path = filesystem_of(self.directory, self._store)
         staging = staging_directory(path, self.name)
         if system is LOCAL:
             # Attempts that still run find nothing to open any more, so that what is removed stays away.

@@ -28,6 +28,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from quiver_proto.storage import StorageLevel
+from quiver_proto.store_options import NO_STORE, StoreOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -514,6 +515,7 @@ class FragmentSave:
     """Each partition of the fragment has files of its own, however small."""
     single: bool = False
     """All partitions of the fragment are one stream of rows."""
+    store: StoreOptions = NO_STORE
 
 
 FragmentSink = FragmentWrite | FragmentCollect | FragmentSave | FragmentDrop

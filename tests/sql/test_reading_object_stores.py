@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from typing import Any
+from unittest.mock import ANY
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,6 +15,8 @@ from pyarrow import fs
 from quiver import Conf, Context
 from quiver.sql import Session
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, SparkRuntimeException
+from quiver_proto import remote_filesystems
+from quiver_proto.store_options import StoreOptionRefused, azure_arguments, s3_arguments, store_options
 
 pytestmark = pytest.mark.filterwarnings("default::DeprecationWarning", "default::ResourceWarning")
 
@@ -47,6 +51,22 @@ def parquet(**columns: object) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(columns), sink)
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The logins of all requests that the server gets."""
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication
+
+    logins: list[str] = []
+    answer = DomainDispatcherApplication.__call__
+
+    def noted(self: Any, environ: dict[str, Any], start: Any) -> Any:
+        logins.append(environ.get("HTTP_AUTHORIZATION", ""))
+        return answer(self, environ, start)
+
+    monkeypatch.setattr(DomainDispatcherApplication, "__call__", noted)
+    return logins
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +122,76 @@ def test_hadoops_names_of_the_scheme(spark: Session) -> None:
     assert spark.read.parquet("s3n://bucket/written").count() == 3
 
 
+def test_hadoops_options(spark: Session, store: str, asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Every request, of the driver and of tasks, is made as the options say: the environment's key is another."""
+    mine = {"fs.s3a.access.key": "mine", "fs.s3a.secret.key": "hidden-s", "fs.s3a.endpoint": store, "fs.s3a.path.style.access": True}
+    df = spark.range(4).selectExpr("id", "id % 2 AS k")
+    df.write.options(**mine).partitionBy("k").parquet("s3a://bucket/o")
+    df.write.options(**mine).mode("overwrite").csv("s3a://bucket/oc")
+    read = spark.read.options(**mine).parquet("s3a://bucket/o/k=*")
+    assert sorted(read.where("id > 0").collect()) == [(1,), (2,), (3,)]
+    assert spark.read.options(**mine).schema("id int, k int").csv("s3a://bucket/oc").count() == 4
+    assert spark.read.options(**mine).format("binaryFile").load("s3a://bucket/oc/part*").count() > 0
+    assert {each.partition("Credential=")[2].partition("/")[0] for each in asked} == {"mine"}
+    read.explain("extended")
+    assert "hidden-s" not in repr(read._relation) + capsys.readouterr().out
+    asked.clear()
+    keys = {"fs.s3a.access.key": "set", "fs.s3a.secret.key": "hidden-s", "fs.s3a.endpoint": store}
+    try:
+        for name, value in keys.items():
+            spark.conf.set(name, value)
+        assert spark.read.parquet("s3a://bucket/o").count() == 4
+        assert {each.partition("Credential=")[2].partition("/")[0] for each in asked} == {"set"}
+        asked.clear()
+        anonymous = "org.apache.hadoop.fs.s3a.AnonymousAWSCredentialsProvider"
+        with pytest.raises(AnalysisException, match=r"FAILED_READ_FILE.*ACCESS_DENIED"):
+            spark.read.option("fs.s3a.aws.credentials.provider", anonymous).parquet("s3a://bucket/o")
+        assert asked
+        assert not any(asked)
+    finally:
+        for name in keys:
+            spark.conf.unset(name)
+    for options, problem in (
+        ({"fs.s3a.access.key": "mine"}, "only taken together"),
+        ({"fs.s3a.server-side-encryption-algorithm": "SSE-C"}, "no counterpart"),
+        ({"fs.s3a.aws.credentials.provider": "com.me.Provider"}, "com.me.Provider"),
+    ):
+        for act in (spark.read.options(**options).parquet, spark.range(1).write.options(**options).parquet):
+            with pytest.raises(IllegalArgumentException, match=problem):
+                act("s3a://bucket/x")
+    dead = {"fs.s3a.endpoint": "http://127.0.0.1:9", "fs.s3a.attempts.maximum": "1"}
+    with pytest.raises(AnalysisException, match=r"FAILED_READ_FILE.*s3a://bucket/o"):
+        spark.read.options(**dead).parquet("s3a://bucket/o")
+
+
+def test_what_options_of_stores_mean() -> None:
+    def s3(bucket: str = "b", **named: str) -> dict[str, object]:
+        return s3_arguments(store_options({f"fs.s3a.{name.replace('_', '.')}": value for name, value in named.items()}), bucket)
+
+    assert s3(endpoint="https://s3.eu-west-3.amazonaws.com") == {"region": "eu-west-3", "endpoint_override": ANY, "scheme": "https"}
+    assert s3(endpoint="minio:9000", path_style_access="false")["force_virtual_addressing"] is True
+    assert s3("c", endpoint="a", bucket_c_endpoint="http://b/") == {"endpoint_override": "b", "scheme": "http"}
+    assert s3(connection_timeout="200s", connection_establish_timeout="5000") == {"connect_timeout": 5.0, "request_timeout": 200.0}
+    assert s3(fast_upload="true", threads_max="9", committer_name="magic", impl="org.X") == {}
+    role = {"aws_credentials_provider": "org.apache.hadoop.fs.s3a.auth.AssumedRoleCredentialProvider", "assumed_role_arn": "arn:x"}
+    assert s3(**role) == {"role_arn": "arn:x"}
+    assert s3(access_key="a", secret_key="b", aws_credentials_provider="x.DefaultAWSCredentialsProviderChain") == {}
+    azure = {
+        "fs.azure.account.auth.type": "OAuth", "fs.azure.account.oauth.provider.type": "org.x.ClientCredsTokenProvider",
+        "fs.azure.account.oauth2.client.id": "i", "fs.azure.account.oauth2.client.secret": "s",
+        "fs.azure.account.oauth2.client.endpoint": "https://login.microsoftonline.com/tenant/oauth2/token",
+    }  # fmt: skip
+    expected = {"account_name": "me", "tenant_id": "tenant", "client_id": "i", "client_secret": "s"}
+    assert azure_arguments(store_options(azure), "me.dfs.core.windows.net") == expected
+    token = store_options({"fs.azure.sas.fixed.token.me.blob.core.windows.net": "t"})
+    assert azure_arguments(token, "me.dfs.core.windows.net") == {"account_name": "me", "sas_token": "t"}
+    assert azure_arguments(token, "you.dfs.core.windows.net") == {}
+    files = remote_filesystems.remote("abfss://box@me.dfs.core.windows.net/a/b", token)
+    assert files._inner("abfss://box@me.dfs.core.windows.net/a/b") == "box/a/b"  # type: ignore[attr-defined]
+    with pytest.raises(StoreOptionRefused, match="GOOGLE_APPLICATION_CREDENTIALS"):
+        store_options({"fs.gs.auth.service.account.json.keyfile": "/k.json"})
+
+
 def test_paths_that_cannot_be_read(spark: Session, store: str) -> None:
     with pytest.raises(AnalysisException, match=r"PATH_NOT_FOUND.*s3://bucket/nope"):
         spark.read.json("s3://bucket/nope")
@@ -112,11 +202,6 @@ def test_paths_that_cannot_be_read(spark: Session, store: str) -> None:
         spark.read.parquet("abfs://c@nobody.dfs.core.windows.net/x?blob_storage_authority=127.0.0.1:9&dfs_storage_authority=127.0.0.1:9")
     with pytest.raises(AnalysisException, match="no file system for scheme 'zz'"):
         spark.read.json("zz://bucket/nope")
-    for name in ("fs.s3a.endpoint", "fs.s3a.secret.key"):
-        with pytest.raises(IllegalArgumentException, match=f"{name} is not taken: put AWS_ENDPOINT_URL"):
-            spark.read.option(name, "http://127.0.0.1:1").parquet("s3a://bucket/x")
-        with pytest.raises(IllegalArgumentException, match=f"{name} is not taken"):
-            spark.range(1).write.option(name, "http://127.0.0.1:1").parquet("s3a://bucket/x")
     with pytest.raises(AnalysisException, match=r"file system can't be used: Missing bucket.*from the environment.*AWS_ENDPOINT_URL"):
         spark.read.parquet("s3a:///x")
     with pytest.raises(AnalysisException, match=r"file system can't be used: Azure.*account name\.$"):

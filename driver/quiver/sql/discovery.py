@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import fnmatch
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
 
@@ -14,6 +14,7 @@ from quiver.sql.errors import AnalysisException, IllegalArgumentException, Spark
 from quiver.sql.tree.relations import DataFile
 from quiver_proto.errors import PathUnreadable
 from quiver_proto.filesystems import Entry, FileSystem, filesystem_of, has_glob
+from quiver_proto.store_options import NO_STORE, StoreOptions
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
 Keys = tuple[tuple[str, str], ...]
@@ -21,14 +22,16 @@ Keys = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """`roots`: what was given, globs expanded; `files`: all data files, by path; `partitions`: (name, type), outermost first."""
+    """`roots`: what was given, globs expanded; `files`: all data files, by path; `partitions`: (name, type), outermost first; `store`: how
+    they were asked for."""
 
     roots: tuple[str, ...]
     files: tuple[DataFile, ...]
     partitions: tuple[tuple[str, t.DataType], ...]
+    store: StoreOptions = NO_STORE
 
 
-def discover(paths: Sequence[str], options: Mapping[str, str] | None = None) -> Found:
+def discover(paths: Sequence[str], options: Mapping[str, str] | None = None, store: StoreOptions = NO_STORE) -> Found:
     """The files below `paths`, which are files, directories, globs (with {a,b}) or URLs. Names that begin with _ or . are no data.
 
     Directories named `key=value` below a path (or below the option basePath) give columns. Others inside a path are read only with
@@ -37,7 +40,6 @@ def discover(paths: Sequence[str], options: Mapping[str, str] | None = None) -> 
     Raises AnalysisException PATH_NOT_FOUND and for options that can't be understood, SparkRuntimeException
     CONFLICTING_PARTITION_COLUMN_NAMES for directories of different keys, IllegalArgumentException for a basePath that is above no path.
     """
-    check_store_options(options or ())
     options = options or {}
     wanted = _chosen(options)
     recursive = options.get("recursivefilelookup", "").lower() == "true"
@@ -45,7 +47,7 @@ def discover(paths: Sequence[str], options: Mapping[str, str] | None = None) -> 
     roots: list[str] = []
     found: list[tuple[Entry, Keys]] = []
     for given in paths:
-        system, matched = _matched(given)
+        system, matched = _matched(given, store)
         for root in matched:
             roots.append(root.path)
             keys = _keys_between(base, root.path, root.is_directory) if base and not recursive else ()
@@ -64,30 +66,17 @@ def discover(paths: Sequence[str], options: Mapping[str, str] | None = None) -> 
         DataFile(entry.path, entry.size, entry.modified, tuple(None if value == NULL_PARTITION else value for _, value in keys))
         for entry, keys in found
     )
-    return Found(tuple(roots), files, kinds)
+    return Found(tuple(roots), files, kinds, store)
 
 
-_OF_S3 = re.compile(r"fs\.s3[an]?\.(endpoint|endpoint\.region|access\.key|secret\.key|session\.token|path\.style\.access)", re.IGNORECASE)
-
-
-def check_store_options(options: Iterable[str]) -> None:
-    """Raises IllegalArgumentException for Hadoop's options of object stores: without them another store would be asked."""
-    for name in options:
-        if _OF_S3.fullmatch(name):
-            raise IllegalArgumentException(
-                f"Option {name} is not taken: put AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY into the "
-                "environment of this program, and into that of executors on other machines (spark.executorEnv.NAME)."
-            )
-
-
-def _matched(given: str) -> tuple[FileSystem, list[Entry]]:
+def _matched(given: str, store: StoreOptions) -> tuple[FileSystem, list[Entry]]:
     parts = urlsplit(given) if "://" in given else None
     if parts is not None and parts.password is not None:
         raise IllegalArgumentException(
             f"A path with a password in it ({parts.scheme}://…@{parts.hostname}/…) would be shown in logs: put it into the environment."
         )
     try:
-        system, path = filesystem_of(as_known(given))
+        system, path = filesystem_of(as_known(given), store)
         entry = system.stat(path)
         if entry is not None:
             return system, [entry]

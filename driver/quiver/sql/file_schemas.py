@@ -12,6 +12,7 @@ from quiver.sql.errors import AnalysisException, check_names_differ
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.filesystems import filesystem_of
 from quiver_proto.sources.columnar_files import avro_schema, orc_schema
+from quiver_proto.store_options import NO_STORE, StoreOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,7 +28,9 @@ def failed_to_read(path: str, problem: object, condition: str = "FAILED_READ_FIL
     return AnalysisException(f"Encountered error while reading file {path}. {problem}", condition)
 
 
-def schema_of_files(kind: str, files: Sequence[str], options: Mapping[str, str]) -> tuple[t.StructType, frozenset[str]]:
+def schema_of_files(
+    kind: str, files: Sequence[str], options: Mapping[str, str], store: StoreOptions = NO_STORE
+) -> tuple[t.StructType, frozenset[str]]:
     """The columns of such files (there is at least one): of the first that can be read, or (mergeSchema) of all; and the files
     that were seen to have them. Raises AnalysisException FAILED_READ_FILE, UNABLE_TO_INFER_SCHEMA, CANNOT_MERGE_SCHEMAS,
     COLUMN_ALREADY_EXISTS.
@@ -36,7 +39,7 @@ def schema_of_files(kind: str, files: Sequence[str], options: Mapping[str, str])
     merging = options.get("mergeschema", "").lower() == "true"
     for path in files:
         try:
-            schemas[path] = stored_schema(kind, path)
+            schemas[path] = stored_schema(kind, path, store)
         except FileUnreadable as problem:
             if options.get("ignorecorruptfiles", "").lower() != "true":
                 raise failed_to_read(path, problem.problem, "FAILED_READ_FILE.CANNOT_READ_FILE_FOOTER") from problem
@@ -47,16 +50,16 @@ def schema_of_files(kind: str, files: Sequence[str], options: Mapping[str, str])
     return _merged(schemas), frozenset(schemas)
 
 
-def stored_schema(kind: str, path: str) -> pa.Schema:
+def stored_schema(kind: str, path: str, store: StoreOptions = NO_STORE) -> pa.Schema:
     """The Arrow schema that a file tells. Raises FileUnreadable, PackageMissing."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     if kind == "orc":
-        return orc_schema(path)
+        return orc_schema(path, store)
     if kind == "avro":
-        return avro_schema(path)
-    system, inner = filesystem_of(path)
+        return avro_schema(path, store)
+    system, inner = filesystem_of(path, store)
     try:
         with system.open_input(inner) as file:
             if kind == "parquet":

@@ -12,6 +12,7 @@ from quiver.sql.discovery import Found, discover
 from quiver.sql.errors import AnalysisException
 from quiver.sql.file_schemas import called, failed_to_read, schema_of_files, stored_names
 from quiver.sql.scanning import NATIVE
+from quiver.sql.store_access import store_access
 from quiver.sql.text_options import csv_options, flag, json_options, line_of, sampling_ratio
 from quiver.sql.text_schemas import csv_schema, first_record, json_schema
 from quiver.sql.tree import relations as r
@@ -20,6 +21,7 @@ from quiver_proto.errors import FileUnreadable
 from quiver_proto.sources.columnar_files import ArrowFiles, AvroFiles, OrcFiles, ParquetFiles
 from quiver_proto.sources.hdf_files import HdfTables, rows_and_schema
 from quiver_proto.sources.text_files import BinaryFiles, CsvFiles, JsonFiles, Lines, TextFiles
+from quiver_proto.store_options import is_store_option
 from quiver_proto.text_formats.text_input import Line, Piece, pieces
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ _BINARY = t.StructType(
 
 def files(session: Session, kind: str, paths: Sequence[str], options: Options, wanted: t.StructType | None) -> r.Relation:
     """The rows of files. `wanted`: columns that were asked for. Raises AnalysisException, IllegalArgumentException."""
-    found = discover(paths, options)
+    found = discover(paths, options, store_access(session, options))
     if wanted is None and not found.files and kind not in ("text", "binaryfile"):
         raise AnalysisException(f"Unable to infer schema for {called(kind)}. It must be specified manually.", "UNABLE_TO_INFER_SCHEMA")
     try:
@@ -103,7 +105,7 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
         case "orc" | "avro" | "parquet" | "arrow":
             parts = _parts(found, Line(), True, slots)
             reader = {"orc": OrcFiles, "avro": AvroFiles, "parquet": ParquetFiles, "arrow": ArrowFiles}[kind]()
-            held = wanted or schema_of_files(kind, [file.path for file in found.files], options)[0]
+            held = wanted or schema_of_files(kind, [file.path for file in found.files], options, found.store)[0]
         case "hdf5":
             if any("://" in file.path for file in found.files):
                 raise AnalysisException("HDF5 files are read from local paths only.", "UNSUPPORTED_FILE_SYSTEM")
@@ -116,14 +118,15 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
     _, columns = _columns(session, held, found)
     names = tuple(name for name, _ in found.partitions)
     size = sum(file.size for file in found.files)
+    kept = tuple((name, value) for name, value in options.items() if not is_store_option(name))
     push = Skipping(tuple(parts)) if kind == "parquet" else None
-    return r.Sourced(kind, reader, tuple(parts), columns, size, names, tuple(options.items()), found.files, zone, push)
+    return r.Sourced(kind, reader, tuple(parts), columns, size, names, kept, found.files, zone, push)
 
 
 def _parts(found: Found, line: Line, whole: bool, slots: int = 1) -> list[list[Piece]]:
     """Pieces for some tasks per slot, none of them tiny or too large."""
     target = min(_TARGET, max(_LEAST, sum(file.size for file in found.files) // (2 * slots)))
-    return pieces([(file.path, file.size, file.modified, file.values) for file in found.files], line, whole, target)
+    return pieces([(file.path, file.size, file.modified, file.values) for file in found.files], line, whole, target, found.store)
 
 
 def _hdf_parts(found: Found, options: Options) -> tuple[HdfTables, t.StructType, list[list[Piece]]]:

@@ -15,12 +15,13 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from quiver.sql import types as t
-from quiver.sql.discovery import as_known, check_store_options
+from quiver.sql.discovery import as_known
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, check_names_differ, column_already_exists
 from quiver.sql.file_outputs import file_format, format_named
 from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.metastore import Buckets
 from quiver.sql.spreading import spread_of
+from quiver.sql.store_access import store_access
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver_proto import frames, ops
@@ -81,9 +82,9 @@ def save(session: Session, relation: r.Relation, output: Output, call_site: ops.
     hold), PathUnwritable, DiskFull, and what the query raises; there is nothing new at the path then.
     """
     kind = format_named(output.format)
-    check_store_options(output.options)
+    store = store_access(session, output.options)
     output = replace(output, path=as_known(output.path))
-    system, path = filesystem_of(output.path)
+    system, path = filesystem_of(output.path, store)
     path = path.rstrip("/") or "/"
     if kind != "csv":  # Which finds columns by place.
         check_names_differ(column.name for column in relation.output)
@@ -95,7 +96,7 @@ def save(session: Session, relation: r.Relation, output: Output, call_site: ops.
     if output.mode == "ignore" and system.stat(path) is not None:
         return NOTHING
     session.context._check(call_site.operator)
-    job = OutputJob(path)
+    job = OutputJob(path, store)
     try:
         with spark_errors():
             job.prepare(new=output.mode in ("error", "ignore"))
@@ -113,7 +114,7 @@ def save(session: Session, relation: r.Relation, output: Output, call_site: ops.
         def sink(plan: bytes, inputs: tuple[tuple[int, bytes], ...], settings: tuple[tuple[str, str], ...]) -> ops.Sink:
             return ops.FragmentSave(
                 plan, inputs, settings, path, job.name, name, form, dealt.partitions, output.buckets is not None, *limits,
-                apart=spread is not None and spread.exact, single=spread is not None and spread.single,
+                apart=spread is not None and spread.exact, single=spread is not None and spread.single, store=store,
             )  # fmt: skip
 
         results = session._state.runtime.save(dealt.relation, call_site, sink, spread)

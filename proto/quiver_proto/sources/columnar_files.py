@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.sources.packages import needed
+from quiver_proto.store_options import NO_STORE, StoreOptions
 from quiver_proto.text_formats.text_input import Piece, opened
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class OrcFiles:
     def read(self, part: Piece, schema: pa.Schema, wanted: frozenset[str]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
-        with opened(part.path, as_it_is=True) as source:
+        with opened(part.path, True, part.store) as source:
             try:
                 file = _orc(source)
                 names = _spelt(file.schema.names, schema.names, wanted)
@@ -45,11 +46,11 @@ def _orc(source: Any) -> Any:
     return orc.ORCFile(pa.PythonFile(source, "r"))
 
 
-def orc_schema(path: str) -> pa.Schema:
+def orc_schema(path: str, store: StoreOptions = NO_STORE) -> pa.Schema:
     """Raises FileUnreadable."""
     import pyarrow as pa
 
-    with opened(path, as_it_is=True) as source:
+    with opened(path, True, store) as source:
         try:
             return _orc(source).schema
         except pa.ArrowException as problem:
@@ -66,7 +67,7 @@ class ParquetFiles:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        with opened(part.path, as_it_is=True) as source:
+        with opened(part.path, True, part.store) as source:
             try:
                 # A group of rows is few reads, not one for each page.
                 file = pq.ParquetFile(source, pre_buffer=True, page_checksum_verification=True)
@@ -127,7 +128,7 @@ class ArrowFiles:
     def read(self, part: Piece, schema: pa.Schema, wanted: frozenset[str]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
-        with opened(part.path, as_it_is=True) as source:
+        with opened(part.path, True, part.store) as source:
             try:
                 file = pa.ipc.open_file(source)
                 names = _spelt(file.schema.names, schema.names, wanted)
@@ -155,7 +156,7 @@ class AvroFiles:
     def read(self, part: Piece, schema: pa.Schema, wanted: frozenset[str]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
-        with opened(part.path, as_it_is=True) as source:
+        with opened(part.path, True, part.store) as source:
             actual, records = _avro(source, part.path)
             fields = [(name, actual.field(name).type) for name in schema.names if name in wanted and name in actual.names]
             while some := _some(records, part.path):
@@ -187,9 +188,9 @@ def _plain(value: Any, kind: pa.DataType) -> Any:
     return str(value) if isinstance(value, uuid.UUID) else value
 
 
-def avro_schema(path: str) -> pa.Schema:
+def avro_schema(path: str, store: StoreOptions = NO_STORE) -> pa.Schema:
     """Raises FileUnreadable, PackageMissing."""
-    with opened(path, as_it_is=True) as source:
+    with opened(path, True, store) as source:
         return _avro(source, path)[0]
 
 

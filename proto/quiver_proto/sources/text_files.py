@@ -47,7 +47,7 @@ class TextFiles:
 
         name = schema.names[0] if schema.names else "value"
         if self.whole:
-            text = content(part.path).decode(self.line.encoding, "replace")
+            text = content(part).decode(self.line.encoding, "replace")
             yield pa.record_batch({name: [text]})
             return
         for block in text_blocks(part, self.line):
@@ -63,7 +63,7 @@ class BinaryFiles:
 
         data = None
         if "content" in wanted:
-            data = content(part.path, as_it_is=True)
+            data = content(part, as_it_is=True)
         path = part.path if "://" in part.path else f"file:{part.path}"
         moment = pa.array([int(part.modified * 1000) * 1000], pa.int64()).cast(pa.timestamp("us", "UTC"))
         yield pa.record_batch(

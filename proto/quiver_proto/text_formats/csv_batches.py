@@ -99,7 +99,7 @@ def token_rows(piece: Piece | Sequence[str], options: CsvOptions) -> Iterator[To
 def _records(piece: Piece, options: CsvOptions) -> Iterator[tuple[int, str]]:
     """(lines before it, record), without blank lines and comments."""
     if options.multi_line:
-        found = records(content(piece.path).decode(options.line.encoding, "replace").removeprefix("\ufeff"), options)
+        found = records(content(piece).decode(options.line.encoding, "replace").removeprefix("\ufeff"), options)
     else:
         found = _lines(piece, options)
     comment = options.comment

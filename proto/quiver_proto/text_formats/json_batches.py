@@ -130,7 +130,7 @@ def texts(piece: Piece | Iterable[str], options: JsonOptions) -> Iterator[tuple[
         yield _without_blanks(0, list(piece))
         return
     if options.multi_line:
-        text = content(piece.path).decode(options.line.encoding, "replace").removeprefix("\ufeff")
+        text = content(piece).decode(options.line.encoding, "replace").removeprefix("\ufeff")
         yield _without_blanks(0, [text])
         return
     number = 0

@@ -16,6 +16,7 @@ from typing import IO, cast
 
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.filesystems import filesystem_of
+from quiver_proto.store_options import NO_STORE, StoreOptions
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".deflate", ".lz4", ".br")
 """Files that can only be read from their beginning."""
@@ -28,7 +29,7 @@ _BOM = codecs.BOM_UTF8
 class Piece:
     """Bytes of one file that a task reads: the lines that begin in them. `length` -1: to the end.
 
-    `partitions`: the file's values of the partition columns. `size` and `modified` are the whole file's.
+    `partitions`: the file's values of the partition columns. `size` and `modified` are the whole file's. `store`: how it is asked for.
     """
 
     path: str
@@ -37,6 +38,7 @@ class Piece:
     partitions: tuple[str | None, ...] = ()
     size: int = 0
     modified: float = 0.0
+    store: StoreOptions = NO_STORE
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,9 @@ class Line:
         return not _WIDE.match(self.encoding)
 
 
-def pieces(files: Sequence[tuple[str, int, float, tuple[str | None, ...]]], line: Line, whole: bool, target: int) -> list[list[Piece]]:
+def pieces(
+    files: Sequence[tuple[str, int, float, tuple[str | None, ...]]], line: Line, whole: bool, target: int, store: StoreOptions = NO_STORE
+) -> list[list[Piece]]:
     """The pieces of each task, of about `target` bytes: files (path, size, modified, values) are cut unless `whole`, small ones packed."""
     result: list[list[Piece]] = []
     room = 0
@@ -61,20 +65,20 @@ def pieces(files: Sequence[tuple[str, int, float, tuple[str | None, ...]]], line
             if size > room or not result:
                 result.append([])
                 room = target
-            result[-1].append(Piece(path, 0, -1, values, size, modified))
+            result[-1].append(Piece(path, 0, -1, values, size, modified, store))
             room -= size
             continue
         starts = range(0, size, target)
-        result += ([Piece(path, start, min(target, size - start), values, size, modified)] for start in starts)
+        result += ([Piece(path, start, min(target, size - start), values, size, modified, store)] for start in starts)
         room = 0
     return result
 
 
 @contextlib.contextmanager
-def opened(path: str, as_it_is: bool = False) -> Iterator[IO[bytes]]:
+def opened(path: str, as_it_is: bool = False, store: StoreOptions = NO_STORE) -> Iterator[IO[bytes]]:
     """The file's bytes, unless `as_it_is` decompressed by its name. Raises FileUnreadable, also for what goes wrong inside."""
     try:
-        system, inner = filesystem_of(path)
+        system, inner = filesystem_of(path, store)
         with contextlib.ExitStack() as stack:
             raw = stack.enter_context(system.open_input(inner))
             yield raw if as_it_is else _decompressed(raw, path, stack)
@@ -109,9 +113,9 @@ def _decompressed(raw: IO[bytes], path: str, stack: contextlib.ExitStack) -> IO[
             return raw
 
 
-def content(path: str, as_it_is: bool = False) -> bytes:
-    """All of a file, unless `as_it_is` decompressed. Raises FileUnreadable."""
-    with opened(path, as_it_is) as source:
+def content(piece: Piece, as_it_is: bool = False) -> bytes:
+    """All of a piece's file, unless `as_it_is` decompressed. Raises FileUnreadable."""
+    with opened(piece.path, as_it_is, piece.store) as source:
         return b"".join(iter(lambda: source.read(BLOCK), b""))
 
 
@@ -121,7 +125,7 @@ def text_blocks(piece: Piece, line: Line) -> Iterator[str]:
     Bytes that are no text of the encoding become U+FFFD. Raises FileUnreadable.
     """
     if not line.can_be_cut:
-        text = content(piece.path).decode(line.encoding, "replace").removeprefix("\ufeff")
+        text = content(piece).decode(line.encoding, "replace").removeprefix("\ufeff")
         if text:
             yield text
         return
@@ -133,7 +137,7 @@ def text_blocks(piece: Piece, line: Line) -> Iterator[str]:
 
 
 def _byte_blocks(piece: Piece, separator: bytes) -> Iterator[bytes]:
-    with opened(piece.path) as source:
+    with opened(piece.path, store=piece.store) as source:
         position = piece.start
         held = b""
         if piece.start:
