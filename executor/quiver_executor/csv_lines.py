@@ -32,19 +32,21 @@ class CsvLines:
         escapes = options.get("escapequotes", "true") == "true"
         quote, inside = re.escape(self._quote), re.escape(self._separator[0])
         comment = options.get("comment", "#")
-        special = [inside, r"\n", r"\r", f"^{quote}", *([quote] if escapes else []), *([f"^{re.escape(comment)}"] if comment else [])]
+        special = [inside, r"\n", r"\r", f"^{quote}", *([quote] if escapes else [])]
         self._special = "|".join(special)
+        # Only at a line's beginning it would be taken for a comment.
+        self._first_special = "|".join([*special, *([f"^{re.escape(comment)}"] if comment else [])])
 
     def header(self, names: Sequence[str]) -> bytes:
         """The line of the columns' names."""
         import pyarrow as pa
 
         row = [pa.array([name]) for name in names]
-        return self._lines([self._fields(array) for array in row])
+        return self._lines([self._fields(array, not place) for place, array in enumerate(row)])
 
     def lines(self, batch: Any) -> bytes:
         """One line per row."""
-        return self._lines([self._column(array) for array in batch.columns]) if batch.num_rows else b""
+        return self._lines([self._column(array, not place) for place, array in enumerate(batch.columns)]) if batch.num_rows else b""
 
     def _lines(self, columns: list[Any]) -> bytes:
         pc = compute()
@@ -52,7 +54,7 @@ class CsvLines:
         rows = pc.binary_join_element_wise(*columns, self._separator)
         return _joined(pc.binary_join_element_wise(rows, self._end, ""))
 
-    def _column(self, array: Any) -> Any:
+    def _column(self, array: Any, first: bool) -> Any:
         import pyarrow as pa
 
         pc = compute()
@@ -62,10 +64,10 @@ class CsvLines:
         plain = is_.is_integer(kind) or is_.is_boolean(kind) or is_.is_floating(kind) or is_.is_decimal(kind)
         if plain and not self._all and self._separator[0] in ",;|\t ":
             return pc.fill_null(written, self._null)
-        return self._fields(written)
+        return self._fields(written, first)
 
-    def _fields(self, array: Any) -> Any:
-        """Texts as they stand between separators."""
+    def _fields(self, array: Any, first: bool) -> Any:
+        """Texts as they stand between separators, or at the beginnings of lines."""
         import pyarrow as pa
 
         pc = compute()
@@ -78,7 +80,7 @@ class CsvLines:
         if self._all:
             filled = pc.fill_null(pc.if_else(pc.equal(trimmed, ""), self._unquoted(self._empty), trimmed), self._null)
             return self._quoted(filled)
-        needs = pc.fill_null(pc.match_substring_regex(trimmed, self._special), False)
+        needs = pc.fill_null(pc.match_substring_regex(trimmed, self._first_special if first else self._special), False)
         if pc.any(needs).as_py():
             trimmed = pc.if_else(needs, self._quoted(trimmed), trimmed)
         return pc.fill_null(pc.if_else(pc.equal(trimmed, ""), pa.scalar(self._empty), trimmed), self._null)

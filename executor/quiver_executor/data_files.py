@@ -106,7 +106,9 @@ def check_types(path: str, actual: pa.Schema, expected: pa.Schema) -> None:
                     "FAILED_READ_FILE.PARQUET_COLUMN_DATA_TYPE_MISMATCH",
                 )
         elif field.name.lower() in folded:
-            raise FileUnreadable(path, f"Its column [{folded[field.name.lower()]}] is written [{field.name}] in other files.")
+            raise FileUnreadable(
+                path, f"Its column [{folded[field.name.lower()]}] is written [{field.name}] in other files: set mergeSchema."
+            )
 
 
 @contextlib.contextmanager

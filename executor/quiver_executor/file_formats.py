@@ -203,7 +203,10 @@ class _Lines:
         )
         self._end = options.get("linesep", "\n")
         encoding = options.get("encoding", "utf-8")
-        self._encoding = "" if encoding.lower().replace("-", "") == "utf8" else encoding
+        # A file has one byte order mark: UTF-16 is big-endian, as Java's.
+        kind_of_text = {"utf16": "utf-16-be", "utf32": "utf-32-be"}.get(encoding.lower().replace("-", "").replace("_", ""))
+        self._encoding = "" if encoding.lower().replace("-", "") == "utf8" else kind_of_text or encoding
+        self._mark = "\ufeff".encode("utf-16-be") if kind_of_text == "utf-16-be" else b""
         self._csv = CsvLines(options, forms) if kind == "csv" else None
         self._json = JsonLines(forms, options.get("ignorenullfields") == "false") if kind == "json" else None
         self._file = compressed(raw, options.get("compression", ""))
@@ -220,7 +223,11 @@ class _Lines:
                 self._put(text_lines(batch.column(0), self._end))
 
     def _put(self, data: bytes) -> None:
-        self._file.write(data.decode().encode(self._encoding) if self._encoding else data)
+        if not self._encoding:
+            self._file.write(data)
+        elif data:
+            self._file.write(self._mark + data.decode().encode(self._encoding, "replace"))
+            self._mark = b""
 
     def close(self) -> None:
         self._file.close()

@@ -43,9 +43,13 @@ def widens(actual: pa.DataType, expected: pa.DataType) -> bool:
     if _is_list(actual):
         return _is_list(expected) and widens(actual.value_type, expected.value_type)
     if is_.is_struct(actual):
+        if not is_.is_struct(expected):
+            return False
         members = {field.name: field.type for field in actual}
-        return bool(
-            is_.is_struct(expected) and all(field.name not in members or widens(members[field.name], field.type) for field in expected)
+        folded = {name.lower() for name in members}
+        # A member that is spelt otherwise would be null.
+        return all(
+            widens(members[field.name], field.type) if field.name in members else field.name.lower() not in folded for field in expected
         )
     return False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 from pathlib import Path
 
@@ -220,3 +221,42 @@ def test_a_panic_of_the_kernel_is_an_exception() -> None:
     panic = type("PanicException", (BaseException,), {})
     with pytest.raises(SparkRuntimeException, match=r"INTERNAL_ERROR.*range start"), spark_errors(), panics_told():
         raise panic("range start must not be greater than end")
+
+
+def test_int96_is_an_instant(spark: Session, tmp_path: Path) -> None:
+    moments = [datetime.datetime(2024, 1, 2, 3, 4, 5, 678901), datetime.datetime(1500, 1, 1), None]
+    day = pa.array(moments, pa.timestamp("us"))
+    nested = pa.StructArray.from_arrays([pa.array([1, 2, 3]), pa.array([[m] for m in moments])], ["n", "l"])
+    kinds = pa.table({"i": [1, 2, 3], "s": nested, "t": day})
+    pq.write_table(kinds, tmp_path / "a.parquet", use_deprecated_int96_timestamps=True)
+    df = spark.read.parquet(str(tmp_path))
+    assert df.dtypes == [("i", "bigint"), ("s", "struct<n:bigint,l:array<timestamp>>"), ("t", "timestamp")]
+    start = datetime.datetime(1970, 1, 1)
+    expected = [None if m is None else (m - start) // datetime.timedelta(microseconds=1) for m in moments]
+    assert df.selectExpr("unix_micros(t)", "unix_micros(s.l[0])").collect() == [(micros, micros) for micros in expected]
+
+
+def test_names_spelt_otherwise_in_other_files(spark: Session, tmp_path: Path) -> None:
+    write(tmp_path / "1.parquet", Abc=[1], s=pa.array([{"x": 1}]))
+    write(tmp_path / "2.parquet", aBC=[2], s=pa.array([{"X": 2}]))
+    merged = spark.read.parquet(str(tmp_path), mergeSchema=True)
+    assert merged.columns == ["Abc", "s"]
+    assert sorted(merged.select("abc").collect()) == [(1,), (2,)]
+    with pytest.raises(SparkRuntimeException, match=r"2\.parquet.*set mergeSchema"):
+        spark.read.parquet(str(tmp_path)).collect()
+    with pytest.raises(SparkRuntimeException, match=r"MISMATCH.*struct<X: int64>.*struct<x: int64>"):
+        spark.read.schema("s struct<X:bigint>").parquet(str(tmp_path / "1.parquet")).collect()
+    with pytest.raises(AnalysisException, match="COLUMN_ALREADY_EXISTS"):
+        spark.read.schema("a int, A int").parquet(str(tmp_path))
+
+
+def test_types_of_directories(spark: Session, tmp_path: Path) -> None:
+    for number, k in enumerate((1, 99999999999999999999)):
+        write(tmp_path / f"t/k={k}/f.parquet", v=[number], k=["own"])
+    assert spark.read.parquet(str(tmp_path / "t")).dtypes == [("v", "bigint"), ("k", "decimal(20,0)")]
+    assert spark.read.schema("k string").parquet(str(tmp_path / "t")).where("k = '1'").count() == 1
+    spark.conf.set("spark.sql.sources.partitionColumnTypeInference.enabled", "false")
+    try:
+        assert spark.read.parquet(str(tmp_path / "t")).dtypes == [("v", "bigint"), ("k", "string")]
+    finally:
+        spark.conf.unset("spark.sql.sources.partitionColumnTypeInference.enabled")

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 
 from quiver.sql import Session
-from quiver.sql.errors import AnalysisException, IllegalArgumentException, SparkRuntimeException
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, SparkRuntimeException, UnsupportedOperationException
 from quiver_proto.text_formats import csv_batches, csv_types, json_batches, text_input
 from quiver_proto.text_formats.conversion import Formats
 from quiver_proto.text_formats.csv_lines import CsvOptions
@@ -136,12 +136,25 @@ def test_options_that_cannot_be_understood(spark: Session, tmp_path: Path) -> No
         ({"header": "maybe"}, "header flag can be true or false"),
         ({"quote": "ab"}, "quote cannot be more than one character"),
         ({"samplingRatio": 2}, "samplingRatio"),
-        ({"lineSep": ""}, "lineSep"),
+        ({"lineSep": ""}, r"INVALID_LINE_SEPARATOR\.EMPTY"),
+        ({"lineSep": "abc"}, r"INVALID_LINE_SEPARATOR\.TOO_LONG"),
+        ({"sep": "\\q"}, r"INVALID_DELIMITER_VALUE\.UNSUPPORTED_SPECIAL_CHARACTER"),
+        ({"unescapedQuoteHandling": "nope"}, "unescapedQuoteHandling is one of STOP_AT_DELIMITER"),
+        ({"timeZone": "Mars"}, "INVALID_TIMEZONE"),
     ):
         with pytest.raises(IllegalArgumentException, match=wrong):
             spark.read.csv(str(tmp_path), **options)  # type: ignore[arg-type]
     with pytest.raises(AnalysisException, match="UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE"):
         spark.read.schema("a array<int>").csv(str(tmp_path))
+    with pytest.raises(AnalysisException, match=r"UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE.*INTERVAL DAY"):
+        spark.read.schema("a interval day").csv(str(tmp_path))
+    with pytest.raises(AnalysisException, match=r"INVALID_CORRUPT_RECORD_TYPE.*`bad`.*INT"):
+        spark.read.schema("a int, bad int").csv(str(tmp_path), columnNameOfCorruptRecord="bad")
+    for more in ({"locale": "de-DE"}, {"singleVariantColumn": "v"}):
+        with pytest.raises(UnsupportedOperationException, match=next(iter(more))):
+            spark.read.options(**more).csv(str(tmp_path))
+    (tmp_path / "a.csv").write_text("2024-01-02 03:04:05\n2024-01-02T03:04:05Z\n")
+    assert spark.read.schema("a timestamp_ntz").csv(str(tmp_path)).collect() == [(datetime.datetime(2024, 1, 2, 3, 4, 5),), (None,)]
 
 
 def test_compressed_files_are_read_by_tasks(spark: Session, tmp_path: Path) -> None:

@@ -191,6 +191,17 @@ def test_options_of_csv(spark: Session, tmp_path: Path) -> None:
         assert file.read() == b'a;b;c;d;e;f\r\n1;"x;\\"y\\"";-;"";01/07/2026;1.0E20\r\n'
     df.select("b", "d").write.csv(str(tmp_path / "b"), quoteAll=True, escape='"', ignoreLeadingWhiteSpace=False)
     assert (tmp_path / "b" / data_files(tmp_path / "b")[0]).read_text() == '" x;""y""",""\n'
+    texts = spark.createDataFrame([("#a", "#b"), ("é", "")], ["a", "b"]).coalesce(1)
+    texts.write.csv(str(tmp_path / "c"), header=True, encoding="UTF-16")
+    data = (tmp_path / "c" / data_files(tmp_path / "c")[0]).read_bytes()
+    assert data == b"\xfe\xff" + 'a,b\n"#a",#b\né,""\n'.encode("utf-16-be")
+    moment = spark.sql("SELECT timestamp_seconds(0) AS t")
+    moment.write.option("timeZone", "+02:00").option("extension", "tbl").csv(str(tmp_path / "d"))
+    (name,) = data_files(tmp_path / "d")
+    assert name.endswith(".tbl")
+    assert (tmp_path / "d" / name).read_text() == "1970-01-01T02:00:00.000+02:00\n"
+    with pytest.raises(IllegalArgumentException, match="CHARSET"):
+        moment.write.csv(str(tmp_path / "e"), encoding="nope")
 
 
 def test_values_as_texts(spark: Session, tmp_path: Path) -> None:
@@ -327,7 +338,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spark: Ses
         def open_output(self, path: str) -> Any:
             return open("/dev/full", "wb", buffering=1 << 12)
 
-    monkeypatch.setattr("quiver_executor.fragment_save.filesystem_of", lambda path: (Full(), path))
+    monkeypatch.setattr("quiver_executor.fragment_save.filesystem_of", lambda path, store: (Full(), path))
     df = spark.range(1000).selectExpr("CAST(id AS string) AS s")
     with pytest.raises(DiskFull, match=r"no room left on the disk of .*_temporary.*write to a larger disk\.$") as caught:
         df.write.format(kind).mode("append").save(str(tmp_path / "out"))

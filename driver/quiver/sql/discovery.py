@@ -31,11 +31,12 @@ class Found:
     store: StoreOptions = NO_STORE
 
 
-def discover(paths: Sequence[str], options: Mapping[str, str] | None = None, store: StoreOptions = NO_STORE) -> Found:
+def discover(paths: Sequence[str], options: Mapping[str, str] | None = None, store: StoreOptions = NO_STORE, infers: bool = True) -> Found:
     """The files below `paths`, which are files, directories, globs (with {a,b}) or URLs. Names that begin with _ or . are no data.
 
     Directories named `key=value` below a path (or below the option basePath) give columns. Others inside a path are read only with
-    `recursiveFileLookup`, which looks for no columns. Options pathGlobFilter, modifiedBefore and modifiedAfter choose among the files.
+    `recursiveFileLookup`, which looks for no columns. Unless one `infers`, they are texts.
+    Options pathGlobFilter, modifiedBefore and modifiedAfter choose among the files.
 
     Raises AnalysisException PATH_NOT_FOUND and for options that can't be understood, SparkRuntimeException
     CONFLICTING_PARTITION_COLUMN_NAMES for directories of different keys, IllegalArgumentException for a basePath that is above no path.
@@ -61,7 +62,9 @@ def discover(paths: Sequence[str], options: Mapping[str, str] | None = None, sto
             "CONFLICTING_PARTITION_COLUMN_NAMES",
         )
     columns = next(iter(names), ())
-    kinds = tuple((name, partition_type([keys[place][1] for _, keys in found])) for place, name in enumerate(columns))
+    kinds = tuple(
+        (name, partition_type([keys[place][1] for _, keys in found]) if infers else t.StringType()) for place, name in enumerate(columns)
+    )
     files = tuple(
         DataFile(entry.path, entry.size, entry.modified, tuple(None if value == NULL_PARTITION else value for _, value in keys))
         for entry, keys in found
@@ -169,7 +172,7 @@ def _moment(name: str, options: Mapping[str, str]) -> float | None:
 
 
 def partition_type(values: Sequence[str]) -> t.DataType:
-    """The narrowest type that all values have: int, bigint, double, date, timestamp, or else string.
+    """The narrowest type that all values have: int, bigint, a decimal of whole numbers, double, date, timestamp, or else string.
 
     >>> partition_type(["1", "2"]), partition_type(["1", "x"])
     (IntegerType(), StringType())
@@ -179,7 +182,9 @@ def partition_type(values: Sequence[str]) -> t.DataType:
         largest = max(abs(int(value)) for value in known)
         if largest < 2**31:
             return t.IntegerType()
-        return t.LongType() if largest < 2**63 else t.StringType()
+        if largest < 2**63:
+            return t.LongType()
+        return t.DecimalType(len(str(largest)), 0) if largest < 10**38 else t.StringType()
     for kind, pattern in _PARTITION_TYPES:
         if known and all(pattern.fullmatch(value) for value in known):
             return kind

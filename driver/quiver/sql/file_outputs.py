@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_schema
 from quiver.sql.errors import AnalysisException, IllegalArgumentException
+from quiver.sql.text_options import check_encoding, zone_of_option
 from quiver_proto.ops import FileFormat
 from quiver_proto.units import parse_memory
 
@@ -71,7 +72,8 @@ def file_format(kind: str, schema: t.StructType, options: Mapping[str, str], zon
     told = {"compression": codec}
     told.update((ours, options[theirs]) for theirs, ours in _PASSED.get(kind, {}).items() if theirs in options)
     if kind in _LINES:
-        told["zone"] = zone
+        told["zone"] = zone_of_option(options, zone)
+        check_encoding(options, _NAMES[kind])
         told.update((name, options[name]) for name in _LINE_OPTIONS if name in options)
         if "encoding" not in options and "charset" in options:
             told["encoding"] = options["charset"]
@@ -80,7 +82,7 @@ def file_format(kind: str, schema: t.StructType, options: Mapping[str, str], zon
             told.update((name, options[name]) for name in _CSV_OPTIONS if name in options)
             told["sep"] = options.get("sep", options.get("delimiter", ","))
             _check_csv(told)
-            suffix = f".csv{shown}"
+            suffix = f".{_extension(options)}{shown}"
         case "json":
             suffix = f".json{shown}"
         case "text":
@@ -108,6 +110,13 @@ def _codec(kind: str, options: Mapping[str, str]) -> tuple[str, str]:
             "CODEC_NOT_AVAILABLE",
         )
     return found
+
+
+def _extension(options: Mapping[str, str]) -> str:
+    given = options.get("extension", "csv")
+    if not given.isalpha():
+        raise IllegalArgumentException(f"Option extension of CSV is some letters, not {given!r}.")
+    return given
 
 
 def _check_csv(told: Mapping[str, str]) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import spark_type
@@ -28,12 +28,18 @@ def failed_to_read(path: str, problem: object, condition: str = "FAILED_READ_FIL
     return AnalysisException(f"Encountered error while reading file {path}. {problem}", condition)
 
 
-def schema_of_files(
-    kind: str, files: Sequence[str], options: Mapping[str, str], store: StoreOptions = NO_STORE
-) -> tuple[t.StructType, frozenset[str]]:
-    """The columns of such files (there is at least one): of the first that can be read, or (mergeSchema) of all; and the files
-    that were seen to have them. Raises AnalysisException FAILED_READ_FILE, UNABLE_TO_INFER_SCHEMA, CANNOT_MERGE_SCHEMAS,
-    COLUMN_ALREADY_EXISTS.
+class Stored(NamedTuple):
+    """`columns` of files; `verified`: those that were seen to have them; `alike`: they all write the columns' names so."""
+
+    columns: t.StructType
+    verified: frozenset[str]
+    alike: bool
+
+
+def schema_of_files(kind: str, files: Sequence[str], options: Mapping[str, str], store: StoreOptions = NO_STORE) -> Stored:
+    """What such files hold (there is at least one): the first that can be read, or (mergeSchema) all of them.
+
+    Raises AnalysisException FAILED_READ_FILE, UNABLE_TO_INFER_SCHEMA, CANNOT_MERGE_SCHEMAS, COLUMN_ALREADY_EXISTS.
     """
     schemas: dict[str, pa.Schema] = {}
     merging = options.get("mergeschema", "").lower() == "true"
@@ -47,7 +53,9 @@ def schema_of_files(
             break
     if not schemas:
         raise AnalysisException(f"Unable to infer schema for {called(kind)}. It must be specified manually.", "UNABLE_TO_INFER_SCHEMA")
-    return _merged(schemas), frozenset(schemas)
+    columns = _merged(schemas)
+    written = {field.name for field in columns}
+    return Stored(columns, frozenset(schemas), all(name in written for schema in schemas.values() for name in schema.names))
 
 
 def stored_schema(kind: str, path: str, store: StoreOptions = NO_STORE) -> pa.Schema:
@@ -63,10 +71,40 @@ def stored_schema(kind: str, path: str, store: StoreOptions = NO_STORE) -> pa.Sc
     try:
         with system.open_input(inner) as file:
             if kind == "parquet":
-                return _with_spark_metadata(pq.read_schema(file))
+                return _with_spark_metadata(_with_moments(pq.ParquetFile(file).schema))
             return pa.ipc.open_file(pa.PythonFile(file)).schema.remove_metadata()
     except (pa.ArrowException, OSError) as problem:
         raise FileUnreadable(path, str(problem).partition("\n")[0]) from problem
+
+
+def _with_moments(stored: Any) -> pa.Schema:
+    """A Parquet file's Arrow schema where INT96, which is how Spark, Hive and Impala write instants, is one: Arrow takes it for a time
+    without a zone."""
+    schema = stored.to_arrow_schema()
+    physical = iter([stored.column(number).physical_type for number in range(len(stored))])
+    for place, field in enumerate(schema):
+        kind = _instants(field.type, physical)
+        if kind != field.type:
+            schema = schema.set(place, field.with_type(kind))
+    return schema
+
+
+def _instants(kind: pa.DataType, physical: Iterator[str]) -> pa.DataType:
+    """The type with instants for INT96. `physical`: of its leaves and those after them, in order."""
+    import pyarrow as pa
+
+    if pa.types.is_struct(kind):
+        return pa.struct([field.with_type(_instants(field.type, physical)) for field in kind])
+    if pa.types.is_map(kind):
+        key = _instants(kind.key_type, physical)
+        return pa.map_(key, kind.item_field.with_type(_instants(kind.item_type, physical)))
+    if pa.types.is_list(kind):
+        return pa.list_(kind.value_field.with_type(_instants(kind.value_type, physical)))
+    if kind.num_fields:
+        for field in kind:
+            _instants(field.type, physical)
+        return kind
+    return pa.timestamp("us", "UTC") if next(physical, "") == "INT96" else kind
 
 
 _ROW = b"org.apache.spark.sql.parquet.row.metadata"
@@ -105,7 +143,10 @@ def stored_names(wanted: t.StructType, path: str) -> t.StructType:
 
 
 def _merged(schemas: Mapping[str, pa.Schema]) -> t.StructType:
-    """One column per name. Types of one column in several files must be the same, or widen to one of them."""
+    """One column per name, written as first seen: upper and lower case are the same.
+
+    Types of one column in several files must be the same, or widen to one of them.
+    """
     fields: dict[str, t.StructField] = {}
     origins: dict[str, str] = {}
     for path, schema in schemas.items():
@@ -115,17 +156,18 @@ def _merged(schemas: Mapping[str, pa.Schema]) -> t.StructType:
                 field = t.StructField(arrow.name, spark_type(arrow.type), metadata=_metadata(arrow))
             except TypeError as problem:
                 raise failed_to_read(path, f"Column [{arrow.name}]: {problem}.") from problem
-            known = fields.setdefault(field.name, field)
-            if origins.setdefault(field.name, path) is path:
+            key = field.name.lower()
+            known = fields.setdefault(key, field)
+            if origins.setdefault(key, path) is path:
                 continue
             kind = merged_type(known.dataType, field.dataType)
             if kind is None:
                 raise AnalysisException(
                     f"Failed merging schema of the file {path}: column `{field.name}` is {field.dataType.simpleString().upper()} there, "
-                    f"and {known.dataType.simpleString().upper()} in {origins[field.name]}.",
+                    f"and {known.dataType.simpleString().upper()} in {origins[key]}.",
                     "CANNOT_MERGE_SCHEMAS",
                 )
-            fields[field.name] = t.StructField(field.name, kind, metadata=known.metadata)
+            fields[key] = t.StructField(known.name, kind, metadata=known.metadata)
     return t.StructType(list(fields.values()))
 
 

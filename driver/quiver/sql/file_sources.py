@@ -9,7 +9,7 @@ from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_schema, spark_schema
 from quiver.sql.comparisons import Skipping
 from quiver.sql.discovery import Found, discover
-from quiver.sql.errors import AnalysisException
+from quiver.sql.errors import AnalysisException, check_names_differ
 from quiver.sql.file_schemas import called, failed_to_read, schema_of_files, stored_names
 from quiver.sql.scanning import NATIVE
 from quiver.sql.store_access import store_access
@@ -44,7 +44,10 @@ _BINARY = t.StructType(
 
 def files(session: Session, kind: str, paths: Sequence[str], options: Options, wanted: t.StructType | None) -> r.Relation:
     """The rows of files. `wanted`: columns that were asked for. Raises AnalysisException, IllegalArgumentException."""
-    found = discover(paths, options, store_access(session, options))
+    if wanted is not None:
+        check_names_differ(wanted.names)
+    infers = session.conf.get("spark.sql.sources.partitionColumnTypeInference.enabled", "true").lower() == "true"
+    found = discover(paths, options, store_access(session, options), infers)
     if wanted is None and not found.files and kind not in ("text", "binaryfile"):
         raise AnalysisException(f"Unable to infer schema for {called(kind)}. It must be specified manually.", "UNABLE_TO_INFER_SCHEMA")
     try:
@@ -57,17 +60,19 @@ def files(session: Session, kind: str, paths: Sequence[str], options: Options, w
 def _native(session: Session, kind: str, found: Found, options: Options, wanted: t.StructType | None) -> r.Relation:
     held, verified = wanted, frozenset[str]()
     if held is None:
-        held, verified = schema_of_files(kind, [file.path for file in found.files], options)
-    schema, columns = _columns(session, held, found)
+        held, verified, alike = schema_of_files(kind, [file.path for file in found.files], options)
+        if not alike:  # The kernel knows one spelling of a column.
+            return _read(session, kind, found, options, held, asked=False)
+    schema, columns = _columns(session, held, found, wanted is not None)
     if wanted is not None and kind == "parquet" and found.files:
         schema = stored_names(schema, found.files[0].path)
     names = tuple(name for name, _ in found.partitions)
     return r.Files(kind, found.roots, tuple(options.items()), schema, columns, names, found.files, verified)
 
 
-def _columns(session: Session, held: t.StructType, found: Found) -> tuple[t.StructType, tuple[Attribute, ...]]:
-    """Partition columns last; of the types that were asked for, or else those of their directories' names."""
-    asked = {field.name: field.dataType for field in held}
+def _columns(session: Session, held: t.StructType, found: Found, wanted: bool) -> tuple[t.StructType, tuple[Attribute, ...]]:
+    """Partition columns last; of the types that were asked for (`wanted`), or else those of their directories' names."""
+    asked = {field.name: field.dataType for field in held if wanted}
     partitions = {name: asked.get(name, inferred) for name, inferred in found.partitions}
     fields = [t.StructField(field.name, field.dataType) for field in held if field.name not in partitions]
     schema = t.StructType([*fields, *(t.StructField(name, inferred) for name, inferred in partitions.items())])
@@ -76,7 +81,8 @@ def _columns(session: Session, held: t.StructType, found: Found) -> tuple[t.Stru
     return schema, r.columns_of(t.StructType(fields), session._state.new_id)
 
 
-def _read(session: Session, kind: str, found: Found, options: Options, wanted: t.StructType | None) -> r.Relation:
+def _read(session: Session, kind: str, found: Found, options: Options, wanted: t.StructType | None, *, asked: bool = True) -> r.Relation:
+    """`asked`: the columns that are `wanted` are the user's, not the files'."""
     zone = session.conf.zone()
     context = session.context
     keep = sampling_ratio(options)
@@ -91,11 +97,13 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
             infers = flag(options, "inferSchema", False)
             held = wanted or csv_schema(context.parallelize(parts, len(parts)), first_record(parts, csv), csv, infers, keep)
             _check_atomic(held, "CSV")
+            _check_corrupt(held, csv.corrupt)
         case "json":
             json = json_options(options, zone)
             parts = _parts(found, json.line, json.multi_line, slots)
             reader = JsonFiles(json)
             held = wanted or json_schema(context.parallelize(parts, len(parts)), json, keep)
+            _check_corrupt(held, json.corrupt)
         case "text":
             line, whole = line_of(options, "Text"), flag(options, "wholetext", False)
             parts = _parts(found, line, whole, slots)
@@ -105,7 +113,7 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
         case "orc" | "avro" | "parquet" | "arrow":
             parts = _parts(found, Line(), True, slots)
             reader = {"orc": OrcFiles, "avro": AvroFiles, "parquet": ParquetFiles, "arrow": ArrowFiles}[kind]()
-            held = wanted or schema_of_files(kind, [file.path for file in found.files], options, found.store)[0]
+            held = wanted or schema_of_files(kind, [file.path for file in found.files], options, found.store).columns
         case "hdf5":
             if any("://" in file.path for file in found.files):
                 raise AnalysisException("HDF5 files are read from local paths only.", "UNSUPPORTED_FILE_SYSTEM")
@@ -115,7 +123,7 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
             parts = _parts(found, Line(), True, slots)
             reader = BinaryFiles()
             held = _BINARY
-    _, columns = _columns(session, held, found)
+    _, columns = _columns(session, held, found, wanted is not None and asked)
     names = tuple(name for name, _ in found.partitions)
     size = sum(file.size for file in found.files)
     kept = tuple((name, value) for name, value in options.items() if not is_store_option(name))
@@ -144,10 +152,20 @@ def _hdf_parts(found: Found, options: Options) -> tuple[HdfTables, t.StructType,
 
 def _check_atomic(held: t.StructType, kind: str) -> None:
     for field in held:
-        if isinstance(field.dataType, t.ArrayType | t.MapType | t.StructType):
+        if isinstance(field.dataType, t.ArrayType | t.MapType | t.StructType | t.DayTimeIntervalType | t.YearMonthIntervalType):
             raise AnalysisException(
                 f'The {kind} datasource doesn\'t support the column `{field.name}` of the type "{field.dataType.simpleString().upper()}".',
                 "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE",
+            )
+
+
+def _check_corrupt(held: t.StructType, name: str) -> None:
+    for field in held:
+        if field.name == name and not isinstance(field.dataType, t.StringType):
+            raise AnalysisException(
+                f"The column `{name}` for corrupt records must have the nullable STRING type, but got "
+                f'"{field.dataType.simpleString().upper()}".',
+                "INVALID_CORRUPT_RECORD_TYPE",
             )
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections.abc import Mapping
 from typing import Final
 
-from quiver.sql.errors import AnalysisException, IllegalArgumentException
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, UnsupportedOperationException
+from quiver.sql.local_zone import kernel_zone
 from quiver_proto.text_formats.conversion import Formats
 from quiver_proto.text_formats.csv_lines import CsvOptions
 from quiver_proto.text_formats.json_batches import JsonOptions
@@ -15,6 +17,7 @@ from quiver_proto.text_formats.text_input import Line
 
 Options = Mapping[str, str]
 _ESCAPES: Final = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\b": "\b", "\\f": "\f", "\\\\": "\\", "\\0": "\0", "\\u0000": "\0"}
+_UNESCAPED: Final = ("STOP_AT_DELIMITER", "STOP_AT_CLOSING_QUOTE")
 _MODES: Final = ("PERMISSIVE", "DROPMALFORMED", "FAILFAST")
 
 
@@ -26,8 +29,8 @@ def flag(options: Options, name: str, otherwise: bool) -> bool:
     return value == "true"
 
 
-def line_of(options: Options, source: str) -> Line:
-    """How lines end, and the encoding. Raises IllegalArgumentException."""
+def check_encoding(options: Options, source: str) -> str:
+    """How texts are encoded. Raises IllegalArgumentException INVALID_PARAMETER_VALUE.CHARSET."""
     encoding = options.get("encoding", options.get("charset", "utf-8"))
     try:
         codecs.lookup(encoding)
@@ -37,16 +40,54 @@ def line_of(options: Options, source: str) -> Line:
             f"utf-16be, utf-16le, utf-32, utf-8, or another name that Python knows, but got {encoding}.",
             "INVALID_PARAMETER_VALUE.CHARSET",
         ) from None
+    return encoding
+
+
+def zone_of_option(options: Options, zone: str) -> str:
+    """The option timeZone, or else the session's `zone`. Raises IllegalArgumentException."""
+    given = options.get("timezone")
+    if given is None:
+        return zone
+    try:
+        return kernel_zone(given)
+    except ValueError:
+        raise IllegalArgumentException(f"Cannot resolve the given timezone {given!r}.", "INVALID_TIMEZONE") from None
+
+
+def line_of(options: Options, source: str) -> Line:
+    """How lines end, and the encoding. Raises IllegalArgumentException."""
+    encoding = check_encoding(options, source)
     separator = options.get("linesep")
     if separator == "":
-        raise IllegalArgumentException("'lineSep' cannot be an empty string.")
+        raise IllegalArgumentException("The 'lineSep' option cannot be an empty string.", "INVALID_LINE_SEPARATOR.EMPTY")
+    if separator is not None and len(separator) > 2 and source == "CSV":
+        raise IllegalArgumentException(
+            f"The 'lineSep' option can contain at most 2 characters, but got {len(separator)} characters.",
+            "INVALID_LINE_SEPARATOR.TOO_LONG",
+        )
+    _check_meaning(options, source)
     return Line(separator, encoding)
+
+
+def _check_meaning(options: Options, source: str) -> None:
+    """Raises UnsupportedOperationException for options that would change what is read, and don't here."""
+    locale = options.get("locale", "en-US").replace("_", "-")
+    if not re.fullmatch(r"en(-US)?|und|root", locale, re.IGNORECASE):
+        raise UnsupportedOperationException(
+            f"Option locale of {source} is en-US here, not {locale}: read such numbers and names of months as texts, and convert them.",
+            "UNSUPPORTED_FEATURE.LOCALE",
+        )
+    if "singlevariantcolumn" in options:
+        raise UnsupportedOperationException(
+            f"Option singleVariantColumn of {source}: there is no VARIANT here. Read texts (`spark.read.text`).",
+            "UNSUPPORTED_FEATURE.VARIANT",
+        )
 
 
 def formats_of(options: Options, zone: str) -> Formats:
     """Patterns of dates and times, and texts of numbers that are none."""
     return Formats(
-        options.get("timezone", zone),
+        zone_of_option(options, zone),
         options.get("dateformat"),
         options.get("timestampformat"),
         options.get("timestampntzformat"),
@@ -69,6 +110,14 @@ def csv_options(options: Options, zone: str) -> CsvOptions:
         raise AnalysisException("Delimiter cannot be empty string.", "INVALID_DELIMITER_VALUE.EMPTY_STRING")
     for written, meant in _ESCAPES.items():
         separator = separator.replace(written, meant)
+    if len(separator) > 1 and separator[0] == "\\" and separator not in _ESCAPES.values():
+        raise IllegalArgumentException(
+            f"Invalid value for delimiter. Unsupported special character for delimiter: {separator}.",
+            "INVALID_DELIMITER_VALUE.UNSUPPORTED_SPECIAL_CHARACTER",
+        )
+    unescaped = options.get("unescapedquotehandling", "STOP_AT_DELIMITER").upper()
+    if unescaped not in _UNESCAPED:
+        raise IllegalArgumentException(f"unescapedQuoteHandling is one of {', '.join(_UNESCAPED)} here, not {unescaped}.")
     try:
         max_columns = int(options.get("maxcolumns", "20480"))
         max_characters = int(options.get("maxcharspercolumn", "-1"))
@@ -91,7 +140,7 @@ def csv_options(options: Options, zone: str) -> CsvOptions:
         options.get("columnnameofcorruptrecord", "_corrupt_record"),
         max_columns,
         max_characters,
-        options.get("unescapedquotehandling", "STOP_AT_DELIMITER").upper(),
+        unescaped,
         flag(options, "preferDate", True),
         line_of(options, "CSV"),
         formats_of(options, zone),

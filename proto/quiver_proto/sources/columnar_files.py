@@ -70,7 +70,7 @@ class ParquetFiles:
         with opened(part.path, True, part.store) as source:
             try:
                 # A group of rows is few reads, not one for each page.
-                file = pq.ParquetFile(source, pre_buffer=True, page_checksum_verification=True)
+                file = pq.ParquetFile(source, pre_buffer=True, page_checksum_verification=True, coerce_int96_timestamp_unit="us")
                 names = _spelt(file.schema_arrow.names, schema.names, wanted)
                 if not names:
                     yield _empty_rows(file.metadata.num_rows)

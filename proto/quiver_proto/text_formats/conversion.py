@@ -169,9 +169,9 @@ def moment_of(text: str, form: str | None, zone: tzinfo) -> datetime:
 
 
 def naive_of(text: str, form: str | None) -> datetime:
-    """The date and time, whatever its zone. Raises ValueError."""
-    moment = parsed(text, form) if form is not None else _parts(text)[0]
-    if moment is None:
+    """The date and time; only a pattern allows for a zone. Raises ValueError."""
+    moment, zone = (parsed(text, form), None) if form is not None else _parts(text)
+    if moment is None or zone is not None:
         raise ValueError(text)
     return moment.replace(tzinfo=None)
 
@@ -247,11 +247,7 @@ def _moments(texts: pa.Array, kind: pa.DataType, formats: Formats) -> pa.Array |
     if not _all_like(texts, f"^{_DAY}{_CLOCK}{_OFFSET}") or _any_like(texts, _LAST_YEAR):
         return None
     if kind.tz is None:
-        return (
-            pc.call_function("replace_substring_regex", [texts], pc.ReplaceSubstringOptions(_OFFSET, ""))
-            .cast(pa.timestamp("us"))
-            .cast(kind)
-        )
+        return None
     return texts.cast(pa.timestamp("us", "UTC")).cast(kind)
 
 
