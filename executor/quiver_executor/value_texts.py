@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from quiver_executor.arrow_functions import compute
 from quiver_proto.spark_functions.patterns import formatted
+from quiver_proto.spark_functions.times_of_day import shown as clock_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ def texts(array: Any, forms: Forms) -> Any:
         return _by_row(array, lambda day: formatted(_midnight(day), forms.date)) if forms.date else array.cast(pa.string())
     if is_.is_timestamp(kind):
         return _instants(array, forms) if kind.tz is not None else _timestamps(array, forms)
+    if is_.is_time(kind):
+        return _by_row(array, clock_text)
     if is_.is_duration(kind):
         return _by_row(array.cast(pa.int64()), _day_time)
     if is_.is_interval(kind):

@@ -164,7 +164,7 @@ def _takes(kind: str, of: t.DataType) -> bool:
         case "parquet":
             return not isinstance(of, t.YearMonthIntervalType)
         case "orc" | "avro":
-            return not isinstance(of, t.NullType | t.YearMonthIntervalType | t.DayTimeIntervalType)
+            return not isinstance(of, t.NullType | t.YearMonthIntervalType | t.DayTimeIntervalType | t.TimeType)
         case _:
             return True
 

@@ -55,6 +55,8 @@ _CLASSES: tuple[tuple[str, type[errors.PySparkException]], ...] = (
     ("CAST_OVERFLOW", errors.ArithmeticException),
     ("NUMERIC_VALUE_OUT_OF_RANGE", errors.ArithmeticException),
     ("DATETIME_OVERFLOW", errors.ArithmeticException),
+    ("CANNOT_PARSE_TIME", errors.DateTimeException),
+    ("INVALID_TIMEZONE", errors.DateTimeException),
     ("CAST_INVALID_INPUT", errors.NumberFormatException),
     ("INVALID_ARRAY_INDEX", errors.ArrayIndexOutOfBoundsException),
     ("CANNOT_PARSE_TIMESTAMP", errors.DateTimeException),

@@ -17,6 +17,7 @@ from quiver.sql.local_zone import clock, local_zone
 from quiver.sql.row import Row, row_of
 from quiver_proto.errors import ValueRefused
 from quiver_proto.spark_functions.casts import written
+from quiver_proto.spark_functions.times_of_day import shown as clock_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -127,7 +128,7 @@ def _jsonable(value: Any, kind: t.DataType, there: tzinfo | None) -> Any:
         case t.DoubleType() | t.FloatType() if value != value or value in (float("inf"), float("-inf")):
             return written(value)
         case t.TimeType():
-            return str(value)
+            return clock_text(value)
         case t.DayTimeIntervalType() | t.YearMonthIntervalType():
             from quiver.sql.showing import interval_text
 

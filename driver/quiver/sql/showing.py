@@ -10,6 +10,7 @@ from typing import Any
 
 from quiver.sql import types as t
 from quiver_proto.spark_functions.casts import written
+from quiver_proto.spark_functions.times_of_day import shown as clock_text
 
 
 def cell(value: Any, kind: t.DataType) -> str:
@@ -46,7 +47,7 @@ def cell(value: Any, kind: t.DataType) -> str:
             fraction = f".{value.microsecond:06d}".rstrip("0") if value.microsecond else ""
             return f"{value:%H:%M:%S}".join((f"{value.date().isoformat()} ", fraction))
         case t.TimeType():
-            return str(value.isoformat()).rstrip("0") if value.microsecond else str(value.isoformat())
+            return clock_text(value)
         case t.DayTimeIntervalType() | t.YearMonthIntervalType():
             return interval_text(value, kind)
         case _:

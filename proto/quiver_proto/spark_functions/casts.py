@@ -13,6 +13,7 @@ from typing import Any
 from quiver_proto.spark_functions import spans
 from quiver_proto.spark_functions.java import SparkValueError
 from quiver_proto.spark_functions.times import offset_of_text, zone_of
+from quiver_proto.spark_functions.times_of_day import shown
 
 _SPACE = "".join(map(chr, range(33)))
 _TRUE, _FALSE = frozenset({"t", "true", "y", "yes", "1"}), frozenset({"f", "false", "n", "no", "0"})
@@ -246,6 +247,8 @@ def _writer(kind: str, zone: str) -> Callable[[Any], str]:
             return shown_time
         case "date":
             return lambda value: str(value.isoformat())
+        case _ if kind.startswith("time("):
+            return shown
         case _ if kind.startswith("decimal"):
             return lambda value: format(value, "f")
         case _ if kind.startswith(("interval year", "interval month")):

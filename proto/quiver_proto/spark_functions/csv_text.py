@@ -14,6 +14,7 @@ from quiver_proto.spark_functions.java import SparkValueError
 from quiver_proto.spark_functions.json_text import Options
 from quiver_proto.spark_functions.patterns import formatted, parsed
 from quiver_proto.spark_functions.times import zone_of
+from quiver_proto.spark_functions.times_of_day import shown, time_of
 
 
 class CsvReader:
@@ -93,6 +94,8 @@ def _reader(kind: Any, options: dict[str, str], zone: str) -> Callable[[str], An
             return lambda cell: casts.instant_of(cell, False, zone) if form is None else _in_zone(_moment(cell, form), zone)
         case "timestamp_ntz":
             return lambda cell: casts.wall_clock_of(cell, False)
+        case _ if isinstance(kind, str) and kind.startswith("time("):
+            return lambda cell: time_of(cell, False, int(kind[5:-1]))
         case _ if isinstance(kind, str) and kind.startswith("decimal"):
             precision, scale = map(int, kind[8:-1].split(",")) if "(" in kind else (10, 0)
             return lambda cell: casts.exact(cell, False, precision, scale)
@@ -164,6 +167,8 @@ def _writer(kind: Any, options: dict[str, str], zone: str) -> Callable[[Any], st
         case "timestamp":
             form = options.get("timestampFormat", "yyyy-MM-dd'T'HH:mm:ss.SSSXXX")
             return lambda value: formatted(value.astimezone(zone_of(zone)).replace(tzinfo=None), form, zone)
+        case _ if isinstance(kind, str) and kind.startswith("time("):
+            return shown
         case "timestamp_ntz":
             return lambda value: formatted(value, options.get("timestampNTZFormat", "yyyy-MM-dd'T'HH:mm:ss.SSS"))
         case "binary":

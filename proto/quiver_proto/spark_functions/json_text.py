@@ -15,6 +15,8 @@ from quiver_proto.spark_functions import casts
 from quiver_proto.spark_functions.java import SparkValueError
 from quiver_proto.spark_functions.patterns import formatted, parsed
 from quiver_proto.spark_functions.times import zone_of
+from quiver_proto.spark_functions.times_of_day import read as read_time
+from quiver_proto.spark_functions.times_of_day import shown as shown_clock
 
 Convert = Callable[[Any], Any]
 Options = tuple[tuple[str, str], ...]
@@ -111,6 +113,8 @@ def reader(kind: Any, options: dict[str, str], zone: str) -> Convert:
             return lambda value: None if value is None else base64.b64decode(_text(value))
         case "void":
             return lambda value: None
+        case _ if kind.startswith("time("):
+            return lambda value: None if value is None else read_time(_text(value)) or _unfit(value)
         case _ if kind.startswith("decimal"):
             precision, scale = map(int, re.findall(r"\d+", kind) or ("10", "0"))
             return functools.partial(_decimal, precision, scale)
@@ -267,6 +271,8 @@ def writer(kind: Any, options: dict[str, str], zone: str) -> Callable[[Any], str
             return lambda value: f'"{formatted(value, form)}"'
         case "binary":
             return lambda value: f'"{base64.b64encode(value).decode()}"'
+        case _ if kind.startswith("time("):
+            return lambda value: _quoted(shown_clock(value))
         case _ if kind.startswith("decimal"):
             return lambda value: format(value, "f")
         case _ if kind.startswith("interval"):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from quiver_proto.spark_functions.patterns import parsed
+from quiver_proto.spark_functions.times_of_day import read
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,6 +60,8 @@ def converter(kind: pa.DataType, formats: Formats) -> Convert | None:
         return decimal_of(kind.precision, kind.scale)
     if is_.is_date(kind):
         return lambda text: date_of(text, formats.date)
+    if is_.is_time(kind):
+        return clock_of
     if is_.is_timestamp(kind):
         if kind.tz is None:
             return lambda text: naive_of(text, formats.timestamp_ntz)
@@ -155,6 +158,14 @@ def _parts(text: str) -> tuple[datetime, str | None]:
     year, month, day, hour, minute, second, fraction, zone = found.groups()
     micros = int((fraction or "")[:6].ljust(6, "0"))
     return datetime(int(year), int(month or 1), int(day or 1), int(hour or 0), int(minute or 0), int(second or 0), micros), zone
+
+
+def clock_of(text: str) -> time:
+    """A time of the day. Raises ValueError."""
+    value = read(text)
+    if value is None:
+        raise ValueError(text)
+    return value
 
 
 def moment_of(text: str, form: str | None, zone: tzinfo) -> datetime:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.text_formats import json_blocks
-from quiver_proto.text_formats.conversion import Formats, date_of, decimal_of, moment_of, naive_of, zone_of
+from quiver_proto.text_formats.conversion import Formats, clock_of, date_of, decimal_of, moment_of, naive_of, zone_of
 from quiver_proto.text_formats.json_parsing import Laxity, Number, Parser, parse
 from quiver_proto.text_formats.malformed import DROP, FAIL, malformed
 from quiver_proto.text_formats.text_input import Line, Piece, content, lines_of, text_blocks
@@ -200,6 +200,8 @@ def conversion(kind: pa.DataType, formats: Formats) -> Convert:
         return lambda value, record: _BAD if isinstance(value, bool | dict | list) else _tried(exact, value)
     if is_.is_date(kind):
         return lambda value, record: _tried(lambda text: date_of(text, formats.date), value) if _is_text(value) else _BAD
+    if is_.is_time(kind):
+        return lambda value, record: _tried(clock_of, value) if _is_text(value) else _BAD
     if is_.is_timestamp(kind):
         if kind.tz is None:
             return lambda value, record: _tried(lambda text: naive_of(text, formats.timestamp_ntz), value) if _is_text(value) else _BAD

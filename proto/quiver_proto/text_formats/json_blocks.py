@@ -175,7 +175,7 @@ def _asked(kind: pa.DataType) -> pa.DataType:
         return pa.struct([pa.field(field.name, _asked(field.type)) for field in kind])
     if is_.is_list(kind):
         return pa.list_(_asked(kind.value_type))
-    if is_.is_date(kind) or is_.is_timestamp(kind) or is_.is_binary(kind):
+    if is_.is_date(kind) or is_.is_time(kind) or is_.is_timestamp(kind) or is_.is_binary(kind):
         return pa.string()
     return pa.float64() if is_.is_floating(kind) else kind
 

@@ -11,6 +11,7 @@ from quiver.sql import types as t
 from quiver.sql.analysis.cast_functions import CAST_FUNCTIONS
 from quiver.sql.analysis.coercion import as_decimal
 from quiver.sql.analysis.pretty import pretty
+from quiver.sql.analysis.times_of_day import bucketed, current_time
 from quiver.sql.analysis.typing import nullable, type_of
 from quiver.sql.analysis.windows_of_time import last_moment, windowed
 from quiver.sql.errors import AnalysisException
@@ -29,6 +30,9 @@ NAMES = frozenset(
         "extract",
         "date_part",
         "datepart",
+        "current_time",
+        "localtime",
+        "time_bucket",
         "from_json",
         "from_csv",
         "window",
@@ -68,7 +72,8 @@ def accessed(call: e.Call, fold: Fold) -> e.Expression:
             field = call.args[0] if call.args else None
             seconds = isinstance(field, e.Literal) and str(field.value).lower() in ("second", "s", "sec", "seconds", "secs")
             of_interval = len(call.args) > 1 and isinstance(type_of(call.args[1]), t.AnsiIntervalType)
-            return e.Call("extract_seconds", call.args[1:]) if seconds and not of_interval else call  # Whose type is another.
+            seconds_of = "seconds of a time" if len(call.args) > 1 and isinstance(type_of(call.args[1]), t.TimeType) else "extract_seconds"
+            return e.Call(seconds_of, call.args[1:]) if seconds and not of_interval else call  # Whose type is another.
         case "round" | "bround" | "ceil" | "ceiling" | "floor":
             return _rounded(call)
         case "to_number" | "try_to_number" if len(call.args) == 2:
@@ -80,6 +85,10 @@ def accessed(call: e.Call, fold: Fold) -> e.Expression:
             return _zipped(call)
         case "to_char" | "to_varchar":
             return _as_text(call)
+        case "current_time" | "localtime":
+            return current_time(call)
+        case "time_bucket":
+            return bucketed(call)
         case "window":
             return windowed(call)
         case "window_time":
@@ -152,7 +161,7 @@ def _as_text(call: e.Call) -> e.Call:
         return call
     value, form = call.args
     kind = type_of(value)
-    if isinstance(kind, t.DateType | t.TimestampType | t.TimestampNTZType):
+    if isinstance(kind, t.DateType | t.TimestampType | t.TimestampNTZType | t.TimeType):
         return e.Call("date_format", call.args, zone=call.zone)
     if isinstance(kind, t.BinaryType):
         word = _constant(form).lower()

@@ -10,13 +10,15 @@ from quiver.sql.tree import expressions as e
 
 _KNOWN = (
     t.NumericType, t.BooleanType, t.DateType, t.TimestampType, t.TimestampNTZType, t.BinaryType, t.ArrayType, t.MapType, t.StructType,
+    t.TimeType,
 )  # fmt: skip
 _TAKES: tuple[tuple[type[t.DataType], tuple[type[t.DataType], ...]], ...] = (
     (t.NumericType, (t.NumericType, t.BooleanType, t.TimestampType)),
     (t.BooleanType, (t.NumericType, t.BooleanType)),
     (t.DateType, (t.DateType, t.TimestampType, t.TimestampNTZType)),
-    (t.TimestampType, (t.NumericType, t.DateType, t.TimestampType, t.TimestampNTZType)),
-    (t.TimestampNTZType, (t.DateType, t.TimestampType, t.TimestampNTZType)),
+    (t.TimestampType, (t.NumericType, t.DateType, t.TimestampType, t.TimestampNTZType, t.TimeType)),
+    (t.TimestampNTZType, (t.DateType, t.TimestampType, t.TimestampNTZType, t.TimeType)),
+    (t.TimeType, (t.IntegralType, t.DecimalType, t.TimestampType, t.TimestampNTZType, t.TimeType)),
     (t.BinaryType, (t.BinaryType,)),
 )
 """From a type, which of _KNOWN it can be cast to."""

@@ -49,6 +49,8 @@ def _common(a: t.DataType, b: t.DataType) -> t.DataType | None:
         return t.DayTimeIntervalType(min(a.startField, b.startField), max(a.endField, b.endField))
     if isinstance(a, t.YearMonthIntervalType) and isinstance(b, t.YearMonthIntervalType):
         return t.YearMonthIntervalType(min(a.startField, b.startField), max(a.endField, b.endField))
+    if isinstance(a, t.TimeType) and isinstance(b, t.TimeType):
+        return max(a, b, key=lambda kind: kind.precision)
     times = (t.DateType, t.TimestampNTZType, t.TimestampType)
     if isinstance(a, times) and isinstance(b, times):
         return max(a, b, key=lambda kind: times.index(type(kind)))

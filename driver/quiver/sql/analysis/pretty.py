@@ -22,6 +22,7 @@ _CAPITALS = frozenset({
 _OTHER_NAMES = {
     "mean": "avg", "array_agg": "collect_list", "pow": "power", "ceiling": "ceil", "timestamp_add": "timestampadd",
     "timestamp_diff": "timestampdiff", "create_map": "map",  "spark_partition_id": "SPARK_PARTITION_ID", "curdate": "current_date",
+    "localtime": "current_time",
 }  # fmt: skip
 _DEFAULTS: dict[str, tuple[str, ...]] = {
     "round": ("", "0"), "bround": ("", "0"), "mask": ("", "X", "x", "n", "NULL"), "str_to_map": ("", ",", ":"), "sentences": ("", "", ""),
@@ -33,7 +34,7 @@ _DEFAULTS: dict[str, tuple[str, ...]] = {
     "try_aes_decrypt": ("", "", "GCM", "DEFAULT", ""), "from_unixtime": ("", "yyyy-MM-dd HH:mm:ss"),
     "make_interval": (*("0",) * 6, "0.000000"), "try_make_interval": (*("0",) * 6, "0.000000"),
     "split": ("", "", "-1"), "months_between": ("", "", "true"), "make_dt_interval": ("0",) * 4, "make_ym_interval": ("0", "0"),
-    "string_agg": ("", "NULL"),
+    "string_agg": ("", "NULL"), "current_time": ("6",), "localtime": ("6",),
     "percentile": ("", "", "1"), "percentile_approx": ("", "", "10000"), "approx_percentile": ("", "", "10000"),
 }  # fmt: skip
 """What Spark writes for arguments that were left out, by position."""
@@ -141,6 +142,12 @@ def _call(call: e.Call) -> str:
             return f"listagg(DISTINCT {', '.join(args)}) WITHIN GROUP (ORDER BY {order}){_filtered(call)}"
         case "mode within group" | "mode within group desc":  # Spark writes the other direction.
             return f"mode() WITHIN GROUP (ORDER BY {args[0]}{'' if name.endswith(' desc') else ' DESC'}){_filtered(call)}"
+        case "try_to_time":
+            return f"try_to_time(to_time({', '.join(args)}))"
+        case "try_make_timestamp_ntz" if len(args) == 2:
+            return f"try_make_timestamp_ntz(make_timestamp_ntz({', '.join(args)}))"
+        case "make_timestamp_ltz" | "try_make_timestamp_ltz" if len(args) < 4:
+            return f"make_timestamp({', '.join(args)})"
         case "time +" | "time -":
             return f"{args[0]} {name[-1]} {args[1]}"
         case _ if name in CAST_FUNCTIONS and len(args) == 1:

@@ -14,6 +14,7 @@ from quiver.sql.analysis.aggregation import check_windowed
 from quiver.sql.analysis.around import AROUND, NeedsQueryAround
 from quiver.sql.analysis.implicit_casts import as_type, coerced, in_zone, with_lambdas
 from quiver.sql.analysis.pretty import output_name, pretty
+from quiver.sql.analysis.times_of_day import first_moment
 from quiver.sql.analysis.typing import type_of
 from quiver.sql.errors import AnalysisException, checked_name, column_not_found
 from quiver.sql.local_zone import clock
@@ -182,12 +183,15 @@ class Resolver:
                 continue
             span = type_of(self.resolve(right, columns))
             counts = isinstance(right, e.Literal) and isinstance(span, t.IntegerType)
-            if not counts and not isinstance(span, t.AnsiIntervalType | t.CalendarIntervalType):
+            apart = isinstance(span, t.TimeType) and call.name == "-"
+            if not counts and not apart and not isinstance(span, t.AnsiIntervalType | t.CalendarIntervalType):
                 continue
             kind = self._kind_of(left, columns, known)
+            if apart and not isinstance(kind, t.TimeType):
+                return call
             if counts and isinstance(kind, t.DateType):
                 return replace(call, name="date_add" if call.name == "+" else "date_sub", args=(left, right))
-            if not counts and isinstance(kind, t.DateType | t.TimestampType | t.TimestampNTZType):
+            if not counts and isinstance(kind, t.DateType | t.TimestampType | t.TimestampNTZType | t.TimeType):
                 if isinstance(span, t.DayTimeIntervalType) and isinstance(kind, t.DateType) and span.startField == span.endField == 0:
                     return call  # Which Spark writes by how it is computed.
                 return replace(call, name=f"time {call.name}", args=(left, right))
@@ -290,6 +294,10 @@ class Resolver:
                         name=meant.name if meant.name != "to_varchar" else "to_char",
                         args=tuple(map(visit, node.args))[: len(meant.args)],
                     )
+            if isinstance(node, e.Call) and node.name == "time_bucket" and len(node.args) == 2:
+                meant = self.resolve(node, columns)
+                assert isinstance(meant, e.Call)
+                return replace(node, args=(*map(visit, node.args), first_moment(type_of(meant.args[1]))))
             if isinstance(node, e.Call) and node.name in ("+", "-") and len(node.args) == 2:
                 shown = self._of_times(node, columns, known)
                 return replace(shown, args=tuple(map(visit, shown.args)))
@@ -335,5 +343,5 @@ class Resolver:
 def _may_be_moved_by(part: e.Expression) -> bool:
     """Whether it may be, by how it is written, what is added to a time."""
     if isinstance(part, e.Literal):
-        return isinstance(part.type, t.IntegerType | t.AnsiIntervalType)
+        return isinstance(part.type, t.IntegerType | t.AnsiIntervalType | t.TimeType)
     return isinstance(part, e.Cast | e.Name | e.Attribute) or (isinstance(part, e.Call) and part.name not in ("+", "-"))

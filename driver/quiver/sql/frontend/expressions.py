@@ -31,7 +31,7 @@ _BINARY: dict[type[Any], str] = {
 }  # fmt: skip
 _CONSTANTS: dict[type[Any], str] = {
     g.CurrentDate: "current_date", g.CurrentTimestamp: "current_timestamp", g.CurrentUser: "current_user", g.SessionUser: "session_user",
-    g.Localtimestamp: "localtimestamp",
+    g.Localtimestamp: "localtimestamp", g.CurrentTime: "current_time", g.Localtime: "current_time",
 }  # fmt: skip
 _OF_UNITS = {
     **dict.fromkeys(("timestampadd", "dateadd", "date_add"), "timestampadd"),

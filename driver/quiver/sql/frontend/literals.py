@@ -13,6 +13,7 @@ from sqlglot.expressions.core import Expression as Node
 from quiver.sql import types as t
 from quiver.sql.errors import ParseException
 from quiver.sql.tree import expressions as e
+from quiver_proto.spark_functions.times_of_day import read
 
 _DAY_TIME = ("day", "hour", "minute", "second")
 _MICROSECONDS = {"day": 86_400_000_000, "hour": 3_600_000_000, "minute": 60_000_000, "second": 1_000_000}
@@ -77,6 +78,8 @@ def typed(text: str, kind: t.DataType, zone: str) -> e.Literal:
         case t.TimestampType():
             moment = timestamp_of(text)
             value = None if moment is None else moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(zone))
+        case t.TimeType():
+            value = None if re.search(r"\.\d{7}", text) else read(text)
         case _:
             raise ParseException(f'Literals of the type "{kind.simpleString().upper()}" are not supported.', "UNSUPPORTED_TYPED_LITERAL")
     if value is None:

@@ -34,6 +34,8 @@ def type_of_node(node: Node) -> t.DataType:
         case _K.DECIMAL:
             sizes = [int(item.this.name) for item in inner]
             return t.DecimalType(*sizes) if sizes else t.DecimalType()
+        case _K.TIME:
+            return time_of_precision(*(int(item.this.name) for item in inner))
         case _K.VARCHAR:
             return t.VarcharType(int(inner[0].this.name)) if inner else t.StringType()
         case _K.CHAR:
@@ -48,6 +50,15 @@ def type_of_node(node: Node) -> t.DataType:
             return t.DayTimeIntervalType()
         case _:
             raise ParseException(f'Unsupported data type "{node.sql(dialect="spark")}".', "UNSUPPORTED_DATATYPE")
+
+
+def time_of_precision(precision: int = 6) -> t.TimeType:
+    """The type TIME. Raises ParseException: times are of microseconds."""
+    if not 0 <= precision <= 6:
+        raise ParseException(
+            f"The seconds precision {precision} of the TIME data type is out of the supported range [0, 6].", "UNSUPPORTED_TIME_PRECISION"
+        )
+    return t.TimeType(precision)
 
 
 def _field(item: Node) -> t.StructField:

@@ -26,6 +26,7 @@ from quiver.sql.functions import (
     statistics,
     strings,
     surroundings,
+    times_of_day,
     trigonometry,
     windows,
 )
@@ -49,6 +50,7 @@ from quiver.sql.functions.searching import *
 from quiver.sql.functions.statistics import *
 from quiver.sql.functions.strings import *
 from quiver.sql.functions.surroundings import *
+from quiver.sql.functions.times_of_day import *
 from quiver.sql.functions.trigonometry import *
 from quiver.sql.functions.windows import *
 
@@ -79,6 +81,7 @@ __all__ += searching.__all__
 __all__ += statistics.__all__
 __all__ += strings.__all__
 __all__ += surroundings.__all__
+__all__ += times_of_day.__all__
 __all__ += trigonometry.__all__
 __all__ += windows.__all__
 

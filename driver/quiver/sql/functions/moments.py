@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.errors import PySparkTypeError, PySparkValueError
 from quiver.sql.functions.arguments import ColumnOrName, call, optional
 from quiver.sql.tree import expressions as e
 
@@ -79,17 +80,39 @@ def convert_timezone(sourceTz: Column | None, targetTz: Column, sourceTs: Column
     return call("convert_timezone", source, expression_of(targetTz), column_of(sourceTs))
 
 
+def _moment(
+    name: str,
+    parts: tuple[ColumnOrName | None, ...],
+    zone: ColumnOrName | None,
+    date: ColumnOrName | None,
+    time: ColumnOrName | None,
+) -> Column:
+    """Of six parts, or of a date and a time. Raises PySparkValueError for both, PySparkTypeError for a part that is left out."""
+    by_parts = any(part is not None for part in parts)
+    if by_parts and (date is not None or time is not None):
+        raise PySparkValueError("years|months|days|hours|mins|secs and date|time should not be set together.", "CANNOT_SET_TOGETHER")
+    given = parts if by_parts or (date is None and time is None) else (date, time)
+    for part in given:
+        if part is None:
+            raise PySparkTypeError("Argument `arg` should be Column or str, got NoneType.", "NOT_EXPECTED_TYPE")
+    return call(name, *(column_of(part) for part in given if part is not None), *optional(column_of, zone))
+
+
 def make_timestamp(
-    years: ColumnOrName, months: ColumnOrName, days: ColumnOrName, hours: ColumnOrName, mins: ColumnOrName, secs: ColumnOrName,
-    timezone: ColumnOrName | None = None,
+    years: ColumnOrName | None = None, months: ColumnOrName | None = None, days: ColumnOrName | None = None,
+    hours: ColumnOrName | None = None, mins: ColumnOrName | None = None, secs: ColumnOrName | None = None,
+    timezone: ColumnOrName | None = None, date: ColumnOrName | None = None, time: ColumnOrName | None = None,
 ) -> Column:  # fmt: skip
     """The instant when clocks of the zone (or the session's) show this. Fails for parts that are no time.
 
     >>> parts = [F.lit(2014), F.lit(12), F.lit(28), F.lit(6), F.lit(30), F.lit(45.5)]
     >>> spark.range(1).select(F.make_timestamp(*parts, F.lit("UTC")).cast("string").alias("t")).first()[0]
     '2014-12-28 06:30:45.5'
+    >>> day, clock = F.make_date(F.lit(2014), F.lit(12), F.lit(28)), F.make_time(F.lit(6), F.lit(30), F.lit(0))
+    >>> spark.range(1).select(F.make_timestamp(date=day, time=clock).cast("string").alias("t")).first()[0]
+    '2014-12-28 06:30:00'
     """
-    return call("make_timestamp", *map(column_of, (years, months, days, hours, mins, secs)), *optional(column_of, timezone))
+    return _moment("make_timestamp", (years, months, days, hours, mins, secs), timezone, date, time)
 
 
 def make_timestamp_ltz(
@@ -106,20 +129,23 @@ def make_timestamp_ltz(
 
 
 def make_timestamp_ntz(
-    years: ColumnOrName, months: ColumnOrName, days: ColumnOrName, hours: ColumnOrName, mins: ColumnOrName, secs: ColumnOrName
-) -> Column:
+    years: ColumnOrName | None = None, months: ColumnOrName | None = None, days: ColumnOrName | None = None,
+    hours: ColumnOrName | None = None, mins: ColumnOrName | None = None, secs: ColumnOrName | None = None,
+    date: ColumnOrName | None = None, time: ColumnOrName | None = None,
+) -> Column:  # fmt: skip
     """A time without zone. Fails for parts that are no time.
 
     >>> parts = [F.lit(2014), F.lit(12), F.lit(28), F.lit(6), F.lit(30), F.lit(45)]
     >>> spark.range(1).select(F.make_timestamp_ntz(*parts).alias("t")).first()[0]
     datetime.datetime(2014, 12, 28, 6, 30, 45)
     """
-    return call("make_timestamp_ntz", *map(column_of, (years, months, days, hours, mins, secs)))
+    return _moment("make_timestamp_ntz", (years, months, days, hours, mins, secs), None, date, time)
 
 
 def try_make_timestamp(
-    years: ColumnOrName, months: ColumnOrName, days: ColumnOrName, hours: ColumnOrName, mins: ColumnOrName, secs: ColumnOrName,
-    timezone: ColumnOrName | None = None,
+    years: ColumnOrName | None = None, months: ColumnOrName | None = None, days: ColumnOrName | None = None,
+    hours: ColumnOrName | None = None, mins: ColumnOrName | None = None, secs: ColumnOrName | None = None,
+    timezone: ColumnOrName | None = None, date: ColumnOrName | None = None, time: ColumnOrName | None = None,
 ) -> Column:  # fmt: skip
     """See make_timestamp; null for parts that are no time.
 
@@ -127,7 +153,7 @@ def try_make_timestamp(
     >>> spark.range(1).select(F.try_make_timestamp(*parts).alias("t")).first()
     Row(t=None)
     """
-    return call("try_make_timestamp", *map(column_of, (years, months, days, hours, mins, secs)), *optional(column_of, timezone))
+    return _moment("try_make_timestamp", (years, months, days, hours, mins, secs), timezone, date, time)
 
 
 def try_make_timestamp_ltz(
@@ -144,15 +170,17 @@ def try_make_timestamp_ltz(
 
 
 def try_make_timestamp_ntz(
-    years: ColumnOrName, months: ColumnOrName, days: ColumnOrName, hours: ColumnOrName, mins: ColumnOrName, secs: ColumnOrName
-) -> Column:
+    years: ColumnOrName | None = None, months: ColumnOrName | None = None, days: ColumnOrName | None = None,
+    hours: ColumnOrName | None = None, mins: ColumnOrName | None = None, secs: ColumnOrName | None = None,
+    date: ColumnOrName | None = None, time: ColumnOrName | None = None,
+) -> Column:  # fmt: skip
     """See make_timestamp_ntz; null for parts that are no time.
 
     >>> parts = [F.lit(2014), F.lit(13), F.lit(28), F.lit(6), F.lit(30), F.lit(45)]
     >>> spark.range(1).select(F.try_make_timestamp_ntz(*parts).alias("t")).first()
     Row(t=None)
     """
-    return call("try_make_timestamp_ntz", *map(column_of, (years, months, days, hours, mins, secs)))
+    return _moment("try_make_timestamp_ntz", (years, months, days, hours, mins, secs), None, date, time)
 
 
 def window(timeColumn: ColumnOrName, windowDuration: str, slideDuration: str | None = None, startTime: str | None = None) -> Column:

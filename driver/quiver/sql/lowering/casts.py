@@ -5,6 +5,7 @@ from __future__ import annotations
 from quiver.sql import types as t
 from quiver.sql.lowering.interval_casts import interval_cast
 from quiver.sql.lowering.names import cast, text
+from quiver.sql.lowering.times_of_day import cast_of_time
 from quiver.sql.lowering.zones import cast_in_zone, instant
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import casts
@@ -21,7 +22,9 @@ _PLAIN_TIME = (
 
 def spark_cast(value: str, source: t.DataType, target: t.DataType, lenient: bool, zone: str) -> str:
     """`value`, of type `source`, as `target`; `lenient`: null where it can't be. `zone`: of the session."""
-    if isinstance(target, t.AnsiIntervalType) or (isinstance(source, t.AnsiIntervalType) and isinstance(target, t.NumericType)):
+    if isinstance(source, t.TimeType) or isinstance(target, t.TimeType):
+        own = cast_of_time(value, source, target, lenient, zone)
+    elif isinstance(target, t.AnsiIntervalType) or (isinstance(source, t.AnsiIntervalType) and isinstance(target, t.NumericType)):
         own = interval_cast(value, source, target, lenient)
     elif isinstance(source, t.StringType):
         own = _of_text(value, target, lenient, zone)

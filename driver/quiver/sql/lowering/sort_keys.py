@@ -10,7 +10,9 @@ import itertools
 from collections.abc import Iterable
 from dataclasses import replace
 
+from quiver.sql import types as t
 from quiver.sql.analysis.rewriting import changed
+from quiver.sql.analysis.typing import type_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import walk
@@ -55,6 +57,9 @@ class _Keys:
             for part in walk(expression):
                 if isinstance(part, e.Windowed) and isinstance(node, r.Project):
                     self._add((*part.window.partition_by, *(key.child for key in part.window.order_by)))
+                    # The kernel has no ranges of times of the day.
+                    times = (key.child for key in part.window.order_by if isinstance(type_of(key.child), t.TimeType))
+                    self.found |= {repr(key): e.Call("time_to_micros", (key,)) for key in times}
                 elif isinstance(part, e.Call) and part.order:
                     self._add(key.child for key in part.order)
 

@@ -23,9 +23,11 @@ def reads_clock(source: t.DataType, target: t.DataType) -> bool:
     """Whether a cast between these types depends on the zone."""
     if isinstance(source, t.ArrayType) and isinstance(target, t.ArrayType):
         return reads_clock(source.elementType, target.elementType)
-    shown = (t.TimestampNTZType, t.DateType, t.StringType)
-    return (isinstance(source, t.TimestampType) and isinstance(target, shown)) or (
-        isinstance(target, t.TimestampType) and isinstance(source, shown)
+    shown = (t.TimestampNTZType, t.DateType, t.StringType, t.TimeType)
+    return (
+        (isinstance(source, t.TimestampType) and isinstance(target, shown))
+        or (isinstance(target, t.TimestampType) and isinstance(source, shown))
+        or (isinstance(source, t.TimeType) and isinstance(target, t.TimestampNTZType))  # Of today.
     )
 
 

@@ -18,5 +18,6 @@ from quiver.sql.registry import (  # noqa: F401
     operators,
     ordered_sets,
     strings,
+    times_of_day,
     windows,
 )

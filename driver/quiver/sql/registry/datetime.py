@@ -9,12 +9,13 @@ from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.casts import spark_cast
 from quiver.sql.lowering.names import cast, constant_text, text
+from quiver.sql.lowering.times_of_day import with_day
 from quiver.sql.lowering.zones import instant, wall_clock
 from quiver.sql.registry import chrono
 from quiver.sql.registry.define import Lower, define, mismatch, result
 from quiver.sql.registry.model import Function, Types, register, template
 from quiver.sql.registry.python import python
-from quiver_proto.spark_functions import times
+from quiver_proto.spark_functions import times, times_of_day
 from quiver_proto.spark_functions.java import SparkValueError
 
 D, T, N, L, S = (result(letter) for letter in "DTNls")
@@ -31,7 +32,7 @@ for _name, _part in (
 define("dayofweek", "D", "i", "CAST(date_part('dow', {0}) + 1 AS INT)")
 define("weekday", "D", "i", "CAST((date_part('dow', {0}) + 6) % 7 AS INT)")
 for _name in ("hour", "minute", "second"):
-    define(_name, "N", "i", f"CAST(date_part('{_name}', {{0}}) AS INT)")
+    define(_name, "h", "i", f"CAST(date_part('{_name}', {{0}}) AS INT)")
 define("monthname", "D", "s", "to_char({0}, '%b')")
 define("dayname", "D", "s", "to_char({0}, '%a')")
 define("current_date", "", "D", lambda args, kinds: cast(_now(args[0]), t.DateType()), "curdate", nullable=False, zoned=True)
@@ -187,7 +188,13 @@ def _formatted(wall: str, form: str, zone: str) -> str:
     return python(times.date_format, S)([wall, form, zone], [t.TimestampNTZType(), t.StringType(), t.StringType()])
 
 
-define("date_format", "Ns", "s", lambda args, kinds: _formatted(args[0], args[1], args[2]), zoned=True)
+def _date_format(args: Sequence[str], kinds: Types) -> str:
+    value, form, zone = args
+    wall = spark_cast(value, kinds[0], t.TimestampNTZType(), False, constant_text(zone) or "")
+    return _formatted(wall if isinstance(kinds[0], t.TimeType) else value, form, zone)
+
+
+define("date_format", "hs", "s", _date_format, zoned=True)
 
 
 def _epoch(moment: str, divisor: int) -> str:
@@ -279,17 +286,41 @@ define(
 _SECONDS = t.DecimalType(16, 6)
 
 
+def _day_and_time(name: str, kinds: Types, most: int) -> Sequence[t.DataType | None]:
+    """Of what is made of a date, a time and, where `most` is 3, a zone."""
+    if not 2 <= len(kinds) <= most:
+        raise AnalysisException(
+            f"The `{name}` requires {'2, 3, 6 or 7' if most == 3 else '2 or 6'} parameters but the actual number is {len(kinds)}.",
+            "WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
+        )
+    for number, (kind, wanted) in enumerate(zip(kinds, (t.DateType, t.TimeType), strict=False), 1):
+        if not isinstance(kind, wanted | t.NullType):
+            raise mismatch(name, number, f'"{wanted.__name__.removesuffix("Type").upper()}"', kind)
+    return [t.DateType(), None if isinstance(kinds[1], t.TimeType) else t.TimeType(), t.StringType()][: len(kinds)]
+
+
+def _at(wall: str, zone: str) -> str:
+    """The instant when clocks of a zone, which may be a column, show this."""
+    known = constant_text(zone)
+    if known is not None and _is_zone(known):
+        return instant(wall, known)
+    return python(times_of_day.on_clocks, T)([wall, zone], [t.TimestampNTZType(), t.StringType()])
+
+
 def _made(name: str, wall: bool) -> None:
     lenient = name.startswith("try_")
 
     def coerce(kinds: Types) -> Sequence[t.DataType | None]:
-        if len(kinds) < (6 if wall else 1):
-            return [None] * len(kinds)
+        if len(kinds) < 6:
+            return _day_and_time(name, kinds, 2 if wall else 3)
         if not isinstance(kinds[5], t.NumericType | t.StringType | t.NullType):
             raise mismatch(name, 6, '"DECIMAL(16,6)"', kinds[5])
         return [*[t.IntegerType()] * 5, _SECONDS, t.StringType()][: len(kinds)]
 
     def lower(args: Sequence[str], kinds: Types) -> str:
+        if len(args) < 5:
+            shown = with_day(args[0], args[1])
+            return shown if wall else _at(shown, args[2])  # The zone that is given, else the session's.
         if wall:
             function = times.try_make_timestamp_ntz if lenient else times.make_timestamp_ntz
             return python(function, N)(args[:6], kinds[:6])
@@ -297,7 +328,7 @@ def _made(name: str, wall: bool) -> None:
         return python(function, T)(args[:7], kinds[:7])  # The zone that is given, else the session's.
 
     returns = N if wall else T
-    register(Function(name, lower, returns, coerce, nullable=True if lenient else None, arity=(6, 6 if wall else 7), zoned=True))
+    register(Function(name, lower, returns, coerce, nullable=True if lenient else None, arity=(2, 6 if wall else 7), zoned=True))
 
 
 for _prefix in ("", "try_"):
@@ -341,6 +372,8 @@ def _extract(args: Sequence[str], kinds: Types) -> str:
         "days": "day", "doy": "doy", "hour": "hour", "h": "hour", "hours": "hour", "hr": "hour", "hrs": "hour", "minute": "minute",
         "m": "minute", "min": "minute", "mins": "minute", "minutes": "minute",
     }  # fmt: skip
+    if isinstance(kinds[1], t.TimeType) and parts.get(field) not in ("hour", "minute"):
+        raise AnalysisException(f"Cannot extract `{field}` from a time.", "INVALID_EXTRACT_FIELD")
     if field in parts:
         return f"CAST(date_part('{parts[field]}', {args[1]}) AS INT)"
     if field in ("dow", "dayofweek"):
@@ -352,7 +385,7 @@ def _extract(args: Sequence[str], kinds: Types) -> str:
     raise AnalysisException(f"The field `{field}` is not supported for extract.", "INVALID_EXTRACT_FIELD")
 
 
-define("extract", "sN", "i", _extract, "date_part", "datepart")
+define("extract", "sh", "i", _extract, "date_part", "datepart")
 _FRACTION = t.DecimalType(8, 6)
 define(
     "extract_seconds",

@@ -3,7 +3,7 @@
 `s` string · `b` boolean · `i` int · `l` bigint · `d` double · `x` binary · `D` date · `T` timestamp · `N` timestamp without zone ·
 `n` a number, as it is (strings become double) · `*` anything, as it is · `a` array · `m` map · `=` the type that all `=` have in common.
 A `?` behind a letter begins the optional arguments; a `+` at the end: the last may come any number of times.
-For `N` an instant is read from the clocks of the session's zone.
+For `N` an instant is read from the clocks of the session's zone. `h` is a time of the day as it is, anything else as `N`.
 Results: `W`, a wall-clock time of the session's zone, which becomes an instant; a letter of those, a digit (the type of that argument),
 `e0`: the elements of argument 0, or None: the kernel tells.
 """
@@ -22,7 +22,7 @@ Gives = Callable[[Types], t.DataType]
 
 TYPES: dict[str, t.DataType] = {
     "s": t.StringType(), "b": t.BooleanType(), "i": t.IntegerType(), "l": t.LongType(), "d": t.DoubleType(), "x": t.BinaryType(),
-    "D": t.DateType(), "T": t.TimestampType(), "N": t.TimestampNTZType(), "f": t.FloatType(), "y": t.ByteType(),
+    "D": t.DateType(), "T": t.TimestampType(), "N": t.TimestampNTZType(), "h": t.TimestampNTZType(), "f": t.FloatType(), "y": t.ByteType(),
 }  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def _coercion(name: str, letters: str) -> Callable[[Types], Sequence[t.DataType 
 
 
 def _wanted(name: str, number: int, letter: str, kind: t.DataType, common: t.DataType | None) -> t.DataType | None:
-    if letter == "*":
+    if letter == "*" or (letter == "h" and isinstance(kind, t.TimeType)):
         return None
     if letter == "=":
         return common
@@ -125,6 +125,8 @@ def _castable(kind: t.DataType, wanted: t.DataType) -> bool:
         return True
     if isinstance(wanted, t.NumericType):
         return isinstance(kind, t.NumericType)
+    if isinstance(kind, t.TimeType):
+        return isinstance(wanted, t.TimestampType | t.TimestampNTZType)
     times = (t.DateType, t.TimestampType, t.TimestampNTZType)
     return isinstance(wanted, times) and isinstance(kind, times)
 

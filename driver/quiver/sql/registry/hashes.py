@@ -28,11 +28,13 @@ register(Function("crc32", call("crc32"), result("l"), lambda kinds: [t.BinaryTy
 
 
 def _plain(args: Sequence[str], kinds: Types) -> tuple[list[str], list[t.DataType]]:
-    """Intervals as the microseconds that they are."""
+    """Intervals as the microseconds that they are, times as nanoseconds."""
     given, types = list(args), list(kinds)
     for place, kind in enumerate(kinds):
         if isinstance(kind, t.DayTimeIntervalType):
             given[place], types[place] = cast(args[place], t.LongType()), t.LongType()
+        elif isinstance(kind, t.TimeType):
+            given[place], types[place] = f"({cast(args[place], t.LongType())} * 1000)", t.LongType()
     return given, types
 
 

@@ -12,6 +12,7 @@ from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.names import cast, constant, text
 from quiver.sql.registry.model import Function, Types, register, template
 from quiver.sql.registry.python import checked
+from quiver_proto.spark_functions.times_of_day import DAY
 
 
 def _boolean(kinds: Types) -> t.DataType:
@@ -74,7 +75,16 @@ def _is_days(kind: t.DataType) -> bool:
     return isinstance(kind, t.DayTimeIntervalType) and kind.startField == kind.endField == t.DayTimeIntervalType.DAY
 
 
+def _is_moved(kinds: Types) -> bool:
+    """Whether it is a time of the day and an interval."""
+    return any(isinstance(kind, t.TimeType) for kind in kinds) and any(isinstance(kind, t.DayTimeIntervalType) for kind in kinds)
+
+
 def _plus(kinds: Types) -> Sequence[t.DataType | None]:
+    if any(isinstance(kind, t.TimeType) for kind in kinds):
+        if _is_moved(kinds):
+            return [None, None]
+        raise _operands("+", kinds)
     if any(isinstance(kind, _DATES) for kind in kinds):
         for kind, other in (kinds, kinds[::-1]):
             if isinstance(kind, t.DateType) and isinstance(other, t.DayTimeIntervalType) and not _is_days(other):
@@ -98,6 +108,9 @@ def _operands(operator: str, kinds: Types) -> AnalysisException:
 
 
 def _plus_type(kinds: Types) -> t.DataType:
+    for kind, other in (kinds, kinds[::-1]):
+        if isinstance(kind, t.TimeType) and isinstance(other, t.DayTimeIntervalType):
+            return t.TimeType(6) if other.endField == t.DayTimeIntervalType.SECOND else kind
     for kind in kinds:
         if isinstance(kind, _DATES):
             return kind
@@ -106,6 +119,8 @@ def _plus_type(kinds: Types) -> t.DataType:
 
 def _minus_type(kinds: Types) -> t.DataType:
     a, b = kinds
+    if isinstance(a, t.TimeType) and isinstance(b, t.TimeType):
+        return t.DayTimeIntervalType(t.DayTimeIntervalType.HOUR, t.DayTimeIntervalType.SECOND)
     if isinstance(a, _DATES) and isinstance(b, _DATES):
         return (
             t.DayTimeIntervalType(t.DayTimeIntervalType.DAY, t.DayTimeIntervalType.DAY)
@@ -116,6 +131,10 @@ def _minus_type(kinds: Types) -> t.DataType:
 
 
 def _minus(kinds: Types) -> Sequence[t.DataType | None]:
+    if any(isinstance(kind, t.TimeType) for kind in kinds):
+        if isinstance(kinds[0], t.TimeType) and isinstance(kinds[1], t.TimeType | t.DayTimeIntervalType):
+            return [None, None]
+        raise _operands("-", kinds)
     if all(isinstance(kind, _DATES) for kind in kinds):
         if all(isinstance(kind, t.DateType) for kind in kinds):
             return [None, None]
@@ -124,8 +143,25 @@ def _minus(kinds: Types) -> Sequence[t.DataType | None]:
     return _plus(kinds) if any(isinstance(kind, _DATES) for kind in kinds) else _numbers("-", kinds)
 
 
-def _of_times(operator: str, args: Sequence[str], kinds: Types) -> str | None:
+def _of_clocks(operator: str, args: Sequence[str], kinds: Types, lenient: bool) -> str | None:
+    """Times of the day and intervals added and subtracted, or times; None: there is no time among the operands."""
+    if not any(isinstance(kind, t.TimeType) for kind in kinds):
+        return None
+    moved = f"({cast(args[0], t.LongType())} {operator} {cast(args[1], t.LongType())})"
+    if not _is_moved(kinds):
+        return cast(moved, _minus_type(kinds))
+    kind = _plus_type(kinds)
+    outside = f"{moved} < 0 OR {moved} >= {DAY}"
+    if lenient:
+        return f"(CASE WHEN NOT ({outside}) THEN {cast(moved, kind)} END)"
+    return f"({guarded(outside, 'DATETIME_OVERFLOW', moved, kind, cast(moved, kind))})"
+
+
+def _of_times(operator: str, args: Sequence[str], kinds: Types, lenient: bool = False) -> str | None:
     """Dates, times and intervals added and subtracted; None: there are none among the operands."""
+    of_clocks = _of_clocks(operator, args, kinds, lenient)
+    if of_clocks is not None:
+        return of_clocks
     (a, b), (left, right) = args, kinds
     if isinstance(left, t.DateType) and isinstance(right, t.DateType):
         return f"arrow_cast(CAST(arrow_cast({a}, 'Int32') - arrow_cast({b}, 'Int32') AS BIGINT) * 86400000000, 'Duration(Microsecond)')"
@@ -233,7 +269,7 @@ def _plain(operator: str) -> Callable[[Sequence[str], Types], str]:
 def _try(operator: str, result_type: Callable[[Types], t.DataType]) -> Callable[[Sequence[str], Types], str]:
     def lower(args: Sequence[str], kinds: Types) -> str:
         kind = result_type(kinds)
-        of_times = _of_times(operator, args, kinds)
+        of_times = _of_times(operator, args, kinds, True)
         if of_times is not None:
             return of_times
         if isinstance(kind, t.IntegralType):

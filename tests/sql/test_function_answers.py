@@ -1,0 +1,126 @@
+"""Functions in SQL with the answers that PySpark 4.3 gives.
+
+In function_answers.txt `>` begins a statement, `=` tells its columns, `|` its rows, `!` the class and condition of an error.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from quiver import Conf, Context
+from quiver.sql import Session
+from quiver.sql import functions as F
+from quiver.sql.errors import AnalysisException, PySparkException, PySparkTypeError, PySparkValueError
+
+ANSWERS = Path(__file__).with_name("function_answers.txt")
+NAMES = {"datetime": datetime, "Decimal": Decimal, "nan": "nan", "Row": lambda **members: tuple(members.values())}
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """What a function means is the same on every master: one is enough. The machine's clocks show UTC."""
+    patched = pytest.MonkeyPatch()
+    patched.setenv("TZ", "UTC")
+    time.tzset()
+    conf = Conf(loadDefaults=False).set("quiver.eventLog.dir", str(tmp_path_factory.mktemp("events"))).set("spark.ui.enabled", "false")
+    with Session(Context("inline", "answers", conf=conf.set("spark.sql.session.timeZone", "UTC"))) as session:
+        yield session
+    patched.undo()
+    time.tzset()
+
+
+def answers() -> list[Any]:
+    """By the function that the statement is of."""
+    entries = [entry.splitlines() for entry in ANSWERS.read_text().strip().split("\n\n")]
+    return [pytest.param(lines[0][2:], lines[1:], id=f"{number}-{lines[0][9:40]}") for number, lines in enumerate(entries)]
+
+
+def plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return "nan" if value != value else value
+    if isinstance(value, dict):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple):
+        return tuple(map(plain, value))
+    return list(map(plain, value)) if isinstance(value, list) else value
+
+
+@pytest.mark.parametrize(("statement", "answer"), answers())
+def test_functions_answer_as_spark(spark: Session, statement: str, answer: list[str]) -> None:
+    if answer[0].startswith("! "):
+        kind, condition = answer[0][2:].split()
+        with pytest.raises(PySparkException) as raised:
+            spark.sql(statement).collect()
+        assert (type(raised.value).__name__, raised.value.getCondition()) == (kind, condition)
+        return
+    frame = spark.sql(statement)
+    assert frame.schema.simpleString() == answer[0][2:]
+    assert [plain(tuple(row)) for row in frame.collect()] == plain(eval(answer[1][2:], NAMES))
+
+
+ROWS = [(datetime.time(1, 2, 3, 400000), 1), (None, 2), (datetime.time(12), 1), (datetime.time(12), 3)]
+
+
+def test_times_of_the_day_in_frames(spark: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    frame = spark.createDataFrame(ROWS, "t time, k int")
+    assert spark.createDataFrame(ROWS[:1], ["t", "k"]).schema["t"].dataType.simpleString() == "time(6)"
+    assert frame.toJSON().first() == '{"t":"01:02:03.4","k":1}'
+    frame.limit(1).select("t").show()
+    assert "|01:02:03.4|\n" in capsys.readouterr().out
+    assert [tuple(row) for row in frame.groupBy("t").count().orderBy(F.desc("t")).collect()] == [
+        (datetime.time(12), 2), (datetime.time(1, 2, 3, 400000), 1), (None, 1),
+    ]  # fmt: skip
+    assert [row.k for row in frame.where(frame.t > datetime.time(2)).orderBy("k").collect()] == [1, 3]
+    ordered = frame.selectExpr("k", "rank() OVER (ORDER BY t DESC) r").orderBy("r", "k")
+    assert [tuple(row) for row in ordered.collect()] == [(1, 1), (3, 1), (1, 3), (2, 4)]
+    later = F.udf(lambda value: value and value.replace(hour=23), "time")
+    assert frame.select(later("t")).first() == (datetime.time(23, 2, 3, 400000),)
+    for kind in ("parquet", "json", "csv"):
+        frame.coalesce(1).write.format(kind).save(f"{tmp_path}/{kind}")
+        again = spark.read.schema("t time, k int").format(kind).load(f"{tmp_path}/{kind}")
+        assert [tuple(row) for row in again.collect()] == ROWS, kind
+    assert "01:02:03.4,1\n" in next((tmp_path / "csv").glob("part*")).read_text()
+    with pytest.raises(AnalysisException, match="UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE"):
+        frame.write.orc(f"{tmp_path}/orc")
+
+
+def test_buckets_and_casts_by_the_clocks_of_a_zone(spark: Session) -> None:
+    spark.conf.set("spark.sql.session.timeZone", "America/New_York")
+    try:
+        frame = spark.sql(
+            """SELECT time_bucket(INTERVAL '1' DAY, t) a, time_bucket(INTERVAL '7' HOUR, t) b, time_bucket(INTERVAL '36' HOUR, t) c,
+            time_bucket(INTERVAL '3' MONTH, t) d, time_bucket(INTERVAL '1' DAY, t, TIMESTAMP'2024-01-01 02:30:00') e,
+            cast(t AS time) f, make_timestamp(DATE'2024-07-02', TIME'01:27:00') = t g
+            FROM (SELECT TIMESTAMP'2024-07-02 01:27:00' t)"""
+        )
+        midnight = datetime.datetime(2024, 7, 2, 4)
+        assert frame.first() == (
+            midnight, midnight, datetime.datetime(2024, 7, 1, 4), datetime.datetime(2024, 7, 1, 4), datetime.datetime(2024, 7, 1, 6, 30),
+            datetime.time(1, 27), True,
+        )  # fmt: skip
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+
+def test_names_and_mistakes_of_times(spark: Session) -> None:
+    frame = spark.sql("SELECT TIME'01:02:03' a, DATE'2024-01-01' d, TIMESTAMP_NTZ'2024-01-01 00:00:00' n")
+    quarter = F.expr("INTERVAL '15' MINUTE")
+    assert frame.select(
+        F.make_timestamp(date="d", time="a"), F.try_to_time(F.lit("x")), F.time_bucket(quarter, "n"), F.current_time()
+    ).columns == [
+        "make_timestamp(d, a)", "try_to_time(to_time(x))",
+        "time_bucket(INTERVAL '15' MINUTE, n, TIMESTAMP_NTZ '1970-01-01 00:00:00')", "current_time(6)",
+    ]  # fmt: skip
+    assert spark.sql("SELECT abs(time_diff('SECOND', current_time, cast(now() AS time))) < 2").first() == (True,)
+    one = F.lit(1)
+    with pytest.raises(PySparkTypeError):
+        F.make_timestamp(date="d")
+    with pytest.raises(PySparkValueError, match="CANNOT_SET_TOGETHER"):
+        F.make_timestamp(one, one, one, one, one, one, date="d", time="a")
