@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def look_at(fragment: Plan) -> None:
-    """Do for each file what its `checks` ask for; files that count as empty are taken out.
+    """Do for each file what its `checks` ask for; files that count as empty are taken out. One that the plan relies on must be unchanged.
 
     Raises FileUnreadable: FAILED_READ_FILE.FILE_NOT_EXIST, .PARQUET_COLUMN_DATA_TYPE_MISMATCH with the column and both types, .NO_HINT.
     """
@@ -31,6 +31,8 @@ def look_at(fragment: Plan) -> None:
         for group in conf.file_groups:
             unfit = []
             for number, file in enumerate(group.files):
+                if file.changed_ns:
+                    _check_unchanged(_path(file), file.changed_ns)
                 if not file.checks:
                     continue
                 if expected is None:
@@ -77,6 +79,15 @@ def _fits(file: PartitionedFile, kind: str, expected: pa.Schema) -> bool:
         elif actual.remove_metadata() != expected:
             raise FileUnreadable(path, f"Its columns are not those of other files: {_line(actual)} instead of {_line(expected)}.")
     return not (file.checks & UNREADABLE_IS_EMPTY) or damage(path, kind) is None
+
+
+def _check_unchanged(path: str, changed_ns: int) -> None:
+    try:
+        now = os.stat(path).st_mtime_ns
+    except OSError:
+        return  # The others tell.
+    if now != changed_ns:
+        raise FileUnreadable(path, "It was changed after the query was planned, which relies on the bounds of its values: run it again.")
 
 
 def _line(schema: pa.Schema) -> str:

@@ -53,7 +53,7 @@ class KernelContext:
             for each in mirrors:
                 each.blame()
             raise
-        scanning.resolve(plan, self._mirrors)
+        scanning.resolve(plan, self._mirrors, query.pins)
         return frame, physical, plan
 
     def statistics(self, query: Query, productions: Mapping[str, Production]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql.analysis.join_order import with_ordered_joins
-from quiver.sql.file_statistics import of_parquet
+from quiver.sql.file_statistics import StoredExtents, of_parquet
 from quiver.sql.kernel import session
 from quiver.sql.kernel_context import KernelContext
 from quiver.sql.lowering.relations import Query, lower
@@ -69,11 +69,15 @@ class Planning:
 
     def _lowered(self, relation: r.Relation, sizes: Sizing) -> Query:
         relation = self._in_order(relation)
-        query = lower(relation)
-        return lower(relation, self._pieces(0, sizes)) if wants_partitions(query.text) else query
+        stored = StoredExtents()
+        query = lower(relation, of_leaf=stored.of)
+        if wants_partitions(query.text):
+            query = lower(relation, self._pieces(0, sizes), stored.of)
+        query.pins = stored.pins
+        return query
 
     def lowered_to_spread(self, relation: r.Relation, sizes: Sizing) -> Query:
-        """The same, for rows that Python's functions get."""
+        """The same, for rows that Python's functions get, maybe much later: nothing relies on files staying what they are."""
         return with_room(lambda: lower(self._in_order(relation), self._pieces(0, sizes)))
 
     def _in_order(self, relation: r.Relation) -> r.Relation:

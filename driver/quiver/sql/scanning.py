@@ -160,8 +160,9 @@ def _about(leaf: r.Files) -> pa.RecordBatch:
     return pa.record_batch(arrays, names=names)
 
 
-def resolve(plan: Plan, mirrors: Mapping[str, Mirror]) -> None:
-    """Put the files themselves in place of a finished plan's links to them. `mirrors` by their directories' names."""
+def resolve(plan: Plan, mirrors: Mapping[str, Mirror], pins: Mapping[str, int]) -> None:
+    """Put the files themselves in place of a finished plan's links to them. `mirrors` by their directories' names; `pins`: when files were
+    last changed on which the plan relies, by path."""
     for scan in scans(plan):
         mirror = None
         for group in scan.base_conf.file_groups:
@@ -173,6 +174,7 @@ def resolve(plan: Plan, mirrors: Mapping[str, Mirror]) -> None:
                 real = mirror.files[int(below[-1].removesuffix(".data"))]
                 file.path = real.path.lstrip("/")
                 file.checks = mirror.checks(real.path)
+                file.changed_ns = pins.get(real.path, 0)
         if mirror is not None:
             scan.base_conf.expected = mirror.schema.serialize().to_pybytes()
 

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cquiver_proto/v1/kernel.proto\x12\x10quiver.v1.kernel\"\xc0\x0c\n\x04Plan\x12\x32\n\x0cparquet_scan\x18\x01 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12.\n\x08\x63sv_scan\x18\x02 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12\'\n\x05\x65mpty\x18\x03 \x01(\x0b\x32\x16.quiver.v1.kernel.LeafH\x00\x12-\n\nprojection\x18\x04 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x35\n\x0cglobal_limit\x18\x06 \x01(\x0b\x32\x1d.quiver.v1.kernel.GlobalLimitH\x00\x12.\n\x0blocal_limit\x18\x07 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x30\n\taggregate\x18\x08 \x01(\x0b\x32\x1b.quiver.v1.kernel.AggregateH\x00\x12/\n\thash_join\x18\t \x01(\x0b\x32\x1a.quiver.v1.kernel.HashJoinH\x00\x12&\n\x04sort\x18\n \x01(\x0b\x32\x16.quiver.v1.kernel.SortH\x00\x12\x33\n\x10\x63oalesce_batches\x18\x0b \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12)\n\x06\x66ilter\x18\x0c \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12(\n\x05merge\x18\r \x01(\x0b\x32\x17.quiver.v1.kernel.MergeH\x00\x12\x34\n\x0brepartition\x18\x0e \x01(\x0b\x32\x1d.quiver.v1.kernel.RepartitionH\x00\x12*\n\x06window\x18\x0f \x01(\x0b\x32\x18.quiver.v1.kernel.WindowH\x00\x12,\n\ncross_join\x18\x10 \x01(\x0b\x32\x16.quiver.v1.kernel.JoinH\x00\x12/\n\tavro_scan\x18\x11 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12\'\n\x05union\x18\x13 \x01(\x0b\x32\x16.quiver.v1.kernel.ManyH\x00\x12\x38\n\x15sort_preserving_merge\x18\x15 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12<\n\x10nested_loop_join\x18\x16 \x01(\x0b\x32 .quiver.v1.kernel.NestedLoopJoinH\x00\x12\x35\n\x13symmetric_hash_join\x18\x19 \x01(\x0b\x32\x16.quiver.v1.kernel.JoinH\x00\x12,\n\ninterleave\x18\x1a \x01(\x0b\x32\x16.quiver.v1.kernel.ManyH\x00\x12\x38\n\x0fplaceholder_row\x18\x1b \x01(\x0b\x32\x1d.quiver.v1.kernel.PlaceholderH\x00\x12)\n\x06unnest\x18\x1e \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12/\n\tjson_scan\x18\x1f \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12.\n\x0b\x63ooperative\x18  \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x31\n\x0fgenerate_series\x18! \x01(\x0b\x32\x16.quiver.v1.kernel.LeafH\x00\x12:\n\x0fsort_merge_join\x18\" \x01(\x0b\x32\x1f.quiver.v1.kernel.SortMergeJoinH\x00\x12\x33\n\x0bmemory_scan\x18# \x01(\x0b\x32\x1c.quiver.v1.kernel.MemoryScanH\x00\x12-\n\nasync_func\x18$ \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12)\n\x06\x62uffer\x18% \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x30\n\narrow_scan\x18& \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12;\n\x0fscalar_subquery\x18\' \x01(\x0b\x32 .quiver.v1.kernel.ScalarSubqueryH\x00\x42\x06\n\x04node\"\x06\n\x04Leaf\"\x08\n\x06Opaque\"7\n\x0bPlaceholder\x12(\n\x06schema\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\".\n\x05Unary\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\"\xf0\x01\n\x06Window\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x37\n\x0b\x65xpressions\x18\x02 \x03(\x0b\x32\".quiver.v1.kernel.WindowExpression\x12-\n\x06linear\x18\x07 \x01(\x0b\x32\x18.quiver.v1.kernel.OpaqueH\x00\x88\x01\x01\x12\x37\n\x10partially_sorted\x18\x08 \x01(\x0b\x32\x18.quiver.v1.kernel.OpaqueH\x01\x88\x01\x01\x42\t\n\x07_linearB\x13\n\x11_partially_sorted\"\xa5\x01\n\x10WindowExpression\x12.\n\x0cpartition_by\x18\x05 \x03(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12+\n\x08order_by\x18\x06 \x03(\x0b\x32\x19.quiver.v1.kernel.SortKey\x12\x0c\n\x04name\x18\x08 \x01(\t\x12\x10\n\x08\x66unction\x18\n \x01(\t\x12\x14\n\x0cignore_nulls\x18\x0b \x01(\x08\"@\n\tAggregate\x12\x0c\n\x04mode\x18\x03 \x01(\x05\x12%\n\x05input\x18\x04 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\".\n\x04Many\x12&\n\x06inputs\x18\x01 \x03(\x0b\x32\x16.quiver.v1.kernel.Plan\"\'\n\tFileRange\x12\r\n\x05start\x18\x01 \x01(\x03\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x03\"j\n\x0fPartitionedFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12*\n\x05range\x18\x05 \x01(\x0b\x32\x1b.quiver.v1.kernel.FileRange\x12\x0f\n\x06\x63hecks\x18\xe8\x07 \x01(\r\"=\n\tFileGroup\x12\x30\n\x05\x66iles\x18\x01 \x03(\x0b\x32!.quiver.v1.kernel.PartitionedFile\"S\n\x0c\x46ileScanConf\x12\x30\n\x0b\x66ile_groups\x18\x01 \x03(\x0b\x32\x1b.quiver.v1.kernel.FileGroup\x12\x11\n\x08\x65xpected\x18\xe8\x07 \x01(\x0c\"=\n\x08\x46ileScan\x12\x31\n\tbase_conf\x18\x01 \x01(\x0b\x32\x1e.quiver.v1.kernel.FileScanConf\" \n\nMemoryScan\x12\x12\n\npartitions\x18\x01 \x03(\x0c\"Q\n\x0bGlobalLimit\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x0c\n\x04skip\x18\x02 \x01(\r\x12\r\n\x05\x66\x65tch\x18\x03 \x01(\x03\"Y\n\x07SortKey\x12&\n\x04\x65xpr\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\x11\n\tascending\x18\x02 \x01(\x08\x12\x13\n\x0bnulls_first\x18\x03 \x01(\x08\"5\n\nExpression\x12\'\n\x04sort\x18\n \x01(\x0b\x32\x19.quiver.v1.kernel.SortKey\"\x87\x01\n\x04Sort\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12*\n\x04\x65xpr\x18\x02 \x03(\x0b\x32\x1c.quiver.v1.kernel.Expression\x12\r\n\x05\x66\x65tch\x18\x03 \x01(\x03\x12\x1d\n\x15preserve_partitioning\x18\x04 \x01(\x08\"L\n\x05Merge\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x12\n\x05\x66\x65tch\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x08\n\x06_fetch\"%\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\"<\n\x10\x43olumnExpression\x12(\n\x06\x63olumn\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Column\"L\n\x04Hash\x12+\n\thash_expr\x18\x01 \x03(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\x17\n\x0fpartition_count\x18\x02 \x01(\x04\"j\n\x0cPartitioning\x12\x15\n\x0bround_robin\x18\x01 \x01(\x04H\x00\x12&\n\x04hash\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.HashH\x00\x12\x11\n\x07unknown\x18\x03 \x01(\x04H\x00\x42\x08\n\x06scheme\"j\n\x0bRepartition\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x34\n\x0cpartitioning\x18\x05 \x01(\x0b\x32\x1e.quiver.v1.kernel.Partitioning\"Y\n\x06JoinOn\x12&\n\x04left\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\'\n\x05right\x18\x02 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\"\xe7\x01\n\x08HashJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12$\n\x02on\x18\x03 \x03(\x0b\x32\x18.quiver.v1.kernel.JoinOn\x12\x11\n\tjoin_type\x18\x04 \x01(\x05\x12\x16\n\x0epartition_mode\x18\x06 \x01(\x05\x12\x15\n\rnull_equality\x18\x07 \x01(\x05\x12\x12\n\nprojection\x18\t \x03(\r\x12\x12\n\nnull_aware\x18\n \x01(\x08\"S\n\x04Join\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\"o\n\rSortMergeJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x11\n\tjoin_type\x18\x04 \x01(\x05\"p\n\x0eNestedLoopJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x11\n\tjoin_type\x18\x03 \x01(\x05\"c\n\x0eScalarSubquery\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12*\n\nsubqueries\x18\x02 \x03(\x0b\x32\x16.quiver.v1.kernel.Planb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cquiver_proto/v1/kernel.proto\x12\x10quiver.v1.kernel\"\xc0\x0c\n\x04Plan\x12\x32\n\x0cparquet_scan\x18\x01 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12.\n\x08\x63sv_scan\x18\x02 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12\'\n\x05\x65mpty\x18\x03 \x01(\x0b\x32\x16.quiver.v1.kernel.LeafH\x00\x12-\n\nprojection\x18\x04 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x35\n\x0cglobal_limit\x18\x06 \x01(\x0b\x32\x1d.quiver.v1.kernel.GlobalLimitH\x00\x12.\n\x0blocal_limit\x18\x07 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x30\n\taggregate\x18\x08 \x01(\x0b\x32\x1b.quiver.v1.kernel.AggregateH\x00\x12/\n\thash_join\x18\t \x01(\x0b\x32\x1a.quiver.v1.kernel.HashJoinH\x00\x12&\n\x04sort\x18\n \x01(\x0b\x32\x16.quiver.v1.kernel.SortH\x00\x12\x33\n\x10\x63oalesce_batches\x18\x0b \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12)\n\x06\x66ilter\x18\x0c \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12(\n\x05merge\x18\r \x01(\x0b\x32\x17.quiver.v1.kernel.MergeH\x00\x12\x34\n\x0brepartition\x18\x0e \x01(\x0b\x32\x1d.quiver.v1.kernel.RepartitionH\x00\x12*\n\x06window\x18\x0f \x01(\x0b\x32\x18.quiver.v1.kernel.WindowH\x00\x12,\n\ncross_join\x18\x10 \x01(\x0b\x32\x16.quiver.v1.kernel.JoinH\x00\x12/\n\tavro_scan\x18\x11 \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12\'\n\x05union\x18\x13 \x01(\x0b\x32\x16.quiver.v1.kernel.ManyH\x00\x12\x38\n\x15sort_preserving_merge\x18\x15 \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12<\n\x10nested_loop_join\x18\x16 \x01(\x0b\x32 .quiver.v1.kernel.NestedLoopJoinH\x00\x12\x35\n\x13symmetric_hash_join\x18\x19 \x01(\x0b\x32\x16.quiver.v1.kernel.JoinH\x00\x12,\n\ninterleave\x18\x1a \x01(\x0b\x32\x16.quiver.v1.kernel.ManyH\x00\x12\x38\n\x0fplaceholder_row\x18\x1b \x01(\x0b\x32\x1d.quiver.v1.kernel.PlaceholderH\x00\x12)\n\x06unnest\x18\x1e \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12/\n\tjson_scan\x18\x1f \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12.\n\x0b\x63ooperative\x18  \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x31\n\x0fgenerate_series\x18! \x01(\x0b\x32\x16.quiver.v1.kernel.LeafH\x00\x12:\n\x0fsort_merge_join\x18\" \x01(\x0b\x32\x1f.quiver.v1.kernel.SortMergeJoinH\x00\x12\x33\n\x0bmemory_scan\x18# \x01(\x0b\x32\x1c.quiver.v1.kernel.MemoryScanH\x00\x12-\n\nasync_func\x18$ \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12)\n\x06\x62uffer\x18% \x01(\x0b\x32\x17.quiver.v1.kernel.UnaryH\x00\x12\x30\n\narrow_scan\x18& \x01(\x0b\x32\x1a.quiver.v1.kernel.FileScanH\x00\x12;\n\x0fscalar_subquery\x18\' \x01(\x0b\x32 .quiver.v1.kernel.ScalarSubqueryH\x00\x42\x06\n\x04node\"\x06\n\x04Leaf\"\x08\n\x06Opaque\"7\n\x0bPlaceholder\x12(\n\x06schema\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\".\n\x05Unary\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\"\xf0\x01\n\x06Window\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x37\n\x0b\x65xpressions\x18\x02 \x03(\x0b\x32\".quiver.v1.kernel.WindowExpression\x12-\n\x06linear\x18\x07 \x01(\x0b\x32\x18.quiver.v1.kernel.OpaqueH\x00\x88\x01\x01\x12\x37\n\x10partially_sorted\x18\x08 \x01(\x0b\x32\x18.quiver.v1.kernel.OpaqueH\x01\x88\x01\x01\x42\t\n\x07_linearB\x13\n\x11_partially_sorted\"\xa5\x01\n\x10WindowExpression\x12.\n\x0cpartition_by\x18\x05 \x03(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12+\n\x08order_by\x18\x06 \x03(\x0b\x32\x19.quiver.v1.kernel.SortKey\x12\x0c\n\x04name\x18\x08 \x01(\t\x12\x10\n\x08\x66unction\x18\n \x01(\t\x12\x14\n\x0cignore_nulls\x18\x0b \x01(\x08\"@\n\tAggregate\x12\x0c\n\x04mode\x18\x03 \x01(\x05\x12%\n\x05input\x18\x04 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\".\n\x04Many\x12&\n\x06inputs\x18\x01 \x03(\x0b\x32\x16.quiver.v1.kernel.Plan\"\'\n\tFileRange\x12\r\n\x05start\x18\x01 \x01(\x03\x12\x0b\n\x03\x65nd\x18\x02 \x01(\x03\"\x7f\n\x0fPartitionedFile\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04size\x18\x02 \x01(\x04\x12*\n\x05range\x18\x05 \x01(\x0b\x32\x1b.quiver.v1.kernel.FileRange\x12\x0f\n\x06\x63hecks\x18\xe8\x07 \x01(\r\x12\x13\n\nchanged_ns\x18\xe9\x07 \x01(\x04\"=\n\tFileGroup\x12\x30\n\x05\x66iles\x18\x01 \x03(\x0b\x32!.quiver.v1.kernel.PartitionedFile\"S\n\x0c\x46ileScanConf\x12\x30\n\x0b\x66ile_groups\x18\x01 \x03(\x0b\x32\x1b.quiver.v1.kernel.FileGroup\x12\x11\n\x08\x65xpected\x18\xe8\x07 \x01(\x0c\"=\n\x08\x46ileScan\x12\x31\n\tbase_conf\x18\x01 \x01(\x0b\x32\x1e.quiver.v1.kernel.FileScanConf\" \n\nMemoryScan\x12\x12\n\npartitions\x18\x01 \x03(\x0c\"Q\n\x0bGlobalLimit\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x0c\n\x04skip\x18\x02 \x01(\r\x12\r\n\x05\x66\x65tch\x18\x03 \x01(\x03\"Y\n\x07SortKey\x12&\n\x04\x65xpr\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\x11\n\tascending\x18\x02 \x01(\x08\x12\x13\n\x0bnulls_first\x18\x03 \x01(\x08\"5\n\nExpression\x12\'\n\x04sort\x18\n \x01(\x0b\x32\x19.quiver.v1.kernel.SortKey\"\x87\x01\n\x04Sort\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12*\n\x04\x65xpr\x18\x02 \x03(\x0b\x32\x1c.quiver.v1.kernel.Expression\x12\r\n\x05\x66\x65tch\x18\x03 \x01(\x03\x12\x1d\n\x15preserve_partitioning\x18\x04 \x01(\x08\"L\n\x05Merge\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x12\n\x05\x66\x65tch\x18\x02 \x01(\rH\x00\x88\x01\x01\x42\x08\n\x06_fetch\"%\n\x06\x43olumn\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\r\"<\n\x10\x43olumnExpression\x12(\n\x06\x63olumn\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Column\"L\n\x04Hash\x12+\n\thash_expr\x18\x01 \x03(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\x17\n\x0fpartition_count\x18\x02 \x01(\x04\"j\n\x0cPartitioning\x12\x15\n\x0bround_robin\x18\x01 \x01(\x04H\x00\x12&\n\x04hash\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.HashH\x00\x12\x11\n\x07unknown\x18\x03 \x01(\x04H\x00\x42\x08\n\x06scheme\"j\n\x0bRepartition\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x34\n\x0cpartitioning\x18\x05 \x01(\x0b\x32\x1e.quiver.v1.kernel.Partitioning\"Y\n\x06JoinOn\x12&\n\x04left\x18\x01 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\x12\'\n\x05right\x18\x02 \x01(\x0b\x32\x18.quiver.v1.kernel.Opaque\"\xe7\x01\n\x08HashJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12$\n\x02on\x18\x03 \x03(\x0b\x32\x18.quiver.v1.kernel.JoinOn\x12\x11\n\tjoin_type\x18\x04 \x01(\x05\x12\x16\n\x0epartition_mode\x18\x06 \x01(\x05\x12\x15\n\rnull_equality\x18\x07 \x01(\x05\x12\x12\n\nprojection\x18\t \x03(\r\x12\x12\n\nnull_aware\x18\n \x01(\x08\"S\n\x04Join\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\"o\n\rSortMergeJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x11\n\tjoin_type\x18\x04 \x01(\x05\"p\n\x0eNestedLoopJoin\x12$\n\x04left\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12%\n\x05right\x18\x02 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12\x11\n\tjoin_type\x18\x03 \x01(\x05\"c\n\x0eScalarSubquery\x12%\n\x05input\x18\x01 \x01(\x0b\x32\x16.quiver.v1.kernel.Plan\x12*\n\nsubqueries\x18\x02 \x03(\x0b\x32\x16.quiver.v1.kernel.Planb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -52,45 +52,45 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_FILERANGE']._serialized_start=2301
   _globals['_FILERANGE']._serialized_end=2340
   _globals['_PARTITIONEDFILE']._serialized_start=2342
-  _globals['_PARTITIONEDFILE']._serialized_end=2448
-  _globals['_FILEGROUP']._serialized_start=2450
-  _globals['_FILEGROUP']._serialized_end=2511
-  _globals['_FILESCANCONF']._serialized_start=2513
-  _globals['_FILESCANCONF']._serialized_end=2596
-  _globals['_FILESCAN']._serialized_start=2598
-  _globals['_FILESCAN']._serialized_end=2659
-  _globals['_MEMORYSCAN']._serialized_start=2661
-  _globals['_MEMORYSCAN']._serialized_end=2693
-  _globals['_GLOBALLIMIT']._serialized_start=2695
-  _globals['_GLOBALLIMIT']._serialized_end=2776
-  _globals['_SORTKEY']._serialized_start=2778
-  _globals['_SORTKEY']._serialized_end=2867
-  _globals['_EXPRESSION']._serialized_start=2869
-  _globals['_EXPRESSION']._serialized_end=2922
-  _globals['_SORT']._serialized_start=2925
-  _globals['_SORT']._serialized_end=3060
-  _globals['_MERGE']._serialized_start=3062
-  _globals['_MERGE']._serialized_end=3138
-  _globals['_COLUMN']._serialized_start=3140
-  _globals['_COLUMN']._serialized_end=3177
-  _globals['_COLUMNEXPRESSION']._serialized_start=3179
-  _globals['_COLUMNEXPRESSION']._serialized_end=3239
-  _globals['_HASH']._serialized_start=3241
-  _globals['_HASH']._serialized_end=3317
-  _globals['_PARTITIONING']._serialized_start=3319
-  _globals['_PARTITIONING']._serialized_end=3425
-  _globals['_REPARTITION']._serialized_start=3427
-  _globals['_REPARTITION']._serialized_end=3533
-  _globals['_JOINON']._serialized_start=3535
-  _globals['_JOINON']._serialized_end=3624
-  _globals['_HASHJOIN']._serialized_start=3627
-  _globals['_HASHJOIN']._serialized_end=3858
-  _globals['_JOIN']._serialized_start=3860
-  _globals['_JOIN']._serialized_end=3943
-  _globals['_SORTMERGEJOIN']._serialized_start=3945
-  _globals['_SORTMERGEJOIN']._serialized_end=4056
-  _globals['_NESTEDLOOPJOIN']._serialized_start=4058
-  _globals['_NESTEDLOOPJOIN']._serialized_end=4170
-  _globals['_SCALARSUBQUERY']._serialized_start=4172
-  _globals['_SCALARSUBQUERY']._serialized_end=4271
+  _globals['_PARTITIONEDFILE']._serialized_end=2469
+  _globals['_FILEGROUP']._serialized_start=2471
+  _globals['_FILEGROUP']._serialized_end=2532
+  _globals['_FILESCANCONF']._serialized_start=2534
+  _globals['_FILESCANCONF']._serialized_end=2617
+  _globals['_FILESCAN']._serialized_start=2619
+  _globals['_FILESCAN']._serialized_end=2680
+  _globals['_MEMORYSCAN']._serialized_start=2682
+  _globals['_MEMORYSCAN']._serialized_end=2714
+  _globals['_GLOBALLIMIT']._serialized_start=2716
+  _globals['_GLOBALLIMIT']._serialized_end=2797
+  _globals['_SORTKEY']._serialized_start=2799
+  _globals['_SORTKEY']._serialized_end=2888
+  _globals['_EXPRESSION']._serialized_start=2890
+  _globals['_EXPRESSION']._serialized_end=2943
+  _globals['_SORT']._serialized_start=2946
+  _globals['_SORT']._serialized_end=3081
+  _globals['_MERGE']._serialized_start=3083
+  _globals['_MERGE']._serialized_end=3159
+  _globals['_COLUMN']._serialized_start=3161
+  _globals['_COLUMN']._serialized_end=3198
+  _globals['_COLUMNEXPRESSION']._serialized_start=3200
+  _globals['_COLUMNEXPRESSION']._serialized_end=3260
+  _globals['_HASH']._serialized_start=3262
+  _globals['_HASH']._serialized_end=3338
+  _globals['_PARTITIONING']._serialized_start=3340
+  _globals['_PARTITIONING']._serialized_end=3446
+  _globals['_REPARTITION']._serialized_start=3448
+  _globals['_REPARTITION']._serialized_end=3554
+  _globals['_JOINON']._serialized_start=3556
+  _globals['_JOINON']._serialized_end=3645
+  _globals['_HASHJOIN']._serialized_start=3648
+  _globals['_HASHJOIN']._serialized_end=3879
+  _globals['_JOIN']._serialized_start=3881
+  _globals['_JOIN']._serialized_end=3964
+  _globals['_SORTMERGEJOIN']._serialized_start=3966
+  _globals['_SORTMERGEJOIN']._serialized_end=4077
+  _globals['_NESTEDLOOPJOIN']._serialized_start=4079
+  _globals['_NESTEDLOOPJOIN']._serialized_end=4191
+  _globals['_SCALARSUBQUERY']._serialized_start=4193
+  _globals['_SCALARSUBQUERY']._serialized_end=4292
 # @@protoc_insertion_point(module_scope)

@@ -381,10 +381,13 @@ class PartitionedFile(_message.Message):
     SIZE_FIELD_NUMBER: _builtins.int
     RANGE_FIELD_NUMBER: _builtins.int
     CHECKS_FIELD_NUMBER: _builtins.int
+    CHANGED_NS_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     size: _builtins.int
     checks: _builtins.int
     """Ours, which the kernel skips: how a task looks at the file before it lets the kernel read it (see fragments.py)."""
+    changed_ns: _builtins.int
+    """Ours: when it was changed (st_mtime_ns), if the plan relies on what the file told of its values then; else 0."""
     @_builtins.property
     def range(self) -> Global___FileRange: ...
     def __init__(
@@ -394,10 +397,11 @@ class PartitionedFile(_message.Message):
         size: _builtins.int = ...,
         range: Global___FileRange | None = ...,
         checks: _builtins.int = ...,
+        changed_ns: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["range", b"range"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "path", b"path", "range", b"range", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_ns", b"changed_ns", "checks", b"checks", "path", b"path", "range", b"range", "size", b"size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -77,7 +77,7 @@ class _Orderer:
                 kept = self.everywhere(tuple(rest))
                 if child is not node.child or len(kept) < len(given):
                     made = r.Filter(child, all_of(kept)) if kept else child
-                elif any(a is not b for a, b in zip(kept, given, strict=True)):
+                elif not _alike(kept, conjuncts(node.condition)):
                     made = r.Filter(child, all_of(kept))
             case r.Join():
                 made, _ = self._below(node, [])
@@ -206,6 +206,10 @@ def _alternatives(condition: e.Expression) -> list[e.Expression]:
     if isinstance(condition, e.Call) and condition.name == "or":
         return [each for argument in condition.args for each in _alternatives(argument)]
     return [condition]
+
+
+def _alike(some: Sequence[e.Expression], others: Sequence[e.Expression]) -> bool:
+    return len(some) == len(others) and all(one is other for one, other in zip(some, others, strict=True))
 
 
 def _among(one: e.Expression, others: Iterable[e.Expression]) -> bool:

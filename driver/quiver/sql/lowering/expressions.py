@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from quiver.sql import types as t
-from quiver.sql.analysis.ranges import stays
 from quiver.sql.analysis.typing import function_of, nullable, type_of
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.casts import spark_cast
@@ -140,7 +139,7 @@ def _member(value: str, kind: t.DataType, name: str, maybe_null: bool = True) ->
 
 def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
     function = function_of(call)
-    if call.name in CHECKED and not stays(call):
+    if call.name in CHECKED and not call.fits:
         operators, operands = _chain(call)
         kind = type_of(call)
         if len(operators) > 1 and isinstance(kind, t.IntegralType):
@@ -162,7 +161,7 @@ def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
     if function.zoned:
         args.append(text(call.zone))
         kinds.append(t.StringType())
-    lower = function.unchecked if function.unchecked is not None and stays(call) else function.lower
+    lower = function.unchecked if function.unchecked is not None and call.fits else function.lower
     result = lower(args, kinds)
     if function.wall:
         result = instant(result, call.zone)

@@ -6,9 +6,11 @@ Every column is called `name#id`. Relations nest as subqueries; a deep chain is 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from quiver.sql.analysis.extents import OfLeaf, without_needless_checks
+from quiver.sql.analysis.ranges import Extent
 from quiver.sql.analysis.rewriting import outer_references
 from quiver.sql.analysis.volatile import any_volatile, counted_below_filters
 from quiver.sql.lowering.collapsing import collapsed
@@ -43,18 +45,26 @@ _numbers = itertools.count(1)
 class Query:
     """`text` is the SELECT; `leaves` are the tables that it names, which the kernel must be given, with their columns called `name#id`.
 
-    `ordered`: rows that were sorted are worked on further, in their order. `windowed`: functions over windows are in it.
+    `ordered`: rows that were sorted are worked on further, in their order. `windowed`: functions over windows are in it. `pins`: files
+    that it relies on being as they are, with when each was changed (st_mtime_ns), by path.
     """
 
     text: str
     leaves: dict[str, r.Relation] = field(default_factory=dict)
     ordered: bool = False
     windowed: bool = False
+    pins: Mapping[str, int] = field(default_factory=dict)
 
 
-def lower(relation: r.Relation, slices: int = 1) -> Query:
-    """The query whose rows are the relation's, columns in the order of its output. Series of numbers are in so many partitions at most."""
-    relation = by_place(with_key_columns(collapsed(relation)))
+def _unknown(leaf: r.Relation) -> Extent:
+    return Extent(leaf.table.num_rows) if isinstance(leaf, r.Local) else Extent()
+
+
+def lower(relation: r.Relation, slices: int = 1, of_leaf: OfLeaf = _unknown) -> Query:
+    """The query whose rows are the relation's, columns in the order of its output. Series of numbers are in so many partitions at most.
+
+    `of_leaf`: what is known of stored rows, so that less need be checked."""
+    relation = without_needless_checks(by_place(with_key_columns(collapsed(relation))), of_leaf)
     writer = _Writer(slices, *counted_below_filters(relation))
     text, _ = writer.select(relation)
     if writer.named:

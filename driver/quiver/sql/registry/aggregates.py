@@ -79,21 +79,23 @@ _AVERAGED: Final = 23
 """Dividing their sum multiplies it by 100,000 before."""
 
 
-def _wide(value: str, scale: int, precision: int) -> str:
-    """A decimal of more digits than Spark's have: the kernel's sum of its own wraps around. Cast back, what has too many is an error."""
+def _as(value: str, kind: str) -> str:
+    """An aggregate's argument as another type of the kernel's."""
     distinct, plain = ("DISTINCT ", value[9:]) if value.startswith("DISTINCT ") else ("", value)
-    return f"{distinct}arrow_cast({plain}, 'Decimal256({precision}, {scale})')"
+    return f"{distinct}arrow_cast({plain}, '{kind}')"
 
 
-def _mean(lenient: bool) -> Callable[[Sequence[str], Types], str]:
-    """Of decimals it is rounded, half up: the kernel cuts its quotients off, so they get one digit more than is wanted."""
+def _mean(lenient: bool, fits: bool = False) -> Callable[[Sequence[str], Types], str]:
+    """Of decimals it is rounded, half up: the kernel cuts its quotients off, so they get one digit more than is wanted.
+
+    `fits`: their sum is known to be small enough to be divided."""
 
     def lower(args: Sequence[str], kinds: Types) -> str:
         (value,), (kind,) = args, kinds
         if not isinstance(kind, t.DecimalType):
             return f"avg({value})"
-        if kind.precision > _AVERAGED or value.startswith("DISTINCT "):
-            quotient = f"avg({_wide(value, kind.scale + 1, 72)}){AFTER}"
+        if (kind.precision > _AVERAGED and not fits) or value.startswith("DISTINCT "):
+            quotient = f"avg({_as(value, f'Decimal256(72, {kind.scale + 1})')}){AFTER}"
         else:
             total = f"arrow_cast(sum({value}){AFTER}, 'Decimal128(38, {kind.scale + 1})')"
             quotient = f"({total} / arrow_cast(count({value}){AFTER}, 'Decimal128(20, 0)'))"
@@ -106,16 +108,20 @@ def _sum(args: Sequence[str], kinds: Types) -> str:
     """The kernel's sum of bigints wraps around: then that of doubles is far from it."""
     (value,), (kind,) = args, kinds
     if isinstance(kind, t.DecimalType) and kind.precision > _SUMMED:
-        return cast(f"sum({_wide(value, kind.scale, 76)}){AFTER}", _sum_type(kinds))
+        # The kernel's sum of its own wraps around. Cast back, what has too many digits is an error.
+        wide = f"Decimal256(76, {kind.scale})"
+        return cast(f"sum({_as(value, wide)}){AFTER}", _sum_type(kinds))
     if not isinstance(kind, t.LongType):
         return f"sum({value})"
+    if value.startswith("DISTINCT "):  # Of doubles, others would be distinct.
+        return cast(f"sum({_as(value, 'Decimal128(28, 0)')}){AFTER}", kind)
     about = f"sum({cast(value, t.DoubleType())}){AFTER}"
     total = f"sum({value}){AFTER}"
     return f"(CASE WHEN abs({about} - {cast(total, t.DoubleType())}) > 9.2e18 THEN {cast(about, kind)} ELSE {total} END)"
 
 
 register(Function("sum", _sum, _sum_type, _summable, "aggregate", True, (1, 1), unchecked=call("sum")))
-register(Function("avg", _mean(False), _mean_type, _mean_input, "aggregate", True, (1, 1)), "mean")
+register(Function("avg", _mean(False), _mean_type, _mean_input, "aggregate", True, (1, 1), unchecked=_mean(False, fits=True)), "mean")
 register(Function("min", call("min"), _first, None, "aggregate", True, (1, 1)))
 register(Function("max", call("max"), _first, None, "aggregate", True, (1, 1)))
 

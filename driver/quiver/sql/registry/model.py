@@ -23,7 +23,7 @@ class Function:
     wall-clock time (timestamp_ntz) of the session's time zone, of which the result is the instant; `returns` gives a timestamp.
     An argument that is wanted as a timestamp_ntz is an instant's wall-clock time in the session's zone.
     `parameters`, of a function that takes lambdas: the types of a lambda's parameters, by those of the other arguments and how many it has.
-    `unchecked`: a cheaper way to write a call whose integers can't leave their type (quiver.sql.analysis.ranges).
+    `unchecked`: a cheaper way to write a call whose result can't leave its type (quiver.sql.analysis.ranges).
     """
 
     name: str

@@ -262,8 +262,13 @@ def _narrowed(value: str, kind: t.DataType) -> str:
     return f"({guarded(f'{narrow} IS NULL AND {value} IS NOT NULL', 'ARITHMETIC_OVERFLOW', value, kind, narrow)})"
 
 
-def _plain(operator: str) -> Callable[[Sequence[str], Types], str]:
-    return template(f"({{0}} {operator} {{1}})")
+def _plain(operator: str, result_type: Callable[[Types], t.DataType]) -> Callable[[Sequence[str], Types], str]:
+    def lower(args: Sequence[str], kinds: Types) -> str:
+        kind = result_type(kinds)
+        plain = f"({args[0]} {operator} {args[1]})"
+        return cast(plain, kind) if isinstance(kind, t.DecimalType) else plain
+
+    return lower
 
 
 def _try(operator: str, result_type: Callable[[Types], t.DataType]) -> Callable[[Sequence[str], Types], str]:
@@ -286,10 +291,17 @@ def _zero_is_null(value: str) -> str:
     return value if _never_zero(value) else f"CASE WHEN {value} <> 0 THEN {value} END"
 
 
-register(Function("+", _arithmetic("+", _plus_type), _plus_type, _plus, arity=(2, 2), unchecked=_plain("+")))
-register(Function("-", _arithmetic("-", _minus_type), _minus_type, _minus, arity=(2, 2), unchecked=_plain("-")))
+register(Function("+", _arithmetic("+", _plus_type), _plus_type, _plus, arity=(2, 2), unchecked=_plain("+", _plus_type)))
+register(Function("-", _arithmetic("-", _minus_type), _minus_type, _minus, arity=(2, 2), unchecked=_plain("-", _minus_type)))
 register(
-    Function("*", _arithmetic("*", _product_type), _product_type, lambda kinds: _numbers("*", kinds), arity=(2, 2), unchecked=_plain("*"))
+    Function(
+        "*",
+        _arithmetic("*", _product_type),
+        _product_type,
+        lambda kinds: _numbers("*", kinds),
+        arity=(2, 2),
+        unchecked=_plain("*", _product_type),
+    )
 )
 register(Function("try_add", _try("+", _plus_type), _plus_type, _plus, nullable=True, arity=(2, 2)))
 register(Function("try_subtract", _try("-", _minus_type), _minus_type, _minus, nullable=True, arity=(2, 2)))

@@ -92,7 +92,8 @@ class Call(Expression):
     """An operator, function or aggregate by Spark's name. `distinct`, `where` (FILTER), `ignore_nulls` and `order` (in
     which rows are taken) are for aggregates.
 
-    `zone`: the session's time zone, which the analyser writes into calls of functions that need it.
+    `zone`: the session's time zone, which the analyser writes into calls of functions that need it. `fits`: what it gives is known to lie
+    within its type (analysis/extents.py writes that in before a query is lowered).
     """
 
     name: str
@@ -102,6 +103,7 @@ class Call(Expression):
     ignore_nulls: bool = False
     zone: str = ""
     order: tuple[SortKey, ...] = ()
+    fits: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
