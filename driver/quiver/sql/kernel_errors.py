@@ -31,7 +31,7 @@ _RAISED = re.compile(
 """By a cast that can't succeed, which lowering put there."""
 _PYTHON = re.compile(r"value: \w+\(('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", re.DOTALL)
 """The text with which one of our own functions failed, as Python's repr."""
-_CONDITION = re.compile(r"\[([A-Z][A-Z0-9_]{3,}(?:\.[A-Z0-9_]+)?)\] ?(.*)", re.DOTALL)
+_CONDITION = re.compile(r"\[([A-Z_][A-Z0-9_]{3,}(?:\.[A-Z0-9_]+)?)\] ?(.*)", re.DOTALL)
 _TEXT = re.compile(r"Cannot cast (?:string|value) '(.*?)' to value of (\w+)(?:\([^)]*\))? type", re.DOTALL)
 _TIME = re.compile(r"Error parsing timestamp from '(.*?)'", re.DOTALL)
 _NUMBER = re.compile(r"Can't cast value (\S+) to type (\w+)|(?:value|Value) (?:of )?(\S+) is out of range (\w+)")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
 from typing import Any
 
 from quiver_proto.spark_functions.java import SparkValueError
@@ -96,7 +95,7 @@ def arrays_overlap(a: list[Any], b: list[Any]) -> bool | None:
 
 
 def array_distinct(values: list[Any]) -> list[Any]:
-    return _first_of_each(values)
+    return [value + 0.0 if isinstance(value, float) else value for value in _first_of_each(values)]
 
 
 def array_compact(values: list[Any]) -> list[Any]:
@@ -173,43 +172,6 @@ def item_at(values: list[Any], index: int) -> Any:
 
 def size(values: list[Any]) -> int:
     return len(values)
-
-
-def sequence(start: Any, stop: Any, step: Any = None) -> list[Any]:
-    if isinstance(start, int):
-        by = step if step is not None else 1 if start <= stop else -1
-        _check_step(by == 0 or (start < stop and by < 0) or (start > stop and by > 0), start, stop, by)
-        return list(range(start, stop + (1 if by > 0 else -1), by)) if by else [start]
-    months = getattr(step, "months", None)
-    if months is None and isinstance(step, tuple):
-        months, days, nanos = step
-        if not months:
-            step, months = timedelta(days=days, microseconds=nanos // 1000), None
-    if months:
-        return _by_months(start, stop, months)
-    stride: timedelta = step if isinstance(step, timedelta) else timedelta(days=1 if start <= stop else -1)
-    _check_step((start < stop and stride <= timedelta(0)) or (start > stop and stride >= timedelta(0)), start, stop, stride)
-    if not isinstance(start, datetime):
-        count = (stop - start) // stride
-        return [start + stride * at for at in range(count + 1)]
-    return [start + stride * at for at in range((stop - start) // stride + 1)] if stride else [start]
-
-
-def _by_months(start: date, stop: date, months: int) -> list[date]:
-    from quiver_proto.spark_functions.times import add_months
-
-    result: list[date] = []
-    at = start
-    while (at <= stop) if months > 0 else (at >= stop):
-        result.append(at)
-        day = add_months(start, months * len(result))
-        at = start.replace(year=day.year, month=day.month, day=day.day)
-    return result
-
-
-def _check_step(wrong: bool, start: Any, stop: Any, step: Any) -> None:
-    if wrong and not (start == stop and not step):
-        raise SparkValueError("ILLEGAL_SEQUENCE_BOUNDARIES", f"Illegal sequence boundaries: {start} to {stop} by {step}.")
 
 
 def arrays_zip(*columns: list[Any]) -> list[tuple[Any, ...]]:

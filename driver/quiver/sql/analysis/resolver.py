@@ -280,6 +280,10 @@ class Resolver:
             if isinstance(node, e.Name) and len(node.parts) > 1 and node is not expression:
                 member = self.lookup(node.parts, columns)
                 return member if isinstance(member, e.Call) else node
+            if isinstance(node, e.Call) and any(isinstance(argument, e.Lambda) for argument in node.args):
+                typed = with_lambdas(node, lambda argument: self.resolve(argument, columns)).args
+                given = (new if isinstance(old, e.Lambda) else old for old, new in zip(node.args, typed, strict=True))
+                return replace(node, args=tuple(map(visit, given)))
             if isinstance(node, e.Call) and node.name in ("getfield", "getitem"):
                 inside = replace(node, args=tuple(map(visit, node.args)))
                 kind = type_of(self.resolve(node.args[0], columns))

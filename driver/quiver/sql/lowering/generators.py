@@ -47,7 +47,9 @@ def generate(relation: r.Generate, source: str, text: Callable[[e.Expression], s
     given = [f"CAST({_POSITION} AS INT) AS {column(relation.columns[0])}"] if positioned else []
     if structs:
         names = ["key", "value"] if isinstance(kinds[0], t.MapType) else _members(call, kinds)
-        given += [f"get_field({_ITEM}, '{_escaped(name)}') AS {column(c)}" for name, c in zip(names, columns, strict=True)]
+        # The kernel gives what lies below a struct that is null.
+        member = "CASE WHEN {0} IS NOT NULL THEN get_field({0}, '{1}') END AS {2}"
+        given += [member.format(_ITEM, _escaped(name), column(c)) for name, c in zip(names, columns, strict=True)]
     else:
         given.append(f"{_ITEM} AS {column(columns[0])}")
     return f"SELECT {', '.join([*kept, *given])} FROM (SELECT {', '.join(below)} FROM {source}){order}"

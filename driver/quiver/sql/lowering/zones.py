@@ -23,12 +23,30 @@ def reads_clock(source: t.DataType, target: t.DataType) -> bool:
     """Whether a cast between these types depends on the zone."""
     if isinstance(source, t.ArrayType) and isinstance(target, t.ArrayType):
         return reads_clock(source.elementType, target.elementType)
+    if isinstance(target, t.StringType):
+        return _holds_instants(source)
+    if isinstance(source, t.MapType) and isinstance(target, t.MapType):
+        return reads_clock(source.keyType, target.keyType) or reads_clock(source.valueType, target.valueType)
+    if isinstance(source, t.StructType) and isinstance(target, t.StructType):
+        return any(reads_clock(a.dataType, b.dataType) for a, b in zip(source, target, strict=True))
     shown = (t.TimestampNTZType, t.DateType, t.StringType, t.TimeType)
     return (
         (isinstance(source, t.TimestampType) and isinstance(target, shown))
         or (isinstance(target, t.TimestampType) and isinstance(source, shown))
         or (isinstance(source, t.TimeType) and isinstance(target, t.TimestampNTZType))  # Of today.
     )
+
+
+def _holds_instants(kind: t.DataType) -> bool:
+    match kind:
+        case t.ArrayType():
+            return _holds_instants(kind.elementType)
+        case t.MapType():
+            return _holds_instants(kind.keyType) or _holds_instants(kind.valueType)
+        case t.StructType():
+            return any(_holds_instants(field.dataType) for field in kind)
+        case _:
+            return isinstance(kind, t.TimestampType)
 
 
 def wall_clock(instant: str, zone: str) -> str:

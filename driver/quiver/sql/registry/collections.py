@@ -11,7 +11,7 @@ from quiver.sql.lowering.names import cast
 from quiver.sql.registry.define import define, element_type, mismatch, result
 from quiver.sql.registry.model import Function, Types, register
 from quiver.sql.registry.python import python
-from quiver_proto.spark_functions import lists
+from quiver_proto.spark_functions import lists, sequences
 
 INT, S, B = result("i"), result("s"), result("b")
 
@@ -129,14 +129,36 @@ def _sequence_type(kinds: Types) -> t.DataType:
     return t.ArrayType(kinds[0], False)
 
 
+_TIMES = (t.DateType, t.TimestampNTZType, t.TimestampType)
+_STEPS = (t.AnsiIntervalType, t.CalendarIntervalType, t.NullType)
+
+
 def _sequence_kinds(kinds: Types) -> Sequence[t.DataType | None]:
-    first = kinds[0]
-    if isinstance(first, t.DateType | t.TimestampType):
-        return [first, first, *[None] * (len(kinds) - 2)]
-    return [expect_common("sequence", kinds)] * len(kinds)
+    ends, steps = kinds[:2], kinds[2:]
+    if all(isinstance(kind, t.IntegralType | t.NullType) for kind in kinds):
+        return [expect_common("sequence", kinds)] * len(kinds)
+    if all(isinstance(kind, (*_TIMES, t.NullType)) for kind in ends) and all(isinstance(kind, _STEPS) for kind in steps):
+        return [expect_common("sequence", ends)] * 2 + [None] * len(steps)
+    raise AnalysisException(
+        'Cannot resolve "sequence" due to data type mismatch: `sequence` uses the wrong parameter type. The start and stop must both be '
+        "integers, dates or times, and the step an integer, or an interval.",
+        "DATATYPE_MISMATCH.SEQUENCE_WRONG_INPUT_TYPES",
+    )
 
 
-register(Function("sequence", python(lists.sequence, _sequence_type), _sequence_type, _sequence_kinds, arity=(2, 3)))
+def _sequence(args: Sequence[str], kinds: Types) -> str:
+    *given, zone = args
+    gives = t.ArrayType(kinds[0], False)
+    match kinds[0]:
+        case t.TimestampType() | t.TimestampNTZType():
+            return python(sequences.times, lambda _: gives)([zone, *given], [kinds[-1], *kinds[:-1]])
+        case t.DateType():
+            return python(sequences.dates, lambda _: gives)(given, kinds[:-1])
+        case _:
+            return python(sequences.numbers, lambda _: gives)(given, kinds[:-1])
+
+
+register(Function("sequence", _sequence, _sequence_type, _sequence_kinds, arity=(2, 3), zoned=True))
 
 
 def _zip_type(kinds: Types) -> t.DataType:

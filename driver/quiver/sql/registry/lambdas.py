@@ -86,7 +86,8 @@ def _zip_with(args: Sequence[str], kinds: Types) -> str:
     (left, right), body = _body(args[2])
     both = f'"both_{left[1:]}'
     inner = _put(_put(body, left, f"get_field({both}, '1')"), right, f"get_field({both}, '2')")
-    return f"array_transform(arrays_zip({args[0]}, {args[1]}), ({both}) -> {inner})"
+    pairs = f"array_transform(arrays_zip({args[0]}, {args[1]}), ({both}) -> {inner})"
+    return f"(CASE WHEN {args[0]} IS NOT NULL AND {args[1]} IS NOT NULL THEN {pairs} END)"
 
 
 register(Function("zip_with", _zip_with, _array_of_body, arity=(3, 3), parameters=_pairwise))

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 
 from quiver.sql import types as t
-from quiver.sql.lowering.names import constant_text, text
+from quiver.sql.lowering.names import cast, constant_text, text
 from quiver.sql.registry import regexes
 from quiver.sql.registry.define import Lower, define, mismatch, result
 from quiver.sql.registry.model import Function, Types, register
@@ -214,6 +214,10 @@ def _concat(args: Sequence[str], kinds: Types) -> str:
     if not args:
         return "''"
     if isinstance(kinds[0], t.ArrayType):
+        if not isinstance(
+            kinds[0].elementType, t.AtomicType
+        ):  # Lists that may hold nulls and lists that don't are two types to the kernel.
+            args = [cast(argument, kinds[0]) for argument in args]
         missing = " OR ".join(f"{argument} IS NULL" for argument in args)
         return f"CASE WHEN {missing} THEN NULL ELSE array_concat({', '.join(args)}) END" if len(args) > 1 else args[0]
     if isinstance(kinds[0], t.BinaryType):
