@@ -25,6 +25,7 @@ NOTES = {
     "aes_encrypt": "executors need the package cryptography (`pip install quiver-cluster[crypto]`)",
     "aes_decrypt": "as `aes_encrypt`",
     "try_aes_decrypt": "as `aes_encrypt`",
+    "xpath": "executors need the package lxml (`pip install quiver-cluster[xml]`)",
     "collect_union": "in the order in which elements came",
     "version": "Spark's version whose meaning functions have, without a revision",
     "sentences": "sentences are cut at `.`, `!` and `?`",

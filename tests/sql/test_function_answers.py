@@ -20,7 +20,7 @@ from quiver.sql import functions as F
 from quiver.sql.errors import AnalysisException, PySparkException, PySparkTypeError, PySparkValueError
 
 ANSWERS = Path(__file__).with_name("function_answers.txt")
-NAMES = {"datetime": datetime, "Decimal": Decimal, "nan": "nan", "Row": lambda **members: tuple(members.values())}
+NAMES = {"datetime": datetime, "Decimal": Decimal, "nan": "nan", "inf": float("inf"), "Row": lambda **members: tuple(members.values())}
 
 
 @pytest.fixture(scope="module")
@@ -124,3 +124,35 @@ def test_names_and_mistakes_of_times(spark: Session) -> None:
         F.make_timestamp(date="d")
     with pytest.raises(PySparkValueError, match="CANNOT_SET_TOGETHER"):
         F.make_timestamp(one, one, one, one, one, one, date="d", time="a")
+
+
+LAUGHS = "".join(f'<!ENTITY x{n} "{f"&x{n - 1};" * 10}">' for n in range(1, 9))
+
+
+@pytest.mark.parametrize(
+    ("xml", "path", "why"),
+    [
+        (f'<!DOCTYPE a [<!ENTITY x0 "lol">{LAUGHS}]><a>&x8;</a>', "a", "too much text"),
+        ("<a><b></a>", "a", "mismatched tag"),
+        ("<a/><b/>", "a", "junk after"),
+        ("<a/>", "a[", "Invalid XPath 'a\\['"),
+        ("<a/>", "document('file:///etc/hostname')", "Unregistered function"),
+    ],
+)
+def test_texts_and_paths_that_are_refused(spark: Session, xml: str, path: str, why: str) -> None:
+    with pytest.raises(PySparkException, match=why):
+        spark.createDataFrame([(xml,)], ["x"]).select(F.xpath_string("x", F.lit(path))).collect()
+
+
+def test_documents_load_nothing(spark: Session, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    address = (tmp_path / "secret").as_uri()
+    texts = [
+        f'<!DOCTYPE a [<!ENTITY x SYSTEM "{address}">]><a>&x;</a>',
+        f'<!DOCTYPE a SYSTEM "{address}"><a/>',
+        f'<!DOCTYPE a [<!ENTITY % p SYSTEM "{address}"> %p;]><a>&x;</a>',
+    ]
+    frame = spark.createDataFrame([(text,) for text in texts], ["x"])
+    assert [row[0] for row in frame.select(F.xpath_string("x", F.lit("a"))).collect()] == ["", "", ""]
+    with pytest.raises(PySparkException, match="gives no nodes"):
+        frame.select(F.xpath("x", F.lit("count(a)"))).collect()

@@ -29,6 +29,7 @@ from quiver.sql.functions import (
     times_of_day,
     trigonometry,
     windows,
+    xml_paths,
 )
 from quiver.sql.functions.aggregates import *
 from quiver.sql.functions.basics import *
@@ -53,6 +54,7 @@ from quiver.sql.functions.surroundings import *
 from quiver.sql.functions.times_of_day import *
 from quiver.sql.functions.trigonometry import *
 from quiver.sql.functions.windows import *
+from quiver.sql.functions.xml_paths import *
 
 power = pow
 negate = negative
@@ -84,6 +86,7 @@ __all__ += surroundings.__all__
 __all__ += times_of_day.__all__
 __all__ += trigonometry.__all__
 __all__ += windows.__all__
+__all__ += xml_paths.__all__
 
 if TYPE_CHECKING:
     from quiver.sql.python.table_functions import udtf

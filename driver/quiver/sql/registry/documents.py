@@ -1,4 +1,4 @@
-"""Functions of text in JSON and CSV. The type that is read travels as the type of a null, the options as JSON."""
+"""Functions of text in JSON, CSV and XML. The type that is read travels as the type of a null, the options as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from quiver.sql.lowering.names import constant_text
 from quiver.sql.registry.define import define, mismatch, result
 from quiver.sql.registry.model import Function, Types, register
 from quiver.sql.registry.python import python
-from quiver_proto.spark_functions import csv_text, json_text
+from quiver_proto.spark_functions import csv_text, json_text, xml_paths
 
 S = result("s")
 Make = Callable[[str, json_text.Options, str], Any]
@@ -62,6 +62,26 @@ define("json_array_length", "s", "i", python(json_text.json_array_length, result
 define("json_object_keys", "s", "[s]", python(json_text.json_object_keys, lambda kinds: t.ArrayType(t.StringType())), nullable=True)
 define("schema_of_json", "s?s", "s", python(json_text.schema_of_json, S), nullable=False)
 define("schema_of_csv", "s?s", "s", python(csv_text.schema_of_csv, S), nullable=False)
+
+
+def _of_paths(name: str, function: Callable[..., Any], kind: t.DataType, *aliases: str) -> None:
+    def coerce(kinds: Types) -> Sequence[t.DataType | None]:
+        for number, each in enumerate(kinds, 1):
+            if not isinstance(each, t.StringType | t.NullType):
+                raise mismatch(name, number, '"STRING"', each)
+        return [t.StringType()] * 2
+
+    register(Function(name, python(function, lambda kinds: kind), lambda kinds: kind, coerce, nullable=True, arity=(2, 2)), *aliases)
+
+
+_of_paths("xpath", xml_paths.xpath, t.ArrayType(t.StringType()))
+_of_paths("xpath_string", xml_paths.xpath_string, t.StringType())
+_of_paths("xpath_boolean", xml_paths.xpath_boolean, t.BooleanType())
+_of_paths("xpath_double", xml_paths.xpath_double, t.DoubleType(), "xpath_number")
+_of_paths("xpath_float", xml_paths.xpath_double, t.FloatType())
+_of_paths("xpath_int", xml_paths.xpath_int, t.IntegerType())
+_of_paths("xpath_long", xml_paths.xpath_long, t.LongType())
+_of_paths("xpath_short", xml_paths.xpath_short, t.ShortType())
 
 
 def _tuple_type(kinds: Types) -> t.StructType:
