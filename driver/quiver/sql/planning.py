@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from quiver.sql.analysis.cardinality import estimated
 from quiver.sql.analysis.join_order import with_ordered_joins
 from quiver.sql.file_statistics import StoredExtents, of_parquet
 from quiver.sql.kernel import session
 from quiver.sql.kernel_context import KernelContext
+from quiver.sql.lowering.gathering import gathering
 from quiver.sql.lowering.relations import Query, lower
 from quiver.sql.nesting import with_room
 from quiver.sql.producing import Production, placed
@@ -68,7 +70,7 @@ class Planning:
         return with_room(lambda: self._lowered(relation, sizes))
 
     def _lowered(self, relation: r.Relation, sizes: Sizing) -> Query:
-        relation = self._in_order(relation)
+        relation = self._prepared(relation)
         stored = StoredExtents()
         query = lower(relation, of_leaf=stored.of)
         if wants_partitions(query.text):
@@ -78,7 +80,11 @@ class Planning:
 
     def lowered_to_spread(self, relation: r.Relation, sizes: Sizing) -> Query:
         """The same, for rows that Python's functions get, maybe much later: nothing relies on files staying what they are."""
-        return with_room(lambda: lower(self._in_order(relation), self._pieces(0, sizes)))
+        return with_room(lambda: lower(self._prepared(relation), self._pieces(0, sizes)))
+
+    def _prepared(self, relation: r.Relation) -> r.Relation:
+        relation = self._in_order(relation)
+        return gathering(relation, _groups) if _may_read(relation) > SMALL else relation
 
     def _in_order(self, relation: r.Relation) -> r.Relation:
         """With chains of joins in the order that promises the fewest rows on the way."""
@@ -176,6 +182,23 @@ def _plans(kernel: KernelContext, query: Query, productions: Mapping[str, Produc
     size = _size(plan, productions)
     placed(plan, productions)
     return Plans(kernel, frame, physical, plan, pieces, size)
+
+
+def _groups(node: r.Aggregate) -> float | None:
+    expected = estimated(node, of_parquet)
+    return None if expected is None else expected.rows
+
+
+def _may_read(relation: r.Relation) -> int:
+    """About how many bytes there are to read, before it is known which of them are needed."""
+    match relation:
+        case r.Files():
+            return sum(file.size for file in relation.files)
+        case r.Produced() | r.Sourced() | r.PythonMap() | r.GroupedMap():
+            size = getattr(relation, "size", None)
+            return SMALL + 1 if size is None else size
+        case _:
+            return sum(map(_may_read, relation.inputs))
 
 
 def _promised(query: Query, productions: Mapping[str, Production]) -> int:

@@ -1,5 +1,6 @@
 """The same rows for less memory and more work: for queries whose usual plan did not fit. Pure.
 
+lists and ordered sets           of rows that are sorted by group (gathering.py); a list of distinct values of those that a group-by leaves
 several DISTINCT aggregates      each over the distinct values of its own arguments, and these joined by group: a group-by spills,
                                  the set inside an aggregate can't
 aggregates over whole windows    computed by group and joined to the rows: the kernel would hold all rows of a window's partition
@@ -10,35 +11,26 @@ All of it reads what is below several times. It is left as it is where that may 
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import TypeVar
 
 from quiver.sql import types as t
-from quiver.sql.analysis.aggregation import is_aggregate
 from quiver.sql.analysis.rewriting import changed
 from quiver.sql.analysis.typing import type_of
-from quiver.sql.analysis.volatile import VOLATILE
-from quiver.sql.lowering.relations import Leaf
+from quiver.sql.lowering.gathering import gathered
+from quiver.sql.lowering.replacing import aggregates_in, can_group, is_repeatable, named, unique, with_given
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
-from quiver.sql.tree.walking import all_of, attributes_in, children_of, strip_alias, walk
+from quiver.sql.tree.walking import all_of, attributes_in, walk
 
-T = TypeVar("T")
-_ids = itertools.count(1 << 40)
-"""Of columns that only such queries have: sessions count from one."""
 _SUMMED = frozenset({
     "count", "sum", "avg", "mean", "min", "max", "stddev", "stddev_samp", "std", "stddev_pop", "variance", "var_samp", "var_pop",
     "count_if",
     "bool_and", "every", "bool_or", "some", "any", "bit_and", "bit_or", "bit_xor", "try_sum", "try_avg", "approx_count_distinct",
 })  # fmt: skip
 """Aggregates whose state is small, and which don't depend on the order of rows."""
-_BY_ORDER = frozenset({
-    "first", "first_value", "any_value", "last", "last_value", "nth_value", "collect_list", "array_agg", "string_agg", "listagg", "max_by",
-    "min_by", "mode", "row_number", "ntile", "lag", "lead", "monotonically_increasing_id", "spark_partition_id",
-})  # fmt: skip
-"""What rows in another order may change."""
+_BY_VALUE = {"collect_set": "collect_list", "collect_list": "collect_list", "array_agg": "array_agg"}
+"""Lists without nulls. What they are of values that are there once each."""
 
 
 def spared(relation: r.Relation) -> r.Relation:
@@ -52,22 +44,25 @@ def _spared(node: r.Relation) -> r.Relation | None:
         return None
     child = spared(node.child)
     node = node if child is node.child else replace(node, child=child)
-    return _without_sets(node) if isinstance(node, r.Aggregate) else _without_whole_windows(_by_numbers(node))
+    if isinstance(node, r.Aggregate):
+        made = _without_sets(node)
+        return gathered(node) if made is node else made
+    return _without_whole_windows(_by_numbers(node))
 
 
 # ---- DISTINCT ----
 
 
 def _without_sets(node: r.Aggregate) -> r.Aggregate | r.Project:
-    found = _unique(each for output in node.outputs for each in _aggregates(output, node.keys))
-    calls = [each for each in found if isinstance(each, e.Call) and each.distinct]
+    found = unique(each for output in node.outputs for each in aggregates_in(output, node.keys))
+    calls = [each for each in found if isinstance(each, e.Call) and (each.distinct or each.name.lower() == "collect_set")]
     others = [each for each in found if each not in calls]
-    distinct = [[call for call in calls if (call.args, call.where) == values] for values in _unique((c.args, c.where) for c in calls)]
-    if not calls or node.sets is not None or not _can_group(node.keys):
+    distinct = [[call for call in calls if (call.args, call.where) == values] for values in unique((c.args, c.where) for c in calls)]
+    if not calls or node.sets is not None or not can_group(node.keys):
         return node
-    if any(call.order or call.name.lower() not in _SUMMED or not all(map(attributes_in, call.args)) for call in calls):
+    if any(call.order or not _takes_values(call) or not all(map(attributes_in, call.args)) for call in calls):
         return node
-    if len(distinct) + bool(others) > 1 and not _is_repeatable(node.child):
+    if len(distinct) + bool(others) > 1 and not is_repeatable(node.child):
         return node
     parts = [_of_values(node, alike) for alike in distinct]
     if others:
@@ -76,7 +71,7 @@ def _without_sets(node: r.Aggregate) -> r.Aggregate | r.Project:
     for other, same, more in parts[1:]:
         joined = _joined(joined, other, columns, same)
         values = [*values, *more]
-    return r.Project(joined, _with(node.outputs, [*zip(node.keys, columns, strict=True), *values]))
+    return r.Project(joined, with_given(node.outputs, [*zip(node.keys, columns, strict=True), *values]))
 
 
 _Given = list[tuple[e.Expression, e.Expression]]
@@ -85,24 +80,31 @@ _Part = tuple[r.Relation, tuple[e.Attribute, ...], _Given]
 """A relation of groups, its columns of the keys, and those of the aggregates."""
 
 
+def _takes_values(call: e.Call) -> bool:
+    """Whether it is the same of distinct values, once each, in any order."""
+    name = call.name.lower()
+    return name in _SUMMED or (name in _BY_VALUE and can_group(call.args))
+
+
 def _of_values(node: r.Aggregate, calls: Sequence[e.Call]) -> _Part:
     """Aggregates of the same distinct values."""
     first = calls[0]
     args = first.args if first.where is None else tuple(e.Case(((first.where, each),)) for each in first.args)
-    keys = tuple(_named(key, "key") for key in node.keys)
-    values = tuple(_named(value, "value") for value in args)
-    once = r.Aggregate(node.child, (*node.keys, *_unique(each for each in args if each not in node.keys)), (*keys, *values))
+    keys = tuple(named(key, "key") for key in node.keys)
+    values = tuple(named(value, "value") for value in args)
+    once = r.Aggregate(node.child, (*node.keys, *unique(each for each in args if each not in node.keys)), (*keys, *values))
     columns = once.output
-    short = [replace(call, args=columns[len(keys) :], distinct=False, where=None) for call in calls]
+    once_each = columns[len(keys) :]
+    short = [replace(call, name=_BY_VALUE.get(call.name.lower(), call.name), args=once_each, distinct=False, where=None) for call in calls]
     found, groups, given = _grouped(once, columns[: len(keys)], short)
     return found, groups, [(call, column) for call, (_, column) in zip(calls, given, strict=True)]
 
 
 def _grouped(child: r.Relation, keys: Sequence[e.Expression], calls: Sequence[e.Expression]) -> _Part:
-    named = [_named(key, "key") for key in keys]
-    made = r.Aggregate(child, tuple(keys), (*named, *(_named(call, "aggregate") for call in calls)))
+    groups = [named(key, "key") for key in keys]
+    made = gathered(r.Aggregate(child, tuple(keys), (*groups, *(named(call, "aggregate") for call in calls))))
     columns = made.output
-    return made, columns[: len(named)], list(zip(calls, columns[len(named) :], strict=True))
+    return made, columns[: len(groups)], list(zip(calls, columns[len(groups) :], strict=True))
 
 
 def _joined(left: r.Relation, right: r.Relation, keys: Sequence[e.Expression], same: Sequence[e.Expression]) -> r.Join:
@@ -111,31 +113,21 @@ def _joined(left: r.Relation, right: r.Relation, keys: Sequence[e.Expression], s
     return r.Join(left, right, "inner", all_of([e.Call("<=>", pair) for pair in zip(keys, same, strict=True)]))
 
 
-def _aggregates(expression: e.Expression, keys: Sequence[e.Expression]) -> Iterator[e.Expression]:
-    if expression in keys:
-        return
-    if is_aggregate(expression):
-        yield expression
-        return
-    for child in children_of(expression):
-        yield from _aggregates(child, keys)
-
-
 # ---- windows ----
 
 
 def _without_whole_windows(node: r.Project) -> r.Project:
-    whole = [each for each in _windows(node) if _is_whole(each) and _can_group(each.window.partition_by)]
-    if not whole or not _is_repeatable(node.child):
+    whole = [each for each in _windows(node) if _is_whole(each) and can_group(each.window.partition_by)]
+    if not whole or not is_repeatable(node.child):
         return node
     child = node.child
     given: _Given = []
-    for keys in _unique(each.window.partition_by for each in whole):
+    for keys in unique(each.window.partition_by for each in whole):
         found = [each for each in whole if each.window.partition_by == keys]
         groups, same, values = _grouped(node.child, keys, [each.function for each in found])
         child = _joined(groups, child, same, keys)
         given += ((each, column) for each, (_, column) in zip(found, values, strict=True))
-    return replace(node, child=child, expressions=_with(node.expressions, given))
+    return replace(node, child=child, expressions=with_given(node.expressions, given))
 
 
 def _is_whole(windowed: e.Windowed) -> bool:
@@ -148,7 +140,7 @@ def _is_whole(windowed: e.Windowed) -> bool:
 
 def _by_numbers(node: r.Project) -> r.Project:
     given = [(windowed, made) for windowed in _windows(node) if (made := _by_number(windowed)) is not None]
-    return replace(node, expressions=_with(node.expressions, given)) if given else node
+    return replace(node, expressions=with_given(node.expressions, given)) if given else node
 
 
 def _by_number(windowed: e.Windowed) -> e.Expression | None:
@@ -188,70 +180,4 @@ def _minus(value: e.Expression, other: e.Expression) -> e.Expression:
 
 
 def _windows(node: r.Project) -> list[e.Windowed]:
-    return _unique(each for expression in node.expressions for each in walk(expression) if isinstance(each, e.Windowed))
-
-
-# ---- columns ----
-
-
-def _with(expressions: Sequence[e.Expression], given: Sequence[tuple[e.Expression, e.Expression]]) -> tuple[e.Expression, ...]:
-    """The expressions, which keep their names and ids, with `given` in place of parts."""
-    result = []
-    for expression in expressions:
-        bare = strip_alias(expression)
-        made = changed(bare, lambda part: next((new for old, new in given if old == part), None))
-        if made is bare:
-            result.append(expression)
-        elif isinstance(expression, e.Alias):
-            result.append(replace(expression, child=made))
-        else:
-            assert isinstance(expression, e.Attribute)
-            result.append(e.Alias(made, expression.name, expression.id, expression.metadata))
-    return tuple(result)
-
-
-def _unique(values: Iterable[T]) -> list[T]:
-    found: list[T] = []
-    for value in values:
-        if value not in found:
-            found.append(value)
-    return found
-
-
-def _named(expression: e.Expression, name: str) -> e.Alias:
-    return e.Alias(expression, name, next(_ids))
-
-
-def _can_group(keys: Sequence[e.Expression]) -> bool:
-    """Whether rows of a group are those whose keys are equal, in a join as well."""
-    kinds = [type_of(key) for key in keys]
-    return all(isinstance(kind, t.AtomicType) and not isinstance(kind, t.FloatType | t.DoubleType) for kind in kinds) and all(
-        attributes_in(key) and not _may_differ(key) for key in keys
-    )
-
-
-def _is_repeatable(relation: r.Relation) -> bool:
-    """Whether it surely gives the same rows whenever it is computed."""
-    if isinstance(relation, Leaf | r.Span):
-        return True  # What Python makes is made once for a query.
-    if isinstance(relation, r.Limit | r.Sample) or (isinstance(relation, r.Deduplicate) and relation.keys is not None):
-        return False
-    for name in ("expressions", "outputs", "keys"):
-        if any(map(_may_differ, getattr(relation, name, None) or ())):
-            return False
-    for name in ("condition", "generator"):
-        part = getattr(relation, name, None)
-        if part is not None and _may_differ(part):
-            return False
-    return all(map(_is_repeatable, relation.inputs))
-
-
-def _may_differ(expression: e.Expression) -> bool:
-    for node in walk(expression):
-        if isinstance(node, e.PythonCall) or (isinstance(node, e.Call) and node.name.lower() in VOLATILE | _BY_ORDER):
-            return True
-        if isinstance(node, e.Windowed) and node.window.order_by and node.window.frame is not None and node.window.frame.unit == "rows":
-            return True
-        if isinstance(node, e.ScalarSubquery | e.Exists | e.InSubquery) and not _is_repeatable(node.relation):
-            return True
-    return False
+    return unique(each for expression in node.expressions for each in walk(expression) if isinstance(each, e.Windowed))
