@@ -55,8 +55,6 @@ _leftovers = Leftovers()
 
 def compile_fragment(sink: ops.FragmentSink) -> _Run:
     """The function that runs one task of the stage."""
-    if isinstance(sink, ops.FragmentCollect) and not sink.plan:
-        return _nothing
     run = _compiled(sink)
     # What users' functions have loaded stays for the next task: it costs more than memory.
     return run if _USERS in sink.plan else functools.partial(_counting_leftovers, run, sink.settings)
@@ -78,10 +76,6 @@ def _compiled(sink: ops.FragmentSink) -> _Run:
         return functools.partial(_save, sink, plan, locations(plan))
     hashing = Hash.FromString(sink.hash) if sink.hash else None
     return functools.partial(_write, sink, plan, locations(plan), hashing)
-
-
-def _nothing(task: Task, split: int | None) -> bytes:
-    return b""
 
 
 def _collect(sink: ops.FragmentCollect, plan: Plan, shown: Mapping[str, str], task: Task, split: int | None) -> bytes | ResultBlock:

@@ -445,10 +445,7 @@ class FragmentWrite:
 
 @dataclass(frozen=True, slots=True)
 class FragmentCollect:
-    """Result: an Arrow IPC stream of one partition of a fragment, or (split None) of all, by all of the task's cores.
-
-    Without a plan it is nothing: the end of a job that is run for its shuffles.
-    """
+    """Result: an Arrow IPC stream of one partition of a fragment, or (split None) of all, by all of the task's cores."""
 
     plan: bytes
     inputs: tuple[tuple[int, bytes], ...]

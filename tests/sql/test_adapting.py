@@ -17,10 +17,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from quiver.sql.adapting import Policy, Progress, advanced, coalesced
+from quiver.sql.adapting import Policy, advanced, coalesced
 from quiver.sql.cutting import cut
 from quiver.sql.kernel import describe, physical_plan, session
 from quiver.sql.regrouping import ShuffleSizes
+from quiver.sql.unfinished import Progress
 from quiver_proto.fragments import SCANS, body_of, children, exchange_of, kind_of
 from quiver_proto.v1.kernel_pb2 import Plan
 

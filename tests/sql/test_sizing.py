@@ -29,6 +29,22 @@ def test_partitions_of_a_query(input_bytes: int, cores: int, slot_bytes: int, pi
     assert sizing(_default, cores).pieces(input_bytes, cores, slot_bytes) == pieces
 
 
+@pytest.mark.parametrize(
+    ("input_bytes", "again", "cores", "pieces"),
+    [
+        (3 * PARTITION_BYTES, 0, 2, 2),
+        (3 * PARTITION_BYTES + 1, 0, 2, 4),
+        (5 * PARTITION_BYTES, 0, 2, 4),
+        (6 * PARTITION_BYTES, 4 * PARTITION_BYTES, 2, 2),
+        (7 * PARTITION_BYTES, 6 * PARTITION_BYTES, 2, 4),  # However often: half of it counts.
+        (PARTITION_BYTES // 2, 0, 1, 2),
+        (1 << 50, 0, 2, MOST_PARTITIONS),
+    ],
+)
+def test_partitions_of_a_query_in_ample_slots(input_bytes: int, again: int, cores: int, pieces: int) -> None:
+    assert sizing(_default, cores).pieces(input_bytes, cores, 2 << 30, again) == pieces
+
+
 def test_partitions_that_were_asked_for() -> None:
     asked = sizing(lambda key, default: "7" if key == "spark.sql.shuffle.partitions" else default, 2)
     assert asked.pieces(1 << 40, 2, 0) == 7

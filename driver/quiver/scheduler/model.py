@@ -55,6 +55,11 @@ class StageSpec:
     """What of it is kept in blocks; None for nothing."""
     needs: Needs | None = None
 
+    @property
+    def makes_parents(self) -> bool:
+        """Whether it is a result of no partitions that is there to have its parents made, none of which it reads."""
+        return not self.width and not self.reads and bool(self.parents)
+
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:

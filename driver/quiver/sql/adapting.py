@@ -4,6 +4,7 @@
     small build side a partitioned join whose build side came out small: the other side is joined where it is made, and not shuffled
     few keys         which rows would have to meet in some join above: the others are not shuffled (sifting.py)
     small pieces     neighbours are read by one task
+    one task's rows  that only one other task will read: both are one task, and nothing is written between them
     skewed pieces    of the side of a join that may be split, parts are read by several tasks, each with all of the other side
 
 A fragment is settled when it is about to run, and then keeps its layout: what is made again after a loss is made by the same tasks.
@@ -12,12 +13,13 @@ A fragment is settled when it is about to run, and then keeps its layout: what i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from statistics import median_low
 
 from quiver.sql.cutting import EMITS_LEFT, EMITS_RIGHT, NEEDS_LEFT, NEEDS_RIGHT, CutPlan, CutStage, reads_of
 from quiver.sql.regrouping import Reading, Segment, ShuffleSizes, Split, is_identity, is_partitioned, regrouped, segments
 from quiver.sql.sifting import Sifter, Sifting
+from quiver.sql.unfinished import Progress, fragment, fragments, with_fragment
 from quiver_proto.fragments import (
     BY_RIGHT,
     COLLECT_LEFT,
@@ -26,10 +28,10 @@ from quiver_proto.fragments import (
     Exchange,
     body_of,
     children,
-    copied,
     exchange_of,
     kind_of,
     read_bytes,
+    scan_nodes,
     scans,
     width,
 )
@@ -64,19 +66,6 @@ class Policy:
     splits: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """A query in the middle of its life. `known` are the shuffles that are there. `notes` say what was decided, and why."""
-
-    plan: CutPlan
-    known: Mapping[int, ShuffleSizes] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-
-    def pending(self) -> list[CutStage]:
-        """Stages that are still needed and have not run, parents first."""
-        return [stage for stage in self.plan.stages if stage.shuffle_id not in self.known]
-
-
 def advanced(progress: Progress, policy: Policy) -> tuple[Progress, tuple[CutStage, ...]]:
     """(the query re-planned by what is known, the stages to run now, all of whose inputs are there).
 
@@ -87,7 +76,8 @@ def advanced(progress: Progress, policy: Policy) -> tuple[Progress, tuple[CutSta
         progress, emptied = _without_empty_join(progress)
         progress, built = _with_small_build(progress, policy)
         progress, sifted = _with_sifted_stage(progress, policy)
-        again = emptied or built or sifted
+        progress, joined = _with_joined_tasks(progress, policy) if not (emptied or built or sifted) else (progress, False)
+        again = emptied or built or sifted or joined
     pending = progress.pending()
     waiting = _waiting(progress, policy)
     now: list[CutStage] = []
@@ -106,7 +96,7 @@ def advanced(progress: Progress, policy: Policy) -> tuple[Progress, tuple[CutSta
 
 
 def _without_empty_join(progress: Progress) -> tuple[Progress, bool]:
-    for owner, plan in _fragments(progress):
+    for owner, plan in fragments(progress):
         for node, _ in _nodes(plan):
             if kind_of(node) not in ("hash_join", "sort_merge_join"):
                 continue
@@ -116,7 +106,7 @@ def _without_empty_join(progress: Progress) -> tuple[Progress, bool]:
                     for scan in scans(other):
                         for group in scan.base_conf.file_groups:
                             del group.files[:]
-                    return _with_fragment(progress, owner, plan, "a join has an empty side: its other side is not computed"), True
+                    return with_fragment(progress, owner, plan, "a join has an empty side: its other side is not computed"), True
     return progress, False
 
 
@@ -152,11 +142,11 @@ def _has_work(plan: Plan, progress: Progress) -> bool:
 
 
 def _with_small_build(progress: Progress, policy: Policy) -> tuple[Progress, bool]:
-    for owner, plan in _fragments(progress):
+    for owner, plan in fragments(progress):
         found = _small_build(plan, progress, policy)
         if found is not None:
             note = f"a join's build side has {format_bytes(found[0])}: shuffle {found[1]} is not needed"
-            return _with_fragment(progress, owner, plan, note), True
+            return with_fragment(progress, owner, plan, note), True
     return progress, False
 
 
@@ -183,13 +173,13 @@ def _with_sifted_stage(progress: Progress, policy: Policy) -> tuple[Progress, bo
         if size <= policy.broadcast_bytes and size * width(found.stage.plan) * _WORTH_SIFTING <= _cost(found.stage.plan, progress):
             shuffle = found.stage.shuffle_id
             note = f"shuffle {found.source.shuffle_id} has {format_bytes(size)}: only rows that may meet it are in shuffle {shuffle}"
-            return _with_fragment(progress, shuffle, found.applied(), note), True
+            return with_fragment(progress, shuffle, found.applied(), note), True
     return progress, False
 
 
 def _siftings(progress: Progress) -> Iterator[Sifting]:
     sifter = Sifter(progress.plan, {stage.shuffle_id for stage in progress.pending()})
-    for _, plan in _fragments(progress):
+    for _, plan in fragments(progress):
         for node, _ in _nodes(plan):
             yield from sifter.siftings(node)
 
@@ -204,8 +194,8 @@ def with_hints(plan: CutPlan, built: frozenset[str]) -> CutPlan:
     again = bool(built)
     while again:
         again = False
-        for owner, fragment in _fragments(progress):
-            for node, free in _nodes(fragment):
+        for owner, reader in fragments(progress):
+            for node, free in _nodes(reader):
                 stream = _stream(node, progress) if free else None
                 if stream is None or not all(_column(pair.left) in built for pair in node.hash_join.on):
                     continue
@@ -213,7 +203,7 @@ def with_hints(plan: CutPlan, built: frozenset[str]) -> CutPlan:
                 if rest or segment.weights is None:
                     continue
                 _collect_build(node, segment.width, *stream)
-                progress = _with_fragment(progress, owner, fragment, "a hint")
+                progress = with_fragment(progress, owner, reader, "a hint")
                 again = True
                 break
             if again:
@@ -252,7 +242,7 @@ def _waiting(progress: Progress, policy: Policy) -> set[int]:
     if policy.broadcast_bytes < 0:
         return found
     worth = min(_WORTH_WAITING, policy.target_bytes)
-    for _, plan in _fragments(progress):
+    for _, plan in fragments(progress):
         for node, free in _nodes(plan):
             stream = _stream(node, progress) if free else None
             if stream is None:
@@ -288,7 +278,7 @@ def _cost(plan: Plan, progress: Progress) -> int:
 def _settled(progress: Progress, owner: int | None, policy: Policy) -> Progress:
     if owner is None and progress.plan.keeps_width:
         return progress
-    plan = progress.plan.result if owner is None else next(s.plan for s in progress.plan.stages if s.shuffle_id == owner)
+    plan = fragment(progress.plan, owner)
     found = segments(plan, progress.known)
     splits = _splits(plan, progress.known, policy) if policy.splits and len(found) == 1 and found[0].weights is not None else {}
     readings: list[Reading] = []
@@ -302,7 +292,7 @@ def _settled(progress: Progress, owner: int | None, policy: Policy) -> Progress:
     name = "the result" if owner is None else f"shuffle {owner}"
     skewed = f", of which {len(splits)} skewed" if splits else ""
     note = f"{name} is made by {len(readings)} task{'s' if len(readings) > 1 else ''} from {first} partitions{skewed}"
-    return _with_fragment(progress, owner, regrouped(plan, readings), note)
+    return with_fragment(progress, owner, regrouped(plan, readings), note)
 
 
 def _together(segment: Segment, apart: Mapping[int, object], policy: Policy) -> list[tuple[int, int]]:
@@ -362,6 +352,45 @@ def _splits(plan: Plan, known: Mapping[int, ShuffleSizes], policy: Policy) -> di
     return found
 
 
+# ---- tasks that follow one another ----
+
+
+def _with_joined_tasks(progress: Progress, policy: Policy) -> tuple[Progress, bool]:
+    """With a stage of one task put into the stage that reads it, where that is one task as well, and reads nothing else that is missing."""
+    missing = {stage.shuffle_id for stage in progress.pending()}
+    for stage in progress.pending():
+        shuffle = stage.shuffle_id
+        if not stage.reads or not progress.known.keys() >= set(stage.reads):
+            continue
+        owners = [(owner, plan) for owner, plan in fragments(progress) if shuffle in reads_of(plan)]
+        places = [scan for _, plan in owners for scan in scan_nodes(plan) if _reads(scan, shuffle)]
+        if len(places) != 1 or missing.intersection(reads_of(owners[0][1])) != {shuffle}:
+            continue
+        (owner, _) = owners[0]
+        settled = _settled(progress, shuffle, policy)
+        source = next(each.plan for each in settled.plan.stages if each.shuffle_id == shuffle)
+        if width(source) != 1:
+            continue
+        # What it will leave is not known: about what it reads, or less.
+        total = sum(progress.known[each].total for each in reads_of(source))
+        guessed = ShuffleSizes([[-(-total // stage.pieces)] * stage.pieces])
+        settled = _settled(replace(settled, known={**settled.known, shuffle: guessed}), owner, policy)
+        reader = fragment(settled.plan, owner)
+        if width(reader) != 1:
+            continue
+        (place,) = (scan for scan in scan_nodes(reader) if _reads(scan, shuffle))
+        place.CopyFrom(source)
+        name = "the result" if owner is None else f"shuffle {owner}"
+        return with_fragment(progress, owner, reader, f"shuffle {shuffle} and {name} are made by one task"), True
+    return progress, False
+
+
+def _reads(scan: Plan, shuffle: int) -> bool:
+    return any(
+        (exchange := exchange_of(group)) is not None and exchange.shuffle_id == shuffle for group in body_of(scan).base_conf.file_groups
+    )
+
+
 # ---- fragments and their operators ----
 
 
@@ -393,44 +422,3 @@ def _exchange_of(plan: Plan) -> Exchange | None:
     """The first of what an exchange reads; None for anything else."""
     groups = body_of(plan).base_conf.file_groups if kind_of(plan) in SCANS else ()
     return exchange_of(groups[0]) if groups else None
-
-
-def _fragments(progress: Progress) -> list[tuple[int | None, Plan]]:
-    """Copies of those that have not run, with the shuffle that they write (None: the result)."""
-    return [*((stage.shuffle_id, copied(stage.plan)) for stage in progress.pending()), (None, copied(progress.plan.result))]
-
-
-def _with_fragment(progress: Progress, owner: int | None, plan: Plan, note: str) -> Progress:
-    """With `plan` in place of the fragment; what is not read any more is gone."""
-    stages, result = list(progress.plan.stages), progress.plan.result
-    if owner is None:
-        result = plan
-    else:
-        number = next(n for n, stage in enumerate(stages) if stage.shuffle_id == owner)
-        before = width(stages[number].plan)
-        stages[number] = replace(stages[number], plan=plan, reads=reads_of(plan))
-        if width(plan) != before:
-            result = _read_by_map(result, owner, width(plan))
-            stages = [
-                stage if owner not in stage.reads else replace(stage, plan=_read_by_map(stage.plan, owner, width(plan))) for stage in stages
-            ]
-    needed = set(reads_of(result))
-    kept: list[CutStage] = []
-    for stage in reversed(stages):
-        if stage.shuffle_id in needed:
-            needed.update(stage.reads)
-            kept.append(stage)
-    return replace(progress, plan=CutPlan(tuple(reversed(kept)), result, reads_of(result)), notes=(*progress.notes, note))
-
-
-def _read_by_map(plan: Plan, shuffle_id: int, maps: int) -> Plan:
-    """The fragment that reads the runs of so many map tasks."""
-    result = copied(plan)
-    for scan in scans(result):
-        groups = scan.base_conf.file_groups
-        exchange = exchange_of(groups[0]) if groups else None
-        if exchange is not None and exchange.by_map and exchange.shuffle_id == shuffle_id:
-            del groups[:]
-            for number in range(maps):
-                groups.add().files.add(path=Exchange(shuffle_id, True, number).path, size=1)
-    return result

@@ -98,14 +98,14 @@ class Planning:
         promised = _promised(query, productions)
         if promised > self._most_for_one_task(sizes):
             # Planning is a large part of what the driver does for a query: once, unless partitions are pruned.
-            pieces = self._pieces(promised, sizes)
+            pieces = self._pieces(promised, sizes, _again(query))
             plans = self._staged(query, productions, sizes, pieces)
             if plans.size == promised:
                 return plans
         plans = self.whole(query, productions)
         if plans.size <= self.one_task_limit(plans, sizes)[0]:
             return plans
-        return self._staged(query, productions, sizes, self._pieces(plans.size, sizes))
+        return self._staged(query, productions, sizes, self._pieces(plans.size, sizes, _again(query)))
 
     def whole(self, query: Query, productions: Mapping[str, Production]) -> Plans:
         """For one task, whatever it reads."""
@@ -147,9 +147,9 @@ class Planning:
             self._memory = max((one.memory_bytes for one in self._context._driver.status("executors").executors), default=0)
         return self._memory
 
-    def _pieces(self, size: int, sizes: Sizing) -> int:
+    def _pieces(self, size: int, sizes: Sizing, again: int = 0) -> int:
         slot_bytes = self.executor_bytes() // max(1, self._context._driver.executor_cores()) if size > SMALL else 0
-        return sizes.pieces(size, self._context.defaultParallelism, slot_bytes)
+        return sizes.pieces(size, self._context.defaultParallelism, slot_bytes, again)
 
     def _staged(self, query: Query, productions: Mapping[str, Production], sizes: Sizing, pieces: int) -> Plans:
         return _plans(self._staged_kernel(pieces, sizes, query), query, productions, pieces)
@@ -205,6 +205,13 @@ def _promised(query: Query, productions: Mapping[str, Production]) -> int:
     """What `_size` will be, when no file turns out not to be needed."""
     read = {name: sum(file.size for file in leaf.files) for name, leaf in query.leaves.items() if isinstance(leaf, r.Files)}
     return sum(size * query.text.count(name) for name, size in read.items()) + _produced_bytes(productions)
+
+
+def _again(query: Query) -> int:
+    """How many bytes a query reads of files that it has read already."""
+    read = {name: leaf.files for name, leaf in query.leaves.items() if isinstance(leaf, r.Files)}
+    once = {file.path: file.size for files in read.values() for file in files}
+    return sum(query.text.count(name) * file.size for name, files in read.items() for file in files) - sum(once.values())
 
 
 def _size(plan: Plan, productions: Mapping[str, Production]) -> int:

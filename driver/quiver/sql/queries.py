@@ -11,12 +11,13 @@ from quiver.plan.model import Driver, PlannedJob, PlannedStage
 from quiver.plan.packing import dump_body
 from quiver.plan.stages import Planner
 from quiver.scheduler.model import StageSpec
-from quiver.sql.adapting import Policy, Progress, advanced, with_hints
+from quiver.sql.adapting import Policy, advanced, with_hints
 from quiver.sql.arrow_types import fitted
 from quiver.sql.cutting import CutPlan, CutStage, cut
 from quiver.sql.kernel import describe
 from quiver.sql.producing import Production
 from quiver.sql.regrouping import ShuffleSizes
+from quiver.sql.unfinished import Progress
 from quiver_proto import ops
 from quiver_proto.fragments import width
 from quiver_proto.frames import dump_value
@@ -76,22 +77,32 @@ class StagedQuery:
             self.notes = progress.notes
             if not now:
                 break
-            nothing = ops.FragmentCollect(b"", (), self._settings)
-            run(self._job(progress.plan, nothing, 1, tuple(stage.shuffle_id for stage in now)))
+            run(self._making(progress.plan, tuple(stage.shuffle_id for stage in now)))
             sizes = {stage.shuffle_id: _sizes(driver, stage) for stage in now}
             progress = Progress(progress.plan, {**progress.known, **sizes}, progress.notes)
-        plan = progress.plan
-        self._begin(plan, plan.reads)
-        sink = self._make_sink(plan.result.SerializeToString(), self._inputs(plan.reads), self._settings)
-        return run(self._job(plan, sink, width(plan.result), plan.reads))
+        return run(self._result(progress.plan))
 
     def close(self, driver: Driver) -> None:
         """Let its shuffles go."""
         for shuffle in self._begun:
             driver.release_shuffle(ShuffleId(shuffle))
 
-    def _job(self, plan: CutPlan, sink: ops.Sink, tasks: int, reads: Sequence[int]) -> PlannedJob:
-        self._begin(plan, reads)
+    def _making(self, plan: CutPlan, shuffles: Sequence[int]) -> PlannedJob:
+        """The job that makes these shuffles, and no more: its result is a stage without tasks."""
+        self._begin(plan, shuffles)
+        spec = StageSpec(self._planner.stage_id(), str(self._call_site), 0, self._parents(shuffles))
+        return self._job(shuffles, spec, b"")
+
+    def _result(self, plan: CutPlan) -> PlannedJob:
+        self._begin(plan, plan.reads)
+        sink = self._make_sink(plan.result.SerializeToString(), self._inputs(plan.reads), self._settings)
+        spec = StageSpec(
+            self._planner.stage_id(), str(self._call_site), width(plan.result), self._parents(plan.reads), tuple(map(ShuffleId, plan.reads))
+        )
+        return self._job(plan.reads, spec, dump_body(ops.StageBody(sink, (self._call_site,))))
+
+    def _job(self, reads: Sequence[int], result: StageSpec, body: bytes) -> PlannedJob:
+        """With what has begun of what `reads` need."""
         needed = set(reads)
         stages: list[PlannedStage] = []
         for shuffle, (cut_stage, stage) in reversed(self._begun.items()):
@@ -99,9 +110,8 @@ class StagedQuery:
                 needed.update(cut_stage.reads)
                 stages.append(stage)
         others = [each.shuffle for shuffle, each in self._productions.items() if shuffle in needed]
-        spec = StageSpec(self._planner.stage_id(), str(self._call_site), tasks, self._parents(reads), tuple(map(ShuffleId, reads)))
-        result = PlannedStage(spec, dump_body(ops.StageBody(sink, (self._call_site,))), dump_value, (self._call_site,))
-        every = (*self._planner.map_stages(others), *reversed(stages), result)
+        last = PlannedStage(result, body, dump_value, (self._call_site,))
+        every = (*self._planner.map_stages(others), *reversed(stages), last)
         return PlannedJob(self._planner.job_id(), every, self._call_site, self._properties)
 
     def _begin(self, plan: CutPlan, reads: Sequence[int]) -> None:

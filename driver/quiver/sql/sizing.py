@@ -55,16 +55,26 @@ class Sizing:
     views: bool = True
     """Whether strings are views, of buffers that live as long as any of their strings does. They cost less CPU, and are not counted."""
 
-    def pieces(self, input_bytes: int, cores: int, slot_bytes: int) -> int:
-        """How many partitions a query's shuffles have. `cores`: all there are; `slot_bytes`: memory of one slot (0: not known).
+    def pieces(self, input_bytes: int, cores: int, slot_bytes: int, again: int = 0) -> int:
+        """How many partitions a query's shuffles have. `cores`: all there are; `slot_bytes`: memory of one slot (0: not known);
+        `again`: how many of the bytes are of files that are read more than once.
 
-        By bytes, and as many for each core: three tasks take two cores as long as four do.
+        By bytes, and as many for each core: three tasks take two cores as long as four do. Where slots are ample, two do as well, up to
+        half as much again in each; and tables that are joined with themselves count no more than twice, since operators hold one of their
+        sides.
         """
         if self.partitions:
             return self.partitions
-        most = min(PARTITION_BYTES, slot_bytes // 8) if slot_bytes else PARTITION_BYTES
-        wanted = max(2, min(MOST_PARTITIONS, -(-input_bytes // max(1, most))))
-        return -(-wanted // max(1, cores)) * max(1, cores)
+        cores = max(1, cores)
+        most = max(1, min(PARTITION_BYTES, slot_bytes // 8)) if slot_bytes else PARTITION_BYTES
+        if slot_bytes // 16 >= PARTITION_BYTES:
+            input_bytes -= min(again, input_bytes // 2)
+            rounds = max(1, (2 * input_bytes + most * cores - 1) // (2 * most * cores))
+            wanted = rounds * cores
+        else:
+            wanted = -(-input_bytes // most)
+        wanted = max(2, min(MOST_PARTITIONS, wanted))
+        return -(-wanted // cores) * cores
 
     def fitting(self, executor_bytes: int) -> Sizing:
         """For executors with so much memory (0: not known)."""
