@@ -68,8 +68,8 @@ class OutputJob:
         except OSError as error:
             raise PathUnwritable(self.directory, f"it can't be created: {error.strerror or error}") from None
 
-    def commit(self, files: Sequence[tuple[str, str]], replaces: Iterable[str] = ()) -> None:
-        """Put `files` in place, each (path below the job's place, path below the directory), and write _SUCCESS.
+    def commit(self, files: Sequence[tuple[str, str]], replaces: Iterable[str] = (), *, marked: bool = True) -> None:
+        """Put `files` in place, each (path below the job's place, path below the directory), and (`marked`) write _SUCCESS.
 
         What is in the directories `replaces` (paths below the directory, "" for itself) is gone then; other jobs' places stay. When
         anything fails, all is put back as it was and PathUnwritable is raised.
@@ -84,8 +84,9 @@ class OutputJob:
                 system.make_directories(f"{staging}/{REPLACED}")
                 for number, entry in enumerate(old):
                     _move(system, entry, f"{staging}/{REPLACED}/{number}", moved)
-            system.open_output(f"{staging}/_SUCCESS").close()
-            for staged, final in (*files, ("_SUCCESS", "_SUCCESS")):
+            if marked:
+                system.open_output(f"{staging}/_SUCCESS").close()
+            for staged, final in (*files, ("_SUCCESS", "_SUCCESS")) if marked else files:
                 _make_parents(system, path, final, made)
                 _move(system, f"{staging}/{staged}", f"{path}/{final}", moved)
             if system is not LOCAL:

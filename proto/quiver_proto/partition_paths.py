@@ -35,3 +35,13 @@ def directory(column: str, value: str | None) -> str:
     ('k=__HIVE_DEFAULT_PARTITION__', 'k=x%3Ay')
     """
     return f"{escaped(column)}={escaped(value) if value else NULL_PARTITION}"
+
+
+def values_of(path: str) -> tuple[str | None, ...]:
+    """The values that the directories of a file's path tell, outermost first.
+
+    >>> values_of("k=x%3Ay/j=__HIVE_DEFAULT_PARTITION__/part-0.parquet")
+    ('x:y', None)
+    """
+    told = (part.partition("=")[2] for part in path.split("/")[:-1])
+    return tuple(None if value == NULL_PARTITION else unescaped(value) for value in told)

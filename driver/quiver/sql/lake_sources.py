@@ -33,7 +33,7 @@ def delta(session: Session, path: str, options: Options) -> r.Relation:
     deltalake = needed("deltalake", "deltalake", "delta", "Reading Delta tables")
     import pyarrow as pa
 
-    local = _local(path)
+    local = local_table(path)
     version, moment = options.get("versionasof"), options.get("timestampasof")
     try:
         table = deltalake.DeltaTable(local, version=int(version) if version is not None else None)
@@ -54,7 +54,7 @@ def delta(session: Session, path: str, options: Options) -> r.Relation:
     files = []
     for action in pa.table(table.get_add_actions(flatten=True)).to_pylist():
         given = unquote(action["path"])
-        at = given if os.path.isabs(given) else _local(given) if "://" in given else os.path.join(local, given)
+        at = given if os.path.isabs(given) else local_table(given) if "://" in given else os.path.join(local, given)
         values = tuple(_text(action.get(f"partition.{name}")) for name in names)
         files.append(r.DataFile(at, action["size_bytes"], action["modification_time"] / 1000, values))
     return _scan(session, path, options, schema, names, files)
@@ -67,7 +67,7 @@ def iceberg(session: Session, path: str, options: Options) -> r.Relation:
     which it does not know, are refused. Raises PackageMissing, AnalysisException.
     """
     tables = needed("pyiceberg.table", "pyiceberg", "iceberg", "Reading Iceberg tables")
-    local = _local(path)
+    local = local_table(path)
     metadata = local if local.endswith(".json") else _newest_metadata(local, path)
     try:
         table = tables.StaticTable.from_metadata(metadata)
@@ -85,7 +85,7 @@ def iceberg(session: Session, path: str, options: Options) -> r.Relation:
     if not _files_tell(table, tasks, current):
         size = sum(task.file.file_size_in_bytes for task in tasks)
         return _read(session, "iceberg", IcebergFiles(metadata, current.schema_id), tasks, held, size)
-    files = [r.DataFile(_local(task.file.file_path), task.file.file_size_in_bytes) for task in tasks]
+    files = [r.DataFile(local_table(task.file.file_path), task.file.file_size_in_bytes) for task in tasks]
     return _scan(session, path, options, held, (), files)
 
 
@@ -138,7 +138,8 @@ def _newest_metadata(local: str, path: str) -> str:
     return os.path.join(folder, max(found, key=lambda name: (int("".join(filter(str.isdigit, name.partition("-")[0])) or 0), name)))
 
 
-def _local(path: str) -> str:
+def local_table(path: str) -> str:
+    """Its directory. Raises AnalysisException UNSUPPORTED_FILE_SYSTEM."""
     if path.startswith("file:"):
         return unquote(urlsplit(path).path)
     if "://" in path:

@@ -29,6 +29,7 @@ from quiver_proto.committing import OutputJob
 from quiver_proto.errors import OutputExists
 from quiver_proto.filesystems import filesystem_of
 from quiver_proto.partition_paths import directory
+from quiver_proto.store_options import StoreOptions
 from quiver_proto.units import parse_memory
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def save(session: Session, relation: r.Relation, output: Output, call_site: ops.
     path = path.rstrip("/") or "/"
     if kind != "csv":  # Which finds columns by place.
         check_names_differ(column.name for column in relation.output)
-    dealt = _Dealt(session, relation, output)
+    dealt = Dealt(session, relation, output)
     form = file_format(kind, dealt.data, _with_defaults(session, kind, output.options), session.conf.zone())
     dynamic = bool(output.partition_by) and is_dynamic(session, output.options)
     if output.mode == "overwrite" and not dynamic:
@@ -107,30 +108,37 @@ def save(session: Session, relation: r.Relation, output: Output, call_site: ops.
             f'Path {_as_url(path)} already exists. Set mode as "overwrite" to overwrite the existing path.', "PATH_ALREADY_EXISTS"
         ) from None
     try:
-        name = str(uuid.uuid4())
-        limits = _limits(session, output.options)
-        spread = spread_of(dealt.relation)
-
-        def sink(plan: bytes, inputs: tuple[tuple[int, bytes], ...], settings: tuple[tuple[str, str], ...]) -> ops.Sink:
-            return ops.FragmentSave(
-                plan, inputs, settings, path, job.name, name, form, dealt.partitions, output.buckets is not None, *limits,
-                apart=spread is not None and spread.exact, single=spread is not None and spread.single, store=store,
-            )  # fmt: skip
-
-        results = session._state.runtime.save(dealt.relation, call_site, sink, spread)
-        written = [file for result in results for file in frames.load(result)]
+        written = staged(session, dealt, output, job, form, store, call_site)
         places = tuple(dict.fromkeys(final.rpartition("/")[0] for _, final, _, _ in written))
         replaces: Sequence[str] = ()
         if output.mode == "overwrite":
             static = "/".join(directory(column, value) for column, value in zip(output.partition_by, output.static))
             replaces = places if dynamic else (static,)
         with spark_errors():
-            job.commit([(staged, final) for staged, final, _, _ in written], replaces)
+            job.commit([(file, final) for file, final, _, _ in written], replaces)
         session._state.runtime.kept.refreshed(path)
     except BaseException:
         job.abort()
         raise
     return Saved(len(written), sum(rows for _, _, rows, _ in written), sum(size for *_, size in written), places)
+
+
+def staged(
+    session: Session, dealt: Dealt, output: Output, job: OutputJob, form: ops.FileFormat, store: StoreOptions, call_site: ops.CallSite
+) -> list[tuple[str, str, int, int]]:
+    """Let tasks write the rows below the job's place: (path there, path below the directory, rows, bytes) of each file."""
+    name = str(uuid.uuid4())
+    limits = _limits(session, output.options)
+    spread = spread_of(dealt.relation)
+
+    def sink(plan: bytes, inputs: tuple[tuple[int, bytes], ...], settings: tuple[tuple[str, str], ...]) -> ops.Sink:
+        return ops.FragmentSave(
+            plan, inputs, settings, job.directory, job.name, name, form, dealt.partitions, output.buckets is not None, *limits,
+            apart=spread is not None and spread.exact, single=spread is not None and spread.single, store=store,
+        )  # fmt: skip
+
+    results = session._state.runtime.save(dealt.relation, call_site, sink, spread)
+    return [file for result in results for file in frames.load(result)]
 
 
 def run_only(session: Session, relation: r.Relation, call_site: ops.CallSite) -> None:
@@ -161,8 +169,8 @@ def column_named(columns: Sequence[e.Attribute], name: str, problem: Callable[[s
     return next((column for column in found if column.name == plain), found[0])
 
 
-class _Dealt:
-    """The relation as tasks need it: the files' columns, then texts of the partition columns, then the bucket's number."""
+class Dealt:
+    """`relation`: the relation as tasks need it: the files' columns, then texts of the partition columns, then the bucket's number."""
 
     def __init__(self, session: Session, relation: r.Relation, output: Output) -> None:
         columns = relation.output

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiver.callsite import capture
+from quiver.sql.delta_targets import write_delta
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, column_not_found, wrong_argument
 from quiver.sql.metastore import Buckets
 from quiver.sql.refusals import NotOffered
@@ -60,7 +61,8 @@ class DataFrameWriter:
 
     def format(self, source: str) -> DataFrameWriter:
         """What `save` and `saveAsTable` write: parquet (unless told), csv, json, text, orc, arrow, avro, or
-        noop, which computes the rows and leaves them."""
+        noop, which computes the rows and leaves them. `save` alone: jdbc, and with its extra delta, whose table gets all rows or none
+        (modes as of files; `overwriteSchema` with overwrite takes the rows' columns for the table's)."""
         self._format = source
         return self
 
@@ -176,6 +178,9 @@ class DataFrameWriter:
         if target is None:
             raise IllegalArgumentException("'path' is not specified.")
         output = Output(str(target), self._source(), self._mode, self._options, self._partition_by)
+        if self._source().lower() == "delta":
+            write_delta(self._df._session, self._relation(), output, capture())
+            return
         save(self._df._session, self._relation(), output, capture())
 
     def saveAsTable(

@@ -1,0 +1,189 @@
+"""`df.write.format("delta")`: tasks write the Parquet files, and one entry of the table's log makes them the table's, all or none.
+
+Files that are moved into the table's directory before the entry is written are nobody's until then; when it can't be written they go.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from quiver.sql import types as t
+from quiver.sql.arrow_types import arrow_schema, spark_schema
+from quiver.sql.errors import AnalysisException, check_names_differ
+from quiver.sql.file_outputs import file_format, loose
+from quiver.sql.lake_sources import local_table
+from quiver.sql.saving import NOTHING, Dealt, Output, Saved, staged
+from quiver.sql.store_access import store_access
+from quiver.sql.table_writes import can_store
+from quiver.sql.tree import expressions as e
+from quiver.sql.tree import relations as r
+from quiver_proto.committing import OutputJob
+from quiver_proto.filesystems import LOCAL
+from quiver_proto.ops import CallSite
+from quiver_proto.partition_paths import values_of
+from quiver_proto.sources.packages import needed
+
+if TYPE_CHECKING:
+    from quiver.sql.session import Session
+
+_WRITABLE = frozenset({"appendOnly", "invariants", "timestampNtz", "deletionVectors", "vacuumProtocolCheck", "v2Checkpoint"})
+"""Features of tables that ask nothing of who adds plain files."""
+
+
+def write_delta(session: Session, relation: r.Relation, output: Output, call_site: CallSite) -> Saved:
+    """Add the rows to the Delta table at `output.path`, replace its rows, or make it anew; `mode` as of files.
+
+    Columns are found by name, and cast where no other value could come of it; those that the rows lack are null. With overwrite, the
+    option `overwriteSchema` takes the rows' columns for the table's. Raises AnalysisException: DELTA_TABLE_ALREADY_EXISTS,
+    DELTA_FAILED_TO_MERGE_FIELDS, DELTA_UNSUPPORTED_FEATURES_FOR_WRITE, DELTA_CONCURRENT_WRITE (another writer was faster), PackageMissing.
+    """
+    deltalake = needed("deltalake", "deltalake", "delta", "Writing Delta tables")
+    path = local_table(output.path)
+    check_names_differ(column.name for column in relation.output)
+    for name in ("replacewhere", "mergeschema", "partitionoverwritemode"):
+        if output.options.get(name, "false").lower() not in ("false", "static"):
+            raise AnalysisException(f"Option {name} of Delta tables is not offered here.", "UNSUPPORTED_FEATURE.TABLE_OPERATION")
+    table = deltalake.DeltaTable(path) if deltalake.DeltaTable.is_deltatable(path) else None
+    if table is None and LOCAL.stat(path) is not None and LOCAL.entries(path):
+        raise AnalysisException(f"{path} has files and is not a Delta table.", "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION")
+    keys, anew = output.partition_by, False
+    if table is not None:
+        if output.mode == "ignore":
+            return NOTHING
+        if output.mode == "error":
+            raise AnalysisException(f"A Delta table is at {path} already. Set mode as append or overwrite.", "DELTA_TABLE_ALREADY_EXISTS")
+        _check_writable(table, path, output.mode)
+        anew = output.mode == "overwrite" and output.options.get("overwriteschema", "false").lower() == "true"
+        if not anew:
+            keys = _keys(table, output.partition_by, path)
+            relation = _arranged(session, relation, _columns(table), path)
+    for column in relation.output:
+        if isinstance(column.type, t.TimestampType) and column.name.lower() in map(str.lower, keys) and session.conf.zone() != "UTC":
+            raise AnalysisException(
+                f"Partition column `{column.name}` is a timestamp, which directories show in the session's zone: partition by a date, or "
+                "set spark.sql.session.timeZone to UTC.",
+                "INVALID_PARTITION_COLUMN_DATA_TYPE",
+            )
+    dealt = Dealt(session, relation, Output(path, "parquet", "append", output.options, keys))
+    form = file_format("parquet", dealt.data, {"compression": "snappy", **output.options}, session.conf.zone())
+    session.context._check(call_site.operator)
+    job = OutputJob(path)
+    job.prepare(new=False)
+    try:
+        written = staged(session, dealt, output, job, form, store_access(session, output.options), call_site)
+        job.commit([(file, final) for file, final, _, _ in written], marked=False)
+        try:
+            with _told(deltalake, path):
+                _enter(deltalake, table, path, output.mode, anew, relation, keys, written)
+        except BaseException:
+            for _, final, _, _ in written:
+                with contextlib.suppress(OSError):
+                    LOCAL.remove(f"{path}/{final}")
+            raise
+    except BaseException:
+        job.abort()
+        raise
+    session._state.runtime.kept.refreshed(path)
+    places = tuple(dict.fromkeys(final.rpartition("/")[0] for _, final, _, _ in written))
+    return Saved(len(written), sum(rows for _, _, rows, _ in written), sum(size for *_, size in written), places)
+
+
+@contextlib.contextmanager
+def _told(deltalake: Any, path: str) -> Iterator[None]:
+    """Inside, the library's errors are AnalysisExceptions."""
+    try:
+        yield
+    except deltalake.exceptions.CommitFailedError as problem:
+        raise AnalysisException(f"Another writer was faster at {path}: {problem}", "DELTA_CONCURRENT_WRITE") from problem
+    except deltalake.exceptions.DeltaError as problem:
+        raise AnalysisException(f"The Delta table {path} cannot be written: {problem}", "DELTA_WRITE_FAILED") from problem
+
+
+def _check_writable(table: Any, path: str, mode: str) -> None:
+    protocol = table.protocol()
+    unknown = sorted({*(protocol.writer_features or ())} - _WRITABLE)
+    configuration = table.metadata().configuration
+    checks = [name for name in configuration if name.startswith("delta.constraints.")]
+    asking = {"delta.invariants", "delta.generationExpression", "delta.identity.start"}
+    checks += [f"checks of {field.name}" for field in table.schema().fields if asking & {*field.metadata} or not field.nullable]
+    if not unknown and 3 <= protocol.min_writer_version < 7:  # These have checks, generated and renamed columns without naming them.
+        unknown = checks
+        if configuration.get("delta.columnMapping.mode", "none") != "none":
+            unknown = ["columnMapping"]
+        if configuration.get("delta.enableChangeDataFeed") == "true":
+            unknown = ["changeDataFeed"]
+    if unknown or checks:
+        raise AnalysisException(
+            f"The Delta table {path} asks its writers for what is not offered here: {', '.join(unknown or checks)}.",
+            "DELTA_UNSUPPORTED_FEATURES_FOR_WRITE",
+        )
+    if mode == "overwrite" and configuration.get("delta.appendOnly") == "true":
+        raise AnalysisException(
+            f"The Delta table {path} only takes rows that are added (delta.appendOnly).", "DELTA_CANNOT_MODIFY_APPEND_ONLY"
+        )
+
+
+def _keys(table: Any, given: Sequence[str], path: str) -> tuple[str, ...]:
+    keys = tuple(table.metadata().partition_columns)
+    if given and [name.lower() for name in given] != [name.lower() for name in keys]:
+        raise AnalysisException(
+            f"The Delta table {path} is partitioned by [{', '.join(keys)}], not by [{', '.join(given)}].", "DELTA_FAILED_TO_MERGE_FIELDS"
+        )
+    return keys
+
+
+def _columns(table: Any) -> t.StructType:
+    import pyarrow as pa
+
+    return spark_schema(pa.schema(table.schema().to_arrow()))
+
+
+def _arranged(session: Session, relation: r.Relation, columns: t.StructType, path: str) -> r.Relation:
+    """The rows with exactly the table's columns."""
+    there = {column.name.lower(): column for column in relation.output}
+    known = {field.name.lower() for field in columns}
+    strange = [column.name for column in relation.output if column.name.lower() not in known]
+    items: list[e.Expression] = []
+    for field in columns:
+        value = there.get(field.name.lower())
+        if value is not None and not can_store(value.type, field.dataType):
+            strange.append(f"{field.name} ({value.type.simpleString()} instead of {field.dataType.simpleString()})")
+        items.append(e.Alias(e.Cast(e.Literal(None, t.NullType()) if value is None else value, field.dataType), field.name))
+    if strange:
+        raise AnalysisException(
+            f"The Delta table {path} has no such columns: {', '.join(strange)}. Its columns are {columns.simpleString()}; "
+            "overwrite with the option overwriteSchema to change them.",
+            "DELTA_FAILED_TO_MERGE_FIELDS",
+        )
+    return session._state.analyser.project(relation, items)
+
+
+def _enter(
+    deltalake: Any,
+    table: Any,
+    path: str,
+    mode: str,
+    anew: bool,
+    relation: r.Relation,
+    keys: Sequence[str],
+    written: Sequence[tuple[str, str, int, int]],
+) -> None:
+    """Write the log's entry."""
+    import pyarrow as pa
+    from deltalake.transaction import AddAction, create_table_with_add_actions
+
+    kinds = arrow_schema(t.StructType([t.StructField(column.name, column.type) for column in relation.output]))
+    schema = deltalake.Schema.from_arrow(pa.schema([pa.field(field.name, loose(field.type)) for field in kinds]))
+    now = int(time.time() * 1000)
+    actions = []
+    for _, final, rows, size in written:
+        values: Mapping[str, str | None] = dict(zip(keys, values_of(final)))
+        actions.append(AddAction(final, size, values, now, True, json.dumps({"numRecords": rows})))
+    if table is None or anew:
+        create_table_with_add_actions(path, schema, actions, "error" if table is None else "overwrite", list(keys))
+    else:
+        table.create_write_transaction(actions, mode, schema, list(keys) or None)
