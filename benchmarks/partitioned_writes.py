@@ -56,8 +56,12 @@ def datafusion(source: str) -> Iterator[tuple[str, Callable[[], None]]]:
 
     context = SessionContext(SessionConfig().with_target_partitions(2))
     context.register_parquet("lineitem", source)
-    yield "plain", lambda: context.sql(f"COPY ({QUERY}) TO 'plain/' STORED AS PARQUET").collect() and None
-    yield "partitioned", lambda: context.sql(f"COPY ({QUERY}) TO 'partitioned/' STORED AS PARQUET PARTITIONED BY (k)").collect() and None
+    for kind, more in (("plain", ""), ("partitioned", " PARTITIONED BY (k)")):
+
+        def write(kind: str = kind, more: str = more) -> None:
+            context.sql(f"COPY ({QUERY}) TO '{kind}/' STORED AS PARQUET{more}").collect()
+
+        yield kind, write
 
 
 def polars(source: str) -> Iterator[tuple[str, Callable[[], None]]]:

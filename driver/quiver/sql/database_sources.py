@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql import types as t
 from quiver.sql.arrow_types import spark_type
 from quiver.sql.comparisons import comparison
-from quiver.sql.errors import AnalysisException, IllegalArgumentException
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, check_names_differ
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
@@ -47,10 +47,15 @@ def database(
     plain = table if table is not None and _PLAIN.fullmatch(table) else None
     try:
         found = columns_of(url, source, plain, before)
+        check_names_differ((name for name, _ in found), source)
         held = t.StructType([t.StructField(name, spark_type(kind)) for name, kind in found])
         zone = session.conf.zone()
         reader = Database(url, source, before, int(options.get("fetchsize", "0")) or 8192, zone=zone)
         asked = t.DataType.fromDDL(options["customschema"]) if "customschema" in options else wanted
+        if options.get("prefertimestampntz", "false").lower() == "true":
+            held = t.StructType(
+                [t.StructField(f.name, t.TimestampNTZType() if f.dataType == t.TimestampType() else f.dataType) for f in held]
+            )
         held = _with_types(held, asked)
         parts = [Query(each) for each in predicates] if predicates else partitions(options, held, _quoter(url))
     except DatabaseFailed as problem:

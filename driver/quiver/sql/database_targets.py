@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.database_sources import url_of
-from quiver.sql.errors import AnalysisException, IllegalArgumentException
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, check_names_differ
 from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.relations import schema_of
+from quiver_proto.errors import DatabaseFailed
 from quiver_proto.ops import CallSite
 from quiver_proto.sources.database_writes import MARK, Inserting, begin
-from quiver_proto.sources.databases import engine_of, told
+from quiver_proto.sources.databases import engine_of, shown, told
 
 if TYPE_CHECKING:
     from quiver.sql.session import Session
@@ -42,6 +44,12 @@ def write_database(session: Session, relation: r.Relation, options: Mapping[str,
     schema, _, name = named.replace("`", "").replace('"', "").rpartition(".")
     place = schema or None
     columns = schema_of(relation)
+    check_names_differ(columns.names)
+    if "createtableoptions" in options:
+        raise IllegalArgumentException(
+            "Option createTableOptions is not taken: make the table in the database, and write with mode append."
+        )
+    written_types = _written_types(options.get("createtablecolumntypes", ""), columns)
     kinds = [_kind(field) for field in columns]
     engine = engine_of(url)
     with told(engine) as sqlalchemy:
@@ -61,8 +69,11 @@ def write_database(session: Session, relation: r.Relation, options: Mapping[str,
     session.context._check(call_site.operator)
     staging = f"quiver_staging_{os.urandom(8).hex()}"
 
-    def table(of: str, names: Sequence[str], *more: Any) -> Any:
-        made = [sqlalchemy.Column(column, _typed(sqlalchemy, kind, field)) for column, kind, field in zip(names, kinds, columns)]
+    def table(of: str, names: Sequence[str], *more: Any, written: Mapping[str, str] = {}) -> Any:
+        made = [
+            sqlalchemy.Column(column, _named(sqlalchemy, written[column]) if column in written else _typed(sqlalchemy, kind, field))
+            for column, kind, field in zip(names, kinds, columns)
+        ]
         return sqlalchemy.Table(of, sqlalchemy.MetaData(), *made, *more, schema=place)
 
     staged = table(staging, columns.names, sqlalchemy.Column(MARK, sqlalchemy.String(32)))
@@ -71,10 +82,15 @@ def write_database(session: Session, relation: r.Relation, options: Mapping[str,
         with told(engine):
             staged.create(engine)
         with spark_errors(relation, call_site):
-            told_of = session._state.runtime.batches(relation, call_site).mapPartitions(inserting).collect()
-        with told(engine), engine.connect() as connection:
+            rows = session._state.runtime.batches(relation, call_site)
+            if options.get("numpartitions", "").isdecimal():  # So many connections at most.
+                rows = rows.coalesce(max(1, int(options["numpartitions"])))
+            told_of = rows.mapPartitions(inserting).collect()
+        with spark_errors(relation, call_site), told(engine), engine.connect() as connection:
             begin(connection)
-            target = table(name, [known.get(column.lower(), column) if keeps else column for column in columns.names])
+            target = table(
+                name, [known.get(column.lower(), column) if keeps else column for column in columns.names], written=written_types
+            )
             if exists and mode == "overwrite":
                 if keeps:
                     connection.execute(target.delete())
@@ -87,7 +103,12 @@ def write_database(session: Session, relation: r.Relation, options: Mapping[str,
                 chosen = sqlalchemy.select(*[staged.c[column] for column in columns.names]).where(
                     staged.c[MARK].in_(marks[start : start + _AT_ONCE])
                 )
-                connection.execute(target.insert().from_select([column.name for column in target.columns], chosen))
+                moved = connection.execute(target.insert().from_select([column.name for column in target.columns], chosen)).rowcount
+                expected = sum(rows for _, rows in told_of[start : start + _AT_ONCE])
+                if moved not in (-1, expected):  # -1: who knows.
+                    raise DatabaseFailed(
+                        shown(engine), f"{expected} rows were to be put into {named}, and {moved} were: nothing is changed"
+                    )
             staged.drop(connection)
             connection.commit()
     except BaseException:
@@ -95,6 +116,31 @@ def write_database(session: Session, relation: r.Relation, options: Mapping[str,
             staged.drop(engine, checkfirst=True)
         raise
     return sum(rows for _, rows in told_of)
+
+
+def _written_types(text: str, columns: t.StructType) -> dict[str, str]:
+    """Of `name VARCHAR(64), price NUMERIC(10, 2)`: the database's own types of columns. Raises IllegalArgumentException."""
+    known = {name.lower(): name for name in columns.names}
+    result = {}
+    for part in re.split(r",(?![^(]*\))", text) if text.strip() else ():
+        found = re.fullmatch(r"\s*(`[^`]+`|\w+)\s+(\w[\w ]*(\([\d, ]+\))?[\w ]*)", part)
+        name = None if found is None else known.get(found[1].strip("`").lower())
+        if found is None or name is None:
+            raise IllegalArgumentException(
+                f"createTableColumnTypes: {part.strip()!r} is no column of {', '.join(columns.names)} with a type."
+            )
+        result[name] = found[2].strip()
+    return result
+
+
+def _named(sqlalchemy: Any, text: str) -> Any:
+    class Written(sqlalchemy.types.UserDefinedType):  # type: ignore[misc]
+        cache_ok = True
+
+        def get_col_spec(self, **_: Any) -> str:
+            return text
+
+    return Written()
 
 
 def _kind(field: t.StructField) -> str:

@@ -45,16 +45,41 @@ class Inserting:
         with told(engine) as sqlalchemy, engine.connect() as connection:
             begin(connection)
             columns = [sqlalchemy.column(name, getattr(sqlalchemy.types, kind)()) for name, kind in self.columns]
-            statement = sqlalchemy.table(self.table, *columns, sqlalchemy.column(MARK), schema=self.schema).insert()
+            target = sqlalchemy.table(self.table, *columns, sqlalchemy.column(MARK), schema=self.schema)
+            statement = target.insert()
+            copies = engine.dialect.name == "postgresql" and engine.dialect.driver == "psycopg"
             names = [name for name, _ in self.columns]
+            if copies:
+                connection.begin()  # SQLAlchemy sees nothing of what is copied.
             for batch in batches:
                 for start in range(0, batch.num_rows, self.batch_size):
                     lists = [_values(column, zone) for column in batch.slice(start, self.batch_size).columns]
+                    if copies:
+                        count += _copied(connection, target, lists, mark)
+                        continue
                     rows = [dict(zip(names, row), **{MARK: mark}) for row in zip(*lists)]
                     connection.execute(statement, rows)
                     count += len(rows)
             connection.commit()
         yield mark, count
+
+
+def _copied(connection: Any, target: Any, lists: list[list[Any]], mark: str) -> int:
+    """The rows by PostgreSQL's COPY, which takes a fraction of an INSERT's time; how many they are."""
+    import psycopg
+    from sqlalchemy.exc import DBAPIError
+
+    preparer = connection.dialect.identifier_preparer
+    named = ", ".join(preparer.quote(column.name) for column in target.columns)
+    try:
+        with connection.connection.cursor().copy(f"COPY {preparer.format_table(target)} ({named}) FROM STDIN") as copy:
+            count = 0
+            for row in zip(*lists):
+                copy.write_row((*row, mark))
+                count += 1
+    except psycopg.Error as problem:
+        raise DBAPIError.instance("COPY", None, problem, psycopg.Error, dialect=connection.dialect) from problem
+    return count
 
 
 def begin(connection: Any) -> None:

@@ -43,18 +43,23 @@ class Database:
         fields = [each for each in schema if each.name in wanted]
         quote = engine.dialect.identifier_preparer.quote
         listed = ", ".join(quote(each.name) for each in fields) or "1 AS one"
-        conditions = [f"({each})" for each in (self.condition, part.condition) if each]
+        conditions = [f"({each})" for each in (self.condition, part.condition if part.values else verbatim(part.condition)) if each]
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         with told(engine) as sqlalchemy, engine.connect() as connection:
             if self.before:
-                connection.execute(sqlalchemy.text(self.before))
-            statement = sqlalchemy.text(f"SELECT {listed} FROM {self.source}{where}")
+                connection.execute(sqlalchemy.text(verbatim(self.before)))
+            statement = sqlalchemy.text(f"SELECT {listed} FROM {verbatim(self.source)}{where}")
             rows = connection.execution_options(stream_results=True).execute(statement, {**dict(self.values), **dict(part.values)})
             while some := rows.fetchmany(self.fetch_size):
                 columns = [array_of([row[place] for row in some], each.type, each.name, self, engine) for place, each in enumerate(fields)]
                 names = [each.name for each in fields]
                 made = pa.StructArray.from_arrays(columns, names) if names else pa.array([{}] * len(some), pa.struct([]))
                 yield pa.RecordBatch.from_struct_array(made)
+
+
+def verbatim(text: str) -> str:
+    """The database's SQL as users write it, where SQLAlchemy would take `:name` for a marker."""
+    return text.replace(":", "\\:")
 
 
 class told:
@@ -117,6 +122,8 @@ def array_of(values: list[Any], kind: pa.DataType, name: str, of: Database, engi
     elif is_.is_timestamp(kind):
         zone = zone_of(of.zone)
         values = [None if value is None else _moment(value, zone) for value in values]
+        if kind.tz is None:
+            values = [None if value is None else value.astimezone(zone).replace(tzinfo=None) for value in values]
     elif is_.is_date(kind):
         values = [date.fromisoformat(value[:10]) if isinstance(value, str) else value for value in values]
     try:
@@ -147,11 +154,28 @@ def columns_of(url: str, source: str, table: str | None, before: str = "") -> li
                 return [(each["name"], _declared(each["type"], engine.dialect.name)) for each in listed]
         with engine.connect() as connection:
             if before:
-                connection.execute(sqlalchemy.text(before))
-            rows = connection.execution_options(stream_results=True).execute(sqlalchemy.text(f"SELECT * FROM {source}"))
+                connection.execute(sqlalchemy.text(verbatim(before)))
+            if engine.dialect.name == "postgresql":  # It tells the types, of a query too, without its rows.
+                none = connection.execute(sqlalchemy.text(f"SELECT * FROM {verbatim(source)} LIMIT 0"))
+                return [(each[0], _of_postgresql(each)) for each in none.cursor.description]
+            rows = connection.execution_options(stream_results=True).execute(sqlalchemy.text(f"SELECT * FROM {verbatim(source)}"))
             names = list(rows.keys())
             some = rows.fetchmany(1000)
         return [(name, _seen([row[place] for row in some])) for place, name in enumerate(names)]
+
+
+def _of_postgresql(column: Any) -> pa.DataType:
+    """The type of a column by what a cursor of Python's database interface tells of it."""
+    import pyarrow as pa
+
+    known = {
+        16: pa.bool_(), 17: pa.binary(), 20: pa.int64(), 21: pa.int16(), 23: pa.int32(), 26: pa.int64(), 700: pa.float32(),
+        701: pa.float64(), 1082: pa.date32(), 1114: pa.timestamp("us", "UTC"), 1184: pa.timestamp("us", "UTC"),
+    }  # fmt: skip
+    code, precision, scale = column[1], column[4], column[5]
+    if code == 1700:
+        return pa.decimal128(min(38, precision), max(0, scale or 0)) if precision else pa.decimal128(38, 18)
+    return known.get(code, pa.string())
 
 
 def _seen(values: list[Any]) -> pa.DataType:
@@ -184,6 +208,8 @@ def _declared(kind: Any, dialect: str) -> pa.DataType:
             return pa.int16()
         case sqlalchemy.types.Integer():
             return pa.int64() if dialect == "sqlite" else pa.int32()
+        case sqlalchemy.types.REAL() if dialect == "postgresql":
+            return pa.float32()
         case sqlalchemy.types.Float():
             return pa.float64()
         case sqlalchemy.types.Numeric():
