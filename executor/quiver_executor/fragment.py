@@ -34,6 +34,7 @@ from quiver_proto.messages import MapOutput, ResultBlock
 from quiver_proto.operator_texts import locations, sources
 from quiver_proto.ops import CallSite
 from quiver_proto.shorten import shorten
+from quiver_proto.spark_functions.growth import allow
 from quiver_proto.spark_functions.kernel import enable
 from quiver_proto.v1.kernel_pb2 import Hash, Plan
 
@@ -187,6 +188,7 @@ def _planned(
         running.repartition.input.CopyFrom(fragment)
         running.repartition.partitioning.hash.CopyFrom(hashing)
         read = [(-1, ""), *read]
+    allow(_memory(task, sink.settings))
     context = _session(task, sink.settings)
     execution = _decoded(context, running)
     operators = Operators(execution, read, deals=hashing is not None)

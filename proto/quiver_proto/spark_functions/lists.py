@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterable
 from typing import Any
 
+from quiver_proto.spark_functions.growth import check_copies, check_elements
 from quiver_proto.spark_functions.java import SparkValueError
 
 Pairs = list[tuple[Any, Any]]
@@ -119,7 +120,10 @@ def array_min(values: list[Any]) -> Any:
 
 
 def array_repeat(value: Any, count: int | None) -> list[Any] | None:
-    return None if count is None else [value] * count
+    if count is None:
+        return None
+    check_copies("array_repeat", value, count)
+    return [value] * count
 
 
 def slice_of(values: list[Any], start: int, length: int) -> list[Any]:
@@ -149,7 +153,10 @@ def reordered(values: list[Any], places: list[int]) -> list[Any]:
 
 
 def flatten(values: list[list[Any] | None]) -> list[Any] | None:
-    return None if None in values else [item for inner in values if inner is not None for item in inner]
+    if None in values:
+        return None
+    check_elements("flatten", sum(len(inner) for inner in values if inner is not None))
+    return [item for inner in values if inner is not None for item in inner]
 
 
 def get(values: list[Any], index: int) -> Any:

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from quiver_proto.spark_functions import growth
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -27,17 +29,23 @@ class ByRow:
         import pyarrow as pa
 
         kind = pa.ipc.read_schema(pa.py_buffer(self.output)).field(0).type
-        return pa.array(self._values(list(zip(*(map(_plain, columns)), strict=True))), kind)
+        try:
+            return pa.array(self._values(list(zip(*(map(_plain, columns)), strict=True))), kind)
+        except (MemoryError, pa.ArrowCapacityError):
+            raise growth.no_room(self.function.__name__, growth.MOST + 1) from None
 
     def _values(self, rows: list[tuple[Any, ...]]) -> list[Any]:
         function, nulls = self.function, self.nulls
         result: list[Any] = []
         last: tuple[Any, ...] | None = None
         value: Any = None
+        batch = growth.Batch(function.__name__)
         for row in rows:
             if self.volatile or last is None or row != last:
                 value = None if not nulls and None in row else function(*row)
                 last = row
+            if isinstance(value, str | list | bytes):
+                batch.add(value)
             result.append(value)
         return result
 

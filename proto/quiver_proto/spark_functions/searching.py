@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 
+from quiver_proto.spark_functions.growth import MOST, check_bytes
 from quiver_proto.spark_functions.java import SparkValueError, java_pattern, java_replacement
 
 
@@ -85,7 +86,10 @@ def regexp_extract_all(text: str, pattern: str, group: int = 1) -> list[str]:
 def regexp_replace(text: str, pattern: str, replacement: str, position: int = 1) -> str:
     if position < 1:
         raise SparkValueError("INVALID_PARAMETER_VALUE", f"the position must be positive, not {position}")
-    return text[: position - 1] + java_pattern(pattern).sub(java_replacement(replacement), text[position - 1 :])
+    found = java_pattern(pattern)
+    if (len(text) + 1) * len(replacement) > MOST:
+        check_bytes("regexp_replace", sum(1 for _ in found.finditer(text, position - 1)) * len(replacement))
+    return text[: position - 1] + found.sub(java_replacement(replacement), text[position - 1 :])
 
 
 def regexp_count(text: str, pattern: str) -> int:

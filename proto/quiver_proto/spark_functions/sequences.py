@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Any
 
+from quiver_proto.spark_functions.growth import check_elements
 from quiver_proto.spark_functions.java import SparkValueError
 from quiver_proto.spark_functions.times import add_months, zone_of
 
@@ -15,6 +16,7 @@ def numbers(start: int, stop: int, step: int | None = None) -> list[int]:
     """Both ends included."""
     by = step if step is not None else 1 if start <= stop else -1
     _check(by, start, stop, by)
+    check_elements("sequence", (stop - start) // by + 1 if by else 1)
     return list(range(start, stop + (1 if by > 0 else -1), by)) if by else [start]
 
 
@@ -42,6 +44,7 @@ def times(zone: str, start: datetime, stop: datetime, step: Any = None) -> list[
     months, days, rest = _parts(step, start <= stop)
     sign = months * 31 * _DAY + days * _DAY + rest
     _check(sign, start, stop, step)
+    check_elements("sequence", (stop - start) // sign + 1 if sign else 1)
     clock = None if start.tzinfo is None else zone_of(zone)
     result: list[datetime] = []
     at = start

@@ -26,10 +26,19 @@ def text(value: str) -> str:
 _CONSTANT = re.compile(r"'((?:[^']|'')*)'")
 
 
+_INTEGER = re.compile(r"\(?(-?\d+)\)?|arrow_cast\('(-?\d+)', 'Int\d+'\)")
+
+
 def constant_text(lowered: str) -> str | None:
     """The string that a lowered expression is a constant of, or None."""
     found = _CONSTANT.fullmatch(lowered)
     return None if found is None else found[1].replace("''", "'")
+
+
+def constant_number(lowered: str) -> int | None:
+    """The integer that a lowered expression is a constant of, or None."""
+    found = _INTEGER.fullmatch(lowered)
+    return None if found is None else int(found[1] or found[2])
 
 
 def column(attribute: Attribute) -> str:

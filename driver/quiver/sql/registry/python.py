@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql.lowering.names import cast
 from quiver.sql.python.model import Bound, bound
 from quiver.sql.registry.model import Types
-from quiver.sql.types import ArrayType, DataType, IntegralType, StructType
+from quiver.sql.types import ArrayType, DataType, DoubleType, IntegralType, StructType
 
 if TYPE_CHECKING:
     from datafusion import SessionContext
@@ -46,7 +46,15 @@ class _Checked:
     kind: IntegralType
 
 
-_NEEDED: dict[str, _Needed | _OfPartition | _Checked] = {}
+@dataclass(frozen=True, slots=True)
+class _Room:
+    """Whether there is room for a function's results (quiver_proto.spark_functions.growth)."""
+
+    function: str
+    kind: DataType
+
+
+_NEEDED: dict[str, _Needed | _OfPartition | _Checked | _Room] = {}
 _USER = re.compile(r"\bquiver_user_[0-9a-f]{12}\b")
 _NAME = re.compile(r"\bquiver_[a-z0-9_]+_[0-9a-f]{12}\b")
 _COUNTED = "quiver_counted_"
@@ -92,6 +100,17 @@ def checked(operations: Sequence[str], args: Sequence[str], kind: IntegralType) 
     return f"{name}({', '.join(cast(value, kind) for value in args)})"
 
 
+def with_room_for(function: str, given: str, kind: DataType, size: str) -> str:
+    """An argument of `function`, of this type, which is `given` where a result of `size` bytes, and a batch of them, can be made.
+
+    It guards an argument and not the call: constants are computed when a query is planned, from the innermost on.
+    """
+    needed = _Room(function, kind)
+    name = f"quiver_room_{hashlib.sha256(repr(needed).encode()).hexdigest()[:12]}"
+    _NEEDED.setdefault(name, needed)
+    return f"{name}({cast(given, kind)}, {cast(size, DoubleType())})"
+
+
 def wants_partitions(text: str) -> bool:
     """Whether a lowered query is to run in stages however little it reads: users' functions take long, and some count rows."""
     return _COUNTED in text or bool(called(text))
@@ -132,13 +151,14 @@ def _forget(context: weakref.ref[SessionContext], name: str) -> None:
         _known.get(living, set()).discard(name)
 
 
-def _kernel_function(name: str, needed: _Needed | _OfPartition | _Checked) -> Any:
+def _kernel_function(name: str, needed: _Needed | _OfPartition | _Checked | _Room) -> Any:
     import pyarrow as pa
     from datafusion import udf
 
     from quiver.sql.arrow_types import arrow_type
     from quiver_proto.spark_functions.checked import Checked
     from quiver_proto.spark_functions.drawing import OfPartition
+    from quiver_proto.spark_functions.growth import Room
     from quiver_proto.spark_functions.rows import ByRow
 
     if isinstance(needed, _OfPartition):
@@ -147,6 +167,9 @@ def _kernel_function(name: str, needed: _Needed | _OfPartition | _Checked) -> An
     if isinstance(needed, _Checked):
         kind = arrow_type(needed.kind)
         return udf(Checked(needed.operations), [kind] * needed.operands, kind, "immutable", name)
+    if isinstance(needed, _Room):
+        kind = arrow_type(needed.kind)
+        return udf(Room(needed.function), [kind, pa.float64()], kind, "immutable", name)
 
     output = _loose(arrow_type(needed.gives))
     body = ByRow(needed.function, pa.schema([pa.field("r", output)]).serialize().to_pybytes(), needed.nulls, needed.volatile)

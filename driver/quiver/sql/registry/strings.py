@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Sequence
 
 from quiver.sql import types as t
-from quiver.sql.lowering.names import cast, constant_text, text
-from quiver.sql.registry import regexes
+from quiver.sql.lowering.names import cast, constant_number, constant_text, text
+from quiver.sql.registry import growing, regexes
 from quiver.sql.registry.define import Lower, define, mismatch, result
 from quiver.sql.registry.model import Function, Types, register
 from quiver.sql.registry.python import python
@@ -32,18 +32,12 @@ def _of_ascii(native: str, otherwise: Lower) -> Lower:
     return lower
 
 
-def _number(lowered: str) -> int | None:
-    """The integer that a lowered expression is a constant of, or None."""
-    found = re.fullmatch(r"\(?(-?\d+)\)?|arrow_cast\('(-?\d+)', 'Int\d+'\)", lowered)
-    return None if found is None else int(found[1] or found[2])
-
-
 def _instr(args: Sequence[str], kinds: Types) -> str:
     return f"strpos({args[0]}, {args[1]})" if len(args) == 2 else python(texts.instr, INT)(args, kinds)
 
 
 def _locate(args: Sequence[str], kinds: Types) -> str:
-    if len(args) == 2 or _number(args[2]) == 1:
+    if len(args) == 2 or constant_number(args[2]) == 1:
         return f"strpos({args[1]}, {args[0]})"
     return python(texts.locate, INT)(args, kinds)
 
@@ -54,13 +48,13 @@ def _levenshtein(args: Sequence[str], kinds: Types) -> str:
 
 
 def _split_part(args: Sequence[str], kinds: Types) -> str:
-    if constant_text(args[1]) and _number(args[2]):
+    if constant_text(args[1]) and constant_number(args[2]):
         return f"split_part({args[0]}, {args[1]}, CAST({args[2]} AS BIGINT))"
     return python(texts.split_part, S)(args, kinds)
 
 
 def _substring_index(args: Sequence[str], kinds: Types) -> str:
-    if constant_text(args[1]) and _number(args[2]):
+    if constant_text(args[1]) and constant_number(args[2]):
         return f"substr_index({args[0]}, {args[1]}, CAST({args[2]} AS BIGINT))"
     return python(texts.substring_index, S)(args, kinds)
 
@@ -73,7 +67,7 @@ def _split(args: Sequence[str], kinds: Types) -> str:
     """Cut by the kernel at plain text; at a pattern after a mark was put in place of what it finds."""
     otherwise = python(searching.split, lambda kinds: _STRINGS)(args, kinds)
     pattern = constant_text(args[1])
-    found = regexes.translated(pattern) if pattern is not None and (len(args) == 2 or _number(args[2]) == -1) else None
+    found = regexes.translated(pattern) if pattern is not None and (len(args) == 2 or constant_number(args[2]) == -1) else None
     if found is None or found.anchored:
         return otherwise
     empty = f"WHEN {args[0]} = '' THEN make_array('')"
@@ -92,8 +86,8 @@ define("ascii", "s", "i", "CAST(ascii({0}) AS INT)")
 define("char", "l", "s", "char", "chr")
 define("initcap", "s", "s", python(texts.initcap, S))
 define("reverse_text", "s", "s", "reverse")
-define("repeat", "si", "s", "repeat({0}, CAST({1} AS BIGINT))")
-define("space", "i", "s", "space")
+define("repeat", "si", "s", growing.repeat)
+define("space", "i", "s", growing.space)
 define("left", "si", "s", "CASE WHEN {1} <= 0 THEN CASE WHEN {0} IS NULL THEN NULL ELSE '' END ELSE left({0}, CAST({1} AS BIGINT)) END")
 define("right", "si", "s", "CASE WHEN {1} <= 0 THEN CASE WHEN {0} IS NULL THEN NULL ELSE '' END ELSE right({0}, CAST({1} AS BIGINT)) END")
 define("instr", "ss?ii", "i", _instr)
@@ -103,7 +97,7 @@ define(
     "replace",
     "ss?s",
     "s",
-    lambda args, kinds: f"CASE WHEN {args[1]} = '' THEN {args[0]} ELSE replace({args[0]}, {args[1]}, {_third(args)}) END",
+    lambda args, kinds: f"CASE WHEN {args[1]} = '' THEN {args[0]} ELSE {growing.replace(args[0], args[1], _third(args))} END",
 )
 define("levenshtein", "ss?i", "i", _levenshtein)
 define("soundex", "s", "s", python(texts.soundex, S))
@@ -129,6 +123,7 @@ for _name, _kernel in (("trim", "btrim"), ("ltrim", "ltrim"), ("rtrim", "rtrim")
 
 def _pad(side: str) -> None:
     def lower(args: Sequence[str], kinds: Types) -> str:
+        args = [args[0], growing.length(side, args[1]), *args[2:]]
         given = [*args, text(" ")][:3]
         in_python = python(getattr(texts, side), lambda kinds: kinds[0])
         if isinstance(kinds[0], t.BinaryType) or not constant_text(given[2]) or not given[2].isascii():
@@ -272,7 +267,7 @@ def _first_match(name: str) -> Lower:
 
     def lower(args: Sequence[str], kinds: Types) -> str:
         in_python = function(args, kinds)
-        group = 0 if name == "regexp_substr" else _number(args[2]) if len(args) > 2 else 1
+        group = 0 if name == "regexp_substr" else constant_number(args[2]) if len(args) > 2 else 1
 
         def native(found: regexes.Translated) -> str:
             first = f"regexp_match({args[0]}, {text(found.text)})[1]"
@@ -288,7 +283,7 @@ def _first_match(name: str) -> Lower:
 def _regexp_replace(args: Sequence[str], kinds: Types) -> str:
     in_python = python(searching.regexp_replace, S)(args, kinds)
     put = constant_text(args[2])
-    if put is None or (len(args) > 3 and _number(args[3]) != 1):
+    if put is None or (len(args) > 3 and constant_number(args[3]) != 1):
         return in_python
 
     def native(found: regexes.Translated) -> str | None:
@@ -296,8 +291,9 @@ def _regexp_replace(args: Sequence[str], kinds: Types) -> str:
         if written is None:
             return None
         if found.literal is not None and "$" not in written:
-            return f"replace({args[0]}, {text(found.literal)}, {text(written)})"
-        return _matching(f"regexp_replace({args[0]}, {text(found.text)}, {text(written)}, 'g')", args[0], found, in_python)
+            return growing.replace(args[0], text(found.literal), text(written))
+        own = f"regexp_replace({args[0]}, {text(found.text)}, {growing.by_pattern(args[0], found.text, written)}, 'g')"
+        return _matching(own, args[0], found, in_python)
 
     return _by_pattern(args[1], native, in_python)
 

@@ -1,0 +1,95 @@
+"""Functions whose results may be far larger than what they are made of: refused before memory is asked for, which would end the process."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pytest
+
+from quiver import Context
+from quiver.sql import Session
+from quiver.sql.errors import SparkRuntimeException
+from quiver.sql.lowering.relations import lower
+from quiver_executor.kernel_refusals import refusing
+from quiver_proto.errors import KernelOutOfMemory
+from quiver_proto.kernel_faults import PANICKED, taken_back
+from quiver_proto.spark_functions import growth, sequences
+from quiver_proto.spark_functions.rows import ByRow
+
+
+@pytest.fixture(scope="module")
+def spark() -> Iterator[Session]:
+    with Session(Context("inline", "test")) as session:
+        yield session
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("repeat('a', 2147483647)", "2147483647 bytes in the function `repeat`"),
+        ("repeat('ab', n)", "4294967264 bytes in the function `repeat`"),
+        ("space(2147483647)", "2147483647 bytes in the function `space`"),
+        ("lpad('a', n + 1, 'x')", "2147483633 bytes in the function `lpad`"),
+        ("rpad('é', n + 2, 'ß')", "2147483634 bytes in the function `rpad`"),
+        ("replace(repeat('a', 100000), 'a', repeat('b', 100000))", "10000100000 bytes in the function `replace`"),
+        ("regexp_replace(repeat('a1', 50000), '[0-9]', repeat('b', 100000))", "5000000000 bytes in the function `regexp_replace`"),
+    ],
+)
+def test_strings_that_are_too_long(spark: Session, call: str, told: str) -> None:
+    with pytest.raises(SparkRuntimeException, match=told) as raised:
+        spark.sql(f"SELECT length({call}) FROM VALUES (2147483632) AS t(n)").collect()
+    assert raised.value.getCondition() == "STRING_SIZE_LIMIT_EXCEEDED"
+
+
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        ("sequence(0, 10000000000)", "10000000001 elements .* `sequence`"),
+        ("explode(sequence(CAST(0 AS BIGINT), n * CAST(5 AS BIGINT)))", "10737418161 elements .* `sequence`"),
+        ("sequence(TIMESTAMP '2000-01-01', TIMESTAMP '9000-01-01', INTERVAL 1 SECOND)", "220898707201 elements .* `sequence`"),
+        ("array_repeat(1, 2147483647)", "2147483647 elements .* `array_repeat`"),
+    ],
+)
+def test_arrays_that_are_too_long(spark: Session, call: str, told: str) -> None:
+    with pytest.raises(SparkRuntimeException, match=told) as raised:
+        spark.sql(f"SELECT {call} FROM VALUES (2147483632) AS t(n)").collect()
+    assert raised.value.getCondition() == "COLLECTION_SIZE_LIMIT_EXCEEDED.FUNCTION"
+
+
+def test_batches_that_are_too_large(spark: Session) -> None:
+    """Each value could be made, all of them together can't."""
+    for query in (
+        "SELECT sum(length(repeat('a', CAST(1000000 + id AS INT)))) FROM range(8000)",
+        "SELECT sum(length(lpad('a', CAST(1000000 + id AS INT)))) FROM range(8000)",
+        "SELECT size(flatten(array_repeat(array_repeat(id, 100000), 100000))) FROM range(1)",
+    ):
+        with pytest.raises(KernelOutOfMemory):
+            spark.sql(query).collect()
+    with pytest.raises(KernelOutOfMemory), refusing():
+        raise RuntimeError(f"{PANICKED}: byte array offset overflow.")
+
+
+def test_what_python_makes_is_counted() -> None:
+    kind = pa.schema([pa.field("r", pa.list_(pa.int64()))]).serialize().to_pybytes()
+    sequence = ByRow(sequences.numbers, kind)
+    growth.allow(100_000)
+    try:
+        assert len(sequence(pa.array([0, 1]), pa.array([100, 100]))) == 2
+        with pytest.raises(KernelOutOfMemory, match="numbers asked for"), taken_back():
+            sequence(pa.array(range(100)), pa.array([200] * 100))
+        with pytest.raises(KernelOutOfMemory, match=r"repeat asked for 117\.2 KiB"), taken_back():
+            growth.Room("repeat")(pa.array([4, 4, None]), pa.array([60_000.0, 60_000.0, None]))
+    finally:
+        growth.allow(1 << 40)
+    assert growth.Room("repeat")(pa.array([4, None]), pa.array([60_000.0, None])).to_pylist() == [4, None]
+
+
+def test_what_is_short_is_not_looked_at(spark: Session) -> None:
+    short = spark.sql("SELECT repeat('-', 80), space(9), lpad(s, 20), rpad(s, 20, '.'), replace(s, 'a', 'bc') FROM VALUES ('xa') AS t(s)")
+    assert "quiver_room" not in lower(short._relation).text
+    assert short.collect()[0][2:] == (" " * 18 + "xa", "xa" + "." * 18, "xbc")
+    long = (
+        "SELECT length(repeat(s, n)), replace(s, 'a', repeat('b', n)), lpad(s, n), space(n), repeat(s, -n) FROM VALUES ('xa', 3), (NULL, 1)"
+    )
+    assert spark.sql(f"{long} AS t(s, n)").collect() == [(6, "xbbb", " xa", "   ", ""), (None, None, None, " ", None)]
