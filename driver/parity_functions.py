@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from quiver.sql import functions
+from quiver.sql.functions import sketches, sketches_by_type
 from quiver.sql.functions.absent import reason
 from quiver.sql.functions.names import PYSPARK
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "parity-sql-functions.md"
+_SKETCHES = "executors need the package datasketches (`pip install quiver-cluster[sketches]`)"
 NOTES = {
     "percentile_approx": "exact",
     "approx_percentile": "exact",
@@ -26,6 +28,11 @@ NOTES = {
     "aes_decrypt": "as `aes_encrypt`",
     "try_aes_decrypt": "as `aes_encrypt`",
     "xpath": "executors need the package lxml (`pip install quiver-cluster[xml]`)",
+    **dict.fromkeys(
+        (*sketches.__all__, *sketches_by_type.__all__), "executors need the package datasketches (`pip install quiver-cluster[sketches]`)"
+    ),
+    "theta_sketch_agg": "not of arrays; binaries are of UTF-8; needs `quiver-cluster[sketches]`",
+    "hll_sketch_agg": "binaries are of UTF-8; needs `quiver-cluster[sketches]`",
     "collect_union": "in the order in which elements came",
     "version": "Spark's version whose meaning functions have, without a revision",
     "sentences": "sentences are cut at `.`, `!` and `?`",

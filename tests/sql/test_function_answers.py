@@ -156,3 +156,44 @@ def test_documents_load_nothing(spark: Session, tmp_path: Path) -> None:
     assert [row[0] for row in frame.select(F.xpath_string("x", F.lit("a"))).collect()] == ["", "", ""]
     with pytest.raises(PySparkException, match="gives no nodes"):
         frame.select(F.xpath("x", F.lit("count(a)"))).collect()
+
+
+def test_sketches_that_spark_has_written(spark: Session) -> None:
+    whole = "05010F00C80008000400000000000000C8000100C4000000" + "".join(f"{n:02X}00000000000000" for n in (1, 3, 1, 2, 2, 3))
+    keys = (
+        "02030901000ACC93040000000000000015F97DCBBD86A105000000000000F03F00BD3273724691CC1400000000000008400040DE2EE1C9DB3D08"
+        "000000000000044000C397FC1281709D1E0000000000001A4000"
+    )
+    row = spark.sql(
+        f"""SELECT kll_sketch_get_quantile_bigint(X'{whole}', array(0, 0.5, 1)), kll_sketch_get_rank_bigint(X'{whole}', 2),
+        tuple_sketch_estimate_double(X'{keys}'), tuple_sketch_summary_double(X'{keys}'),
+        tuple_sketch_summary_double(tuple_union_double(X'{keys}', X'{keys}', 12, 'max'), 'max')"""
+    ).first()
+    assert row == ([1, 2, 3], 0.75, 4.0, 13.0, 6.5)
+    # Entries stand in another order than Java's: the sketches are the same.
+    mine = spark.sql(
+        """SELECT hex(tuple_union_double(tuple_sketch_agg_double(a, b), tuple_sketch_agg_double(c, b)))
+        FROM VALUES (1, 1.0D, 2), (2, 2.5D, 4), (2, 3.0D, 5) t(a, b, c)"""
+    ).first()[0]
+    entries = [sorted(text[32:][at : at + 34] for at in range(0, 136, 34)) for text in (keys, mine)]
+    assert (mine[:32], entries[0]) == (keys[:32], entries[1])
+
+
+def test_sketches_of_many_values_stay_small(spark: Session) -> None:
+    row = (
+        spark.range(30000)
+        .agg(
+            F.length(F.kll_sketch_agg_double(F.col("id").cast("double"))).alias("n"),
+            F.kll_sketch_get_quantile_double(F.kll_sketch_agg_double(F.col("id").cast("double")), F.lit(0.5)).alias("q"),
+            F.tuple_sketch_estimate_integer(F.tuple_sketch_agg_integer(F.col("id") % 20000, F.lit(1))).alias("t"),
+        )
+        .first()
+    )
+    assert row.n < 6000
+    assert abs(row.q - 15000) < 1500
+    assert abs(row.t - 20000) < 2000
+
+
+def test_bytes_that_no_sketch_can_take(spark: Session) -> None:
+    with pytest.raises(PySparkException, match="no UTF-8"):
+        spark.sql("SELECT hll_sketch_agg(X'FF')").collect()

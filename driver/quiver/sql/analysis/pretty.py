@@ -38,6 +38,19 @@ _DEFAULTS: dict[str, tuple[str, ...]] = {
     "percentile": ("", "", "1"), "percentile_approx": ("", "", "10000"), "approx_percentile": ("", "", "10000"),
 }  # fmt: skip
 """What Spark writes for arguments that were left out, by position."""
+_DEFAULTS |= {
+    "hll_sketch_agg": ("", "12"), "hll_union_agg": ("", "false"), "hll_union": ("", "", "false"),
+    "theta_sketch_agg": ("", "12"), "theta_union_agg": ("", "12"), "theta_union": ("", "", "12"),
+    **{
+        f"{name}_{kind}": given
+        for kind in ("double", "integer")
+        for name, given in {
+            "tuple_sketch_agg": ("", "", "12", "sum"), "tuple_sketch_summary": ("", "sum"), "tuple_union_agg": ("", "12", "sum"),
+            "tuple_intersection_agg": ("", "sum"), "tuple_union": ("", "", "12", "sum"), "tuple_union_theta": ("", "", "12", "sum"),
+            "tuple_intersection": ("", "", "sum"), "tuple_intersection_theta": ("", "", "sum"),
+        }.items()
+    },
+}  # fmt: skip
 _V = "namedlambdavariable()"
 _COMPARED = (
     f"lambdafunction((IF((({_V} IS NULL) AND ({_V} IS NULL)), 0, (IF(({_V} IS NULL), 1, (IF(({_V} IS NULL), -1, (IF(({_V} < {_V}), -1, "

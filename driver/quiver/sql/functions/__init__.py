@@ -23,6 +23,8 @@ from quiver.sql.functions import (
     math,
     moments,
     searching,
+    sketches,
+    sketches_by_type,
     statistics,
     strings,
     surroundings,
@@ -48,6 +50,8 @@ from quiver.sql.functions.lambdas import *
 from quiver.sql.functions.math import *
 from quiver.sql.functions.moments import *
 from quiver.sql.functions.searching import *
+from quiver.sql.functions.sketches import *
+from quiver.sql.functions.sketches_by_type import *
 from quiver.sql.functions.statistics import *
 from quiver.sql.functions.strings import *
 from quiver.sql.functions.surroundings import *
@@ -80,6 +84,8 @@ __all__ += lambdas.__all__
 __all__ += math.__all__
 __all__ += moments.__all__
 __all__ += searching.__all__
+__all__ += sketches.__all__
+__all__ += sketches_by_type.__all__
 __all__ += statistics.__all__
 __all__ += strings.__all__
 __all__ += surroundings.__all__

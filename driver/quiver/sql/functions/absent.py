@@ -8,13 +8,12 @@ from typing import Final
 
 from quiver.sql.errors import PySparkAttributeError
 
-_SKETCH = "sketches of Apache DataSketches are not there; `count_distinct`, `approx_count_distinct` and `percentile` serve their purposes"
 _VARIANT = "there is no type VARIANT; keep JSON as text"
 _XML = "records in XML are not read; use the `xpath` functions, or a user's function with `xml.etree`"
 _JAVA = "there is no Java"
 _WRITE = "tables are not partitioned by transforms of columns; use a column of its own"
 REASONS: Final = (
-    (r"(hll|theta|kll|tuple)_.*|count_min_sketch", _SKETCH),
+    (r"count_min_sketch", "use `approx_count_distinct`, or count groups"),
     (r".*variant.*|(try_)?parse_json", _VARIANT),
     (r".*_xml", _XML),
     (r"(try_)?reflect|java_method", _JAVA),

@@ -17,6 +17,7 @@ from quiver.sql.registry import (  # noqa: F401
     math,
     operators,
     ordered_sets,
+    sketches,
     strings,
     times_of_day,
     windows,
