@@ -48,3 +48,10 @@ def test_partitions_of_a_query_in_ample_slots(input_bytes: int, again: int, core
 def test_partitions_that_were_asked_for() -> None:
     asked = sizing(lambda key, default: "7" if key == "spark.sql.shuffle.partitions" else default, 2)
     assert asked.pieces(1 << 40, 2, 0) == 7
+
+
+def test_build_sides_that_are_collected_where_slots_have_the_memory() -> None:
+    sizes = sizing(_default, 2)
+    executors = [(0, 1), (1, 1), (2, 1), (8, 2), (8, 8)]
+    assert [sizes.fitting(memory << 30, cores).policy.collected_bytes >> 20 for memory, cores in executors] == [0, 16, 32, 40, 16]
+    assert sizes.without_broadcasts().fitting(8 << 30).policy.collected_bytes < 0

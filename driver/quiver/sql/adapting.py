@@ -40,8 +40,10 @@ from quiver_proto.v1.kernel_pb2 import ColumnExpression, Opaque, Plan
 
 _PARTIAL, _FINAL_PARTITIONED, _SINGLE_PARTITIONED = 0, 2, 4
 """Modes of an aggregate. Those that are partitioned have keys: no rows in, no rows out."""
-_WORTH_SIFTING = 4
-"""What all tasks of a stage read to sift it, so many times, is to be less than what they read anyway."""
+_WORTH_SIFTING = 32
+"""What all tasks of a stage read to sift it, so many times, is to be less than what they read anyway: files have columns that are not."""
+_WORTH_COLLECTING = 4
+"""The same for a build side that is not small: what every task reads of it is to be less than what the other side's tasks read."""
 _WORTH_WAITING = 8 << 20
 """Bytes that have to be read for a side of a join. Dealing the rows of so much costs more than the end of the other side's stage, when
 some cores may have nothing to do."""
@@ -53,13 +55,14 @@ class Policy:
 
     Pieces are put together up to `target_bytes`, but not so that fewer than `least_tasks` are left, unless they are smaller than
     `least_bytes`. A piece is skewed when it is larger than `skew_bytes` and `skew_factor` times the median. A build side up to
-    `broadcast_bytes` is small (-1: none is).
+    `broadcast_bytes` is small (-1: none is); up to `collected_bytes` it is where the other side is far larger.
     """
 
     target_bytes: int = 64 << 20
     least_bytes: int = 1 << 20
     least_tasks: int = 1
     broadcast_bytes: int = 10 << 20
+    collected_bytes: int = 0
     skew_bytes: int = 256 << 20
     skew_factor: float = 5.0
     coalesces: bool = True
@@ -158,10 +161,13 @@ def _small_build(plan: Plan, progress: Progress, policy: Policy) -> tuple[int, i
             continue
         join = node.hash_join
         (*rest, segment) = segments(join.left, progress.known)
-        if rest or segment.weights is None or sum(segment.weights) > policy.broadcast_bytes:
+        size = sum(segment.weights or ())
+        if rest or segment.weights is None or size > max(policy.broadcast_bytes, policy.collected_bytes):
+            continue
+        if size > policy.broadcast_bytes and size * width(stream[1].plan) * _WORTH_COLLECTING > _cost(stream[1].plan, progress):
             continue
         _collect_build(node, segment.width, *stream)
-        return sum(segment.weights), stream[1].shuffle_id
+        return size, stream[1].shuffle_id
     return None
 
 
@@ -237,22 +243,41 @@ def _stream(node: Plan, progress: Progress) -> tuple[Plan, CutStage] | None:
 
 
 def _waiting(progress: Progress, policy: Policy) -> set[int]:
-    """Shuffles that wait, since a build side may come out small and save them."""
-    found: set[int] = set()
+    """Shuffles that wait, since a build side may come out small and save them, or keys few and save most of their rows."""
     if policy.broadcast_bytes < 0:
-        return found
+        return set()
     worth = min(_WORTH_WAITING, policy.target_bytes)
+    stages = {stage.shuffle_id: stage for stage in progress.pending()}
+    sources: dict[int, set[int]] = {}
     for _, plan in fragments(progress):
         for node, free in _nodes(plan):
             stream = _stream(node, progress) if free else None
-            if stream is None:
-                continue
-            missing = {each.shuffle_id for each in progress.pending()}.intersection(reads_of(node.hash_join.left))
-            if missing and worth < _cost(stream[1].plan, progress):
-                found.add(stream[1].shuffle_id)
+            missing = stages.keys() & reads_of(node.hash_join.left) if stream is not None else set[int]()
+            if stream is not None and missing:
+                sources.setdefault(stream[1].shuffle_id, set()).update(missing)
     for sifting in _siftings(progress):
-        if sifting.source.shuffle_id not in progress.known and worth < _cost(sifting.stage.plan, progress):
-            found.add(sifting.stage.shuffle_id)
+        if sifting.source.shuffle_id in stages:
+            sources.setdefault(sifting.stage.shuffle_id, set()).add(sifting.source.shuffle_id)
+    costs = {shuffle: _cost(stage.plan, progress) for shuffle, stage in stages.items()} if sources else {}
+    below = {shuffle: _missing_below(shuffle, stages) for shuffle in stages} if sources else {}
+    sources = {shuffle: of for shuffle, of in sources.items() if costs[shuffle] > worth}
+
+    def gives_way(shuffle: int, source: int) -> bool:
+        """Not where the source would wait for it in its turn, and is dearer."""
+        turned = any(shuffle in below[other] for each in below[source] for other in sources.get(each, ()))
+        return not turned or (costs[source], source) <= (costs[shuffle], shuffle)
+
+    return {shuffle for shuffle, of in sources.items() if any(gives_way(shuffle, source) for source in of)}
+
+
+def _missing_below(shuffle: int, stages: Mapping[int, CutStage]) -> set[int]:
+    """Those of the stages that it takes to make it, itself among them."""
+    found = {shuffle}
+    pending = [shuffle]
+    while pending:
+        new = stages.keys() & set(stages[pending.pop()].reads) - found
+        found |= new
+        pending += new
     return found
 
 

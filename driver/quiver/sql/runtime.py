@@ -269,7 +269,9 @@ class Runtime:
             settings = ((CORES, str(cores)),) if cores > 1 else ()
             return run(queries.in_one_task(plan, planner, cores, call_site, settings, properties, productions.values(), make_sink))
         try:
-            return staged.run(driver, run, sizes.fitting(self._planning.executor_bytes()).policy if sizes.adapts else None)
+            return staged.run(
+                driver, run, sizes.fitting(self._planning.executor_bytes(), driver.executor_cores()).policy if sizes.adapts else None
+            )
         finally:
             staged.close(driver)  # Shuffles of RDDs go with the last reference to them.
 

@@ -76,12 +76,14 @@ class Sizing:
         wanted = max(2, min(MOST_PARTITIONS, wanted))
         return -(-wanted // cores) * cores
 
-    def fitting(self, executor_bytes: int) -> Sizing:
-        """For executors with so much memory (0: not known)."""
+    def fitting(self, executor_bytes: int, cores: int = 1) -> Sizing:
+        """For executors with so much memory (0: not known), and so many cores."""
         if not executor_bytes:
             return self
         # Pieces are compressed, to a third or a quarter.
-        return replace(self, policy=replace(self.policy, target_bytes=min(self.policy.target_bytes, max(1 << 20, executor_bytes // 16))))
+        target = min(self.policy.target_bytes, max(1 << 20, executor_bytes // 16))
+        collected = min(4 * self.policy.broadcast_bytes, executor_bytes // max(1, cores) // 64)
+        return replace(self, policy=replace(self.policy, target_bytes=target, collected_bytes=collected))
 
     def without_broadcasts(self) -> Sizing:
         """No side of a join is small: each is dealt by its keys."""
