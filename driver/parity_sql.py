@@ -30,7 +30,6 @@ MISSING = {
     "GroupedData.transformWithStateInPandas": _STREAMS,
     "SparkSession.addArtifacts": "it belongs to Spark Connect; use `spark.context.addPyFile` and `addFile`",
     "TableValuedFunction.collations": "texts are compared by their bytes only",
-    "TableValuedFunction.json_tuple": "use `functions.json_tuple` in a select",
     "TableValuedFunction.python_worker_logs": "logs of tasks are on the driver's page",
     "TableValuedFunction.sql_keywords": "the parser is sqlglot's; quote a name in backticks where it is a word of SQL",
     "TableValuedFunction.variant_explode": _VARIANT,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from quiver.sql import functions
 from quiver.sql.column import Column
+from quiver.sql.functions.arguments import call
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
@@ -77,3 +78,11 @@ class TableValuedFunction:
         [Row(col0=1), Row(col0=2)]
         """
         return self._of(functions.stack(n, *fields))
+
+    def json_tuple(self, input: Column, *fields: Column) -> DataFrame:
+        """The members of a text in JSON by name, as texts.
+
+        >>> spark.tvf.json_tuple(F.lit('{"a": 1, "b": "x"}'), F.lit("a"), F.lit("b")).collect()
+        [Row(c0='1', c1='x')]
+        """
+        return self._of(call("json_tuple", input._expression, *(field._expression for field in fields)))

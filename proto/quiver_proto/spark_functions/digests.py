@@ -64,7 +64,8 @@ def _of_long(value: int, seed: int) -> int:
     return _finish(_mix(_mix(seed, value & _MASK), value >> 32 & _MASK), 8)
 
 
-def _of_bytes(data: bytes, seed: int) -> int:
+def of_bytes(data: bytes, seed: int) -> int:
+    """Murmur3 of the bytes, of 32 bits without a sign; the last bytes count one by one, as in Spark."""
     whole = len(data) // 4 * 4
     for (k,) in struct.iter_unpack("<I", data[:whole]):
         seed = _mix(seed, k)
@@ -95,7 +96,7 @@ def _one(kind: str, value: Any, seed: int) -> int:
         unscaled = int(value.scaleb(scale, _WIDE))
         if precision <= 18:
             return _of_long(unscaled, seed)
-        return _of_bytes(unscaled.to_bytes(((unscaled if unscaled >= 0 else ~unscaled).bit_length()) // 8 + 1, "big", signed=True), seed)
+        return of_bytes(unscaled.to_bytes(((unscaled if unscaled >= 0 else ~unscaled).bit_length()) // 8 + 1, "big", signed=True), seed)
     if kind.startswith("struct<"):
         for member, item in zip(parts(kind[7:-1]), value.values(), strict=True):
             seed = _one(member.partition(":")[2], item, seed)
@@ -104,7 +105,7 @@ def _one(kind: str, value: Any, seed: int) -> int:
         for item in value:
             seed = _one(kind[6:-1], item, seed)
         return seed
-    return _of_bytes(value if isinstance(value, bytes) else str(value).encode(), seed)
+    return of_bytes(value if isinstance(value, bytes) else str(value).encode(), seed)
 
 
 class Hasher:

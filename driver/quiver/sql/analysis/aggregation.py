@@ -92,7 +92,7 @@ def _check_buckets(ntile: e.Call) -> None:
         )
 
 
-_ORDERED = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value"})
+_ORDERED = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead", "nth_value", "counter_diff"})
 
 
 def check_windowed(expression: e.Expression) -> None:

@@ -12,7 +12,7 @@ from quiver.sql.tree import expressions as e
 from quiver_proto.spark_functions.casts import shown_months, shown_span, written
 
 _INFIX = frozenset({"+", "-", "*", "/", "%", "div", "=", "<=>", "<", "<=", ">", ">=", "and", "or", "&", "|", "^", "<<", ">>", ">>>"})
-_RANKING = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "ntile"})
+_RANKING = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "ntile", "counter_diff"})
 """They see the rows before, whatever the order's ties."""
 _CAPITALS = frozenset({
     "acos", "acosh", "asin", "asinh", "atan", "atan2", "atanh", "cbrt", "ceil", "cos", "cosh", "cot", "csc", "degrees", "dense_rank", "e",

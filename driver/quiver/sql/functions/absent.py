@@ -13,7 +13,6 @@ _XML = "records in XML are not read; use the `xpath` functions, or a user's func
 _JAVA = "there is no Java"
 _WRITE = "tables are not partitioned by transforms of columns; use a column of its own"
 REASONS: Final = (
-    (r"count_min_sketch", "use `approx_count_distinct`, or count groups"),
     (r".*variant.*|(try_)?parse_json", _VARIANT),
     (r".*_xml", _XML),
     (r"(try_)?reflect|java_method", _JAVA),
@@ -24,7 +23,6 @@ REASONS: Final = (
     (r"input_file_.*", "of a row's file only its name and `_metadata` are known: `input_file_name()`, `_metadata.file_size`"),
     (r"collat.*", "strings are compared by their characters; use `lower`"),
     (r"timestamp_nanos|unix_nanos", "times are of microseconds; keep nanoseconds as a bigint"),
-    (r"counter_diff", "take `lag` of the counter from it, where that is not larger"),
     (r".*", "not built yet"),
 )
 """Patterns of names, the first that fits counts."""

@@ -1,15 +1,30 @@
-"""HyperLogLog and theta sketches, in the bytes in which Spark keeps them. Executors need datasketches (`quiver-cluster[sketches]`)."""
+"""HyperLogLog and theta sketches, in the bytes in which Spark keeps them. Executors need datasketches (`quiver-cluster[sketches]`).
+
+And count-min sketches, which need nothing.
+"""
 
 from __future__ import annotations
+
+import random
 
 from quiver.sql.column import Column, column_of, expression_of
 from quiver.sql.functions.arguments import ColumnOrName, call, optional
 
 __all__ = [
-    "hll_sketch_agg", "hll_sketch_estimate", "hll_union", "hll_union_agg", "theta_difference", "theta_intersection",
+    "count_min_sketch", "hll_sketch_agg", "hll_sketch_estimate", "hll_union", "hll_union_agg", "theta_difference", "theta_intersection",
     "theta_intersection_agg", "theta_sketch_agg", "theta_sketch_estimate", "theta_union", "theta_union_agg",
 ]  # fmt: skip
 Number = Column | int | None
+
+
+def count_min_sketch(col: ColumnOrName, eps: Column | float, confidence: Column | float, seed: Column | int | None = None) -> Column:
+    """A count-min sketch of how often values occur: counts are too large by at most a share `eps` of all, with this confidence.
+
+    >>> spark.range(100).agg(F.hex(F.count_min_sketch("id", 3.0, 0.1, 1))).first()[0]
+    '0000000100000000000000640000000100000001000000005D8D6AB90000000000000064'
+    """
+    drawn = random.getrandbits(31) if seed is None else seed
+    return call("count_min_sketch", column_of(col), expression_of(eps), expression_of(confidence), expression_of(drawn))
 
 
 def hll_sketch_agg(col: ColumnOrName, lgConfigK: Number = None) -> Column:

@@ -5,10 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from quiver.sql.column import Column, column_of, expression_of
-from quiver.sql.functions.arguments import ColumnOrName, call
+from quiver.sql.functions.arguments import ColumnOrName, call, optional
 from quiver.sql.tree import expressions as e
 
-__all__ = ["cume_dist", "dense_rank", "lag", "lead", "nth_value", "ntile", "percent_rank", "rank", "row_number"]
+__all__ = ["counter_diff", "cume_dist", "dense_rank", "lag", "lead", "nth_value", "ntile", "percent_rank", "rank", "row_number"]
+
+
+def counter_diff(value: ColumnOrName, startTime: ColumnOrName | None = None) -> Column:
+    """What a counter, which never decreases, has grown by since the row before; null where it was reset: it is less, or its start is later.
+
+    >>> from quiver.sql import Window
+    >>> df = spark.createDataFrame([(1, 100), (2, 250), (3, 20)], ["t", "n"])
+    >>> df.select(F.counter_diff("n").over(Window.orderBy("t")).alias("d")).collect()
+    [Row(d=None), Row(d=150), Row(d=None)]
+    """
+    return call("counter_diff", column_of(value), *optional(column_of, startTime))
 
 
 def row_number() -> Column:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 
 from quiver.sql import types as t
+from quiver.sql.errors import AnalysisException
 from quiver.sql.registry.define import TYPES, mismatch
 from quiver.sql.registry.model import AFTER, Function, Types, register
 from quiver.sql.registry.python import python
-from quiver_proto.spark_functions import sketches
+from quiver_proto.spark_functions import frequencies, sketches
 
 _WHOLE = (t.ByteType, t.ShortType, t.IntegerType, t.LongType)
 _TAKEN: dict[str, tuple[tuple[type[t.DataType], ...], t.DataType | None]] = {
@@ -107,3 +109,32 @@ for _name, _value, _letter in (("double", "v", "d"), ("integer", "u", "l")):
         _add(f"tuple_union_{_with}{_name}", "xx?is", "x")
         _add(f"tuple_intersection_{_with}{_name}", "xx?s", "x")
         _add(f"tuple_difference_{_with}{_name}", "xx", "x")
+
+
+# ---- count-min ----
+
+_CONSTANT = re.compile(r"\(*(?:arrow_cast\()*'?(-?[\d.eE+-]+)'?(?:, '[^']*'\))*\)*")
+
+
+def _count_min(args: Sequence[str], kinds: Types) -> str:
+    for name, written, most in (("eps", args[1], "1.7976931348623157E308"), ("confidence", args[2], "1.0")):
+        found = _CONSTANT.fullmatch(written)
+        if found is None or not 0 < float(found[1]) < (1.0 if name == "confidence" else float("inf")):
+            raise AnalysisException(
+                f'Cannot resolve "count_min_sketch" due to data type mismatch: The {name} must be between (0.0, {most}] (current value = '
+                f"{written if found is None else found[1] + 'D'}).",
+                "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE",
+            )
+    listed = f"array_agg({args[0]}){AFTER}"
+    return python(frequencies.count_min_sketch, lambda kinds: t.BinaryType(), nulls=True)(
+        [listed, *args[1:]], [t.ArrayType(kinds[0]), *kinds[1:]]
+    )
+
+
+def _count_min_kinds(kinds: Types) -> Sequence[t.DataType | None]:
+    if not isinstance(kinds[0], t.IntegralType | t.StringType | t.BinaryType | t.NullType):
+        raise mismatch("count_min_sketch", 1, '"INTEGRAL" or "STRING" or "BINARY"', kinds[0])
+    return [t.LongType() if isinstance(kinds[0], t.IntegralType) else None, t.DoubleType(), t.DoubleType(), t.LongType()]
+
+
+register(Function("count_min_sketch", _count_min, lambda kinds: t.BinaryType(), _count_min_kinds, "aggregate", False, (4, 4)))
