@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import sys
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -134,3 +136,32 @@ def test_types_and_columns_are_worked_out_once(spark: Session, monkeypatch: pyte
     assert 0 < len(asked) < 30 * 30
     chosen = frame.select(*frame.columns)
     assert chosen._relation.output is chosen._relation.output
+
+
+def test_chains_of_thousands(spark: Session) -> None:
+    """Where each operand stood in the next, a few hundred of them were too deep for parsers, or for the stack."""
+    numbers = spark.range(3).withColumn("s", F.col("id").cast("string")).withColumn("d", F.col("id").cast("double"))
+    assert numbers.selectExpr(f"length({'||'.join(['s'] * 1000)}) AS n").collect() == [(1000,)] * 3
+    right, later, double = F.col("id"), F.col("id"), F.col("d")
+    chosen, first = F.lit(-1), F.lit(None).cast("bigint")
+    for n in range(90):
+        right, later, double = F.lit(1) + right, F.lit(n) - later, 0.5 + (double * 1.0)
+        chosen, first = F.when(F.col("id") == n, n + 5).otherwise(chosen), F.coalesce(first, F.lit(None).cast("bigint"))
+    values = numbers.select(right, later, double, chosen, F.coalesce(first, "id"), F.lit(2) - (F.lit(3) - (F.col("id") - 4) * 2)).collect()
+    assert [tuple(row) for row in values] == [(90 + n, 45 + n, 45.0 + n, n + 5, n, 2 - (3 - (n - 4) * 2)) for n in range(3)]
+    with pytest.raises(ArithmeticException, match="ARITHMETIC_OVERFLOW"):
+        numbers.select(F.lit(-(2**63) + 1) - (F.lit(1) + (F.lit(0) + F.col("id")))).collect()
+
+
+def test_thousands_of_conditions(spark: Session) -> None:
+    numbers = spark.range(10).withColumn("n", F.when(F.col("id") > 1, F.col("id")))
+    others = [F.col("id") != n for n in range(5, 700)]
+    assert numbers.where(functools.reduce(operator.and_, others)).count() == 5
+    assert numbers.where(functools.reduce(lambda right, left: left | right, [F.col("n") == n for n in range(5, 700)])).count() == 5
+    # Null stays null: neither the list nor its opposite has it.
+    listed = functools.reduce(operator.or_, [F.col("n") == n for n in range(5, 20)])
+    assert (numbers.where(listed).count(), numbers.where(~listed).count()) == (5, 3)
+    mixed = [(F.col("id") > -n) & (F.length(F.col("n").cast("string")) < n + 2) for n in range(1, 120)]
+    assert numbers.where(functools.reduce(operator.and_, mixed)).count() == 8
+    told = numbers.select(functools.reduce(operator.or_, [F.col("n") + n > 300 + n for n in range(200)])).collect()
+    assert [row[0] for row in told] == [None, None, *[False] * 8]

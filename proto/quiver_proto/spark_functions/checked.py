@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from quiver_proto.spark_functions.java import SparkValueError
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+REVERSED: Final = " reversed"
+
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`operations`: add, subtract and multiply, one between each two columns, from left to right; or negate or abs of a single column.
+    """`operations`: add, subtract and multiply, of what was computed of the columns so far and the next one; or negate or abs of a single
+    column.
 
-    The columns are of one integral type.
+    Where REVERSED stands behind an operation, the next column is its first operand. The columns are of one integral type, or of doubles,
+    which leave their type for infinity.
     """
 
     operations: tuple[str, ...]
@@ -26,11 +30,13 @@ class Checked:
         import pyarrow.compute as pc
 
         value, *others = columns
+        how = "" if pa.types.is_floating(value.type) else "_checked"
         try:
             if not others:
-                return pc.call_function(f"{self.operations[0]}_checked", [value])
+                return pc.call_function(f"{self.operations[0]}{how}", [value])
             for operation, other in zip(self.operations, others, strict=True):
-                value = pc.call_function(f"{operation}_checked", [value, other])
+                operands = [other, value] if operation.endswith(REVERSED) else [value, other]
+                value = pc.call_function(f"{operation.removesuffix(REVERSED)}{how}", operands)
         except pa.ArrowInvalid:
             raise SparkValueError("ARITHMETIC_OVERFLOW", "0") from None
         return value

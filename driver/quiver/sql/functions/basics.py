@@ -71,10 +71,12 @@ def expr(str: str) -> Column:
     1
     """
     from quiver.sql.frontend.expressions import Surroundings, parse_expression
+    from quiver.sql.nesting import with_room
     from quiver.sql.session import Session
 
     active = Session.getActiveSession()
-    return Column(parse_expression(str, None if active is None else Surroundings(active.conf.zone(), {}, active._state.routines)))
+    around = None if active is None else Surroundings(active.conf.zone(), {}, active._state.routines)
+    return Column(with_room(lambda: parse_expression(str, around)))
 
 
 def when(condition: Column, value: Any) -> Column:

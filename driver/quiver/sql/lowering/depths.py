@@ -32,5 +32,5 @@ def _chain(node: e.Expression) -> str:
     if not isinstance(node, e.Call):
         return ""
     if node.name in _ARITHMETIC:
-        return "arithmetic" if isinstance(type_of(node), t.IntegralType) else ""
+        return "arithmetic" if isinstance(type_of(node), t.IntegralType | t.FloatType | t.DoubleType) else ""
     return node.name if node.name in _CHAINS else ""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from quiver.sql import types as t
 from quiver.sql.analysis.typing import function_of, nullable, type_of
 from quiver.sql.errors import AnalysisException
+from quiver.sql.lowering import chains
 from quiver.sql.lowering.casts import spark_cast
 from quiver.sql.lowering.folding import FOLDING, folded
 from quiver.sql.lowering.names import cast, column, constant, quoted, text
@@ -51,8 +52,9 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
         case e.Cast():
             return _cast(expression, subquery)
         case e.Case():
-            branches = " ".join(f"WHEN {lowered(when, subquery)} THEN {lowered(then, subquery)}" for when, then in expression.branches)
-            otherwise = "" if expression.otherwise is None else f" ELSE {lowered(expression.otherwise, subquery)}"
+            cases, last = chains.branches(expression)
+            branches = " ".join(f"WHEN {lowered(when, subquery)} THEN {lowered(then, subquery)}" for when, then in cases)
+            otherwise = "" if last is None else f" ELSE {lowered(last, subquery)}"
             return f"(CASE {branches}{otherwise} END)"
         case e.In():
             return f"({lowered(expression.child, subquery)} IN ({', '.join(lowered(option, subquery) for option in expression.options)}))"
@@ -114,11 +116,9 @@ def _condition(expression: e.Expression, subquery: Subquery, tested: set[e.Expre
     match expression:
         case e.Call(name="and" | "or" as operator):
             function, kinds = function_of(expression), [t.BooleanType()] * 2
-            parts = [_condition(operand, subquery, tested) for operand in _operands(expression, operator)]
-            # In pairs, and pairs of pairs: a chain nests as deeply as it is long, and parsers recurse.
-            while len(parts) > 1:
-                parts = [parts[i] if i + 1 == len(parts) else function.lower(parts[i : i + 2], kinds) for i in range(0, len(parts), 2)]
-            return parts[0]
+            operands = chains.with_memberships(list(chains.operands(expression, operator)), operator)
+            parts = [_condition(operand, subquery, tested) for operand in operands]
+            return chains.joined(parts, lambda two: function.lower(two, kinds), fenced=True)
         case e.Call(name="not"):
             args = [_condition(argument, subquery, tested) for argument in expression.args]
             return function_of(expression).lower(args, [t.BooleanType()] * len(args))
@@ -139,11 +139,13 @@ def _member(value: str, kind: t.DataType, name: str, maybe_null: bool = True) ->
 
 def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
     function = function_of(call)
-    if call.name in CHECKED and not call.fits:
-        operators, operands = _chain(call)
-        kind = type_of(call)
-        if len(operators) > 1 and isinstance(kind, t.IntegralType):
-            return checked([CHECKED[each] for each in operators], [lowered(operand, subquery) for operand in operands], kind)
+    if call.name in CHECKED and isinstance(kind := type_of(call), t.IntegralType | t.FloatType | t.DoubleType):
+        operations, operands = chains.arithmetic(call)
+        least = 1 if isinstance(kind, t.IntegralType) and not call.fits else chains.LONG
+        if len(operations) > least:
+            return checked(operations, [lowered(operand, subquery) for operand in operands], kind)
+    if call.name in chains.FLAT and len(flat := list(chains.operands(call, call.name))) > len(call.args):
+        call = replace(call, args=tuple(flat))
     if call.where is not None and (call.ignore_nulls or (call.name == "count" and not call.distinct and len(call.args) < 2)):
         # It knows no FILTER behind IGNORE NULLS, and of an aggregate's single row it takes a count with a FILTER for that without.
         call = _of_chosen_rows(call)
@@ -172,19 +174,6 @@ def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
     return result.replace(AFTER, after) if AFTER in result else result + after
 
 
-def _chain(call: e.Call) -> tuple[list[str], list[e.Expression]]:
-    """Of "a + b - c": its operators and operands, all of one type. One call of the kernel's, which nests less deeply than users do."""
-    kind = type_of(call)
-    operators: list[str] = []
-    operands: list[e.Expression] = []
-    first: e.Expression = call
-    while isinstance(first, e.Call) and first.name in CHECKED and all(type_of(argument) == kind for argument in first.args):
-        operators.append(first.name)
-        operands.append(first.args[1])
-        first = first.args[0]
-    return operators[::-1], [first, *operands[::-1]]
-
-
 def _of_chosen_rows(call: e.Call) -> e.Call:
     """An aggregate over a window without its FILTER, which the kernel loses on the way to a task: rows that are left out are null."""
     if call.where is None:
@@ -202,16 +191,6 @@ _NULLS_IGNORED = frozenset({
     "collect_list", "array_agg", "collect_set", "bool_and", "every", "bool_or", "some", "any", "bit_and", "bit_or", "bit_xor", "median",
     "try_sum", "try_avg", "count_if", "approx_count_distinct", "skewness", "kurtosis",
 })  # fmt: skip
-
-
-def _operands(expression: e.Expression, operator: str) -> Iterator[e.Expression]:
-    pending = [expression]
-    while pending:
-        top = pending.pop()
-        if isinstance(top, e.Call) and top.name == operator:
-            pending.extend(reversed(top.args))
-        else:
-            yield top
 
 
 def _together(args: Sequence[str]) -> str:

@@ -43,7 +43,7 @@ class _Checked:
 
     operations: tuple[str, ...]
     operands: int
-    kind: IntegralType
+    kind: DataType
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def of_partition(kind: str, gives: DataType, takes: tuple[DataType, ...] = ()) -
     return lambda args: f"{name}({', '.join(['random()', *args])})"
 
 
-def checked(operations: Sequence[str], args: Sequence[str], kind: IntegralType) -> str:
+def checked(operations: Sequence[str], args: Sequence[str], kind: DataType) -> str:
     """Written as a call of checked.Checked, which names each operand once."""
     needed = _Checked(tuple(operations), len(args), kind)
     name = f"quiver_checked_{hashlib.sha256(repr(needed).encode()).hexdigest()[:12]}"

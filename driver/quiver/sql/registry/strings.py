@@ -216,8 +216,15 @@ def _concat(args: Sequence[str], kinds: Types) -> str:
         missing = " OR ".join(f"{argument} IS NULL" for argument in args)
         return f"CASE WHEN {missing} THEN NULL ELSE array_concat({', '.join(args)}) END" if len(args) > 1 else args[0]
     if isinstance(kinds[0], t.BinaryType):
-        return f"arrow_cast({' || '.join(args)}, 'Binary')"
-    return f"({' || '.join(args)})" if len(args) > 1 else args[0]
+        return f"arrow_cast({_joined(args)}, 'Binary')"
+    return _joined(args)
+
+
+def _joined(args: Sequence[str]) -> str:
+    # In pairs, and pairs of pairs: it nests as deeply as it is long.
+    while len(args) > 1:
+        args = [f"({' || '.join(args[i : i + 2])})" for i in range(0, len(args), 2)]
+    return args[0]
 
 
 register(Function("concat", _concat, _concat_type, _concat_kinds))

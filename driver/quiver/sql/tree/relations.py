@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quiver.sql.errors import checked_name
+from quiver.sql.nesting import with_room
 from quiver.sql.tree.expressions import Alias, Attribute, Expression, SortKey
 from quiver.sql.types import StructField, StructType
 
@@ -23,7 +24,7 @@ class Relation:
         try:
             return self._output
         except AttributeError:
-            found = self._columns()
+            found = with_room(self._columns)
             object.__setattr__(self, "_output", found)
             return found
 
