@@ -58,6 +58,7 @@ KEYS: tuple[Key, ...] = (
     Key("spark.shuffle.readHostLocalDisk", "flag", "true", "Read blocks of other nodes on the same machine from its disk."),
     Key("quiver.storage.eviction", "eviction", "lru", "Which cached partitions go first: lru, or cost (cheap to make, large)."),
     Key("quiver.sql.oneTask.maxBytes", "memory", "4g", "A query that reads at most this much is one task with all of an executor's cores."),
+    Key("quiver.sql.parquet.verifyChecksums", "flag", "false", "Compare the checksums of Parquet's pages: reads are slower."),
     Key("quiver.sql.partitions", "count", "", "Partitions of a query's shuffles; by default by bytes.", ("spark.sql.shuffle.partitions",)),
     Key("spark.sql.session.timeZone", "text", "", "The time zone in which timestamps are shown and read; by default the machine's."),
     Key("spark.sql.ansi.enabled", "flag", "true", "What can't be computed is an error; false is refused."),

@@ -1,7 +1,7 @@
 """A wrong byte or a missing end in a file of each format: an error with the file's name, wherever the format can tell.
 
-Parquet's pages have checksums, which tasks that read it in Python compare, and gzip its own. ORC, Arrow, and Avro's blocks without snappy
-have none: a wrong byte within values is another value there.
+Parquet's pages have checksums, which tasks that read it in Python compare (of local files with the option verifyChecksums),
+and gzip its own. ORC, Arrow, and Avro's blocks without snappy have none: a wrong byte within values is another value there.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from typing import Any
 
 import fastavro
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from pyarrow import orc
 
+from quiver.sql import Session
+from quiver.sql.errors import SparkRuntimeException
 from quiver_executor.file_formats import open_writer
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.ops import FileFormat
@@ -106,3 +109,16 @@ def test_damage_is_told_with_the_file(tmp_path: Path, name: str, write: Any, rea
             assert found.equals(ROWS) or not is_protected, seed
     assert len(told) >= 15
     assert set(told) == {str(path)}
+
+
+def test_checksums_of_pages_are_compared_when_asked_for(spark: Session, tmp_path: Path) -> None:
+    spark.createDataFrame(ROWS).coalesce(1).write.option("compression", "none").parquet(str(tmp_path / "p"))
+    (path,) = (tmp_path / "p").glob("part-*")
+    data = bytearray(path.read_bytes())
+    column = pq.read_metadata(path).row_group(0).column(2)
+    data[(column.dictionary_page_offset or column.data_page_offset) + 5000] ^= 1
+    path.write_bytes(data)
+    read = spark.read.option("verifyChecksums", True).parquet(str(tmp_path / "p"))
+    with pytest.raises(SparkRuntimeException, match=rf"FAILED_READ_FILE.*{path.name}.*CRC"):
+        read.collect()
+    assert read.select("a").count() == 2000  # That column is whole.

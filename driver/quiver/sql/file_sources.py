@@ -52,7 +52,8 @@ def files(session: Session, kind: str, paths: Sequence[str], options: Options, w
         raise AnalysisException(f"Unable to infer schema for {called(kind)}. It must be specified manually.", "UNABLE_TO_INFER_SCHEMA")
     try:
         is_local = not any("://" in file.path for file in found.files)
-        return (_native if kind in NATIVE and is_local else _read)(session, kind, found, options, wanted)
+        native = kind in NATIVE and is_local and not (kind == "parquet" and _verifies(session, options))
+        return (_native if native else _read)(session, kind, found, options, wanted)
     except FileUnreadable as problem:
         raise failed_to_read(problem.path, problem.problem, problem.condition) from problem
 
@@ -68,6 +69,12 @@ def _native(session: Session, kind: str, found: Found, options: Options, wanted:
         schema = stored_names(schema, found.files[0].path)
     names = tuple(name for name, _ in found.partitions)
     return r.Files(kind, found.roots, tuple(options.items()), schema, columns, names, found.files, verified)
+
+
+def _verifies(session: Session, options: Options) -> bool:
+    """Whether checksums of pages are to be compared, which only readers in Python do."""
+    usual = session.conf.get("quiver.sql.parquet.verifyChecksums", "false").lower() == "true"
+    return flag(options, "verifyChecksums", usual)
 
 
 def _columns(session: Session, held: t.StructType, found: Found, wanted: bool) -> tuple[t.StructType, tuple[Attribute, ...]]:

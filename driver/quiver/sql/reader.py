@@ -120,7 +120,8 @@ class DataFrameReader:
         return self._session._dataframe(files(self._session, kind, paths, self._options, self._schema))
 
     def parquet(self, *paths: str, **options: Any) -> DataFrame:
-        """Parquet files. `mergeSchema`: columns of all files, rather than of the first.
+        """Parquet files. `mergeSchema`: columns of all files, rather than of the first. `verifyChecksums`: a page with a wrong byte is an
+        error, where the file has checksums (as all have that are written here); such files are read more slowly.
 
         >>> import tempfile, pyarrow, pyarrow.parquet
         >>> folder = tempfile.mkdtemp()
