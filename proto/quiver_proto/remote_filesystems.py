@@ -15,6 +15,8 @@ from quiver_proto.filesystems import Entry, FileSystem, has_glob
 from quiver_proto.store_options import StoreOptionRefused, StoreOptions, azure_arguments, gcs_arguments, s3_arguments
 
 _URL = re.compile(r"^[A-Za-z][A-Za-z0-9+.-]+://")
+_HADOOPS = frozenset({"s3a", "s3n"})
+"""Hadoop's other names of s3."""
 _GLOB = re.compile(r"[*?\[]")
 _OF_ARROW = frozenset({"s3", "gs", "gcs", "abfs", "abfss"})
 _LET_IN = {
@@ -174,13 +176,14 @@ def _expect_empty(system: FileSystem, path: str) -> None:
 
 def remote(url: str, store: StoreOptions) -> FileSystem:
     """Raises PathUnreadable for a scheme that nobody knows, and for what keeps its file system from being used."""
-    scheme, _, rest = url.partition("://")
+    named, _, rest = url.partition("://")
+    scheme = "s3" if named in _HADOOPS else named
     # A pattern's special characters may be illegal in a URL; the file system is that of what comes before them.
     place, slash, path = _GLOB.split(rest, maxsplit=1)[0].partition("/")
     from pyarrow import ArrowException, fs
 
     try:
-        told = _told(scheme, place, store)
+        told = _told(scheme, named, place, store)
         if told is not None:
             return told
         # Google's client tries for a quarter of an hour to be let in.
@@ -190,20 +193,20 @@ def remote(url: str, store: StoreOptions) -> FileSystem:
         raise PathUnreadable(url, str(problem)) from None
     except (ValueError, OSError, NotImplementedError, ArrowException) as arrow_error:
         return _by_fsspec(url, str(arrow_error))
-    plain = f"{scheme}://{place}{slash}{path}"
+    plain = f"{named}://{place}{slash}{path}"
     if plain.endswith(inner):
         return ArrowFileSystem(system, plain[: len(plain) - len(inner)])
     container, at, _ = place.partition("@")
-    return ArrowFileSystem(system, f"{scheme}://{place}", container) if at else ArrowFileSystem(system, f"{scheme}://")
+    return ArrowFileSystem(system, f"{named}://{place}", container) if at else ArrowFileSystem(system, f"{named}://")
 
 
-def _told(scheme: str, place: str, store: StoreOptions) -> ArrowFileSystem | None:
-    """The file system as options tell; None where they tell nothing of it."""
+def _told(scheme: str, named: str, place: str, store: StoreOptions) -> ArrowFileSystem | None:
+    """The file system as options tell, for URLs whose scheme is written `named`; None where they tell nothing of it."""
     import datetime
 
     from pyarrow import fs
 
-    prefix = f"{scheme}://"
+    prefix = f"{named}://"
     if scheme == "s3" and (arguments := s3_arguments(store, place)):
         if "attempts" in arguments:
             arguments["retry_strategy"] = fs.AwsStandardS3RetryStrategy(max_attempts=arguments.pop("attempts"))
@@ -226,8 +229,10 @@ def _by_fsspec(url: str, arrow_problem: str) -> FileSystem:
 
         return FsspecFileSystem(fsspec.core.url_to_fs(url)[0], scheme)
     except (ImportError, ValueError, OSError) as error:
-        if scheme in _OF_ARROW:  # It is there: what keeps it from being used is the cause, whatever else could be installed.
-            raise PathUnreadable(url, f"its file system can't be used: {arrow_problem}{_LET_IN.get(scheme, '')}") from None
+        if scheme in _OF_ARROW | _HADOOPS:  # It is there: what keeps it from being used is the cause, whatever else could be installed.
+            raise PathUnreadable(
+                url, f"its file system can't be used: {arrow_problem}{_LET_IN.get('s3' if scheme in _HADOOPS else scheme, '')}"
+            ) from None
         raise PathUnreadable(url, f"no file system for scheme {scheme!r}: {error}; pyarrow: {arrow_problem}") from None
 
 

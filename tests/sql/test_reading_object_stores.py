@@ -120,6 +120,9 @@ def test_text(spark: Session, store: str) -> None:
 def test_hadoops_names_of_the_scheme(spark: Session) -> None:
     spark.range(3).write.parquet("s3a://bucket/written")
     assert spark.read.parquet("s3n://bucket/written").count() == 3
+    sc = spark.context
+    sc.parallelize(["x", "y"], 2).saveAsTextFile("s3a://bucket/lines")
+    assert sorted(sc.textFile("s3a://bucket/lines/part-*").collect()) == ["x", "y"]
 
 
 def test_hadoops_options(spark: Session, store: str, asked: list[str], capsys: pytest.CaptureFixture[str]) -> None:
