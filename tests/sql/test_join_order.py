@@ -164,6 +164,36 @@ def test_chains_in_subqueries_are_ordered(star: tuple[Table, Table, Table]) -> N
     assert order(made.condition.relation, *star) == ["sales", "days", "items"]
 
 
+def test_memberships_go_to_the_input_that_has_the_column(star: tuple[Table, Table, Table]) -> None:
+    sales, items, days = star
+    keys = [call("=", sales.item, items.item), call("=", sales.day, days.day)]
+    few = Table("few", 50, item=50)
+    for column, input_rows, stays in ((items.item, 50_000, False), (sales.item, 1_000_000, False), (few.item, 50, True)):
+        asked = e.InSubquery(column, few.leaf)
+        made = reordered(r.Filter(listed(sales, items, days), all_of([*keys, asked])), *star, few)
+        found = [each for each in filters(made) if asked in conjuncts(each.condition)]
+        assert len(found) == 1
+        assert isinstance(found[0].child, r.Files) != stays
+        if not stays:
+            assert column in found[0].child.output
+            assert estimated(found[0].child, lambda leaf: next(t.estimate for t in star if t.leaf is leaf)).rows == input_rows  # type: ignore[union-attr]
+    # Joins that leave fewer rows than the input has are done first; a side that may get nulls has other rows above.
+    rare = [*keys, call("=", days.day, number(3)), call("=", days.month, number(3)), call("=", days.year, number(3))]
+    made = reordered(r.Filter(listed(sales, items, days), all_of([*rare, e.InSubquery(sales.item, few.leaf)])), *star, few)
+    assert not any(isinstance(each.child, r.Files) for each in filters(made))
+    outer = r.Join(items.leaf, sales.leaf, "left", keys[0])
+    made = reordered(r.Filter(outer, e.InSubquery(sales.item, few.leaf)), *star, few)
+    assert isinstance(made, r.Filter)
+    assert made.child is outer
+    made = reordered(r.Filter(outer, e.InSubquery(items.item, few.leaf)), *star, few)
+    assert isinstance(made, r.Join)
+    assert isinstance(made.left, r.Filter)
+
+
+def filters(relation: r.Relation) -> list[r.Filter]:
+    return [*([relation] if isinstance(relation, r.Filter) else []), *(found for child in relation.inputs for found in filters(child))]
+
+
 def test_keys_of_several_columns_come_in_pairs() -> None:
     """Each row of a table meets one of those that it refers to, by however many columns."""
     lines, stock = Side(6e6, 6e6, {1: 2e5, 2: 1e4}), Side(8e5, 8e5, {1: 2e5, 2: 1e4})

@@ -15,10 +15,10 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from quiver.sql.analysis.cardinality import Estimate, OfFiles, bare, estimated, filtered, share
-from quiver.sql.analysis.rewriting import changed
+from quiver.sql.analysis.rewriting import changed, outer_references
 from quiver.sql.analysis.volatile import is_volatile
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -73,7 +73,8 @@ class _Orderer:
         match node:
             case r.Filter():
                 given = factored(node.condition)
-                child, rest = self._below(node.child, given)
+                below, given = self._with_memberships(node.child, given)
+                child, rest = self._below(below, given)
                 kept = self.everywhere(tuple(rest))
                 if child is not node.child or len(kept) < len(given):
                     made = r.Filter(child, all_of(kept)) if kept else child
@@ -85,6 +86,43 @@ class _Orderer:
                 return None
         in_place = [column.id for column in made.output] == [column.id for column in node.output]
         return made if in_place else r.Project(made, node.output)
+
+    def _with_memberships(self, node: r.Relation, conditions: list[e.Expression]) -> tuple[r.Relation, list[e.Expression]]:
+        """(joins, with each `column IN (subquery)` around the input that has the column; the other conditions).
+
+        The kernel makes a join of such a condition where it stands: above all others, which come to many more rows. It stays there where
+        the joins have fewer rows than the input."""
+        sinking = [each for each in conditions if _is_membership(each)] if isinstance(_chosen(node), r.Join) else []
+        if not sinking:
+            return node, conditions
+        rest = [each for each in conditions if not _among(each, sinking)]
+        self._held.append(node)
+        joined = estimated(node, self._of_files, self._memo)
+        if joined is None:
+            return node, conditions
+        most = filtered(joined, rest).rows
+        for each in sinking:
+            sunk = self._sunk(node, each, most)
+            if sunk is None:
+                rest.append(each)
+            else:
+                node = sunk
+        return node, rest
+
+    def _sunk(self, node: r.Relation, condition: e.InSubquery, most: float) -> r.Relation | None:
+        """None: it can't be, or the input has more rows than that."""
+        if isinstance(node, r.Project) and all(isinstance(item, e.Attribute) for item in node.expressions):
+            child = self._sunk(node.child, condition, most)
+            return None if child is None else replace(node, child=child)
+        if isinstance(node, r.Join):
+            is_left, is_right = (attributes_in(condition.child)[0].id in {each.id for each in side.output} for side in node.inputs)
+            if node.kind not in ("inner", "cross", "left") or not (is_left or (is_right and node.kind != "left")):
+                return None
+            side = self._sunk(node.left if is_left else node.right, condition, most)
+            return None if side is None else replace(node, left=side) if is_left else replace(node, right=side)
+        self._held.append(node)
+        own = estimated(node, self._of_files, self._memo)
+        return r.Filter(node, condition) if own is not None and own.rows <= most else None
 
     def _below(self, node: r.Relation, conditions: list[e.Expression]) -> tuple[r.Relation, list[e.Expression]]:
         """(the relation below such conditions, its columns maybe in another order; the conditions that are still to be met)."""
@@ -152,6 +190,11 @@ class _Orderer:
         rows = [filtered(each, own.get(number, ())).rows for number, each in enumerate(estimates)]
         sides = [Side(after, before.rows, distinct) for after, before, distinct in zip(rows, estimates, keys, strict=True)]
         return ordered(sides, parts)
+
+
+def _is_membership(condition: e.Expression) -> TypeGuard[e.InSubquery]:
+    """Whether it says the same of a column's value wherever it stands."""
+    return isinstance(condition, e.InSubquery) and isinstance(condition.child, e.Attribute) and not outer_references(condition)
 
 
 def _is_linked(node: r.Relation) -> bool:
