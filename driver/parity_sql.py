@@ -67,6 +67,7 @@ NOTES = {
     "DataFrame.freqItems": "exact, and computed at once",
     "DataFrame.randomSplit": "a seed takes other rows than Spark's",
     "DataFrame.repartition": _ASKED,
+    "DataFrame.repartitionById": "by a column of the DataFrame, and as long as the rows have it",
     "DataFrame.repartitionByRange": _ASKED,
     "DataFrame.sample": "with replacement a seed takes other rows than Spark's",
     "DataFrame.sameSemantics": "may be False for what Spark's optimiser finds to be the same",

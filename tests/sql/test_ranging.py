@@ -11,9 +11,11 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from quiver.sql import DataFrame, Row, Session
 from quiver.sql import functions as F
+from quiver.sql.errors import AnalysisException, PySparkTypeError, PySparkValueError, UnsupportedOperationException
 from quiver.sql.ranging import landing
 from quiver_proto.sampled_rows import SampleRows
 
@@ -71,3 +73,35 @@ def test_samples_are_even_and_the_same() -> None:
     assert SampleRows(400)(3, iter(batches)) == (seen, rows)
     assert SampleRows(400)(3, iter(batches[:1] * 0)) == (0, [])
     assert SampleRows(9)(0, iter([pa.record_batch({"a": [1, 2]}), pa.record_batch({"a": [3]})])) == (3, [(1,), (2,), (3,)])
+
+
+def test_partitions_by_their_number(spark: Session, tmp_path: Path) -> None:
+    df = spark.createDataFrame([(n, str(n)) for n in (*range(-3, 5), None)], "n int, s string")
+
+    def parts(of: DataFrame) -> list[list[int | None]]:
+        return [sorted((row.n for row in part), key=str) for part in of.rdd.glom().collect()]
+
+    assert parts(df.repartitionById(3, "n")) == [[-3, 0, 3, None], [-2, 1, 4], [-1, 2]]
+    doubled = df.withColumn("d", F.col("n") * 2).repartitionById(3, "d")
+    assert parts(doubled.select("n", "d")) == [[-3, 0, 3, None], [-1, 2], [-2, 1, 4]]
+    assert parts(df.repartitionById(1, "n"))[0][-1] is None
+    assert [len(part) for part in parts(df.repartitionById(6, df.n))] == [2, 1, 1, 2, 2, 1]
+    df.repartitionById(3, "n").write.parquet(str(tmp_path / "files"))
+    files = [pq.read_table(path)["n"].to_pylist() for path in sorted((tmp_path / "files").glob("*.parquet"))]
+    assert sorted(sorted(map(str, some)) for some in files) == [["-1", "2"], ["-2", "1", "4"], ["-3", "0", "3", "None"]]
+
+
+@pytest.mark.parametrize(
+    ("count", "key", "kind", "condition"),
+    [
+        (0, "n", PySparkValueError, "VALUE_NOT_POSITIVE"),
+        ("a", "n", PySparkTypeError, "NOT_COLUMN_OR_STR|NOT_EXPECTED_TYPE|should be"),
+        (2, "s", AnalysisException, "UNEXPECTED_INPUT_TYPE"),
+        (2, F.col("n") * 2, UnsupportedOperationException, "withColumn"),
+        (2, "nope", AnalysisException, "UNRESOLVED_COLUMN"),
+    ],
+)
+def test_numbers_that_say_no_partition(spark: Session, count: Any, key: Any, kind: type[Exception], condition: str) -> None:
+    df = spark.createDataFrame([(1, "a")], "n int, s string")
+    with pytest.raises(kind, match=condition):
+        df.repartitionById(count, key)

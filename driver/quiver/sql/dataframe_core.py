@@ -35,7 +35,6 @@ class DataFrameCore:
     dropDuplicatesWithinWatermark = NotOffered(STREAMS)
     pandas_api = NotOffered("pandas on Spark is not there. Use `toPandas`")
     plot = NotOffered("pandas on Spark is not there. Use `toPandas().plot`", called=False)
-    repartitionById = NotOffered("use `repartition` with the column, or `rdd.partitionBy` for places of your own")
 
     def __init__(self, relation: r.Relation, session: Session) -> None:
         self._relation = relation

@@ -6,10 +6,20 @@ import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from quiver.sql import types as t
+from quiver.sql.analysis.pretty import pretty
+from quiver.sql.analysis.typing import type_of
 from quiver.sql.column import Column, column_of
 from quiver.sql.dataframe_core import DataFrameCore, listed
 from quiver.sql.deferred import correlated
-from quiver.sql.errors import IllegalArgumentException, PySparkTypeError, PySparkValueError, wrong_argument
+from quiver.sql.errors import (
+    AnalysisException,
+    IllegalArgumentException,
+    PySparkTypeError,
+    PySparkValueError,
+    UnsupportedOperationException,
+    wrong_argument,
+)
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
@@ -285,6 +295,31 @@ class RowOperators(DataFrameCore):
         10
         """
         return self._repartitioned(numPartitions, cols, True)
+
+    def repartitionById(self, numPartitions: int, partitionIdCol: Column | str) -> DataFrame:
+        """In so many partitions, whose number (counted around; 0 for null) a column of ints says. It shows in `rdd`, in files written and
+        in what Python's functions get, as long as the rows have that column.
+
+        >>> df = spark.createDataFrame([(0,), (1,), (2,), (5,)], "n int").repartitionById(3, "n")
+        >>> [[row.n for row in rows] for rows in df.rdd.glom().collect()]
+        [[0], [1], [2, 5]]
+        """
+        if not isinstance(numPartitions, int) or isinstance(numPartitions, bool):
+            raise wrong_argument("numPartitions", "int", numPartitions)
+        if numPartitions < 1:
+            raise PySparkValueError(f"Value for `numPartitions` must be positive, got '{numPartitions}'.", "VALUE_NOT_POSITIVE")
+        key = self._session._state.analyser.resolve(column_of(partitionIdCol), self._relation.output)
+        if not isinstance(type_of(key), t.IntegerType):
+            raise AnalysisException(
+                f'Cannot resolve "direct_shuffle_partition_id({pretty(key)})" due to data type mismatch: The first parameter requires the '
+                f'"INT" type, however "{pretty(key)}" has the type "{type_of(key).simpleString().upper()}".',
+                "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE",
+            )
+        if not isinstance(key, e.Attribute):
+            raise UnsupportedOperationException(
+                "repartitionById takes a column of the DataFrame: compute it with withColumn first.", "UNSUPPORTED_OPERATION"
+            )
+        return self._with(r.Repartition(self._relation, numPartitions, (key,), by_number=True))
 
     def coalesce(self, numPartitions: int) -> DataFrame:
         """In at most so many partitions, none of them split.

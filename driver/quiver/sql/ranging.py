@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.rdd_pairs import choose_bounds
 from quiver.sql.kernel import encoded, session
-from quiver.sql.spreading import Key, Spread
+from quiver.sql.spreading import Key, Ranges, Spread
 from quiver_proto.sampled_rows import SampleRows
 from quiver_proto.v1.kernel_pb2 import ColumnExpression, Opaque, Plan
 
@@ -26,7 +26,7 @@ SAMPLES = 100
 
 def bounded(spread: Spread | None, rows: Callable[[r.Relation], RDD[pa.RecordBatch]], count: int) -> Spread | None:
     """With the bounds of its ranges, for which a job samples the keys; as it is if it has none. `count`: of ranges, where it says none."""
-    if spread is None or spread.ranges is None or (spread.count or count) == 1:
+    if spread is None or spread.ranges is None or spread.ranges.numbered or (spread.count or count) == 1:
         return spread
     found = bounds(rows(spread.ranges.sampled), spread.ranges.keys, spread.count or count)
     return replace(spread, count=spread.count or count, ranges=replace(spread.ranges, bounds=tuple(found)))
@@ -36,7 +36,7 @@ def dealing(spread: Spread | None, frame: datafusion.DataFrame) -> Spread | None
     """With what the kernel is to hash of the rows that `frame` plans."""
     if spread is None or spread.ranges is None or not spread.ranges.bounds or spread.count is None:
         return spread
-    return replace(spread, dealt_by=dealer(frame.schema(), spread.ranges.keys, spread.ranges.bounds, spread.count))
+    return replace(spread, dealt_by=dealer(frame.schema(), spread.ranges, spread.count))
 
 
 def bounds(rows: RDD[pa.RecordBatch], keys: Sequence[Key], count: int) -> list[tuple[Any, ...]]:
@@ -90,17 +90,20 @@ class _Turned(_Plain):
         return _Plain.__lt__(other, self)
 
 
-def dealer(schema: pa.Schema, keys: Sequence[Key], upper: Sequence[tuple[Any, ...]], count: int) -> Opaque:
+def dealer(schema: pa.Schema, ranges: Ranges, count: int) -> Opaque:
     """What the kernel is to hash, of rows of that schema, so that range n comes into partition n of `count`."""
     import pyarrow as pa
     from datafusion import column, functions, lit
     from google.protobuf.unknown_fields import UnknownFieldSet
 
-    numbers = landing(count)
+    numbers, keys = landing(count), ranges.keys
     # Parts that are alike would be computed below, and columns would have other places.
     context = session(1, settings=(("datafusion.optimizer.max_passes", "0"),))
     context.register_record_batches("rows", [[pa.RecordBatch.from_pylist([], schema)]])
     columns = [column(_quoted(key.name)) for key in keys]
+    if ranges.numbered:
+        size = lit(pa.scalar(count, pa.int32()))
+        columns = [((columns[0] % size) + size) % size]  # Null comes first.
     kinds = [_plain_type(schema.field(key.name).type) for key in keys]
 
     def in_or_below(place: int, row: tuple[Any, ...]) -> datafusion.Expr:
@@ -116,12 +119,12 @@ def dealer(schema: pa.Schema, keys: Sequence[Key], upper: Sequence[tuple[Any, ..
             same = key.is_not_null() & (key == bound)
         return below | same if place + 1 == len(keys) else below | (same & in_or_below(place + 1, row))
 
-    first, *others = upper
+    first, *others = ranges.bounds
     case = functions.when(in_or_below(0, first), lit(numbers[0]))
     for number, row in zip(numbers[1:], others):
         case = case.when(in_or_below(0, row), lit(number))
     rows = context.table("rows")
-    ranged = case.otherwise(lit(numbers[len(upper)])).alias("range")
+    ranged = case.otherwise(lit(numbers[len(ranges.bounds)])).alias("range")
     # With all columns, so that those in the expression keep their places.
     plan = encoded(rows.select(*(column(_quoted(name)) for name in schema.names), ranged).execution_plan())
     fields: Any = UnknownFieldSet(plan.projection)

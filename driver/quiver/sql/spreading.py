@@ -25,11 +25,12 @@ class Key:
 @dataclass(frozen=True, slots=True)
 class Ranges:
     """`keys` of the rows that are dealt; `sampled`: a relation of their values, in this order. `bounds`: keys of the last rows of all
-    ranges but the last, once they are known."""
+    ranges but the last, once they are known. `numbered`: the one key says which partition, counted around."""
 
     keys: tuple[Key, ...]
     sampled: r.Relation
     bounds: tuple[tuple[Any, ...], ...] = ()
+    numbered: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,9 @@ def spread_of(relation: r.Relation) -> Spread | None:
     if not keys or len(keys) < len(node.keys) or any(key not in kept for key in keys):
         # Rows that are equal stay together: what is made again deals them alike.
         keys = [column.id for column in relation.output if isinstance(column.type, t.AtomicType)] or [c.id for c in relation.output]
-    return Spread(node.count, tuple(kept[key] for key in keys), node.coalesce, _ranges(node, relation) if node.by_range else None)
+    return Spread(
+        node.count, tuple(kept[key] for key in keys), node.coalesce, _ranges(node, relation) if node.by_range or node.by_number else None
+    )
 
 
 def _ranges(node: r.Repartition, relation: r.Relation) -> Ranges | None:
@@ -130,7 +133,8 @@ def _ranges(node: r.Repartition, relation: r.Relation) -> Ranges | None:
         first = key.ascending if key.nulls_first is None else key.nulls_first
         keys.append(Key(names[key.child.id], key.ascending, first))
         columns.append(key.child)
-    return Ranges(tuple(keys), r.Project(node.child, tuple(columns)))
+    bounds = tuple((number,) for number in range((node.count or 1) - 1)) if node.by_number else ()
+    return Ranges(tuple(keys), r.Project(node.child, tuple(columns)), bounds, node.by_number)
 
 
 def _is_rebalance(node: r.Relation) -> bool:

@@ -347,12 +347,14 @@ class Sample(Unary):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Repartition(Unary):
-    """`count` partitions (None: the session's), by hash of `keys`, `by_range`, round robin without keys, or by putting some together."""
+    """`count` partitions (None: the session's), by hash of `keys`, `by_range`, round robin without keys, or by putting some together.
+    `by_number`: the one key, an int, says which."""
 
     count: int | None
     keys: tuple[Expression, ...] = ()
     by_range: bool = False
     coalesce: bool = False
+    by_number: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
