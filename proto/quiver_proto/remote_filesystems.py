@@ -21,7 +21,7 @@ _GLOB = re.compile(r"[*?\[]")
 _OF_ARROW = frozenset({"s3", "gs", "gcs", "abfs", "abfss"})
 _LET_IN = {
     "s3": ". The endpoint, region and keys are taken from the environment, here and of executors: AWS_ENDPOINT_URL, AWS_DEFAULT_REGION, "
-    "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY; or give options, fs.s3a.endpoint and fs.s3a.access.key among them"
+    "AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY; readers and writers of DataFrames also take them as options, fs.s3a.access.key among them"
 }
 
 
