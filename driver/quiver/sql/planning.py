@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql.analysis.cardinality import estimated
 from quiver.sql.analysis.join_order import with_ordered_joins
+from quiver.sql.analysis.narrowed_subqueries import with_narrowed_subqueries
 from quiver.sql.file_statistics import StoredExtents, of_parquet
 from quiver.sql.kernel import session
 from quiver.sql.kernel_context import KernelContext
@@ -87,9 +88,9 @@ class Planning:
         return gathering(relation, _groups) if _may_read(relation) > SMALL else relation
 
     def _in_order(self, relation: r.Relation) -> r.Relation:
-        """With chains of joins in the order that promises the fewest rows on the way."""
+        """With chains of joins in the order that promises the fewest rows on the way, and subqueries of no more rows than are asked for."""
         asked = self._setting("spark.sql.cbo.joinReorder.enabled", "true").strip().lower() != "false"
-        return with_ordered_joins(relation, of_parquet) if asked else relation
+        return with_ordered_joins(with_narrowed_subqueries(relation, of_parquet), of_parquet) if asked else relation
 
     def planned(self, query: Query, productions: Mapping[str, Production], sizes: Sizing) -> Plans:
         """For one task, or for stages. Raises FileUnreadable, UnsupportedPlan."""

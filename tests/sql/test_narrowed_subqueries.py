@@ -1,0 +1,67 @@
+"""Subqueries that depend on the row around them read rows of few keys only where few are wanted, and give the same answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from quiver import Conf, Context
+from quiver.sql import Session
+from quiver.sql.analysis.narrowed_subqueries import with_narrowed_subqueries
+from quiver.sql.analysis.rewriting import parts
+from quiver.sql.file_statistics import of_parquet
+from quiver.sql.tree import expressions as e
+
+LINES, PARTS = 2000, 100
+
+
+@pytest.fixture(scope="module")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    folder = tmp_path_factory.mktemp("tables")
+    numbers = range(LINES)
+    lines = {"part": [n % 97 if n % 50 else None for n in numbers], "quantity": [n * 7 % 41 for n in numbers]}
+    made = {
+        "key": [n if n % 30 else None for n in range(PARTS)],
+        "brand": [n % 20 for n in range(PARTS)],
+        "size": [n % 3 for n in range(PARTS)],
+    }
+    pq.write_table(pa.table(lines), folder / "lines.parquet")
+    pq.write_table(pa.table(made), folder / "parts.parquet")
+    conf = Conf(loadDefaults=False).set("quiver.eventLog.dir", str(tmp_path_factory.mktemp("events"))).set("spark.ui.enabled", "false")
+    with Session(Context("inline", "test", conf=conf)) as session:
+        for name in ("lines", "parts"):
+            session.read.parquet(str(folder / f"{name}.parquet")).createOrReplaceTempView(name)
+        yield session
+
+
+OF_LINES = "FROM lines WHERE part = key"
+QUERIES = [
+    (f"FROM lines, parts WHERE part = key AND brand = 9 AND quantity < (SELECT avg(quantity) {OF_LINES})", True),
+    (f"FROM parts WHERE brand = 9 AND 5 < (SELECT count(*) {OF_LINES} AND quantity > 3)", True),
+    (f"FROM parts WHERE brand = 9 AND 0 = (SELECT count(*) {OF_LINES} AND quantity > 300)", True),
+    (f"FROM parts WHERE key IN (SELECT key FROM parts WHERE brand = 9) AND size < (SELECT max(quantity) {OF_LINES})", True),
+    (f"FROM parts WHERE brand = 9 AND (size = 1 OR 30 < (SELECT max(quantity) {OF_LINES}))", True),
+    (f"FROM parts WHERE size = 1 AND 30 < (SELECT max(quantity) {OF_LINES})", False),  # Many.
+    (f"FROM parts WHERE 30 < (SELECT max(quantity) {OF_LINES})", False),
+    ("FROM parts WHERE brand = 9 AND -1 < (SELECT max(size) FROM parts p WHERE p.key = parts.key)", False),  # Of as few.
+    (f"FROM (SELECT * FROM parts LIMIT 100) WHERE brand = 9 AND 30 < (SELECT max(quantity) {OF_LINES})", False),
+    (f"FROM lines LEFT JOIN parts ON part = key WHERE brand = 9 AND 30 < (SELECT max(quantity) {OF_LINES})", False),
+]
+
+
+@pytest.mark.parametrize(("query", "narrowed"), QUERIES)
+def test_answers_are_the_same(spark: Session, query: str, narrowed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = spark.sql(f"SELECT key, size {query}")
+
+    def memberships(relation: object) -> int:
+        return sum(isinstance(part, e.InSubquery) for part in parts(relation))
+
+    more = memberships(with_narrowed_subqueries(frame._relation, of_parquet)) - memberships(frame._relation)
+    assert (more > 0) == narrowed
+    found = sorted(map(str, frame.collect()))
+    monkeypatch.setattr("quiver.sql.planning.with_narrowed_subqueries", lambda relation, of_files: relation)
+    assert found == sorted(map(str, frame.collect()))
+    assert found
