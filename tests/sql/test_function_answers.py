@@ -119,6 +119,8 @@ def test_names_and_mistakes_of_times(spark: Session) -> None:
         "time_bucket(INTERVAL '15' MINUTE, n, TIMESTAMP_NTZ '1970-01-01 00:00:00')", "current_time(6)",
     ]  # fmt: skip
     assert spark.sql("SELECT abs(time_diff('SECOND', current_time, cast(now() AS time))) < 2").first() == (True,)
+    named = spark.createDataFrame([("x",)], "current_time string")
+    assert named.selectExpr("current_time").first() == named.select("current_time").first() == ("x",)
     one = F.lit(1)
     with pytest.raises(PySparkTypeError):
         F.make_timestamp(date="d")

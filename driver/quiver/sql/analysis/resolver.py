@@ -137,6 +137,8 @@ class Resolver:
                         found = self.lookup(expression.parts, level)
                 if found is None and self.variables:
                     found = self.variables.get(expression.parts[-1].lower())
+                if found is None and [part.lower() for part in expression.parts] == ["current_time"]:
+                    found = e.Call("current_time")
                 if found is None:
                     raise column_not_found("`.`".join(expression.parts), (column.name for column in columns))
                 return visit(found)

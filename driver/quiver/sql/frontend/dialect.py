@@ -39,7 +39,6 @@ class _Parser(SparkParser):
     NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CASE": SparkParser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
     ARRAY_CONSTRUCTORS: ClassVar[dict[str, Any]] = {}  # `array(5, 6)[1]` is an element, no `ARRAY[1]`.
     STRICT_CAST = True
-    NO_PAREN_FUNCTIONS: ClassVar[dict[Any, Any]] = {**SparkParser.NO_PAREN_FUNCTIONS, TokenType.CURRENT_TIME: g.CurrentTime}
     JSON_OPERATORS: ClassVar[dict[Any, Any]] = {
         **SparkParser.JSON_OPERATORS,
         _UNSIGNED_SHIFT: lambda self, this, right: self.expression(g.Anonymous(this=">>>", expressions=[this, right])),
@@ -87,7 +86,6 @@ class Dialect(Spark):
     """Spark's dialect, read plainly."""
 
     class Tokenizer(Spark.Tokenizer):
-        KEYWORDS: ClassVar[dict[str, Any]] = {**Spark.Tokenizer.KEYWORDS, "CURRENT_TIME": TokenType.CURRENT_TIME}
         STRING_ESCAPES: ClassVar[list[str]] = ["\\", "'", '"']  # A quote twice is a quote.
 
     Parser = _Parser
