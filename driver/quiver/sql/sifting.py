@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import functools
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from quiver.sql.cutting import NEEDS_LEFT, NEEDS_RIGHT, CutPlan, CutStage
 from quiver.sql.regrouping import Reading, regrouped
-from quiver_proto.fragments import COLLECT_LEFT, SCANS, JoinType, body_of, children, exchange_of, kind_of
+from quiver_proto.fragments import COLLECT_LEFT, SCANS, JoinType, body_of, children, copied, exchange_of, kind_of
 from quiver_proto.v1.kernel_pb2 import ColumnExpression, Opaque, Plan
 
 _T = JoinType
@@ -30,6 +30,9 @@ _KEEPS_RIGHT = _ONLY_RIGHT | {_T.INNER, _T.RIGHT}
 """Joins whose columns of that side are as they were in it, each row by itself."""
 _UNCHANGED = frozenset({"coalesce_batches", "cooperative", "buffer"})
 _SELECTIVE = frozenset({"filter", "global_limit"})
+_PARTIAL = 0
+_WHOLE_GROUPS = frozenset({2, 4})
+"""Modes of aggregates that are partitioned by their keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +50,22 @@ class Sifting:
     null_equality: int
 
     def applied(self) -> Plan:
-        """The stage's plan without the other rows."""
-        result = Plan()
-        join = result.hash_join
+        """The stage's plan without the other rows: they are left out before it groups its own."""
+        result = copied(self.stage.plan)
+        names = _names(self.stage.schema)
+        place, columns = _below_groups(result, [_expression(names[column], column) for column in self.columns])
+        sifted = Plan()
+        join = sifted.hash_join
         groups = body_of(self.scan).base_conf.file_groups
         join.left.CopyFrom(regrouped(self.scan, [Reading(0, len(groups))]))
-        join.right.CopyFrom(self.stage.plan)
-        given, asked = _names(self.source.schema), _names(self.stage.schema)
-        for key, column in zip(self.keys, self.columns, strict=True):
+        join.right.CopyFrom(place)
+        given = _names(self.source.schema)
+        for key, column in zip(self.keys, columns, strict=True):
             pair = join.on.add()
             pair.left.CopyFrom(_expression(given[key], key))
-            pair.right.CopyFrom(_expression(asked[column], column))
+            pair.right.CopyFrom(column)
         join.join_type, join.partition_mode, join.null_equality = _T.RIGHT_SEMI, COLLECT_LEFT, self.null_equality
+        place.CopyFrom(sifted)
         return result
 
 
@@ -126,6 +133,9 @@ class Sifter:
             return [_Place(plan, exchanges[0].shuffle_id, column)] if whole and exchanges[0] is not None else []
         if kind in _UNCHANGED:
             return self._places(body.input, column, partners)
+        if kind == "projection" or (kind == "aggregate" and _deals_by_key(plan)):
+            below = _passed(plan, column)
+            return [] if below is None else self._places(body.input, below, partners)
         if kind != "hash_join":
             return []
         width = self._width(body.left)
@@ -157,6 +167,8 @@ class Sifter:
             return None if stage is None else len(_names(stage.schema))
         if kind in _UNCHANGED:
             return self._width(body.input)
+        if kind == "projection":
+            return len(body.expressions)
         if kind != "hash_join":
             return None
         if body.projection:
@@ -186,6 +198,36 @@ class Sifter:
             below = (each for each in stage.reads if each in self._stages)
             self._reduced[shuffle] = _is_selective(stage.plan) or any(map(self._is_reduced, below))
         return self._reduced[shuffle]
+
+
+def _deals_by_key(plan: Plan) -> bool:
+    """Whether an aggregate gives a row for each key, whichever other keys there are."""
+    body = plan.aggregate
+    return body.mode in _WHOLE_GROUPS and not body.has_grouping_set and not body.HasField("limit")
+
+
+def _passed(plan: Plan, column: int) -> int | None:
+    """Which column of its input a projection or an aggregate gives as this one; None if it is computed."""
+    given = body_of(plan).expressions if kind_of(plan) == "projection" else body_of(plan).keys
+    return _column(given[column]) if column < len(given) else None
+
+
+def _below_groups(plan: Plan, columns: Sequence[Opaque]) -> tuple[Plan, Sequence[Opaque]]:
+    """The input of the first steps of aggregates at the top of `plan`, and what these columns are there; `plan` itself where none has them
+    as keys."""
+    found, top, asked = (plan, columns), plan, columns
+    while (kind := kind_of(top)) == "projection" or (kind == "aggregate" and top.aggregate.mode == _PARTIAL):
+        given = top.projection.expressions if kind == "projection" else top.aggregate.keys
+        places = [_column(each) for each in asked]
+        if any(place is None or place >= len(given) or _column(given[place]) is None for place in places):
+            break
+        if kind == "aggregate" and (top.aggregate.has_grouping_set or top.aggregate.HasField("limit")):
+            break
+        asked = [given[place] for place in places if place is not None]
+        top = body_of(top).input
+        if kind == "aggregate":
+            found = top, asked
+    return found
 
 
 def _is_selective(plan: Plan) -> bool:

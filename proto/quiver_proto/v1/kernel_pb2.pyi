@@ -63,7 +63,7 @@ class Plan(_message.Message):
     @_builtins.property
     def empty(self) -> Global___Leaf: ...
     @_builtins.property
-    def projection(self) -> Global___Unary: ...
+    def projection(self) -> Global___Projection: ...
     @_builtins.property
     def global_limit(self) -> Global___GlobalLimit: ...
     @_builtins.property
@@ -126,7 +126,7 @@ class Plan(_message.Message):
         parquet_scan: Global___FileScan | None = ...,
         csv_scan: Global___FileScan | None = ...,
         empty: Global___Leaf | None = ...,
-        projection: Global___Unary | None = ...,
+        projection: Global___Projection | None = ...,
         global_limit: Global___GlobalLimit | None = ...,
         local_limit: Global___Unary | None = ...,
         aggregate: Global___Aggregate | None = ...,
@@ -309,25 +309,62 @@ class WindowExpression(_message.Message):
 Global___WindowExpression: _TypeAlias = WindowExpression  # noqa: Y015
 
 @_typing.final
-class Aggregate(_message.Message):
+class Projection(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
-    MODE_FIELD_NUMBER: _builtins.int
     INPUT_FIELD_NUMBER: _builtins.int
-    mode: _builtins.int
+    EXPRESSIONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def input(self) -> Global___Plan: ...
+    @_builtins.property
+    def expressions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Opaque]: ...
     def __init__(
         self,
         *,
-        mode: _builtins.int = ...,
         input: Global___Plan | None = ...,
+        expressions: _abc.Iterable[Global___Opaque] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["input", b"input", "mode", b"mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expressions", b"expressions", "input", b"input"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Projection: _TypeAlias = Projection  # noqa: Y015
+
+@_typing.final
+class Aggregate(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEYS_FIELD_NUMBER: _builtins.int
+    MODE_FIELD_NUMBER: _builtins.int
+    INPUT_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    HAS_GROUPING_SET_FIELD_NUMBER: _builtins.int
+    mode: _builtins.int
+    has_grouping_set: _builtins.bool
+    @_builtins.property
+    def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___Opaque]: ...
+    @_builtins.property
+    def input(self) -> Global___Plan: ...
+    @_builtins.property
+    def limit(self) -> Global___Opaque: ...
+    def __init__(
+        self,
+        *,
+        keys: _abc.Iterable[Global___Opaque] | None = ...,
+        mode: _builtins.int = ...,
+        input: Global___Plan | None = ...,
+        limit: Global___Opaque | None = ...,
+        has_grouping_set: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "input", b"input", "limit", b"limit"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "has_grouping_set", b"has_grouping_set", "input", b"input", "keys", b"keys", "limit", b"limit", "mode", b"mode"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
+    _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__limit) -> _WhichOneofReturnType__limit | None: ...
 
 Global___Aggregate: _TypeAlias = Aggregate  # noqa: Y015
 
