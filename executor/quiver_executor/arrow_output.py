@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from quiver_executor.disk import explained, remove_quietly
+from quiver_executor.disk import explained, put_in_place, remove_quietly, unfinished_path
 from quiver_executor.shuffle_files import WINDOW, ClaimingFile, create
 from quiver_executor.task import Task
 
@@ -21,14 +21,14 @@ class ArrowOutput:
 
         self._task = task
         self._path = path
-        self._unfinished = f"{path}.tmp"
+        self._unfinished = unfinished_path(task.env, path)
         with explained(task.env, path):
             self._descriptor = create(self._unfinished)
         self._file = ClaimingFile(task.env, self._descriptor)
         self._sink = pa.BufferedOutputStream(pa.PythonFile(self._file, "w"), WINDOW)
 
     def _put_in_place(self) -> None:
-        os.rename(self._unfinished, self._path)
+        put_in_place(self._unfinished, self._path)
         os.close(self._descriptor)
         self._descriptor = -1
 

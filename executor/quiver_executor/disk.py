@@ -131,16 +131,33 @@ def explained(env: SlotEnvironment, path: str, output: bool = False) -> Iterator
 
 
 @contextmanager
-def written_whole(env: SlotEnvironment, path: str) -> Iterator[str]:
-    """The name under which to write a file: it is called `path` when the block ends, and removed when that raises. Raises DiskFull."""
-    unfinished = f"{path}.tmp"
+def written_whole(env: SlotEnvironment, path: str, takes_long: bool = False) -> Iterator[str]:
+    """The name under which to write a file: it is called `path` when the block ends, and removed when that raises. Raises DiskFull.
+
+    `takes_long`: the slot may well be killed while it is written.
+    """
+    unfinished = unfinished_path(env, path) if takes_long else f"{path}.tmp"
     try:
         with explained(env, path):
             yield unfinished
-            os.rename(unfinished, path)
+            put_in_place(unfinished, path)
     except BaseException:
         remove_quietly(unfinished)
         raise
+
+
+def unfinished_path(env: SlotEnvironment, path: str) -> str:
+    """Where to write the file that is to be `path`: in the slot's scratch directory, which goes with its process, however that ends."""
+    return os.path.join(env.scratch_dir, f"unfinished-{os.path.basename(path)}")
+
+
+def put_in_place(unfinished: str, path: str) -> None:
+    """Give a file its name, in a directory that may not be there yet."""
+    try:
+        os.rename(unfinished, path)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        os.rename(unfinished, path)
 
 
 def remove_quietly(path: str) -> None:

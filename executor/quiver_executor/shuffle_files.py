@@ -53,7 +53,7 @@ def write_map_output(
     many bytes the frames have together, about. Leaves nothing behind when it raises QuotaExceeded or DiskFull.
     """
     path = blocks.map_output_path(env.blocks_dir, shuffle_id, map_index, task_id)
-    with written_whole(env, path) as unfinished:
+    with written_whole(env, path, takes_long=size > IN_MEMORY) as unfinished:
         descriptor = create(unfinished)
         try:
             if size <= IN_MEMORY:

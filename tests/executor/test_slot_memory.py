@@ -159,9 +159,11 @@ def test_small_results_stay_in_memory_and_failed_ones_leave_nothing(tmp_path: Pa
     failed = CollectedRows(_task(tmp_path), 1)
     for number in range(3):
         failed.add(0, _batch(0, number, 1000))
-    assert list(tmp_path.rglob("*.tmp"))
+    # It goes with its slot's process, should that be killed.
+    (unfinished,) = (tmp_path / "scratch").iterdir()
+    assert not (tmp_path / "blocks").exists()
     failed.discard()
-    assert not list(tmp_path.rglob("*.tmp"))
+    assert not unfinished.exists()
 
 
 def test_a_slot_that_was_too_large_gives_way_to_another(start: Callable[..., Executor]) -> None:
