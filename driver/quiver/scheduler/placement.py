@@ -70,13 +70,13 @@ def _place(state: State, run: StageRun, now: float) -> None:
         _place_near(state, run, near, now)
     if run.pending:
         _fill(state, run, None, now)
-        if run.cores > 1:
-            _reserve(state, run, now)
     if near is not None and near.left:
         if near.allowed(now, state.policy.locality_wait_s) == ANY:
             _fill(state, run, near, now)
         if near.left and near.level < ANY and near.since is not None:
             state.wake_by(near.since + state.policy.locality_wait_s)
+    if run.cores > 1:
+        _reserve(state, run, now)
 
 
 def _fill(state: State, run: StageRun, near: Nearby | None, now: float) -> None:
@@ -129,8 +129,12 @@ def _taken(run: StageRun, near: Nearby | None, executor: Executor, count: int, n
 
 def _reserve(state: State, run: StageRun, now: float) -> None:
     """Smaller tasks of others must not keep this attempt from ever finding its cores together: after the wait for locality, empty one
-    executor for it, the one nearest to that. The search among all executors happens once per reservation, not per task."""
-    if not run.pending or not 0 < state.rooms.top < run.cores:
+    executor for it, the one nearest to that. The search among all executors happens once per reservation, not per task.
+
+    A task that would be near its data has waited for that long by then, and so has one for another executor than where it failed. One
+    reservation is of one executor, for one task: two attempts never hold half of what the other wants.
+    """
+    if not run.left or not 0 < state.rooms.top < run.cores:
         run.cramped_since = None
         return
     if run.cramped_since is None:
@@ -152,13 +156,13 @@ def _use_reserved(state: State, now: float) -> None:
     """Launch on executors that are empty enough for whom they were reserved; give free those that nobody waits for any more."""
     for executor in state.reserved[:]:
         run = executor.reserved
-        wanted = run is not None and not run.over and run.pending and state.executors.get(executor.id) is executor
+        wanted = run is not None and not run.over and run.left and state.executors.get(executor.id) is executor
         if run is not None and wanted and (run.barrier or not room(executor, run)):
             continue
         state.reserved.remove(executor)
         executor.reserved = None
         if run is not None and wanted:
-            give(state, run, executor, [run.pending.pop()], ANY, now, {})
+            give(state, run, executor, [_longest_waiting(run, executor, now)], ANY, now, {})
             run.cramped_since = None
         if state.executors.get(executor.id) is executor:
             state.rooms.settle(executor)
@@ -166,6 +170,22 @@ def _use_reserved(state: State, now: float) -> None:
     gang = barriers.who_reserves(state)
     if gang is not None:
         barriers.place(state, gang, now)
+
+
+def _longest_waiting(run: StageRun, executor: Executor, now: float) -> int:
+    """The partition to launch on an executor that was emptied for the attempt: that one waits."""
+    if run.avoid:
+        return run.avoid.popleft()[0]
+    if run.pending:
+        return run.pending.pop()
+    near = run.nearby
+    assert near is not None
+    for level in (EXECUTOR, NODE, ANY):
+        taken = near.take(executor.id, executor.node_id, level, 1)
+        if taken:
+            near.launched(level, now)
+            return taken[0]
+    raise AssertionError(near.left)
 
 
 def _place_near(state: State, run: StageRun, near: Nearby, now: float) -> None:
