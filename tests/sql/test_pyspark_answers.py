@@ -10,6 +10,7 @@ import pytest
 
 from quiver.sql import Row, Session
 from quiver.sql import functions as F
+from quiver.sql.errors import PythonException
 
 ZONE = "spark.sql.session.timeZone"
 
@@ -70,3 +71,17 @@ def test_eager_evaluation_in_notebooks(spark: Session) -> None:
         assert spark.range(1)._repr_html_() == "<table border='1'>\n<tr><th>id</th></tr>\n<tr><td>0</td></tr>\n</table>\n"
     finally:
         spark.conf.unset("spark.sql.repl.eagerEval.enabled")
+
+
+def test_what_is_drawn_is_drawn_once(spark: Session) -> None:
+    whether = spark.range(400).withColumn("drawn", F.rand()).where("drawn > 0.5").withColumn("is_so", F.col("drawn") > 0.5)
+    assert whether.groupBy("is_so").count().count() == 1
+    ids = spark.range(400).withColumn("drawn", F.uuid()).where("drawn > '8'").select((F.col("drawn") > "8").alias("is_so"))
+    assert ids.distinct().collect() == [(True,)]
+    assert spark.sql("SELECT rand() AS c, c AS d, c = d AS same FROM range(20)").where("not same").count() == 0
+
+
+def test_fractions_that_were_promised_to_be_whole(spark: Session) -> None:
+    assert spark.range(1).select(F.udf(lambda _: 2.0, "int")("id")).collect() == [(2,)]
+    with pytest.raises(PythonException, match=r"1\.5 of type float; expected int"):
+        spark.range(1).select(F.udf(lambda _: 1.5, "int")("id")).collect()

@@ -19,6 +19,7 @@ from quiver.sql import types as t
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import type_of
 from quiver.sql.error_kinds import made_spark
+from quiver.sql.registry.operators import computed_scale
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver_proto.errors import DatabaseFailed, FileUnreadable, QuiverError, ValueRefused
@@ -29,6 +30,9 @@ _RAISED = re.compile(
     r"(?:Cannot cast (?:string|value)|Error parsing timestamp from) '\[([A-Z][A-Z0-9_.]{3,})\] ?(.*?)'(?: to value of|:)", re.DOTALL
 )
 """By a cast that can't succeed, which lowering put there."""
+_KEYS = re.compile(r"Execution error: \[(DUPLICATED_MAP_KEY)\] (Duplicate map key (.*?) was found, please check the input data)", re.DOTALL)
+_NULL_KEY = 'Found unmasked nulls for non-nullable StructArray field "key"'
+_PRODUCT = re.compile(r"Overflow happened on: (-?\d+) \* (-?\d+)")
 _PYTHON = re.compile(r"value: \w+\(('(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\")", re.DOTALL)
 """The text with which one of our own functions failed, as Python's repr."""
 _CONDITION = re.compile(r"\[([A-Z_][A-Z0-9_]{3,}(?:\.[A-Z0-9_]+)?)\] ?(.*)", re.DOTALL)
@@ -69,6 +73,7 @@ _CLASSES: tuple[tuple[str, type[errors.PySparkException]], ...] = (
     ("INTERVAL_ARITHMETIC_OVERFLOW", errors.ArithmeticException),
 )
 _DIVISIONS = frozenset({"/", "div"})
+_SCALED = frozenset({"*", "/"})
 _REMAINDERS = frozenset({"%", "mod", "pmod"})
 _ALTERNATIVES = {"+": "try_add", "-": "try_subtract", "*": "try_multiply", "sum": "try_sum", "avg": "try_avg"}
 _ARITHMETIC = frozenset({*_ALTERNATIVES, "negative", "abs", "sum_distinct", "factorial", "pow"})
@@ -112,6 +117,11 @@ class _Translation:
             python = _PYTHON.search(text)
             found = _CONDITION.match(_literal(python[1])) if python else None
             return None if found is None else self._told(found[1], found[2].strip())
+        found = _KEYS.search(text)
+        if _NULL_KEY in text or (found and found[3] == "NULL"):
+            return self._made("NULL_MAP_KEY", "Cannot use null as map key.", {})
+        if found:
+            return self._made(found[1], f"{found[2]}: every key of a map stands once.", {"key": found[3]})
         if "Divide by zero" in text:
             is_remainder = bool(self._calls(_REMAINDERS)) and not self._calls(_DIVISIONS)
             return self._told("REMAINDER_BY_ZERO" if is_remainder else "DIVIDE_BY_ZERO", "")
@@ -133,7 +143,19 @@ class _Translation:
         found = _DIGITS.search(text)
         if found:
             return self._no_decimal(found[3] or "A value", found[1], found[2])
+        found = _PRODUCT.search(text)
+        if found and len(kinds := self._decimal_kinds("*")) == 1:
+            (kind,) = kinds
+            value = Decimal(int(found[1]) * int(found[2])).scaleb(-kind.scale, _EXACT)
+            return self._no_decimal(format(value, "f"), str(kind.precision), str(kind.scale))
         return self._overflow() if _OVERFLOW.search(text) else None
+
+    def _decimal_kinds(self, operator: str) -> set[t.DecimalType]:
+        """The types of all decimals that are computed so; empty: of other numbers, too."""
+        kinds = [type_of(call) for call in self._calls(frozenset((operator,)))]
+        return (
+            {kind for kind in kinds if isinstance(kind, t.DecimalType)} if all(isinstance(kind, t.DecimalType) for kind in kinds) else set()
+        )
 
     def _told(self, condition: str, message: str) -> errors.PySparkException:
         match condition:
@@ -212,6 +234,8 @@ class _Translation:
         scale = told or (scales.pop() if len(scales) == 1 else str(len(value.partition(".")[2])))
         if "e" in value:
             value = format(Decimal(value), "f")
+        elif told and value.lstrip("-").isdigit() and len(scaled := self._computed_scales(int(precision), int(told))) == 1:
+            value = format(Decimal(value).scaleb(-scaled.pop(), _EXACT), "f")
         elif told and value.lstrip("-").isdigit() and not casts:
             # Means are computed with one digit more.
             digits = int(told) + all(call.name in ("avg", "try_avg") for call in computed)
@@ -222,6 +246,15 @@ class _Translation:
         text = f"{shown} cannot be represented as Decimal({precision}, {scale}). Use `try_{instead}` to return NULL instead."
         parameters = {"value": shown, "precision": precision, "scale": scale, "config": _ANSI}
         return self._made("NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", text, parameters, [*computed, *casts])
+
+    def _computed_scales(self, precision: int, scale: int) -> set[int]:
+        """With how many digits of the fraction products and quotients of a type are computed, where more are than it has."""
+        found = set()
+        for call in self._calls(_SCALED):
+            kinds = [type_of(argument) for argument in call.args]
+            if type_of(call) == t.DecimalType(precision, scale) and all(isinstance(kind, t.DecimalType) for kind in kinds):
+                found.add(computed_scale(call.name, *kinds))  # type: ignore[arg-type]
+        return found
 
     def _overflow(self, value: str = "") -> errors.PySparkException:
         calls = self._calls(_ARITHMETIC)

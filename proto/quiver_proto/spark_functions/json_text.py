@@ -7,7 +7,7 @@ import functools
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 from typing import Any
 
@@ -22,6 +22,7 @@ Convert = Callable[[Any], Any]
 Options = tuple[tuple[str, str], ...]
 _RANGES = {"byte": 8, "short": 16, "integer": 32, "long": 64}
 _WIDE = Context(prec=100)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Unfit(ValueError):
@@ -49,6 +50,17 @@ def _loads(text: str, bare_names: bool = False) -> Any:
         return json.loads(loose, parse_float=_Number, parse_int=_Number, parse_constant=_Number)
 
 
+_DECODER = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=_Number)
+
+
+def _first(text: str, bare_names: bool) -> Any:
+    """The first document of a text; what comes behind it is not looked at, as in Spark."""
+    try:
+        return _DECODER.raw_decode(text.lstrip(" \t\r\n"))[0]
+    except ValueError:
+        return _loads(text, bare_names)
+
+
 class JsonReader:
     """Reads JSON text as values of a type, for the kernel; malformed text is null, or nulls in the members of a struct."""
 
@@ -66,24 +78,38 @@ class JsonReader:
             self._kind = json.loads(kind)
             self._options = dict(options)
             self._read = reader(self._kind, self._options, zone)
+            self._strict = reader(self._kind, {**self._options, "mode": "FAILFAST"}, zone)
+            self._corrupt = ""
+            if isinstance(self._kind, dict) and self._kind["type"] == "struct":
+                named = self._options.get("columnNameOfCorruptRecord", "_corrupt_record")
+                self._corrupt = named if any(field["name"] == named for field in self._kind["fields"]) else ""
         try:
             if not text.strip():
                 return None
-            value = _loads(text, self._options.get("allowUnquotedFieldNames", "").lower() == "true")
-            if isinstance(self._kind, dict) and self._kind["type"] == "struct" and isinstance(value, list):
-                value = value[0] if value else None
+            value = _first(text, self._options.get("allowUnquotedFieldNames", "").lower() == "true")
+            if isinstance(self._kind, dict) and self._kind["type"] == "struct":
+                value = {} if value is None or isinstance(value, list) else value
             if isinstance(self._kind, dict) and self._kind["type"] == "array" and isinstance(value, dict):
                 value = [value]
-            return self._read(value)
+            return self._read(value) if not self._corrupt else self._told(value, text)
         except (ValueError, RecursionError) as error:
             if self._options.get("mode", "").upper() == "FAILFAST":
                 raise SparkValueError(
                     "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", f"Malformed records are detected in record parsing: {text}."
                 ) from error
             if isinstance(self._kind, dict) and self._kind["type"] == "struct":
-                corrupt = self._options.get("columnNameOfCorruptRecord", "_corrupt_record")
-                return {field["name"]: text if field["name"] == corrupt else None for field in self._kind["fields"]}
+                return {field["name"]: text if field["name"] == self._corrupt else None for field in self._kind["fields"]}
             return None
+
+    def _told(self, value: Any, text: str) -> Any:
+        """With the text beside what fits, where something does not."""
+        assert self._read is not None
+        found = self._read(value)
+        try:
+            self._strict(value)
+        except (ValueError, InvalidOperation):
+            return {**found, self._corrupt: text}
+        return found
 
 
 @functools.lru_cache(256)
@@ -98,7 +124,7 @@ def reader(kind: Any, options: dict[str, str], zone: str) -> Convert:
         return _nested_reader(kind, options, zone)
     match kind:
         case "string":
-            return lambda value: None if value is None else str(value) if isinstance(value, str) else written(value)
+            return lambda value: None if value is None else _string(value)
         case "boolean":
             return lambda value: value if value is None or isinstance(value, bool) else _unfit(value)
         case "byte" | "short" | "integer" | "long":
@@ -159,6 +185,12 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) and not isinstance(value, _Number) else _unfit(value)
 
 
+def _string(value: Any) -> str:
+    if isinstance(value, _Number) and not value.lstrip("-").isdigit():
+        return casts.written(float(value))  # A fraction comes as a double.
+    return str(value) if isinstance(value, str) else written(value)
+
+
 def _integer(bits: int, value: Any) -> int | None:
     if value is None:
         return None
@@ -197,6 +229,8 @@ def _date(form: str | None, value: Any) -> date | None:
 def _time(form: str | None, zone: str, wall: bool, value: Any) -> datetime | None:
     if value is None:
         return None
+    if isinstance(value, _Number) and not wall and value.lstrip("-").isdigit():
+        return _EPOCH + timedelta(seconds=int(value))
     if form is not None:
         moment = parsed(_text(value), form)
         if moment is None:

@@ -51,7 +51,8 @@ def _zone_written(moment: datetime, letters: str, zone: str) -> str:
         case "V":
             return "UTC" if zone in ("", "Etc/UTC") else zone
         case "z":
-            return moment.replace(tzinfo=zone_of(zone)).tzname() or zone
+            name = moment.replace(tzinfo=zone_of(zone)).tzname() or zone
+            return "Coordinated Universal Time" if name == "UTC" and count > 3 else name
         case "O":
             if not offset:
                 return "GMT"

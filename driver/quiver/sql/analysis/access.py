@@ -35,6 +35,8 @@ NAMES = frozenset(
         "time_bucket",
         "from_json",
         "from_csv",
+        "to_json",
+        "to_csv",
         "window",
         "window_time",
         "round",
@@ -95,6 +97,8 @@ def accessed(call: e.Call, fold: Fold) -> e.Expression:
             return last_moment(call)
         case "from_json" | "from_csv":
             return _typed_document(call)
+        case "to_json" | "to_csv":
+            return replace(call, args=(*call.args[:1], *map(_document_options, call.args[1:])))
         case function if function in CAST_FUNCTIONS:
             if len(call.args) != 1:
                 raise AnalysisException(
@@ -204,10 +208,26 @@ def _typed_document(call: e.Call) -> e.Call:
         raise AnalysisException(f'The schema "{pretty(schema)}" of `{call.name}` must be a constant.', "INVALID_SCHEMA.NON_STRING_LITERAL")
     if call.name == "from_csv" and not isinstance(schema.type, t.StructType):
         schema = e.Literal(None, t.StructType([t.StructField("value", schema.type)]))
-    if options and isinstance(options[0], e.Call) and options[0].name in ("map", "create_map"):
-        items = [item.value if isinstance(item, e.Literal) else "" for item in options[0].args]
-        options = [e.Literal(json.dumps(dict(zip(items[::2], items[1::2], strict=True))), t.StringType())]
+    options = list(map(_document_options, options))
+    if options and isinstance(options[0], e.Literal) and _mode(options[0]) == "DROPMALFORMED":
+        raise AnalysisException(
+            f"The function `{call.name}` doesn't support the DROPMALFORMED mode. Acceptable modes are PERMISSIVE and FAILFAST.",
+            "PARSE_MODE_UNSUPPORTED",
+        )
     return e.Call(call.name, (text, schema, *options), zone=call.zone)
+
+
+def _document_options(options: e.Expression) -> e.Expression:
+    """A map of constants as a constant's JSON."""
+    if not isinstance(options, e.Call) or options.name not in ("map", "create_map"):
+        return options
+    items = [item.value if isinstance(item, e.Literal) else "" for item in options.args]
+    return e.Literal(json.dumps(dict(zip(items[::2], items[1::2], strict=True))), t.StringType())
+
+
+def _mode(options: e.Literal) -> str:
+    given = json.loads(options.value) if isinstance(options.value, str) else {}
+    return next((str(value).upper() for key, value in given.items() if str(key).lower() == "mode"), "")
 
 
 def _extracted(call: e.Call, fold: Fold) -> e.Expression:
@@ -217,6 +237,8 @@ def _extracted(call: e.Call, fold: Fold) -> e.Expression:
     if isinstance(struct, t.StructType) and isinstance(key, e.Literal) and isinstance(key.value, str):
         return e.Member(child, _field(struct, key.value, fold).name)
     if isinstance(kind, t.ArrayType):
+        if isinstance(type_of(key), t.NullType):
+            return e.Literal(None, kind.elementType)
         if not isinstance(type_of(key), t.IntegralType):
             raise _mismatch(call, f'an array is indexed by "INTEGRAL", not "{type_of(key).simpleString().upper()}"')
         return e.Call("getitem", (child, key))
@@ -286,7 +308,7 @@ def _struct(expression: e.Expression) -> t.StructType:
 
 def _member_name(value: e.Expression, position: int) -> str:
     match value:
-        case e.Alias() | e.Attribute() | e.Member():
+        case e.Alias() | e.Attribute() | e.Member() | e.Variable():
             return value.name
         case _:
             return f"col{position + 1}"

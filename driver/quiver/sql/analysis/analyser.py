@@ -23,7 +23,7 @@ from quiver.sql.analysis.generators import call_of, generated, is_generator
 from quiver.sql.analysis.implicit_casts import in_zone
 from quiver.sql.analysis.pretty import output_name, pretty
 from quiver.sql.analysis.resolver import HIDDEN, Columns, Levels, Resolver
-from quiver.sql.analysis.scopes import with_earlier_aliases
+from quiver.sql.analysis.scopes import drawn_once, with_earlier_aliases
 from quiver.sql.analysis.subqueries import unnested
 from quiver.sql.analysis.windowing import in_windows
 from quiver.sql.errors import AnalysisException, checked_name
@@ -103,7 +103,8 @@ class Analyser(Resolver):
 
     def select(self, child: r.Relation, expressions: Sequence[e.Expression]) -> r.Relation:
         """project(), of columns that may be computed of those further left, by their aliases."""
-        return self.project(child, with_earlier_aliases(self, self.expand(expressions, child.output), child.output))
+        child, items = drawn_once(self, child, self.expand(expressions, child.output))
+        return self.project(child, with_earlier_aliases(self, items, child.output))
 
     def filter(
         self, child: r.Relation, condition: e.Expression, outer: Levels = (), strict: bool = False, clause: str = "WHERE"

@@ -33,7 +33,8 @@ _DEFAULTS: dict[str, tuple[str, ...]] = {
     "aes_encrypt": ("", "", "GCM", "DEFAULT", "", ""), "aes_decrypt": ("", "", "GCM", "DEFAULT", ""),
     "try_aes_decrypt": ("", "", "GCM", "DEFAULT", ""), "from_unixtime": ("", "yyyy-MM-dd HH:mm:ss"),
     "make_interval": (*("0",) * 6, "0.000000"), "try_make_interval": (*("0",) * 6, "0.000000"),
-    "split": ("", "", "-1"), "months_between": ("", "", "true"), "make_dt_interval": ("0",) * 4, "make_ym_interval": ("0", "0"),
+    "split": ("", "", "-1"), "months_between": ("", "", "true"), "make_ym_interval": ("0", "0"),
+    "make_dt_interval": (*("0",) * 3, "0.000000"),
     "string_agg": ("", "NULL"), "current_time": ("6",), "localtime": ("6",),
     "percentile": ("", "", "1"), "percentile_approx": ("", "", "10000"), "approx_percentile": ("", "", "10000"),
 }  # fmt: skip
@@ -202,6 +203,10 @@ def _call(call: e.Call) -> str:
             return f"TRIM({side} {args[1]} FROM {args[0]})"
         case "window" | "session_window":
             return name
+        case "convert_timezone" if len(args) == 2:
+            args.insert(0, "current_timezone()")
+        case "from_json" if len(args) > 1 and args[1].lower().startswith("map<"):
+            return "entries"
         case "approx_count_distinct" | "from_json" | "to_json" | "from_csv" | "to_csv" | "schema_of_json" | "schema_of_csv":
             args = args[:1]
         case "withfield":

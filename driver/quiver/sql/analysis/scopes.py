@@ -6,14 +6,18 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from quiver.sql import types as t
-from quiver.sql.analysis.aggregation import is_aggregate
+from quiver.sql.analysis.aggregation import has_aggregate, is_aggregate
 from quiver.sql.analysis.generators import is_generator
+from quiver.sql.analysis.pretty import pretty
+from quiver.sql.analysis.volatile import any_volatile
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
-from quiver.sql.tree.walking import rebuilt
+from quiver.sql.tree.walking import rebuilt, walk
 
 if TYPE_CHECKING:
+    from quiver.sql.analysis.analyser import Analyser
     from quiver.sql.analysis.resolver import Resolver
+    from quiver.sql.tree import relations as r
 
 
 def with_earlier_aliases(analyser: Resolver, items: Sequence[e.Expression], columns: Sequence[e.Attribute]) -> list[e.Expression]:
@@ -31,10 +35,33 @@ def with_earlier_aliases(analyser: Resolver, items: Sequence[e.Expression], colu
     result = []
     for item in items:
         new = substituted(item, meaning)
+        if new is not item and not isinstance(item, e.Alias | e.Name | e.MultiAlias) and not is_generator(new):
+            new = e.Alias(new, pretty(substituted(item, lambda name: _reference(name) if meaning(name) else None)))
         result.append(new)
         if isinstance(new, e.Alias) and not is_generator(new):  # What a generator gives is a column by then.
             seen.setdefault(analyser.fold(new.name), []).append(new.child)
     return result
+
+
+def _reference(name: e.Name) -> e.Expression:
+    return e.Call("lateralAliasReference", (name,))
+
+
+def drawn_once(analyser: Analyser, source: r.Relation, items: Sequence[e.Expression]) -> tuple[r.Relation, list[e.Expression]]:
+    """The items, and what they are taken from: aliases of what gives something else each time, which later items use, are columns of it."""
+    found = list(items)
+    for place, item in enumerate(items):
+        if not isinstance(item, e.Alias) or not any_volatile((item,)) or has_aggregate(item) or is_generator(item):
+            continue
+        name = analyser.fold(item.name)
+        if is_column(analyser, e.Name((item.name,)), source.output) or not any(
+            isinstance(node, e.Name) and analyser.fold(node.parts[0]) == name for later in items[place + 1 :] for node in walk(later)
+        ):
+            continue
+        meant = with_earlier_aliases(analyser, found[: place + 1], source.output)[-1]
+        source = analyser.project(source, [*source.output, meant])
+        found[place] = source.output[-1]
+    return source, found
 
 
 def substituted(expression: e.Expression, meaning: Callable[[e.Name], e.Expression | None], inside_aggregates: bool = True) -> e.Expression:

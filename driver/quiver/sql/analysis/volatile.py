@@ -25,32 +25,28 @@ def any_volatile(expressions: Iterable[e.Expression]) -> bool:
     return any(isinstance(node, e.PythonCall) or is_volatile(node) for expression in expressions for node in walk(expression))
 
 
-def counts_rows(relation: r.Relation) -> bool:
-    """Whether the relation itself, not one below it, is a projection or a filter by how many rows came before."""
+def draws(relation: r.Relation) -> bool:
+    """Whether the relation itself, not one below it, is a projection that gives something else each time, or a filter or sample by how many
+    rows came before."""
     match relation:
         case r.Project():
-            expressions: tuple[e.Expression, ...] = relation.expressions
+            return any(is_volatile(node) for expression in relation.expressions for node in walk(expression))
         case r.Filter():
-            expressions = (relation.condition,)
+            return any(isinstance(node, e.Call) and len(node.args) >= _COUNTING.get(node.name, 9) for node in walk(relation.condition))
         case r.Sample():
             return not relation.by_value
         case _:
             return False
-    return any(
-        isinstance(node, e.Call) and len(node.args) >= _COUNTING.get(node.name, 9)
-        for expression in expressions
-        for node in walk(expression)
-    )
 
 
 def counted_below_filters(relation: r.Relation) -> tuple[frozenset[int], frozenset[int]]:
-    """The identities of relations that count rows and have something above them that leaves rows out; and of the filters that do so."""
+    """The identities of relations that draw or count and have something above them that leaves rows out; and of the filters that do so."""
     counting: set[int] = set()
     filters: set[int] = set()
     pending: list[tuple[r.Relation, tuple[int, ...]]] = [(relation, ())]
     while pending:
         top, above = pending.pop()
-        if above and counts_rows(top):
+        if above and draws(top):
             counting.add(id(top))
             filters.update(above)
         if isinstance(top, r.Filter | r.Join):

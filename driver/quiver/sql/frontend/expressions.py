@@ -154,7 +154,7 @@ class Reader:
             case g.Interval():
                 return self._interval(node)
             case g.Tuple():
-                return e.Call("struct", tuple(map(self.read, node.expressions)))
+                return e.Call("named_struct", tuple(part for item in enumerate(node.expressions, 1) for part in self._member(*item)))
             case g.Extract():
                 unit = e.Literal(node.this.name, t.StringType())
                 return e.Call("extract", (unit, self.read(node.expression)))
@@ -292,6 +292,12 @@ class Reader:
         if query is not None:
             return e.InSubquery(child, self._subquery(query.this if isinstance(query, g.Subquery) else query))
         return e.In(child, tuple(map(self.read, node.expressions)))
+
+    def _member(self, place: int, item: g.Expression) -> tuple[e.Expression, e.Expression]:
+        """A name and a value of `(a, 1)`: a column's name, or one by its place."""
+        value = self.read(item)
+        name = value.parts[-1] if isinstance(value, e.Name) else value.name if isinstance(value, e.Alias | e.Variable) else f"col{place}"
+        return e.Literal(name, t.StringType()), value
 
     def _case(self, node: g.Case) -> e.Expression:
         operand = None if node.this is None else self.read(node.this)

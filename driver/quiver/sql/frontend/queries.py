@@ -15,7 +15,7 @@ from quiver.sql.analysis.analyser import Analyser
 from quiver.sql.analysis.clauses import check_operator, check_sorted
 from quiver.sql.analysis.generators import is_generator
 from quiver.sql.analysis.pretty import output_name
-from quiver.sql.analysis.scopes import is_column, position, substituted, with_earlier_aliases
+from quiver.sql.analysis.scopes import drawn_once, is_column, position, substituted, with_earlier_aliases
 from quiver.sql.analysis.subqueries import unnested
 from quiver.sql.analysis.windowing import is_window
 from quiver.sql.errors import AnalysisException, ParseException
@@ -126,6 +126,7 @@ class Query:
         for item in items:
             if isinstance(item, e.Alias) and item.name == "" and not isinstance(item.child, e.Call):
                 raise unsupported("an alias without a name", node)
+        source, items = drawn_once(analyser, source, items)
         items = with_earlier_aliases(analyser, items, source.output)
         group, having, qualify = (node.args.get(key) for key in ("group", "having", "qualify"))
         if group is not None and not any(group.args.get(key) for key in ("expressions", "all", "rollup", "cube", "grouping_sets")):

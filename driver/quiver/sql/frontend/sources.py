@@ -12,6 +12,9 @@ from sqlglot.expressions.core import Expression as Node
 from quiver.sql import types as t
 from quiver.sql.analysis.decorrelation import lateral
 from quiver.sql.analysis.generators import is_generator
+from quiver.sql.analysis.implicit_casts import as_type
+from quiver.sql.analysis.rewriting import merged_projection, parts
+from quiver.sql.analysis.volatile import any_volatile
 from quiver.sql.errors import AnalysisException
 from quiver.sql.frontend import hints, pivots
 from quiver.sql.frontend.dialect import unsupported
@@ -135,24 +138,24 @@ def _values(query: Query, node: g.Values) -> r.Relation:
             )
         items = [e.Alias(reader.read(cell), f"col{number}") for number, cell in enumerate(cells, 1)]
         branches.append(query.analyser.project(one_row(), items, query.outer))
-    return branches[0] if len(branches) == 1 else _together(branches, query.analyser.union(branches))
+    return branches[0] if len(branches) == 1 else _together(query, branches, query.analyser.union(branches))
 
 
 _PLAIN = (t.IntegralType, t.StringType, t.BooleanType, t.DoubleType, t.DateType)
 """Types of which a literal's value is as it stands in a column."""
 
 
-def _together(rows: Sequence[r.Relation], union: r.Union) -> r.Relation:
-    """Rows of plain constants as one piece, whose order stays whatever is made of it; others as they are."""
+def _together(query: Query, rows: Sequence[r.Relation], union: r.Union) -> r.Relation:
+    """Rows of plain constants as one piece, whose order stays whatever is made of it; others by the number of their row."""
     columns: list[list[object]] = [[] for _ in union.columns]
     for row in rows:
         for column, values, item in zip(union.columns, columns, row.expressions if isinstance(row, r.Project) else (), strict=True):
             cell = item.child if isinstance(item, e.Alias) else item
             if not isinstance(cell, e.Literal) or not isinstance(column.type, _PLAIN):
-                return union
+                return _by_number(query, union)
             whole = isinstance(cell.type, t.IntegralType) and isinstance(column.type, t.IntegralType)
             if cell.value is not None and not whole and type(cell.type) is not type(column.type):
-                return union
+                return _by_number(query, union)
             values.append(cell.value)
     import pyarrow as pa
 
@@ -160,6 +163,40 @@ def _together(rows: Sequence[r.Relation], union: r.Union) -> r.Relation:
 
     arrays = [column_of(values, column.type) for values, column in zip(columns, union.columns, strict=True)]
     return r.Local(pa.Table.from_arrays(arrays, [f"c{number}" for number in range(len(arrays))]), union.columns)
+
+
+_MOST_NUMBERED = 200
+
+
+def _by_number(query: Query, union: r.Union) -> r.Relation:
+    """Rows of constant expressions: each column tells by the row's number what is in it. Rows of a union have no order.
+
+    As they are where there are too many for that, or where they refer to a query around.
+    """
+    rows = [merged_projection(branch) for branch in union.branches]
+    cells = [[item.child if isinstance(item, e.Alias) else item for item in items] for _, items in rows]
+    if any(any_volatile(row) for row in cells):
+        raise AnalysisException(
+            "Cannot evaluate an expression of an inline table: it is not the same each time.",
+            "INVALID_INLINE_TABLE.CANNOT_EVALUATE_EXPRESSION_IN_INLINE_TABLE",
+        )
+    plain = all(isinstance(source, r.Local) and not source.columns for source, _ in rows)
+    if (
+        len(rows) > _MOST_NUMBERED
+        or not plain
+        or any(isinstance(part, r.Relation) for row in cells for cell in row for part in parts(cell))
+    ):
+        return union
+    import pyarrow as pa
+
+    number = e.Attribute(query.analyser.fresh(), "#row", t.LongType(), False)
+    source = r.Local(pa.table({"#row": pa.array(range(len(rows)), pa.int64())}), (number,))
+    columns = []
+    for place, column in enumerate(union.columns):
+        *others, last = (as_type(row[place], column.type) for row in cells)
+        branches = tuple((e.Call("=", (number, e.Literal(row, t.LongType()))), cell) for row, cell in enumerate(others))
+        columns.append(e.Alias(e.Case(branches, last), column.name, column.id))
+    return r.Project(source, tuple(columns))
 
 
 # ---- joins ----

@@ -35,7 +35,7 @@ def spark_cast(value: str, source: t.DataType, target: t.DataType, lenient: bool
     elif isinstance(source, t.TimestampType) and isinstance(target, t.NumericType):
         own = _since_epoch(value, target, lenient)
     elif isinstance(target, t.DecimalType) and isinstance(source, t.FloatType | t.DoubleType):
-        own = cast(f"CASE WHEN abs({value}) <= 1.7976931348623157e308 THEN {value} END", target, lenient)
+        own = _by_digits(cast(value, t.DoubleType()), target, lenient, zone)
     elif isinstance(target, t.BooleanType) and isinstance(source, t.DecimalType):
         own = f"({value} <> 0)"
     else:
@@ -96,6 +96,17 @@ def _as_text(value: str, source: t.DataType, zone: str) -> str | None:
             return None
 
 
+def _by_digits(value: str, target: t.DecimalType, lenient: bool, zone: str) -> str | None:
+    """Of doubles: their shortest text, rounded. The kernel rounds a product, which is something else near a half, and of many digits."""
+    finite = f"CASE WHEN abs({value}) <= 1.7976931348623157e308 THEN {value} END"
+    by_text = _of_text(cast(finite, t.StringType()), target, lenient, zone)
+    if len(value) > _LONG:
+        return by_text
+    scaled = f"({value} * 1e{target.scale})"
+    same = f"abs({scaled}) < 1e12 AND abs(abs({scaled} - trunc({scaled})) - 0.5) > 0.001"
+    return f"(CASE WHEN {same} THEN {cast(value, target, lenient)} ELSE {by_text} END)"
+
+
 def _seconds(value: str, source: t.DataType) -> str:
     """Numbers are seconds since 1970."""
     if isinstance(source, t.IntegralType):
@@ -115,5 +126,5 @@ def _since_epoch(value: str, target: t.DataType, lenient: bool) -> str:
         # Down, before 1970 too.
         return cast(f"(({micros} - ((({micros} % 1000000) + 1000000) % 1000000)) / 1000000)", target, lenient)
     if isinstance(target, t.DecimalType):
-        return cast(f"({cast(micros, t.DecimalType(20, 0))} / {cast('1000000', t.DecimalType(7, 0))})", target, lenient)
+        return cast(f"({cast(micros, t.DecimalType(20, 0))} * {cast(text('0.000001'), t.DecimalType(7, 6))})", target, lenient)
     return cast(f"({cast(micros, t.DoubleType())} / 1000000.0)", target, lenient)

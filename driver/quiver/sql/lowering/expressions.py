@@ -24,6 +24,7 @@ from quiver.sql.tree import relations as r
 if TYPE_CHECKING:
     from quiver.sql.tree.relations import Relation
 
+_BY_PLACE = frozenset({"row_number", "rank", "dense_rank", "percent_rank", "cume_dist", "ntile", "lag", "lead"})
 _OPPOSITE = {"PRECEDING": "FOLLOWING", "FOLLOWING": "PRECEDING"}
 
 Subquery = Callable[["Relation"], str]
@@ -63,7 +64,10 @@ def lowered(expression: e.Expression, subquery: Subquery) -> str:
             direction = "ASC" if expression.ascending else "DESC"
             return f"{lowered(expression.child, subquery)} {direction} NULLS {'FIRST' if first else 'LAST'}"
         case e.Windowed():
-            over = f" OVER ({_window(expression.window, subquery)})"
+            window, ranks = expression.window, isinstance(expression.function, e.Call) and expression.function.name in _BY_PLACE
+            if ranks and window.frame is None and any(isinstance(type_of(key), t.StructType | t.ArrayType) for key in window.order_by):
+                window = replace(window, frame=e.Frame("rows", None, 0))  # The kernel can't tell ranges of such values.
+            over = f" OVER ({_window(window, subquery)})"
             if isinstance(expression.function, e.PythonCall):
                 return _python(expression.function, subquery, over)
             if isinstance(expression.function, e.Call):
@@ -171,7 +175,8 @@ def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
     if call.where is not None:
         after += f" FILTER (WHERE {lowered(call.where, subquery)})"
     after += over
-    return result.replace(AFTER, after) if AFTER in result else result + after
+    result = result.replace(AFTER, after) if AFTER in result else result + after
+    return result.replace(ORDERED, " ORDER BY ") if call.order else result
 
 
 def _of_chosen_rows(call: e.Call) -> e.Call:

@@ -56,6 +56,10 @@ def _check_kinds(values: Sequence[Any], kind: t.DataType) -> None:
         if (of is bool) != is_bool and (is_bool or of is bool) and of.__module__ != "numpy":
             row = next(row for row, value in enumerate(values) if type(value) is of)
             raise Misfit(row, f"{values[row]!r} of type {of.__name__}")
+        if isinstance(kind, t.IntegralType) and issubclass(of, float):
+            for row, value in enumerate(values):
+                if isinstance(value, float) and not value.is_integer():  # Arrow would cut the fraction off.
+                    raise Misfit(row, f"{value!r} of type {of.__name__}")
 
 
 def _which(values: Sequence[Any], kind: t.DataType, convert: Callable[[Any], Any] | None, error: Exception) -> Misfit:

@@ -91,7 +91,16 @@ register(
         parameters=lambda kinds, count: [element_type(kinds[0])] * 2,
     )
 )  # With a comparator: quiver.sql.lowering.folding.
-define("flatten", "a", "e0", python(lists.flatten, result("e0")))
+
+
+def _nested(kinds: Types) -> Sequence[t.DataType | None]:
+    (kind,) = kinds
+    if not isinstance(kind, t.ArrayType) or not isinstance(kind.elementType, t.ArrayType):
+        raise mismatch("flatten", 1, '"ARRAY" of "ARRAY"', kind)
+    return [None]
+
+
+register(Function("flatten", python(lists.flatten, result("e0")), result("e0"), _nested, arity=(1, 1)))
 define("get", "ai", "e0", python(lists.get, result("e0")), nullable=True)
 
 

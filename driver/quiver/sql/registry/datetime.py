@@ -207,7 +207,8 @@ def _unix(args: Sequence[str], kinds: Types) -> str:
     *given, zone = args
     if not given:
         return "CAST(floor(date_part('epoch', now())) AS BIGINT)"
-    at = constant_text(zone) or ""
+    # Of times without a zone, as if it were UTC: so does Spark.
+    at = "" if isinstance(kinds[0], t.TimestampNTZType) else constant_text(zone) or ""
     if isinstance(kinds[0], t.StringType):
         return _epoch(_parsed(given[0], given[1] if len(given) > 1 else text(_PLAIN), t.TimestampType(), False, at), 10**6)
     # Toward 1970, as Spark's.
@@ -274,14 +275,23 @@ def _moved(args: Sequence[str], kinds: Types) -> str:
 
 define("from_utc_timestamp", "Ts", "T", _moved)
 define("to_utc_timestamp", "Ts", "T", python(times.to_utc_timestamp, T))
-define(
-    "convert_timezone",
-    "ss?N",
-    "N",
-    lambda args, kinds: python(times.convert_timezone, N)(
-        *(([args[3], args[0], args[1]], [kinds[3], *kinds[:2]]) if len(args) == 3 else (args[:3], kinds[:3]))
-    ),
-    zoned=True,
+
+
+def _between_zones(args: Sequence[str], kinds: Types) -> str:
+    """From the session's zone where no other is told."""
+    zones = [*args[-1:], *args[:-2]][-2:]
+    return python(times.convert_timezone, N)([*zones, args[-2]], [t.StringType(), t.StringType(), t.TimestampNTZType()])
+
+
+register(
+    Function(
+        "convert_timezone",
+        _between_zones,
+        N,
+        lambda kinds: [*[t.StringType()] * (len(kinds) - 1), t.TimestampNTZType()],
+        arity=(2, 3),
+        zoned=True,
+    )
 )
 _SECONDS = t.DecimalType(16, 6)
 

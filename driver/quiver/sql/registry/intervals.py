@@ -51,14 +51,19 @@ def _times(args: Sequence[str], kinds: Types) -> str:
     return _interval(f"round({value} * {args[1]})", kinds[0])
 
 
-def _over(args: Sequence[str], kinds: Types) -> str:
+def _ratio(args: Sequence[str], kinds: Types) -> str:
     value = cast(_whole(args[0], kinds[0]), t.DoubleType())
-    return _interval(f"round({value} / nullif({cast(args[1], t.DoubleType())}, 0.0))", kinds[0])
+    return f"round({value} / nullif({cast(args[1], t.DoubleType())}, 0.0))"
+
+
+def _over(args: Sequence[str], kinds: Types) -> str:
+    return _interval(_ratio(args, kinds), kinds[0])
 
 
 def _divided(args: Sequence[str], kinds: Types) -> str:
     zero = f"{args[1]} = 0 AND {args[0]} IS NOT NULL"
-    return f"({guarded(zero, 'INTERVAL_DIVIDED_BY_ZERO', args[1], _general(kinds), _over(args, kinds))})"
+    amount = f"arrow_cast({_ratio(args, kinds)}, 'Int64')"
+    return _interval(f"({guarded(zero, 'INTERVAL_DIVIDED_BY_ZERO', args[1], _L, amount)})", kinds[0])
 
 
 def _named(name: str) -> str:

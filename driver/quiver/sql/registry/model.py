@@ -43,8 +43,8 @@ AFTER: Final = "\ud800"
 """In what an aggregate is lowered to: behind each aggregate of the kernel's, where FILTER and OVER go. Without it they go to the end.
 
 Half a surrogate, which no user's text can have on its way to the kernel."""
-ORDERED: Final = " ORDER  BY "
-"""In the last argument of an aggregate whose rows are taken in an order: behind it come the keys."""
+ORDERED: Final = "\ud801"
+"""In the last argument of an aggregate whose rows are taken in an order: behind it come the keys. It becomes ORDER BY."""
 DESCENDING: Final = " desc"
 """Behind the name of an aggregate of a group's values in their order: it takes them from the largest on."""
 OVER: Final = " over"

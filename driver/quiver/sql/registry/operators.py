@@ -138,7 +138,7 @@ def _minus(kinds: Types) -> Sequence[t.DataType | None]:
     if all(isinstance(kind, _DATES) for kind in kinds):
         if all(isinstance(kind, t.DateType) for kind in kinds):
             return [None, None]
-        walls = all(isinstance(kind, t.TimestampNTZType | t.DateType) for kind in kinds)
+        walls = any(isinstance(kind, t.TimestampNTZType) for kind in kinds)
         return [t.TimestampNTZType() if walls else t.TimestampType()] * 2
     return _plus(kinds) if any(isinstance(kind, _DATES) for kind in kinds) else _numbers("-", kinds)
 
@@ -244,16 +244,37 @@ def _arithmetic(operator: str, result_type: Callable[[Types], t.DataType]) -> Ca
     return lower
 
 
-def _decimals(operator: str, args: Sequence[str], kinds: Types) -> str:
+def _decimals(operator: str, args: Sequence[str], kinds: Types, lenient: bool = False) -> str:
     """Of sums that may take more digits than a decimal has, the kernel gives those digits; of wider ones, cast back, it makes an error."""
     a, b = kinds
     assert isinstance(a, t.DecimalType)
     assert isinstance(b, t.DecimalType)
+    if operator == "*":
+        return _product(args, a, b, lenient)
     scale = max(a.scale, b.scale)
-    if operator == "*" or max(a.precision - a.scale, b.precision - b.scale) + scale < 38:
+    if max(a.precision - a.scale, b.precision - b.scale) + scale < 38:
         return f"({args[0]} {operator} {args[1]})"
-    left, right = (f"arrow_cast({arg}, 'Decimal256(76, {scale})')" for arg in args)
+    left, right = (_wide_decimal(arg, t.DecimalType(38, scale)) for arg in args)
     return f"({left} {operator} {right})"
+
+
+def _product(args: Sequence[str], a: t.DecimalType, b: t.DecimalType, lenient: bool) -> str:
+    """Where digits of the fraction are to go the kernel needs 76, since those before may not fit. Else its own is looked at: its numbers
+    have room for somewhat more than 38 digits."""
+    product = f"({args[0]} * {args[1]})"
+    if a.precision + b.precision <= 38:
+        return product
+    kind = _product_type((a, b))
+    assert isinstance(kind, t.DecimalType)
+    if kind.scale == a.scale + b.scale and not names_much(args) and not lenient:
+        digits = "9" * 38
+        most = cast(text(f"{digits[kind.scale :]}.{digits[: kind.scale]}".rstrip(".")), kind)
+        return f"(CASE WHEN abs({product}) > {most} THEN {cast(_wide_decimal(product, kind), kind)} ELSE {product} END)"
+    return f"({_wide_decimal(args[0], a)} * {_wide_decimal(args[1], b)})"
+
+
+def _wide_decimal(value: str, kind: t.DecimalType) -> str:
+    return f"arrow_cast({value}, 'Decimal256(76, {kind.scale})')"
 
 
 def _narrowed(value: str, kind: t.DataType) -> str:
@@ -280,7 +301,7 @@ def _try(operator: str, result_type: Callable[[Types], t.DataType]) -> Callable[
         if isinstance(kind, t.IntegralType):
             return cast(f"({cast(args[0], _WIDE)} {operator} {cast(args[1], _WIDE)})", kind, lenient=True)
         if isinstance(kind, t.DecimalType):
-            return cast(_decimals(operator, args, kinds), kind, lenient=True)
+            return cast(_decimals(operator, args, kinds, True), kind, lenient=True)
         return f"({args[0]} {operator} {args[1]})"
 
     return lower
@@ -335,7 +356,7 @@ def _divided(operation: str, args: Sequence[str], divisor: t.DataType, kind: t.D
     )
 
 
-def decimal_quotient(a: str, b: str, kinds: Types, kind: t.DecimalType) -> str:
+def decimal_quotient(a: str, b: str, kinds: Types, kind: t.DecimalType, lenient: bool = False) -> str:
     """Rounded half up to the scale of `kind`. The kernel gives four digits more than the dividend's, and cuts the others off.
 
     Zero as a divisor is the kernel's own error.
@@ -347,9 +368,19 @@ def decimal_quotient(a: str, b: str, kinds: Types, kind: t.DecimalType) -> str:
     precision = dividend.precision - dividend.scale + scale
     # What the kernel divides is the dividend, shifted until the quotient has its scale.
     if max(precision, divisor.precision, precision + 4 + divisor.scale) <= 37:
-        return cast(f"({cast(a, t.DecimalType(precision, scale))} / {b})", kind)
-    wide = f"arrow_cast({a}, 'Decimal256(76, {min(scale, 70 - divisor.scale)})')"
-    return cast(f"({wide} / arrow_cast({b}, 'Decimal256({divisor.precision}, {divisor.scale})'))", kind)
+        return cast(f"({cast(a, t.DecimalType(precision, scale))} / {b})", kind, lenient)
+    wide = f"arrow_cast({a}, 'Decimal256(76, {_quotient_scale(dividend, divisor, kind) - 4})')"
+    return cast(f"({wide} / arrow_cast({b}, 'Decimal256({divisor.precision}, {divisor.scale})'))", kind, lenient)
+
+
+def _quotient_scale(dividend: t.DecimalType, divisor: t.DecimalType, kind: t.DecimalType) -> int:
+    return min(max(kind.scale - 3, dividend.scale), 70 - divisor.scale) + 4
+
+
+def computed_scale(operator: str, a: t.DecimalType, b: t.DecimalType) -> int:
+    """How many digits of the fraction the kernel computes of a product or quotient, before it is cast to the result's type."""
+    kind = _quotient_type((a, b))
+    return a.scale + b.scale if operator == "*" or not isinstance(kind, t.DecimalType) else _quotient_scale(a, b, kind)
 
 
 def _quotient(args: Sequence[str], kinds: Types) -> str:
@@ -362,7 +393,7 @@ def _quotient(args: Sequence[str], kinds: Types) -> str:
 def _try_quotient(args: Sequence[str], kinds: Types) -> str:
     kind = _quotient_type(kinds)
     divisor = _zero_is_null(args[1])
-    return decimal_quotient(args[0], divisor, kinds, kind) if isinstance(kind, t.DecimalType) else f"({args[0]} / {divisor})"
+    return decimal_quotient(args[0], divisor, kinds, kind, True) if isinstance(kind, t.DecimalType) else f"({args[0]} / {divisor})"
 
 
 def _mod(args: Sequence[str], kinds: Types) -> str:
