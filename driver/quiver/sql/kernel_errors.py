@@ -40,6 +40,7 @@ _TEXT = re.compile(r"Cannot cast (?:string|value) '(.*?)' to value of (\w+)(?:\(
 _TIME = re.compile(r"Error parsing timestamp from '(.*?)'", re.DOTALL)
 _NUMBER = re.compile(r"Can't cast value (\S+) to type (\w+)|(?:value|Value) (?:of )?(\S+) is out of range (\w+)")
 _DECIMAL = re.compile(r"(\S+) is too (?:large|small) to store in a Decimal\d+ of precision (\d+)")
+_UNREPRESENTED = re.compile(r"The value (\S+) cannot be represented as Decimal\((\d+), \d+\)")
 _DIGITS = re.compile(r"Decimal\d+\((\d+), (-?\d+)\)\. Overflowing on (-?[\d.]+(?:e[-+]?\d+)?)?")
 _CANT = re.compile(
     r"(DataFusion error: |Optimizer rule .*? failed\n?caused by\n?)*"
@@ -182,6 +183,8 @@ class _Translation:
                 found = re.search(r"The value '(.*)' of the type \"(\w+)\" cannot be cast to \"(.*?)\"", message, re.DOTALL)
                 if found:
                     return self._malformed(found[1], found[3], ())
+            case "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION" if found := _UNREPRESENTED.search(message):
+                return self._no_decimal(found[1], found[2])
             case "USER_RAISED_EXCEPTION":
                 return self._made(condition, message, {"errorMessage": message})
         return self._made(condition, message, None)

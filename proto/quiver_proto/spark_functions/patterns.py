@@ -25,9 +25,33 @@ def _tokens(form: str) -> tuple[tuple[str, str], ...]:
     return tuple(result)
 
 
+_MOST = {
+    "G": 4, "y": 6, "M": 4, "L": 4, "Q": 4, "q": 4, "E": 4, "a": 1, "d": 2, "D": 3, "F": 1, "H": 2, "h": 2, "K": 2, "k": 2, "m": 2, "s": 2,
+    "S": 9, "z": 4, "X": 5, "x": 5, "Z": 5,
+}  # fmt: skip
+"""How often a letter may stand in a row."""
+_ODD = "INCONSISTENT_BEHAVIOR_CROSS_VERSION.DATETIME_PATTERN_RECOGNITION"
+
+
+def _check(letters: str, text: str, form: str) -> None:
+    """Raises SparkValueError for what Spark's patterns do not know. Text in quotes may be anything."""
+    if letters[:1] in ("V", "O") and letters not in ("VV", "O", "OOOO"):
+        raise SparkValueError("INVALID_DATETIME_PATTERN.WITH_SUGGESTION", f"'{letters}' is no pattern of dates and times.")
+    if len(letters) > _MOST.get(letters[:1], len(letters)) or (f"'{text}'" not in form and any(mark in text for mark in "#{}")):
+        raise SparkValueError(_ODD, f"'{letters or text}' is no pattern of dates and times.")
+
+
+@functools.lru_cache(256)
+def _to_write(form: str) -> tuple[tuple[str, str], ...]:
+    """The tokens of a pattern to write by, without brackets: what may be left out is written."""
+    for letters, text in _tokens(form):
+        _check(letters, text, form)
+    return tuple((letters, text if f"'{text}'" in form else text.translate({91: None, 93: None})) for letters, text in _tokens(form))
+
+
 def formatted(moment: datetime, form: str, zone: str = "UTC") -> str:
     """What clocks of the zone show, by the pattern. Raises SparkValueError for a pattern that Spark has not."""
-    return "".join(text or _written(moment, letters, zone) for letters, text in _tokens(form))
+    return "".join(_written(moment, letters, zone) if letters else text for letters, text in _to_write(form))
 
 
 def _offset(moment: datetime, zone: str) -> timedelta:
@@ -52,7 +76,9 @@ def _zone_written(moment: datetime, letters: str, zone: str) -> str:
             return "UTC" if zone in ("", "Etc/UTC") else zone
         case "z":
             name = moment.replace(tzinfo=zone_of(zone)).tzname() or zone
-            return "Coordinated Universal Time" if name == "UTC" and count > 3 else name
+            if name == "UTC":
+                return "Coordinated Universal Time" if count > 3 else name
+            return name.removeprefix("UTC")  # Python calls offsets UTC+05:30.
         case "O":
             if not offset:
                 return "GMT"
@@ -141,6 +167,11 @@ def _reader(form: str) -> tuple[re.Pattern[str], tuple[str, ...]]:
     result, fields = "", []
     optional = 0
     for letters, text in _tokens(form):
+        _check(letters, text, form)
+        if letters[:1] in ("E", "u"):
+            raise SparkValueError(_ODD, f"'{letters}' is no pattern to read by.")
+        if letters[:1] in ("Q", "q", "F"):
+            raise SparkValueError("INVALID_DATETIME_PATTERN.ILLEGAL_CHARACTER", f"'{letters}' is no pattern to read by.")
         if not letters:
             for character in text:
                 if character == "[":
@@ -168,7 +199,9 @@ def _expected(letters: str) -> str:
             return r"[AaPp][Mm]"
         case "S":
             return rf"\d{{1,{count}}}" if count > 1 else r"\d"
-        case "z" | "V" | "X" | "x" | "Z" | "O":
+        case "x":
+            return r"[+-]\d{2}(?::?\d{2})?"
+        case "z" | "V" | "X" | "Z" | "O":
             return r"Z|(?:GMT|UTC)?[+-]\d{1,2}(?::?\d{2})?|[A-Za-z]+(?:/[A-Za-z_]+)?"
         case "M" | "L" | "d" | "D" | "H" | "k" | "h" | "K" | "m" | "s" | "Q" | "q":
             return r"\d{1,3}" if letters[0] == "D" else r"\d{1,2}" if count == 1 else rf"\d{{{count}}}"
@@ -207,6 +240,8 @@ def _moment(parts: dict[str, Any]) -> datetime:
         month = int(value) if len(letters) < 3 else _MONTHS.get(value.lower(), 0)
     hour = number("H", number("k", 0) % 24)
     if "h" in parts or "K" in parts:
+        if not 1 <= number("h", 1) <= 12 or number("K", 0) > 11:
+            raise ValueError("no hour of half a day")
         hour = number("h", number("K", 0)) % 12 + (12 if parts.get("a", ("", "am"))[1].lower() == "pm" else 0)
     micros = int(parts["S"][1].ljust(6, "0")[:6]) if "S" in parts else 0
     moment = datetime(year, month, number("d", 1), hour, number("m", 0), number("s", 0), micros)

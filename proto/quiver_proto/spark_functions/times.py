@@ -189,7 +189,7 @@ def zone_of(name: str) -> Any:
     from datetime import timezone
 
     found = re.fullmatch(r"(?:UTC|GMT|UT)?([+-])(\d{1,2}):?(\d{1,2})?(?::?\d{2})?", name)
-    if found:
+    if found and int(found[2]) <= 18 and int(found[3] or 0) < 60:
         minutes = int(found[2]) * 60 + int(found[3] or 0)
         return timezone(timedelta(minutes=minutes if found[1] == "+" else -minutes))
     short = {
@@ -222,7 +222,8 @@ def to_utc_timestamp(moment: datetime, zone: str) -> datetime:
 
 
 def convert_timezone(source: str, target: str, moment: datetime) -> datetime:
-    return moment.replace(tzinfo=zone_of(source)).astimezone(zone_of(target)).replace(tzinfo=None)
+    # By way of UTC: within one zone Python would not move what its clocks leave out.
+    return moment.replace(tzinfo=zone_of(source)).astimezone(UTC).astimezone(zone_of(target)).replace(tzinfo=None)
 
 
 # ---- from parts ----

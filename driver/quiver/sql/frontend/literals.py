@@ -5,13 +5,13 @@ from __future__ import annotations
 import datetime
 import decimal
 import re
-from zoneinfo import ZoneInfo
 
 from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
 from quiver.sql.errors import ParseException
+from quiver.sql.local_zone import clock
 from quiver.sql.tree import expressions as e
 from quiver_proto.spark_functions.times_of_day import read
 
@@ -77,7 +77,7 @@ def typed(text: str, kind: t.DataType, zone: str) -> e.Literal:
             value = value.replace(tzinfo=None) if isinstance(value, datetime.datetime) else None
         case t.TimestampType():
             moment = timestamp_of(text)
-            value = None if moment is None else moment if moment.tzinfo is not None else moment.replace(tzinfo=ZoneInfo(zone))
+            value = None if moment is None else moment if moment.tzinfo is not None else moment.replace(tzinfo=clock(zone))
         case t.TimeType():
             value = None if re.search(r"\.\d{7}", text) else read(text)
         case _:
@@ -125,7 +125,7 @@ def _zone(name: str) -> datetime.tzinfo:
         return datetime.UTC
     offset = re.fullmatch(r"([+-])(\d{1,2}):?(\d{2})?", name)
     if offset is None:
-        return ZoneInfo(name)
+        return clock(name) or datetime.UTC
     span = datetime.timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
     return datetime.timezone(-span if offset[1] == "-" else span)
 

@@ -26,12 +26,22 @@ def of_months(value: str) -> str:
 def interval_cast(value: str, source: t.DataType, target: t.DataType, lenient: bool) -> str | None:
     """`value` as `target`, where one of them is an interval and the other another type than that; None: it is another cast."""
     if isinstance(target, t.AnsiIntervalType):
-        if type(source) is type(target):
-            return value
+        if isinstance(source, t.AnsiIntervalType) and type(source) is type(target):
+            return _of_fewer_fields(value, source, target)
         return _of_number(value, target, lenient) if isinstance(source, t.NumericType) else _of_text(value, source, target, lenient)
     if isinstance(source, t.AnsiIntervalType) and isinstance(target, t.NumericType):
         return _as_number(value, source, target, lenient)
     return None
+
+
+def _of_fewer_fields(value: str, source: t.AnsiIntervalType, target: t.AnsiIntervalType) -> str:
+    """Without what the last field of `target` can't tell."""
+    if target.endField >= source.endField:
+        return value
+    if isinstance(target, t.YearMonthIntervalType):
+        return of_months(f"({months_of(value)} / 12 * 12)")
+    size = _MICROS[target.endField]
+    return cast(f"({cast(value, t.LongType())} / {size} * {size})", target)
 
 
 def _of_number(value: str, target: t.AnsiIntervalType, lenient: bool) -> str:
@@ -50,7 +60,8 @@ def _as_number(value: str, source: t.AnsiIntervalType, target: t.DataType, lenie
     micros, size = cast(value, t.LongType()), _MICROS[source.endField]
     if isinstance(target, t.IntegralType):
         return cast(f"({micros} / {size})", target, lenient)
-    return cast(f"({cast(micros, t.DecimalType(20, 0))} / {cast(str(size), t.DecimalType(12, 0))})", target, lenient)
+    exact = cast(cast(micros, t.DecimalType(20, 0)), t.DecimalType(26, 6))  # The kernel gives four digits more than the dividend has.
+    return cast(f"({exact} / {cast(str(size), t.DecimalType(12, 0))})", target, lenient)
 
 
 def _of_text(value: str, source: t.DataType, target: t.AnsiIntervalType, lenient: bool) -> str | None:

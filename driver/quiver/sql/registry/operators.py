@@ -135,6 +135,9 @@ def _minus(kinds: Types) -> Sequence[t.DataType | None]:
         if isinstance(kinds[0], t.TimeType) and isinstance(kinds[1], t.TimeType | t.DayTimeIntervalType):
             return [None, None]
         raise _operands("-", kinds)
+    for kind, other in (kinds, kinds[::-1]):
+        if isinstance(kind, t.StringType) and isinstance(other, _DATES):
+            return [other, other]
     if all(isinstance(kind, _DATES) for kind in kinds):
         if all(isinstance(kind, t.DateType) for kind in kinds):
             return [None, None]
