@@ -107,6 +107,8 @@ def check_types(path: str, actual: pa.Schema, expected: pa.Schema) -> None:
     exact = set(actual.names)
     folded = {name.lower(): name for name in actual.names}
     for field in expected:
+        if actual.names.count(field.name) > 1:
+            raise FileUnreadable(path, f"Found duplicate field(s) [{field.name}] in it: which is meant, a schema can't tell.")
         if field.name in exact:
             found = actual.field(field.name).type
             if not widens(found, field.type):

@@ -94,14 +94,14 @@ def burns(spark: Session) -> str:
 class Burning:
     """The query in a thread of its own, until its processors are busy."""
 
-    def __init__(self, spark: Session, prepare: Callable[[], Any] = lambda: None) -> None:
+    def __init__(self, spark: Session, prepare: Callable[[], Any] = lambda: None, action: Callable[[], Any] | None = None) -> None:
         self.problem: BaseException | None = None
         before = sum(kernel_threads().values())
 
         def work() -> None:
             try:
                 prepare()
-                spark.sql(burns(spark)).collect()
+                action() if action else spark.sql(burns(spark)).collect()
             except BaseException as error:
                 self.problem = error
 
@@ -150,6 +150,23 @@ def test_a_cancelled_query_stops(spark: Session, work_dir: tuple[str, Path]) -> 
         # Its slot takes the next query at once.
         assert spark.sql("SELECT count(*) AS n FROM many").collect()[0].n == 300_000
         until(lambda: not leftovers(work_dir[1]), "nothing of it is left")
+
+
+OTHERS: dict[str, Callable[[Session, str], Any]] = {
+    "groups": lambda spark, _: spark.sql("SELECT max(n) FROM (SELECT count(*) AS n FROM numbers GROUP BY id * 7919 % 100000007)").collect(),
+    "files": lambda spark, path: spark.table("numbers").write.parquet(path),
+}
+
+
+@pytest.mark.parametrize("what", OTHERS)
+def test_whatever_is_at_work_stops(spark: Session, work_dir: tuple[str, Path], tmp_path: Path, what: str) -> None:
+    if work_dir[0] == "inline":
+        return  # There they yield as all do: see above.
+    burning = Burning(spark, action=lambda: OTHERS[what](spark, str(tmp_path / "out")))
+    spark.context.cancelAllJobs()
+    burning.cancelled("all jobs were cancelled")
+    until(lambda: not leftovers(work_dir[1]), "nothing of it is left")
+    assert not list(tmp_path.glob("out/**/part-*"))
 
 
 def test_ctrl_c_stops_it(spark: Session, work_dir: tuple[str, Path]) -> None:

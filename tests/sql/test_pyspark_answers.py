@@ -79,6 +79,8 @@ def test_what_is_drawn_is_drawn_once(spark: Session) -> None:
     ids = spark.range(400).withColumn("drawn", F.uuid()).where("drawn > '8'").select((F.col("drawn") > "8").alias("is_so"))
     assert ids.distinct().collect() == [(True,)]
     assert spark.sql("SELECT rand() AS c, c AS d, c = d AS same FROM range(20)").where("not same").count() == 0
+    joined = "SELECT min(r) > 0.5 FROM (SELECT rand() AS r, id FROM range(400)) a {} JOIN range(300) b ON a.id = b.id AND a.r > 0.5"
+    assert spark.sql(joined.format("")).collect() == spark.sql(joined.format("LEFT SEMI")).collect() == [(True,)]
 
 
 def test_fractions_that_were_promised_to_be_whole(spark: Session) -> None:

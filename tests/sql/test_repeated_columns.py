@@ -13,7 +13,7 @@ import pytest
 from quiver import Conf, Context
 from quiver.sql import DataFrame, Session
 from quiver.sql import functions as F
-from quiver.sql.errors import AnalysisException
+from quiver.sql.errors import AnalysisException, SparkRuntimeException
 from quiver.sql.types import StructType
 
 
@@ -111,6 +111,8 @@ def test_a_file_with_a_name_twice_is_refused(spark: Session, tmp_path: Path) -> 
         pq.write_table(pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=names), path)
         with pytest.raises(AnalysisException, match=rf"\[COLUMN_ALREADY_EXISTS\] The column `a` already exists in .*{names[1]}\.parquet"):
             spark.read.parquet(str(path))
+    with pytest.raises(SparkRuntimeException, match=r"duplicate field\(s\) \[a\]"):  # Which is meant, a schema can't tell.
+        spark.read.schema("a long").parquet(str(tmp_path / "a.parquet")).collect()
 
 
 def test_the_star_of_one_side_is_only_its_columns(spark: Session) -> None:

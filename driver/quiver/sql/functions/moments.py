@@ -30,7 +30,7 @@ def make_dt_interval(
     >>> spark.range(1).select(F.make_dt_interval(F.lit(1), F.lit(12), F.lit(30), F.lit(1.5)).alias("i")).first()[0]
     datetime.timedelta(days=1, seconds=45001, microseconds=500000)
     """
-    return _parts("make_dt_interval", days, hours, mins, secs)
+    return call("make_dt_interval", *(expression_of(0) if value is None else column_of(value) for value in (days, hours, mins, secs)))
 
 
 def make_interval(

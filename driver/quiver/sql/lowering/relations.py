@@ -13,6 +13,7 @@ from quiver.sql.analysis.extents import OfLeaf, without_needless_checks
 from quiver.sql.analysis.ranges import Extent
 from quiver.sql.analysis.rewriting import outer_references
 from quiver.sql.analysis.volatile import any_volatile, counted_below_filters
+from quiver.sql.lowering.chains import operands
 from quiver.sql.lowering.collapsing import collapsed
 from quiver.sql.lowering.expressions import lowered
 from quiver.sql.lowering.generators import generate
@@ -271,7 +272,15 @@ class _Writer:
         if relation.kind == "cross" or (relation.kind == "inner" and relation.condition is None):
             return f"{left} CROSS JOIN {right}", depth
         condition = "TRUE" if relation.condition is None else self._text(relation.condition)
+        if relation.condition is not None and id(relation) in self._guarding:
+            condition = " AND ".join(self._guarded(part, relation) for part in operands(relation.condition, "and"))
         return f"{left} {_JOINS[relation.kind]} {right} ON {condition}", depth
+
+    def _guarded(self, part: e.Expression, join: r.Join) -> str:
+        """Of a join above what draws or counts: a condition on one side alone would be taken below it."""
+        text, used = self._text(part), {attribute.id for attribute in attributes_in(part)}
+        sides = (side for side in (join.left, join.right) if used & {attribute.id for attribute in side.output})
+        return text if len(list(sides)) > 1 else f"({_varying(text)})"
 
     def _text(self, expression: e.Expression) -> str:
         return lowered(expression, self._subquery)
