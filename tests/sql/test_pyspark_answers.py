@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -80,6 +81,10 @@ def test_what_is_drawn_is_drawn_once(spark: Session) -> None:
     assert ids.distinct().collect() == [(True,)]
     assert spark.sql("SELECT rand() AS c, c AS d, c = d AS same FROM range(20)").where("not same").count() == 0
     joined = "SELECT min(r) > 0.5 FROM (SELECT rand() AS r, id FROM range(400)) a {} JOIN range(300) b ON a.id = b.id AND a.r > 0.5"
+    drawn = F.udf(lambda _: random.random(), "double").asNondeterministic()
+    right = spark.range(1000).toDF("other")
+    rows = spark.range(2000).withColumn("drawn", drawn("id")).join(right, F.expr("id = other AND drawn > 0.5"))
+    assert rows.select(F.min(F.col("drawn") > 0.5)).collect() == [(True,)]
     assert spark.sql(joined.format("")).collect() == spark.sql(joined.format("LEFT SEMI")).collect() == [(True,)]
 
 

@@ -293,7 +293,7 @@ class Reader:
             return e.InSubquery(child, self._subquery(query.this if isinstance(query, g.Subquery) else query))
         return e.In(child, tuple(map(self.read, node.expressions)))
 
-    def _member(self, place: int, item: g.Expression) -> tuple[e.Expression, e.Expression]:
+    def _member(self, place: int, item: Node) -> tuple[e.Expression, e.Expression]:
         """A name and a value of `(a, 1)`: a column's name, or one by its place."""
         value = self.read(item)
         name = value.parts[-1] if isinstance(value, e.Name) else value.name if isinstance(value, e.Alias | e.Variable) else f"col{place}"

@@ -272,12 +272,13 @@ class _Writer:
         if relation.kind == "cross" or (relation.kind == "inner" and relation.condition is None):
             return f"{left} CROSS JOIN {right}", depth
         condition = "TRUE" if relation.condition is None else self._text(relation.condition)
-        if relation.condition is not None and id(relation) in self._guarding:
+        guards = id(relation) in self._guarding or any(map(self._is_volatile_over_union, relation.inputs))
+        if relation.condition is not None and guards:
             condition = " AND ".join(self._guarded(part, relation) for part in operands(relation.condition, "and"))
         return f"{left} {_JOINS[relation.kind]} {right} ON {condition}", depth
 
     def _guarded(self, part: e.Expression, join: r.Join) -> str:
-        """Of a join above what draws or counts: a condition on one side alone would be taken below it."""
+        """Of a join above what draws, counts or calls users' functions: a condition on one side alone would be taken below it."""
         text, used = self._text(part), {attribute.id for attribute in attributes_in(part)}
         sides = (side for side in (join.left, join.right) if used & {attribute.id for attribute in side.output})
         return text if len(list(sides)) > 1 else f"({_varying(text)})"
