@@ -43,6 +43,10 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         "GROUP BY g ORDER BY g",
         "SELECT g % 2 + count(*), array_sort(collect_list(k)), sum(d) FROM t WHERE k < 200 GROUP BY g % 2, s ORDER BY 1, 3",
         "SELECT g, s, array_sort(collect_set(a)), array_sort(collect_list(DISTINCT k % 5)), median(k) FROM t GROUP BY g, s ORDER BY g, s",
+        "SELECT k, sum(a) OVER (PARTITION BY g ORDER BY k ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING), count(a) OVER (PARTITION BY g "
+        "ORDER BY k NULLS LAST ROWS BETWEEN 2 PRECEDING AND UNBOUNDED FOLLOWING) FROM t ORDER BY k",
+        "SELECT k, max(d) OVER (ORDER BY a DESC RANGE BETWEEN 3 FOLLOWING AND UNBOUNDED FOLLOWING), min(k) OVER (ORDER BY a NULLS LAST "
+        "RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING), row_number() OVER (ORDER BY k) FROM t ORDER BY k",
         "SELECT k, ntile(7) OVER (PARTITION BY g ORDER BY k), ntile(500) OVER (ORDER BY k), "
         "percent_rank() OVER (PARTITION BY g ORDER BY a), cume_dist() OVER (PARTITION BY s ORDER BY a DESC) FROM t ORDER BY k",
     ],
@@ -67,6 +71,7 @@ def test_the_same_rows(table: Session, query: str) -> None:
         "SELECT g, count(DISTINCT a) FROM t GROUP BY ROLLUP (g)",
         "SELECT k, sum(a) OVER (ORDER BY k), row_number() OVER (ORDER BY k) FROM t",
         "SELECT g, count(a) FROM t GROUP BY g",
+        "SELECT sum(a) OVER (ORDER BY k ROWS BETWEEN 1 PRECEDING AND UNBOUNDED FOLLOWING), row_number() OVER (ORDER BY k) FROM t",
         "SELECT collect_list(a), median(a), max_by(a, k) FROM t",
         "SELECT d, collect_list(a) FROM t GROUP BY d",
     ],

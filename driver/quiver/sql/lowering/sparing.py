@@ -4,6 +4,7 @@ lists and ordered sets           of rows that are sorted by group (gathering.py)
 several DISTINCT aggregates      each over the distinct values of its own arguments, and these joined by group: a group-by spills,
                                  the set inside an aggregate can't
 aggregates over whole windows    computed by group and joined to the rows: the kernel would hold all rows of a window's partition
+windows to their partition's end  from the end: what comes after a row would have to be held for it
 ntile, percent_rank, cume_dist   from a number that a window gives as rows pass, and how many rows its partition has
 
 All of it reads what is below several times. It is left as it is where that may not give the same rows each time.
@@ -47,7 +48,7 @@ def _spared(node: r.Relation) -> r.Relation | None:
     if isinstance(node, r.Aggregate):
         made = _without_sets(node)
         return gathered(node) if made is node else made
-    return _without_whole_windows(_by_numbers(node))
+    return _without_whole_windows(_by_numbers(_backwards(node)))
 
 
 # ---- DISTINCT ----
@@ -136,6 +137,29 @@ def _is_whole(windowed: e.Windowed) -> bool:
         return False
     unbounded = window.frame is not None and window.frame.start is None and window.frame.end is None
     return unbounded or (window.frame is None and not window.order_by)
+
+
+def _backwards(node: r.Project) -> r.Project:
+    windows = _windows(node)
+    given = [(windowed, made) for windowed in windows if (made := _backward(windowed)) is not None]
+    # Rows that are equal in a window's order come in one order for all of its windows.
+    if not given or (len(given) < len(windows) and any(each.window.frame is None or each.window.frame.unit == "rows" for each, _ in given)):
+        return node
+    return replace(node, expressions=with_given(node.expressions, given))
+
+
+def _backward(windowed: e.Windowed) -> e.Windowed | None:
+    function, window = windowed.function, windowed.window
+    frame = window.frame
+    if not isinstance(function, e.Call) or function.distinct or function.order or function.name.lower() not in _SUMMED:
+        return None
+    if frame is None or frame.end is not None or not isinstance(frame.start, int) or not window.order_by:
+        return None
+    keys = tuple(
+        replace(key, ascending=not key.ascending, nulls_first=None if key.nulls_first is None else not key.nulls_first)
+        for key in window.order_by
+    )
+    return replace(windowed, window=replace(window, order_by=keys, frame=replace(frame, start=None, end=-frame.start)))
 
 
 def _by_numbers(node: r.Project) -> r.Project:
