@@ -16,11 +16,13 @@ from quiver.redacting import redacted
 from quiver.sql import DataFrame, Session
 from quiver.sql import functions as F
 from quiver.sql.analysis import typing
+from quiver.sql.dividing import divided, height
 from quiver.sql.errors import AnalysisException, ArithmeticException
 from quiver.sql.lowering.relations import lower
 from quiver.sql.nesting import with_room
 from quiver.sql.scanning import shown
 from quiver.sql.tree import expressions as e
+from quiver.sql.tree.relations import Produced, Relation
 from quiver_proto.events import QueryPlanned
 
 
@@ -165,3 +167,52 @@ def test_thousands_of_conditions(spark: Session) -> None:
     assert numbers.where(functools.reduce(operator.and_, mixed)).count() == 8
     told = numbers.select(functools.reduce(operator.or_, [F.col("n") + n > 300 + n for n in range(200)])).collect()
     assert [row[0] for row in told] == [None, None, *[False] * 8]
+
+
+def test_what_is_too_deep_for_one_plan_is_computed_in_parts(spark: Session) -> None:
+    """A plan's messages nest a hundred levels, of which each operator takes two."""
+    joined = spark.createDataFrame([(1, 0)], ["k", "v0"])
+    for n in range(1, 50):
+        joined = joined.join(spark.createDataFrame([(1, n)], ["k", f"v{n}"]), "k", "left")
+    assert [tuple(row) for row in joined.collect()] == [(1, *range(50))]
+    grouped, stepped, named = spark.range(5), spark.range(5), spark.range(5)
+    for n in range(30):
+        grouped = grouped.groupBy("id").agg((F.max("id") + 1).alias("m")).select(F.col("m").alias("id"))
+        stepped = stepped.withColumn("id", F.when(F.col("id") > 1, F.col("id") + 1).otherwise(F.col("id")))
+        named = named.alias(f"a{n}").select((F.upper(F.col("id").cast("string")).cast("bigint") + 1).alias("id"))
+    assert sorted(row[0] for row in grouped.select("id").collect()) == [30, 31, 32, 33, 34]
+    assert stepped.collect() == [(0,), (1,), (32,), (33,), (34,)]
+    assert named.collect() == [(30,), (31,), (32,), (33,), (34,)]
+
+
+def test_what_is_too_deep_or_has_no_end_says_so(spark: Session) -> None:
+    deep = F.col("id").cast("string")
+    for _ in range(200):
+        deep = F.upper(F.lower(deep))
+    with pytest.raises(AnalysisException, match="too deeply nested") as raised:
+        spark.range(2).select(deep).collect()
+    assert raised.value.getCondition() == "QUERY_TOO_DEEPLY_NESTED"
+    doubled = spark.range(2)
+    for _ in range(30):
+        doubled = doubled.union(doubled)
+    with pytest.raises(AnalysisException, match="uses its parts several times") as raised:
+        doubled.count()
+    assert raised.value.getCondition() == "QUERY_TOO_LARGE"
+
+
+def test_where_a_deep_relation_is_divided(spark: Session) -> None:
+    frame = spark.range(3)
+    for n in range(20):
+        frame = frame.where(F.col("id") != n + 5)
+    taken: list[Relation] = []
+
+    def rows(part: Relation) -> Relation:
+        taken.append(part)
+        return Produced(None, part.output)
+
+    parted = divided(frame._relation, rows)
+    assert parted is not None
+    assert (height(frame._relation), height(taken[0]), height(parted)) == (20, 10, 10)
+    assert parted.output == frame._relation.output
+    assert divided(frame.orderBy("id").limit(3)._relation, rows) is not None
+    assert divided(spark.range(3).orderBy("id").limit(3).limit(2)._relation, rows) is None

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from quiver.sql.cutting import Described
+from quiver.sql.nesting import TooDeep
 from quiver.sql.proving import prove
-from quiver_proto.errors import UnsupportedPlan
+from quiver_proto.errors import MalformedMessage, UnsupportedPlan
 from quiver_proto.fragments import SCANS, JoinType, body_of, children, copied, kind_of, parse
 from quiver_proto.spark_functions.kernel import enable
 from quiver_proto.v1.kernel_pb2 import Plan
@@ -40,6 +41,8 @@ DIALECT: Final = {
     # A relation keeps the order of the one below it, as users expect; the optimiser still drops sorts that nothing shows.
     "datafusion.sql_parser.enable_subquery_sort_elimination": "false",
 }
+_LARGE: Final = 32 << 10
+"""Bytes of a plan above which it is looked whether a task can read it, which takes a millisecond: others are flat enough."""
 _MIRRORED = {"lag": "lead", "lead": "lag"}
 _ORDER = re.compile(r" ORDER BY \[.*? (ASC|DESC) NULLS (?:FIRST|LAST)[],]")
 _IGNORES = re.compile(r"\) IGNORE NULLS( FILTER \(.*\))? (PARTITION BY|ORDER BY|ROWS|RANGE|GROUPS) ")
@@ -66,16 +69,32 @@ def physical_plan(frame: DataFrame) -> Plan:
     return encoded(frame.execution_plan())
 
 
-def encoded(execution: ExecutionPlan) -> Plan:
-    """A physical plan of the kernel's as a message. Raises UnsupportedPlan."""
+def encoded(execution: ExecutionPlan, doubted: bool = False) -> Plan:
+    """A physical plan of the kernel's as a message; `doubted`: it may be too deep. Raises UnsupportedPlan, TooDeep."""
     try:
         data = execution.to_bytes()
     except Exception as error:
         raise UnsupportedPlan(f"an operator that has no serialised form ({error})") from error
-    plan = parse(data)
+    try:
+        plan = parse(data)
+    except MalformedMessage:  # The kernel's own: it is not malformed.
+        raise TooDeep from None
+    if doubted or len(data) > _LARGE:
+        _check_depth(data)
     if b" IGNORE NULLS " in data or b"lag" in data or b"lead" in data:
         _mend_windows(plan)
     return plan
+
+
+def _check_depth(data: bytes) -> None:
+    """Raises TooDeep for a plan that a task could not read."""
+    from datafusion.plan import ExecutionPlan
+
+    try:
+        ExecutionPlan.from_bytes(bare_session(), data)
+    except Exception as error:
+        if "recursion limit" in str(error):
+            raise TooDeep from None
 
 
 def _mend_windows(plan: Plan) -> None:

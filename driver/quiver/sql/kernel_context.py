@@ -12,6 +12,7 @@ from quiver.sql import scanning
 from quiver.sql.arrow_types import arrow_schema
 from quiver.sql.kernel import encoded
 from quiver.sql.lowering.relations import Query
+from quiver.sql.nesting import TooDeep
 from quiver.sql.producing import Production
 from quiver.sql.registry.python import prepare
 from quiver.sql.tree import relations as r
@@ -48,7 +49,7 @@ class KernelContext:
         try:
             with panics_told():
                 physical = frame.execution_plan()
-                plan = encoded(physical)
+                plan = encoded(physical, query.text.startswith("WITH "))
         except Exception:
             for each in mirrors:
                 each.blame()
@@ -80,6 +81,10 @@ class KernelContext:
             for production in productions.values():
                 production.register(self.context)
             return self.context.sql(query.text)
+        except Exception as error:
+            if "RecursionLimitExceeded" in str(error):
+                raise TooDeep from None
+            raise
         finally:
             for name in productions:
                 self.context.deregister_table(name)

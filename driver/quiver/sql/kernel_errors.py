@@ -19,6 +19,7 @@ from quiver.sql import types as t
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import type_of
 from quiver.sql.error_kinds import made_spark
+from quiver.sql.nesting import TooDeep
 from quiver.sql.registry.operators import computed_scale
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -47,6 +48,7 @@ _CANT = re.compile(
     r"(This feature is not implemented|Error during planning|Internal error|SQL error)"
 )
 """Of a query, before it runs."""
+_TOO_DEEP = re.compile(r"failed to decode Protobuf message.*recursion limit", re.DOTALL)
 _OVERFLOW = re.compile(r"Overflow happened on: [^\n]*|\w+ overflow on [^\n]*|[Aa]rithmetic overflow|DecimalOverflow")
 _KINDS: dict[str, type[t.DataType]] = {
     "Int8": t.ByteType, "Int16": t.ShortType, "Int32": t.IntegerType, "Int64": t.LongType, "Float32": t.FloatType, "Float64": t.DoubleType,
@@ -373,6 +375,8 @@ def spark_errors(relation: r.Relation | None = None, call_site: CallSite | None 
         refused = error.__cause__ if known else error
         # One that a task's failure was made of knows nothing of the query.
         meant = translated(refused, relation, call_site) if isinstance(refused, ValueRefused) or (not known and refused) else None
+        if meant is None and not known and _TOO_DEEP.search(str(error)):
+            meant = TooDeep()
         if meant is None and not known and _CANT.match(str(error)):
             meant = errors.UnsupportedOperationException(f"The kernel can't compute this query: {error}", "UNSUPPORTED_FEATURE")
         if meant is None:

@@ -12,6 +12,19 @@ from quiver.sql.errors import AnalysisException
 
 T = TypeVar("T")
 
+
+class TooDeep(AnalysisException):
+    """A query whose plan nests more deeply than can be planned, or sent to a task."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The query is too deeply nested: its brackets, operators or DataFrames stand in each other thousands of levels deep, or its "
+            "functions some thirty. Build it in parts, and keep those between with localCheckpoint() or as tables; write isin() instead of "
+            "many comparisons.",
+            "QUERY_TOO_DEEPLY_NESTED",
+        )
+
+
 _FRAMES: Final = 60_000
 _STACK_BYTES: Final = 512 << 20
 """Of address space: memory is what is used of it. Some 8 KiB a frame, several times what one takes."""
@@ -30,11 +43,7 @@ def with_room(work: Callable[[], T]) -> T:
     try:
         return _on_large_stack(work)
     except RecursionError:
-        raise AnalysisException(
-            "The query is too deeply nested: its brackets, operators or DataFrames stand in each other thousands of levels deep. Build it "
-            "in parts, and keep those between with localCheckpoint() or as tables; write isin() instead of many comparisons.",
-            "QUERY_TOO_DEEPLY_NESTED",
-        ) from None
+        raise TooDeep() from None
 
 
 def _on_large_stack(work: Callable[[], T]) -> T:

@@ -14,13 +14,16 @@ from quiver.sql.analysis.demand import demands
 from quiver.sql.arrow_types import arrow_schema
 from quiver.sql.caching import kept_relations
 from quiver.sql.cutting import CutPlan, cut
+from quiver.sql.dividing import DEEPEST, check_size, divided, height
 from quiver.sql.executions import Execution, Executions
 from quiver.sql.explaining import tree
 from quiver.sql.hinting import built_columns, wants_shuffling, wants_sorting
 from quiver.sql.kernel import describe
 from quiver.sql.kernel_errors import spark_errors
+from quiver.sql.lowering.collapsing import collapsed
 from quiver.sql.lowering.relations import Query
 from quiver.sql.lowering.sparing import spared
+from quiver.sql.nesting import TooDeep, with_room
 from quiver.sql.observation import observing
 from quiver.sql.plan_drawing import Operator
 from quiver.sql.plan_reading import PlanReader, single_tasks
@@ -105,12 +108,17 @@ class Runtime:
         """
         context = self._context
         context._check(call_site.operator)
-        relation = self.kept.substituted(relation)
+        relation = self._shallow(self.kept.substituted(relation), call_site)
         sizes = self._planning.sizes()
-        query = self._planning.lowered_to_spread(relation, sizes)
         with spark_errors(relation, call_site):
-            productions = self._productions(relation, query, call_site)
-            plans = self._planning.spread(query, productions, sizes)
+            while True:
+                try:
+                    query = self._planning.lowered_to_spread(relation, sizes)
+                    productions = self._productions(relation, query, call_site)
+                    plans = self._planning.spread(query, productions, sizes)
+                    break
+                except TooDeep:
+                    relation = self._divided(relation, call_site)
         assert plans.pieces is not None
         spread = dealing(self._bounded(spread_of(relation), call_site), plans.frame)
         plan = plans.plan if spread is None or spread.at_most else spread.applied(plans.plan, plans.pieces)
@@ -119,6 +127,28 @@ class Runtime:
         functions = tuple(replace(each.function.sealed, pickled=b"") for each in called(query.text))
         rdd: RDD[pa.RecordBatch] = context._rdd(lineage(parts, productions.values(), context._planner, head, call_site, (), functions))
         return rdd.coalesce(spread.count) if spread is not None and spread.at_most and spread.count is not None else rdd
+
+    def _shallow(self, relation: r.Relation, call_site: CallSite) -> r.Relation:
+        """The relation, with parts that are computed before the rest where it is deeper than can be planned. Raises AnalysisException."""
+        with_room(lambda: check_size(relation))
+        if with_room(lambda: height(relation)) > DEEPEST:
+            return with_room(lambda: self._in_parts(collapsed(relation), call_site))
+        return relation
+
+    def _in_parts(self, relation: r.Relation, call_site: CallSite) -> r.Relation:
+        while height(relation) > DEEPEST and (parted := self._parted(relation, call_site)) is not None:
+            relation = parted
+        return relation
+
+    def _divided(self, relation: r.Relation, call_site: CallSite) -> r.Relation:
+        """The relation in less deep parts. Raises TooDeep where there is only one."""
+        parted = with_room(lambda: self._parted(collapsed(relation), call_site))
+        if parted is None:
+            raise TooDeep
+        return parted
+
+    def _parted(self, relation: r.Relation, call_site: CallSite) -> r.Relation | None:
+        return divided(relation, lambda part: r.Produced(self.batches(part, call_site), part.output))
 
     def _bounded(self, spread: Spread | None, call_site: CallSite) -> Spread | None:
         return bounded(spread, lambda keys: self.batches(keys, call_site), self._context.defaultParallelism)
@@ -151,12 +181,17 @@ class Runtime:
 
     def explain(self, relation: r.Relation, statistics: bool = False) -> Explained:
         """How it would be computed now. Nothing is computed. `statistics`: with what the kernel expects of each operator."""
-        relation = self.kept.substituted(relation)
+        relation = self._shallow(self.kept.substituted(relation), _EXPLAIN)
         relation, recursive = without_rounds(relation)
         sizes = self._planning.sizes()
-        query = self._planning.lowered(relation, sizes)
-        productions = self._productions(relation, query, CallSite("explain", "", 0))
-        plans = self._planning.planned(query, productions, sizes)
+        while True:
+            try:
+                query = self._planning.lowered(relation, sizes)
+                productions = self._productions(relation, query, _EXPLAIN)
+                plans = self._planning.planned(query, productions, sizes)
+                break
+            except TooDeep:
+                relation = self._divided(relation, _EXPLAIN)
         size, (_, limit) = plans.size, self._planning.one_task_limit(plans, sizes)
         staged: CutPlan | None = None
         notes = [f"Runs as one task: {f'it reads {format_bytes(size)}, no more than {limit}' if size else 'it reads no files'}."]
@@ -200,7 +235,7 @@ class Runtime:
         spread: Spread | None = None,
     ) -> Sequence[bytes]:
         self._context._check(call_site.operator)
-        relation = self.kept.substituted(relation)
+        relation = self._shallow(self.kept.substituted(relation), call_site)
         sizes = self._planning.sizes()
         query = self._planning.lowered(relation, sizes)
         productions = self._productions(relation, query, call_site)
@@ -209,8 +244,16 @@ class Runtime:
             sizes = replace(sizes, joins_by_sorting=True)
         if wants_shuffling(relation):
             sizes = sizes.without_broadcasts()
-        for tried in itertools.count(1):
-            plans = self._planning.planned(query, productions, sizes)
+        tried = 0
+        while True:
+            try:
+                plans = self._planning.planned(query, productions, sizes)
+            except TooDeep:
+                relation = self._divided(relation, call_site)
+                query = self._planning.lowered(relation, sizes)
+                productions = self._productions(relation, query, call_site)
+                continue
+            tried += 1
             try:
                 return self._result(relation, query, plans, productions, sizes, call_site, execution, make_sink, spread)
             except KernelOutOfMemory as problem:
@@ -222,7 +265,6 @@ class Runtime:
                 relation = sparing
                 query = self._planning.lowered(relation, sizes)
                 productions = self._productions(relation, query, call_site)
-        raise AssertionError
 
     def _result(
         self,
@@ -283,6 +325,7 @@ def _with_broadcasts(job: PlannedJob, functions: Sequence[Bound]) -> PlannedJob:
     return replace(job, stages=tuple(replace(stage, broadcasts={**stage.broadcasts, **met}) for stage in job.stages))
 
 
+_EXPLAIN = CallSite("explain", "", 0)
 _ONE_TASK = "as one task"
 _FIRST_EXPLAINED = 1 << 50
 """Numbers of shuffles that are only explained: those of RDDs that a query reads are real."""

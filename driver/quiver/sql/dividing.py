@@ -1,0 +1,85 @@
+"""Queries too deep or too large for one plan: which part is computed first, as rows of its own. Pure.
+
+The kernel's messages nest a hundred levels, an operator takes two; and its planner recurses on a stack that no one can enlarge. So of a
+deep relation what lies halfway down is made an RDD of batches, which the rest reads as it reads those of any program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from quiver.sql.analysis.rewriting import changed, outer_references
+from quiver.sql.errors import AnalysisException
+from quiver.sql.tree import relations as r
+
+DEEPEST: Final = 60
+"""Operators in each other, above which it is not tried to plan them together."""
+_MOST: Final = 200_000
+
+
+def check_size(relation: r.Relation) -> None:
+    """Raises AnalysisException for a relation that names its parts so often that it has no end: two uses of each of 20 views in a row are a
+    million. As in Spark, each use is computed."""
+    sizes: dict[int, int] = {}
+
+    def visit(node: r.Relation) -> int:
+        found = sizes.get(id(node))
+        if found is None:
+            found = sizes[id(node)] = 1 + sum(map(visit, node.inputs))
+        return found
+
+    if visit(relation) > _MOST:
+        raise AnalysisException(
+            f"The query has {sizes[id(relation)]:,} operators, more than {_MOST:,}: it uses what uses its parts several times, and so on "
+            "down. Keep a DataFrame or view on the way with localCheckpoint(), or as a table.",
+            "QUERY_TOO_LARGE",
+        )
+
+
+def height(relation: r.Relation) -> int:
+    """How many operators are in each other."""
+    return _heights(relation)[id(relation)]
+
+
+def divided(relation: r.Relation, rows: Callable[[r.Relation], r.Relation]) -> r.Relation | None:
+    """The relation, with `rows` of the operator halfway down its deepest path in the place of that; None: there is no such place."""
+    heights = _heights(relation)
+    path = [relation]
+    while path[-1].inputs:
+        path.append(max(path[-1].inputs, key=lambda node: heights[id(node)]))
+    wanted = heights[id(relation)] / 2
+    nearest = sorted((node for node in path[1:] if heights[id(node)]), key=lambda node: abs(heights[id(node)] - wanted))
+    # Rows that are in an order would have lost it.
+    free = (node for node in nearest if not _in_order(node) and _has_columns(node) and not outer_references(node))
+    chosen = next(free, None)
+    if chosen is None:
+        return None
+    made = rows(chosen)
+    result: r.Relation = changed(relation, of_relation=lambda node: made if node is chosen else None)
+    return result
+
+
+def _heights(relation: r.Relation) -> dict[int, int]:
+    found: dict[int, int] = {}
+
+    def visit(node: r.Relation) -> int:
+        known = found.get(id(node))
+        if known is None:
+            known = found[id(node)] = max((visit(child) for child in node.inputs), default=-1) + 1
+        return known
+
+    visit(relation)
+    return found
+
+
+def _has_columns(relation: r.Relation) -> bool:
+    """Each once, as rows of a program have them."""
+    columns = relation.output
+    return bool(columns) and len({column.id for column in columns}) == len(columns)
+
+
+def _in_order(relation: r.Relation) -> bool:
+    while isinstance(relation, r.Project | r.Filter | r.Limit | r.Aliased | r.Hint | r.Generate | r.Sample):
+        relation = relation.child
+    return isinstance(relation, r.Sort)
