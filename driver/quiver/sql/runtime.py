@@ -82,6 +82,7 @@ class Runtime:
 
     def collect(self, relation: r.Relation, call_site: CallSite) -> pa.Table:
         """All rows, as an Arrow table whose columns have the users' names (maybe some twice). Raises what the query's tasks raise."""
+        with_room(lambda: check_size(relation))
         observed = self._observing(relation, call_site)
         with observed, self.executions.begin(relation, call_site) as execution, spark_errors(relation, call_site):
             streams = self._run(relation, call_site, execution)
@@ -94,6 +95,7 @@ class Runtime:
 
         Raises what the query's tasks raise.
         """
+        with_room(lambda: check_size(relation))
         observed = self._observing(relation, call_site)
         with observed, self.executions.begin(relation, call_site) as execution, spark_errors(relation, call_site):
             return self._run(relation, call_site, execution, make_sink, spread)
@@ -108,6 +110,7 @@ class Runtime:
         """
         context = self._context
         context._check(call_site.operator)
+        with_room(lambda: check_size(relation))
         relation = self._shallow(self.kept.substituted(relation), call_site)
         sizes = self._planning.sizes()
         with spark_errors(relation, call_site):
@@ -130,7 +133,6 @@ class Runtime:
 
     def _shallow(self, relation: r.Relation, call_site: CallSite) -> r.Relation:
         """The relation, with parts that are computed before the rest where it is deeper than can be planned. Raises AnalysisException."""
-        with_room(lambda: check_size(relation))
         if with_room(lambda: height(relation)) > DEEPEST:
             return with_room(lambda: self._in_parts(collapsed(relation), call_site))
         return relation
@@ -181,6 +183,7 @@ class Runtime:
 
     def explain(self, relation: r.Relation, statistics: bool = False) -> Explained:
         """How it would be computed now. Nothing is computed. `statistics`: with what the kernel expects of each operator."""
+        with_room(lambda: check_size(relation))
         relation = self._shallow(self.kept.substituted(relation), _EXPLAIN)
         relation, recursive = without_rounds(relation)
         sizes = self._planning.sizes()
