@@ -94,7 +94,6 @@ def dealer(schema: pa.Schema, ranges: Ranges, count: int) -> Opaque:
     """What the kernel is to hash, of rows of that schema, so that range n comes into partition n of `count`."""
     import pyarrow as pa
     from datafusion import column, functions, lit
-    from google.protobuf.unknown_fields import UnknownFieldSet
 
     numbers, keys = landing(count), ranges.keys
     # Parts that are alike would be computed below, and columns would have other places.
@@ -127,17 +126,11 @@ def dealer(schema: pa.Schema, ranges: Ranges, count: int) -> Opaque:
     ranged = case.otherwise(lit(numbers[len(ranges.bounds)])).alias("range")
     # With all columns, so that those in the expression keep their places.
     plan = encoded(rows.select(*(column(_quoted(name)) for name in schema.names), ranged).execution_plan())
-    fields: Any = UnknownFieldSet(plan.projection)
-    written = [field.data for field in fields if field.field_number == _EXPRESSIONS]
-    return Opaque.FromString(written[-1])
+    return plan.projection.expressions[-1]
 
 
 def _quoted(name: str) -> str:
     return '"{}"'.format(name.replace('"', '""'))
-
-
-_EXPRESSIONS = 2
-"""Of a projection, in the kernel's messages."""
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:

@@ -119,7 +119,9 @@ class Ranges:
         if name in ("sum", "avg", "mean"):
             return self._sum_fits(call, kind, name)
         if isinstance(kind, t.DecimalType):
-            return kind.precision == 38 and name in ("+", "-") and self._decimals_fit(call)
+            return kind.precision == 38 and (
+                (name in ("+", "-") and self._decimals_fit(call)) or (name == "*" and self._product_fits(call, kind))
+            )
         limit = LIMITS.get(type(kind))
         bounds = None if limit is None else self._call(call)
         return limit is not None and bounds is not None and limit[0] <= bounds[0] and bounds[1] <= limit[1]
@@ -143,6 +145,11 @@ class Ranges:
             2 * _HELD if not isinstance(kind, t.DecimalType) or each is None else _most(each) * 10 ** (scale - kind.scale)
             for kind, each in zip(kinds, bounds, strict=True)
         ) <= _SURE  # fmt: skip
+
+    def _product_fits(self, call: e.Call, kind: t.DecimalType) -> bool:
+        bounds = self._arithmetic("*", call)
+        whole = kind.scale == sum(_scale(self._kind(argument)) for argument in call.args)  # Else digits go, which are computed before.
+        return whole and bounds is not None and _most(bounds) <= _SURE
 
     def _kind(self, expression: e.Expression) -> t.DataType:
         # That of a call by those of its arguments, which are known: chains of calls are long.
