@@ -163,6 +163,25 @@ def test_partitions_keep_their_types_and_base_path(spark: Session, tmp_path: Pat
     assert df.inputFiles() == [f"file://{below}"]
 
 
+def test_partitions_by_moments_are_told_in_the_sessions_zone(spark: Session, tmp_path: Path) -> None:
+    zone, path = spark.conf.get("spark.sql.session.timeZone"), str(tmp_path / "t")
+    spark.conf.set("spark.sql.session.timeZone", "America/New_York")
+    try:
+        rows = "SELECT * FROM VALUES (1, timestamp'2024-07-01 12:00:00Z'), (2, timestamp'2024-12-01 12:00:00.25Z'), (3, null) AS v(a, t)"
+        spark.sql(rows).write.partitionBy("t").parquet(path)
+        for read in (spark.read, spark.read.schema("a int, t timestamp")):
+            df = read.parquet(path)
+            shown = sorted(df.selectExpr("a", "cast(t as string)").collect())
+            assert shown == [(1, "2024-07-01 08:00:00"), (2, "2024-12-01 07:00:00.25"), (3, None)]
+            assert df.where("t = timestamp'2024-07-01 12:00:00Z'").select("a").collect() == [(1,)]
+        assert spark.read.schema("a int, t string").parquet(path).where("t = '2024-07-01 08:00:00'").select("a").collect() == [(1,)]
+        spark.conf.set("spark.sql.session.timeZone", "UTC")  # The directories' names mean other moments now.
+        assert df.where("a = 1").selectExpr("cast(t as string)").collect() == [("2024-07-01 12:00:00",)]
+        assert spark.read.parquet(path).where("a = 1").selectExpr("cast(t as string)").collect() == [("2024-07-01 08:00:00",)]
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", zone or "UTC")
+
+
 def test_arrow_files(spark: Session, tmp_path: Path) -> None:
     table = pa.table({"n": pa.array([1, 2], pa.uint32()), "s": pa.array(["x", None], pa.large_string()).dictionary_encode()})
     (tmp_path / "k=1").mkdir()

@@ -68,7 +68,7 @@ def _native(session: Session, kind: str, found: Found, options: Options, wanted:
     if wanted is not None and kind == "parquet" and found.files:
         schema = stored_names(schema, found.files[0].path)
     names = tuple(name for name, _ in found.partitions)
-    return r.Files(kind, found.roots, tuple(options.items()), schema, columns, names, found.files, verified)
+    return r.Files(kind, found.roots, tuple(options.items()), schema, columns, names, found.files, verified, zone=session.conf.zone())
 
 
 def _verifies(session: Session, options: Options) -> bool:

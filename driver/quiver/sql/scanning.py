@@ -26,6 +26,7 @@ from quiver.sql.tree import relations as r
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.fragments import MISSING_IS_EMPTY, SCHEMA_UNKNOWN, UNREADABLE_IS_EMPTY, scans
 from quiver_proto.sources.reading import about
+from quiver_proto.text_formats.conversion import Formats, converted
 from quiver_proto.text_formats.text_input import Piece
 from quiver_proto.v1.kernel_pb2 import Plan
 
@@ -67,7 +68,12 @@ class Mirror:
             self.schema = pa.schema([(field.name, _read_as(field.dataType) if views else arrow_type(field.dataType)) for field in held])
         self.root = passing_folder(_MARK)
         self.remove = weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)
-        named = {values: [_directories(value) for value in values] for values in {file.values for file in leaf.files}}
+        kinds = {field.name: field.dataType for field in leaf.schema}
+        moments = [isinstance(kinds[name], t.TimestampType) for name in leaf.partition_columns]
+        named = {
+            values: [_directories(_moment(value, leaf.zone) if is_moment else value) for value, is_moment in zip(values, moments)]
+            for values in {file.values for file in leaf.files}
+        }
         self.levels = [max(map(len, parts)) for parts in zip(*named.values())] or [1] * len(leaf.partition_columns)
         made: dict[tuple[str | None, ...], str] = {}
         for number, file in enumerate(leaf.files):
@@ -200,6 +206,14 @@ def _read_as(of: t.DataType) -> pa.DataType:
     if isinstance(of, t.StringType | t.BinaryType):
         return pa.string_view() if isinstance(of, t.StringType) else pa.binary_view()  # Which Parquet is read into soonest.
     return arrow_type(of)
+
+
+def _moment(value: str | None, zone: str) -> str | None:
+    """A partition's timestamp, which is told in the zone, in UTC; as it is when it is none."""
+    import pyarrow as pa
+
+    moments, bad = converted(pa.array([value], pa.string()), pa.timestamp("us", "UTC"), Formats(zone))
+    return value if value is None or bad else str(moments.cast(pa.string())[0].as_py())
 
 
 def _directories(value: str | None) -> list[str]:

@@ -130,10 +130,10 @@ def timestamp_diff(unit: str, start: datetime, end: datetime) -> int:
     name = unit.upper()
     if name in _MONTHS:
         months = (end.year - start.year) * 12 + end.month - start.month
-        rest = end - timestamp_add("MONTH", months, start)
-        if months > 0 and rest < timedelta(0):
+        began, ended = (start.day, start.time()), (end.day, end.time())
+        if months > 0 and ended < began:  # The last month is not full; also when it has no such day.
             months -= 1
-        elif months < 0 and rest > timedelta(0):
+        elif months < 0 and ended > began:
             months += 1
         return int(months / _MONTHS[name])
     micros = (end - start) // _MICROSECOND

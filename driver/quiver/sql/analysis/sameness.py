@@ -34,7 +34,7 @@ def shape(relation: r.Relation) -> str:
             case r.Local():
                 return f"Local({id(value.table):x}: {text(value.columns)})"
             case r.Files():  # Whatever files there are now: what was kept of them is kept until it is refreshed.
-                read = (value.format, value.paths, sorted(value.options), value.partition_columns)
+                read = (value.format, value.paths, sorted(value.options), value.partition_columns, value.partition_columns and value.zone)
                 return f"Files({read!r}, {text(value.columns)})"
             case r.Produced():
                 return f"Produced({value.rdd.id()}: {text(value.columns)})"

@@ -77,6 +77,8 @@ class Files(Relation):
     verified: frozenset[str] = frozenset()
     hidden: tuple[str, ...] = ()
     """The last of `columns`: those of analysis/file_columns.py that are asked for."""
+    zone: str = "UTC"
+    """Of the partition columns that are timestamps."""
 
     def _columns(self) -> tuple[Attribute, ...]:
         return self.columns
