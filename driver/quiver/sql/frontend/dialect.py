@@ -14,6 +14,7 @@ from sqlglot.parsers.spark import SparkParser
 from sqlglot.tokenizer_core import Token, TokenType
 
 from quiver.sql.errors import ParseException
+from quiver.sql.frontend.heeded import check_heeded
 from quiver.sql.nesting import with_room
 
 _SPELLED = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "OVERLAY", "SUBSTRING")
@@ -118,7 +119,11 @@ def parsed_all(text: str) -> list[Node | None]:
         if token.token_type == TokenType.COMMA and after.token_type == TokenType.FROM:
             raise syntax_error("Trailing comma detected in SELECT clause.", text, token.line, token.col - 1, "TRAILING_COMMA_IN_SELECT")
     try:
-        return with_room(lambda: cast("list[Node | None]", dialect.parser(error_level=ErrorLevel.IMMEDIATE).parse(tokens, text)))
+        statements = with_room(lambda: cast("list[Node | None]", dialect.parser(error_level=ErrorLevel.IMMEDIATE).parse(tokens, text)))
+        for statement in statements:
+            if statement is not None:
+                check_heeded(statement)
+        return statements
     except ParseError as error:
         raise _syntax_error(error, tokens, text) from None
     except (SqlglotError, ValueError, AttributeError, TypeError) as error:
