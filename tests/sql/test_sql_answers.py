@@ -18,6 +18,8 @@ from quiver.sql import Session
 from quiver.sql.errors import AnalysisException, ParseException, PySparkException
 
 ANSWERS = Path(__file__).with_name("sql_answers.txt")
+DATAFUSION = Path(__file__).with_name("datafusion_answers.txt")
+"""In the same form: what DataFusion's SQL has and Spark's has not."""
 NAMES = {"datetime": datetime, "Decimal": Decimal, "nan": float("nan"), "Row": lambda **members: tuple(members.values())}
 
 
@@ -95,7 +97,7 @@ def _answer(spark: Session, text: str) -> list[str] | str:
 
 def test_answers_are_pysparks(session: Session, tmp_path: Path) -> None:
     wrong = []
-    cases = ANSWERS.read_text().split("\n\n")
+    cases = [*ANSWERS.read_text().split("\n\n"), *DATAFUSION.read_text().split("\n\n")]
     assert len(cases) > 300
     for case in cases:
         statement, answer = [], []
@@ -154,7 +156,10 @@ def test_syntax_errors_tell_their_place(session: Session, text: str, line: int, 
     ("text", "what"),
     [
         ("BEGIN SELECT 1; END", "SQL scripting"),
-        ("SELECT * REPLACE (1 AS id) FROM t", "REPLACE"),
+        ("SELECT * RENAME (id AS n) FROM t", "RENAME"),
+        ("SELECT sum(id ORDER BY id) FROM t", "ORDER BY within sum"),
+        ("SELECT array_agg(id ORDER BY v) OVER (PARTITION BY k) FROM t", "put ORDER BY into OVER"),
+        ("SELECT 1 AS a EXCEPT BY NAME SELECT 2 AS a", "BY NAME"),
     ],
 )
 def test_what_is_not_supported_is_named(session: Session, text: str, what: str) -> None:

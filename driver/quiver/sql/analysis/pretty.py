@@ -151,6 +151,9 @@ def _call(call: e.Call) -> str:
             shown, _, direction = name.partition(" ")
             order = f"{args[0]}{' DESC' if direction else ''}"
             return f"{shown}({args[1]}) WITHIN GROUP (ORDER BY {order}){_filtered(call)}"
+        case "collect_list distinct" | "collect_list distinct desc":
+            order = "DESC NULLS LAST" if name.endswith(" desc") else "ASC NULLS FIRST"
+            return f"collect_list(DISTINCT {args[0]} ORDER BY {args[0]} {order}){_filtered(call)}"
         case "listagg distinct" | "listagg distinct desc":
             order = f"{args[0]} {'DESC NULLS LAST' if name.endswith(' desc') else 'ASC NULLS FIRST'}"
             return f"listagg(DISTINCT {', '.join(args)}) WITHIN GROUP (ORDER BY {order}){_filtered(call)}"
@@ -227,6 +230,8 @@ def _call(call: e.Call) -> str:
         args += _DEFAULTS[call.name][len(args) :]
     inner = f"{'DISTINCT ' if call.distinct else ''}{', '.join(args)}"
     order = f" WITHIN GROUP (ORDER BY {', '.join(map(pretty, call.order))})" if call.order else ""
+    if order and call.name not in ("listagg", "string_agg"):
+        inner, order = f"{inner} ORDER BY {', '.join(map(pretty, call.order))}", ""
     shown = _OTHER_NAMES.get(call.name, call.name)
     ignoring = " ignore nulls" if call.ignore_nulls and call.name == "nth_value" else ""
     capitals = shown in _CAPITALS and not (len(args) > 1 and shown in ("ceil", "floor"))

@@ -322,6 +322,10 @@ class Resolver:
             if not gone:
                 raise column_not_found("`.`".join(name), (column.name for column in columns))
             found = [column for column in found if column not in gone]
+        for made in star.replaced:
+            if not any(self._named_by(column, (made.name,)) for column in found):
+                raise column_not_found(made.name, (column.name for column in columns))
+            found = [made if self._named_by(column, (made.name,)) else column for column in found]
         return found
 
     def _named_by(self, column: e.Expression, name: Sequence[str]) -> bool:

@@ -12,7 +12,7 @@ from sqlglot.expressions.core import Expression as Node
 from quiver.sql import types as t
 from quiver.sql.analysis.clauses import one_column
 from quiver.sql.errors import AnalysisException, ParseException
-from quiver.sql.frontend import literals
+from quiver.sql.frontend import datafusion, literals
 from quiver.sql.frontend.dialect import LITERAL, parsed, unsupported
 from quiver.sql.frontend.types import type_of_node
 from quiver.sql.frontend.within_group import within_group
@@ -84,6 +84,8 @@ class Reader:
         if kind in _BINARY:
             if node.meta.get(LITERAL):
                 return self._interval(node)
+            if isinstance(node.expression, g.All | g.Any):
+                return datafusion.quantified(self, node)
             return e.Call(_BINARY[kind], (self.read(node.this), self.read(node.expression)))
         if kind in _CONSTANTS:
             return e.Call(_CONSTANTS[kind])
@@ -162,12 +164,12 @@ class Reader:
                 return e.Call("locate", (self.read(node.args["substr"]), self.read(node.this), e.Literal(1, t.IntegerType())))
             case g.Trim():
                 name = {"LEADING": "ltrim", "TRAILING": "rtrim"}.get((node.args.get("position") or "").upper(), "trim")
-                return self._call(name, [*([node.expression] if node.args.get("expression") is not None else []), node.this])
+                return self.call(name, [*([node.expression] if node.args.get("expression") is not None else []), node.this])
             case g.Substring():
-                return self._call("substring", [node.args[key] for key in ("this", "start", "length") if node.args.get(key) is not None])
+                return self.call("substring", [node.args[key] for key in ("this", "start", "length") if node.args.get(key) is not None])
             case g.Overlay():
                 keys = ("this", "expression", "from_", "for_")
-                return self._call("overlay", [node.args[key] for key in keys if node.args.get(key) is not None])
+                return self.call("overlay", [node.args[key] for key in keys if node.args.get(key) is not None])
             case g.Filter():
                 return self._filtered(node)
             case g.IgnoreNulls() | g.RespectNulls():
@@ -187,7 +189,7 @@ class Reader:
             case g.JSONExtract() | g.JSONExtractScalar():
                 raise unsupported("a function outside the arguments of a higher-order function, or the path operator", node)
             case _:
-                raise unsupported(f"the expression {type(node).__name__}", node)
+                return datafusion.expression(self, node)
 
     # ---- names ----
 
@@ -203,10 +205,11 @@ class Reader:
         return e.Name(parts)
 
     def _star(self, qualifier: tuple[str, ...], node: g.Star) -> e.Expression:
-        if node.args.get("replace") or node.args.get("rename"):
-            raise unsupported("REPLACE or RENAME of a star's columns", node)
+        if node.args.get("rename"):
+            raise unsupported("RENAME of a star's columns", node)
+        replaced = tuple(item for part in node.args.get("replace") or [] if isinstance(item := self.read(part), e.Alias))
         left_out = [column.parts if isinstance(column, g.Column) else [column] for column in node.args.get("except_") or []]
-        return e.Star(qualifier, tuple(tuple(part.name for part in parts) for parts in left_out))
+        return e.Star(qualifier, tuple(tuple(part.name for part in parts) for parts in left_out), replaced=replaced)
 
     def _dotted(self, node: g.Dot) -> e.Expression:
         if isinstance(node.expression, g.Star):
@@ -334,7 +337,9 @@ class Reader:
         if lower in _OF_UNITS and len(args) == 3:
             unit = e.Literal(args[0].name.upper(), t.StringType())
             return e.Call(_OF_UNITS[lower], (unit, self.read(args[1]), self.read(args[2])))
-        return self._call(name, args)
+        if args and isinstance(args[-1], g.Order):
+            return datafusion.ordered(self, name, args)
+        return self.call(name, args)
 
     def identifier(self, args: Sequence[Node]) -> tuple[str, ...]:
         """The parts of the name that `IDENTIFIER(…)` gives."""
@@ -350,7 +355,8 @@ class Reader:
         """The value of a constant expression: a literal, a parameter, or strings put together."""
         return folded(self.read(node))
 
-    def _call(self, name: str, args: Sequence[Node]) -> e.Expression:
+    def call(self, name: str, args: Sequence[Node]) -> e.Expression:
+        """A function's call with these arguments."""
         lower = name.lower()
         distinct = False
         if len(args) == 1 and isinstance(args[0], g.Distinct):
@@ -397,7 +403,10 @@ class Reader:
     # ---- windows ----
 
     def _window(self, node: g.Window) -> e.Expression:
-        return e.Windowed(self.read(node.this), self._specification(node))
+        function = self.read(node.this)
+        if isinstance(function, e.Call) and function.order:
+            raise unsupported("an aggregate with an order of its own over a window: put ORDER BY into OVER", node)
+        return e.Windowed(function, self._specification(node))
 
     def _specification(self, node: Node, seen: tuple[str, ...] = ()) -> e.WindowSpec:
         base = e.WindowSpec()

@@ -19,7 +19,7 @@ from quiver.sql.analysis.scopes import drawn_once, is_column, position, substitu
 from quiver.sql.analysis.subqueries import unnested
 from quiver.sql.analysis.windowing import is_window
 from quiver.sql.errors import AnalysisException, ParseException
-from quiver.sql.frontend import hints, recursion, sources
+from quiver.sql.frontend import datafusion, hints, recursion, sources
 from quiver.sql.frontend.dialect import unsupported
 from quiver.sql.frontend.expressions import Reader, Surroundings
 from quiver.sql.frontend.grouping import Grouped, grouping_of
@@ -102,11 +102,12 @@ class Query:
                 raise unsupported(f"{type(node).__name__} as a query", node)
 
     def _set_operation(self, node: g.SetOperation) -> r.Relation:
-        if node.args.get("by_name"):
-            raise unsupported("set operations BY NAME", node)
+        by_name = bool(node.args.get("by_name"))
+        if by_name and not isinstance(node, g.Union):
+            raise unsupported("EXCEPT and INTERSECT BY NAME: list the columns in one order", node)
         left, right = (self.read(cast(Node, side)) for side in (node.left, node.right))
         if isinstance(node, g.Union):
-            result: r.Relation = self.analyser.union((left, right))
+            result: r.Relation = self.analyser.union((left, right), by_name, by_name)
             return self.analyser.deduplicate(result, None) if node.args.get("distinct") else result
         kind = "except" if isinstance(node, g.Except) else "intersect"
         return self.analyser.set_operation(kind, not node.args.get("distinct"), left, right)
@@ -135,8 +136,10 @@ class Query:
         condition = None if qualify is None else reader.read(qualify.this)
         keys = [reader.read(item) for item in self._order(node)]
         distinct = node.args.get("distinct")
-        if distinct is not None and distinct.args.get("on"):
-            raise unsupported("DISTINCT ON", node)
+        if distinct is not None and (on := distinct.args.get("on")) is not None:
+            if condition is not None:
+                raise unsupported("DISTINCT ON with QUALIFY: use row_number() in QUALIFY", node)
+            condition, distinct = datafusion.first_of_each(reader, on, keys, items), None
         if group is not None or having is not None or any(map(has_aggregate, items)):
             result, sort = select.aggregated(group, None if having is None else reader.read(having.this), condition, keys)
         else:

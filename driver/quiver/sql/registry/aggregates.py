@@ -9,7 +9,7 @@ from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.names import cast
 from quiver.sql.registry.define import define, element_type, mismatch
-from quiver.sql.registry.model import AFTER, ORDERED, OVER, Function, Types, call, register
+from quiver.sql.registry.model import AFTER, DESCENDING, ORDERED, OVER, Function, Types, call, register
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import gathered
 
@@ -165,6 +165,10 @@ def _listed(args: Sequence[str], kinds: Types) -> str:
 
 
 define("collect_list", "*", _list_type, _listed, "array_agg", kind="aggregate", nullable=False)
+for _direction, _suffix in (("ASC", ""), ("DESC", DESCENDING)):
+    # By a sort of its own: with several orders in one query the kernel lists distinct values by another's.
+    _sorted_set = f"array_sort(collect_set({{0}}){AFTER}, '{_direction}', 'NULLS LAST')"
+    define(f"collect_list distinct{_suffix}", "*", _list_type, _sorted_set, kind="aggregate", nullable=False)
 define("collect_set", "*", _list_type, "collect_set", kind="aggregate", nullable=False)
 
 

@@ -43,11 +43,13 @@ class Name(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Star(Expression):
-    """All columns, or those of one qualifier, but for those `without` (names as in Name); `of`: of the relation with these columns."""
+    """All columns, or those of one qualifier, but for those `without` (names as in Name); `of`: of the relation with these columns.
+    `replaced` stand in the places of the columns that they are named as."""
 
     qualifier: tuple[str, ...] = ()
     without: tuple[tuple[str, ...], ...] = ()
     of: tuple[Attribute, ...] | None = None
+    replaced: tuple[Alias, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
