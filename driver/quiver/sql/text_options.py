@@ -18,6 +18,8 @@ from quiver_proto.text_formats.text_input import Line
 Options = Mapping[str, str]
 _ESCAPES: Final = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\b": "\b", "\\f": "\f", "\\\\": "\\", "\\0": "\0", "\\u0000": "\0"}
 _UNESCAPED: Final = ("STOP_AT_DELIMITER", "STOP_AT_CLOSING_QUOTE")
+_BOUNDS: Final = {"maxNestingDepth": 1000, "maxNumLen": 1000, "maxStringLen": 100_000_000}
+"""What Spark refuses beyond, unless told otherwise."""
 _MODES: Final = ("PERMISSIVE", "DROPMALFORMED", "FAILFAST")
 
 
@@ -76,6 +78,11 @@ def _check_meaning(options: Options, source: str) -> None:
         raise UnsupportedOperationException(
             f"Option locale of {source} is en-US here, not {locale}: read such numbers and names of months as texts, and convert them.",
             "UNSUPPORTED_FEATURE.LOCALE",
+        )
+    if flag(options, "enableDateTimeParsingFallback", False):
+        raise UnsupportedOperationException(
+            "Option enableDateTimeParsingFallback: dates and times are read by their pattern, or without one as ISO 8601 has them.",
+            "UNSUPPORTED_FEATURE.OPTION",
         )
     if "singlevariantcolumn" in options:
         raise UnsupportedOperationException(
@@ -150,6 +157,13 @@ def csv_options(options: Options, zone: str) -> CsvOptions:
 def json_options(options: Options, zone: str) -> JsonOptions:
     """Raises IllegalArgumentException for options that can't be understood."""
     line, multi_line = line_of(options, "JSON"), flag(options, "multiLine", False)
+    for name, usual in _BOUNDS.items():
+        given = options.get(name.lower(), str(usual))
+        if not given.isdecimal() or int(given) < usual:
+            raise UnsupportedOperationException(
+                f"Option {name} of JSON: texts, numbers and nesting have no bounds here that could be set to {given}.",
+                "UNSUPPORTED_FEATURE.OPTION",
+            )
     return JsonOptions(
         mode_of(options),
         options.get("columnnameofcorruptrecord", "_corrupt_record"),

@@ -2,116 +2,70 @@
 
 from __future__ import annotations
 
-import csv
 import functools
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from quiver_proto.spark_functions import casts
 from quiver_proto.spark_functions.java import SparkValueError
 from quiver_proto.spark_functions.json_text import Options
-from quiver_proto.spark_functions.patterns import formatted, parsed
+from quiver_proto.spark_functions.patterns import formatted
 from quiver_proto.spark_functions.times import zone_of
-from quiver_proto.spark_functions.times_of_day import shown, time_of
+from quiver_proto.spark_functions.times_of_day import shown
+from quiver_proto.text_formats.conversion import Convert, converter
+from quiver_proto.text_formats.csv_lines import CsvOptions, TooLarge, tokenizer
+from quiver_proto.text_formats.malformed import FAIL
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class CsvReader:
     """Reads a line of CSV as a struct, for the kernel; what does not fit is null."""
 
-    def __init__(self, kind: str, options: Options, zone: str) -> None:
-        self._given = (kind, options, zone)
-        self.__module__, self.__qualname__, self.__name__ = __name__, f"read {kind} {options} {zone}", "from_csv"
-        self._members: list[tuple[str, Callable[[str], Any]]] = []
+    def __init__(self, kind: pa.StructType, options: CsvOptions) -> None:
+        self._given = (kind, options)
+        self.__module__, self.__qualname__, self.__name__ = __name__, f"read {kind} {options}", "from_csv"
+        self._members: list[tuple[str, Convert]] = []
 
     def __reduce__(self) -> Any:
         return csv_reader, self._given
 
     def __call__(self, text: str) -> dict[str, Any]:
-        kind, given, zone = self._given
-        options = dict(given)
+        kind, options = self._given
         if not self._members:
-            self._members = [(field["name"], _reader(field["type"], options, zone)) for field in json.loads(kind)["fields"]]
-        cells = _cells(text, options)
-        corrupt = options.get("columnNameOfCorruptRecord", "_corrupt_record")
+            self._cut = tokenizer(options)
+            self._members = [(field.name, converter(field.type, options.formats) or str) for field in kind]
+            self._width = sum(name != options.corrupt for name, _ in self._members)
+        try:
+            blank = not text.strip() or bool(options.comment and text.startswith(options.comment))
+            cells = [] if blank else self._cut(text)
+        except TooLarge:
+            raise SparkValueError("MALFORMED_CSV_RECORD", f"Malformed CSV record: {text}") from None
+        failed = len(cells) != self._width
+        left = iter(cells)
         result: dict[str, Any] = {}
-        failed = False
-        at = 0
         for name, member in self._members:
-            if name == corrupt:
-                result[name] = None
-                continue
-            cell = cells[at] if at < len(cells) else None
-            at += 1
+            cell = None if name == options.corrupt else next(left, None)
             try:
-                null = cell is None or cell == options.get("nullValue", "")
-                result[name] = None if null or cell is None else member(cell)
-            except ValueError:
+                result[name] = None if cell is None else member(cell)
+            except (ValueError, OverflowError):
                 failed, result[name] = True, None
-        if failed and options.get("mode", "").upper() == "FAILFAST":
+        if failed and options.mode == FAIL:
             raise SparkValueError(
                 "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", f"Malformed records are detected in record parsing: {text}."
             )
-        if failed and corrupt in result:
-            result[corrupt] = text
+        if failed and options.corrupt in result:
+            result[options.corrupt] = text
         return result
 
 
 @functools.lru_cache(256)
-def csv_reader(kind: str, options: Options, zone: str) -> CsvReader:
-    """`kind`: a struct in JSON."""
-    return CsvReader(kind, options, zone)
-
-
-def _cells(text: str, options: dict[str, str]) -> list[str]:
-    separator = options.get("sep", options.get("delimiter", ","))
-    # A line's ends inside are of the values.
-    line = text.replace("\n", "\ue00a").replace("\r", "\ue00d")
-    lines = csv.reader([line], delimiter=separator, quotechar=options.get("quote", '"') or None, escapechar=options.get("escape", "\\"))
-    cells = [cell.replace("\ue00a", "\n").replace("\ue00d", "\r") for cell in next(lines, [])]
-    leading, trailing = (options.get(f"ignore{side}WhiteSpace", "false").lower() == "true" for side in ("Leading", "Trailing"))
-    return [cell.lstrip() if leading and not trailing else cell.rstrip() if trailing and not leading else cell.strip() if leading else cell
-            for cell in cells]  # fmt: skip
-
-
-def _reader(kind: Any, options: dict[str, str], zone: str) -> Callable[[str], Any]:
-    match kind:
-        case "string":
-            return str
-        case "boolean":
-            return lambda cell: casts.boolean(cell, False)
-        case "byte" | "short" | "integer" | "long":
-            name = {"byte": "ByteType", "short": "ShortType", "integer": "IntegerType", "long": "LongType"}[kind]
-            return lambda cell: casts.INTEGERS[name](cell, False)
-        case "double" | "float":
-            return lambda cell: casts.double(cell, False)
-        case "date":
-            form = options.get("dateFormat")
-            return lambda cell: casts.date_of(cell, False) if form is None else _moment(cell, form).date()
-        case "timestamp":
-            form = options.get("timestampFormat")
-            return lambda cell: casts.instant_of(cell, False, zone) if form is None else _in_zone(_moment(cell, form), zone)
-        case "timestamp_ntz":
-            return lambda cell: casts.wall_clock_of(cell, False)
-        case _ if isinstance(kind, str) and kind.startswith("time("):
-            return lambda cell: time_of(cell, False, int(kind[5:-1]))
-        case _ if isinstance(kind, str) and kind.startswith("decimal"):
-            precision, scale = map(int, kind[8:-1].split(",")) if "(" in kind else (10, 0)
-            return lambda cell: casts.exact(cell, False, precision, scale)
-        case _:
-            raise SparkValueError("UNSUPPORTED_DATATYPE", f"CSV has no values of {kind}.")
-
-
-def _moment(cell: str, form: str) -> datetime:
-    moment = parsed(cell, form)
-    if moment is None:
-        raise ValueError(cell)
-    return moment
-
-
-def _in_zone(moment: datetime, zone: str) -> datetime:
-    return (moment if moment.tzinfo else moment.replace(tzinfo=zone_of(zone))).astimezone(UTC)
+def csv_reader(kind: pa.StructType, options: CsvOptions) -> CsvReader:
+    """Raises TypeError in its first call for a type that CSV has no values of."""
+    return CsvReader(kind, options)
 
 
 class CsvWriter:
@@ -132,7 +86,7 @@ class CsvWriter:
             self._members = [_writer(field["type"], options, zone) for field in json.loads(kind)["fields"]]
         cells = [None if x is None else write(x) for write, x in zip(self._members, value.values(), strict=True)]
         separator = options.get("sep", options.get("delimiter", ","))
-        null = options.get("nullValue", "")
+        null = options.get("nullvalue", "")
         if len(cells) == 1 and cells[0] is None and not null:
             return None  # A line of nothing is none.
         return separator.join(null if cell is None else _quoted(cell, separator) for cell in cells)
@@ -162,15 +116,15 @@ def _writer(kind: Any, options: dict[str, str], zone: str) -> Callable[[Any], st
         case "float":
             return casts.written_single
         case "date":
-            form = options.get("dateFormat", "yyyy-MM-dd")
+            form = options.get("dateformat", "yyyy-MM-dd")
             return lambda value: formatted(datetime(value.year, value.month, value.day), form)
         case "timestamp":
-            form = options.get("timestampFormat", "yyyy-MM-dd'T'HH:mm:ss.SSSXXX")
+            form = options.get("timestampformat", "yyyy-MM-dd'T'HH:mm:ss.SSSXXX")
             return lambda value: formatted(value.astimezone(zone_of(zone)).replace(tzinfo=None), form, zone)
         case _ if isinstance(kind, str) and kind.startswith("time("):
             return shown
         case "timestamp_ntz":
-            return lambda value: formatted(value, options.get("timestampNTZFormat", "yyyy-MM-dd'T'HH:mm:ss.SSS"))
+            return lambda value: formatted(value, options.get("timestampntzformat", "yyyy-MM-dd'T'HH:mm:ss.SSS"))
         case "binary":
             return lambda value: bytes(value).decode(errors="replace")
         case _ if isinstance(kind, str) and kind.startswith("decimal"):
@@ -181,7 +135,16 @@ def _writer(kind: Any, options: dict[str, str], zone: str) -> Callable[[Any], st
 
 def schema_of_csv(text: str, options: str = "{}") -> str:
     """As DDL, of a line whose columns are `_c0`, `_c1` …."""
-    kinds = (_inferred(cell) for cell in _cells(text, json.loads(options)))
+    given = {str(name).lower(): str(value) for name, value in json.loads(options).items()}
+    usual = CsvOptions()
+    cut = tokenizer(
+        CsvOptions(
+            given.get("sep", given.get("delimiter", usual.separator)), given.get("quote", usual.quote), given.get("escape", usual.escape),
+            trim_leading=given.get("ignoreleadingwhitespace", "").lower() == "true",
+            trim_trailing=given.get("ignoretrailingwhitespace", "").lower() == "true",
+        )
+    )  # fmt: skip
+    kinds = (_inferred(cell or "") for cell in cut(text))
     return f"STRUCT<{', '.join(f'_c{at}: {kind}' for at, kind in enumerate(kinds))}>"
 
 

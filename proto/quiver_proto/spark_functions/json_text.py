@@ -17,11 +17,16 @@ from quiver_proto.spark_functions.patterns import formatted, parsed
 from quiver_proto.spark_functions.times import zone_of
 from quiver_proto.spark_functions.times_of_day import read as read_time
 from quiver_proto.spark_functions.times_of_day import shown as shown_clock
+from quiver_proto.text_formats.conversion import Formats
+from quiver_proto.text_formats.json_batches import JsonOptions
+from quiver_proto.text_formats.json_parsing import Laxity, Number, parse
+from quiver_proto.text_formats.malformed import FAIL
 
 Convert = Callable[[Any], Any]
 Options = tuple[tuple[str, str], ...]
 _RANGES = {"byte": 8, "short": 16, "integer": 32, "long": 64}
 _WIDE = Context(prec=100)
+_USUAL = Laxity()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -29,71 +34,37 @@ class Unfit(ValueError):
     """A value that is not of the wanted type."""
 
 
-class _Number(str):
-    """A number as it is written."""
-
-    __slots__ = ()
-
-
-_SINGLE = re.compile(r"""'((?:[^'"\\]|\\.)*)'""")
-_BARE_NAME = re.compile(r"([{,]\s*)([A-Za-z_]\w*)\s*:")
-
-
-def _loads(text: str, bare_names: bool = False) -> Any:
-    try:
-        return json.loads(text, parse_float=_Number, parse_int=_Number, parse_constant=_Number)
-    except ValueError:
-        loose = _SINGLE.sub(r'"\1"', text) if "'" in text else text  # Text in single quotes is taken too.
-        loose = _BARE_NAME.sub(r'\1"\2":', loose) if bare_names else loose
-        if loose == text:
-            raise
-        return json.loads(loose, parse_float=_Number, parse_int=_Number, parse_constant=_Number)
-
-
-_DECODER = json.JSONDecoder(parse_float=_Number, parse_int=_Number, parse_constant=_Number)
-
-
-def _first(text: str, bare_names: bool) -> Any:
-    """The first document of a text; what comes behind it is not looked at, as in Spark."""
-    try:
-        return _DECODER.raw_decode(text.lstrip(" \t\r\n"))[0]
-    except ValueError:
-        return _loads(text, bare_names)
-
-
 class JsonReader:
     """Reads JSON text as values of a type, for the kernel; malformed text is null, or nulls in the members of a struct."""
 
-    def __init__(self, kind: str, options: Options, zone: str) -> None:
-        self._given = (kind, options, zone)
-        self.__module__, self.__qualname__, self.__name__ = __name__, f"read {kind} {options} {zone}", "from_json"
+    def __init__(self, kind: str, options: JsonOptions) -> None:
+        self._given = (kind, options)
+        self.__module__, self.__qualname__, self.__name__ = __name__, f"read {kind} {options}", "from_json"
         self._read: Convert | None = None
 
     def __reduce__(self) -> Any:
         return json_reader, self._given
 
     def __call__(self, text: str) -> Any:
-        kind, options, zone = self._given
+        kind, options = self._given
         if self._read is None:
             self._kind = json.loads(kind)
-            self._options = dict(options)
-            self._read = reader(self._kind, self._options, zone)
-            self._strict = reader(self._kind, {**self._options, "mode": "FAILFAST"}, zone)
+            self._read = reader(self._kind, options.formats, options.mode == FAIL)
+            self._strict = reader(self._kind, options.formats, True)
             self._corrupt = ""
             if isinstance(self._kind, dict) and self._kind["type"] == "struct":
-                named = self._options.get("columnNameOfCorruptRecord", "_corrupt_record")
-                self._corrupt = named if any(field["name"] == named for field in self._kind["fields"]) else ""
+                self._corrupt = options.corrupt if any(field["name"] == options.corrupt for field in self._kind["fields"]) else ""
         try:
             if not text.strip():
                 return None
-            value = _first(text, self._options.get("allowUnquotedFieldNames", "").lower() == "true")
+            value = parse(text, options.laxity)
             if isinstance(self._kind, dict) and self._kind["type"] == "struct":
                 value = {} if value is None or isinstance(value, list) else value
             if isinstance(self._kind, dict) and self._kind["type"] == "array" and isinstance(value, dict):
                 value = [value]
             return self._read(value) if not self._corrupt else self._told(value, text)
         except (ValueError, RecursionError) as error:
-            if self._options.get("mode", "").upper() == "FAILFAST":
+            if options.mode == FAIL:
                 raise SparkValueError(
                     "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", f"Malformed records are detected in record parsing: {text}."
                 ) from error
@@ -113,15 +84,15 @@ class JsonReader:
 
 
 @functools.lru_cache(256)
-def json_reader(kind: str, options: Options, zone: str) -> JsonReader:
+def json_reader(kind: str, options: JsonOptions) -> JsonReader:
     """`kind`: a type in JSON."""
-    return JsonReader(kind, options, zone)
+    return JsonReader(kind, options)
 
 
-def reader(kind: Any, options: dict[str, str], zone: str) -> Convert:
-    """What makes values of the type of parsed JSON. It raises Unfit."""
+def reader(kind: Any, formats: Formats, strict: bool) -> Convert:
+    """What makes values of the type of parsed JSON. It raises Unfit; unless it is `strict`, members of structs that don't fit are null."""
     if isinstance(kind, dict):
-        return _nested_reader(kind, options, zone)
+        return _nested_reader(kind, formats, strict)
     match kind:
         case "string":
             return lambda value: None if value is None else _string(value)
@@ -132,9 +103,11 @@ def reader(kind: Any, options: dict[str, str], zone: str) -> Convert:
         case "float" | "double":
             return _double
         case "date":
-            return functools.partial(_date, options.get("dateFormat"))
-        case "timestamp" | "timestamp_ntz":
-            return functools.partial(_time, options.get("timestampFormat"), zone, kind == "timestamp_ntz")
+            return functools.partial(_date, formats.date)
+        case "timestamp":
+            return functools.partial(_time, formats.timestamp, formats.zone, False)
+        case "timestamp_ntz":
+            return functools.partial(_time, formats.timestamp_ntz, formats.zone, True)
         case "binary":
             return lambda value: None if value is None else base64.b64decode(_text(value))
         case "void":
@@ -148,16 +121,16 @@ def reader(kind: Any, options: dict[str, str], zone: str) -> Convert:
             raise Unfit(kind)
 
 
-def _nested_reader(kind: dict[str, Any], options: dict[str, str], zone: str) -> Convert:
+def _nested_reader(kind: dict[str, Any], formats: Formats, strict: bool) -> Convert:
     if kind["type"] == "array":
-        item = reader(kind["elementType"], options, zone)
+        item = reader(kind["elementType"], formats, strict)
         return lambda value: None if value is None else [item(x) for x in value] if isinstance(value, list) else _unfit(value)
     if kind["type"] == "map":
-        item = reader(kind["valueType"], options, zone)
+        item = reader(kind["valueType"], formats, strict)
         return lambda value: (
             None if value is None else [(key, item(x)) for key, x in value.items()] if isinstance(value, dict) else _unfit(value)
         )
-    members = [(field["name"], reader(field["type"], options, zone)) for field in kind["fields"]]
+    members = [(field["name"], reader(field["type"], formats, strict)) for field in kind["fields"]]
 
     def read(value: Any) -> Any:
         if value is None:
@@ -169,7 +142,7 @@ def _nested_reader(kind: dict[str, Any], options: dict[str, str], zone: str) -> 
             try:
                 result[name] = member(value.get(name))
             except (ValueError, InvalidOperation):
-                if options.get("mode", "").upper() == "FAILFAST":
+                if strict:
                     raise
                 result[name] = None
         return result
@@ -182,11 +155,11 @@ def _unfit(value: Any) -> Any:
 
 
 def _text(value: Any) -> str:
-    return value if isinstance(value, str) and not isinstance(value, _Number) else _unfit(value)
+    return value if isinstance(value, str) and not isinstance(value, Number) else _unfit(value)
 
 
 def _string(value: Any) -> str:
-    if isinstance(value, _Number) and not value.lstrip("-").isdigit():
+    if isinstance(value, Number) and not value.lstrip("-").isdigit():
         return casts.written(float(value))  # A fraction comes as a double.
     return str(value) if isinstance(value, str) else written(value)
 
@@ -194,7 +167,7 @@ def _string(value: Any) -> str:
 def _integer(bits: int, value: Any) -> int | None:
     if value is None:
         return None
-    if not isinstance(value, _Number) or not re.fullmatch(r"-?\d+", value):
+    if not isinstance(value, Number) or not re.fullmatch(r"-?\d+", value):
         raise Unfit(value)
     number = int(value)
     return number if -(1 << bits - 1) <= number < 1 << bits - 1 else _unfit(value)
@@ -203,7 +176,7 @@ def _integer(bits: int, value: Any) -> int | None:
 def _double(value: Any) -> float | None:
     if value is None:
         return None
-    if isinstance(value, _Number) or value in ("NaN", "Infinity", "-Infinity", "INF", "-INF", "+INF", "+Infinity"):
+    if isinstance(value, Number) or value in ("NaN", "Infinity", "-Infinity", "INF", "-INF", "+INF", "+Infinity"):
         return float(value)
     raise Unfit(value)
 
@@ -229,7 +202,7 @@ def _date(form: str | None, value: Any) -> date | None:
 def _time(form: str | None, zone: str, wall: bool, value: Any) -> datetime | None:
     if value is None:
         return None
-    if isinstance(value, _Number) and not wall and value.lstrip("-").isdigit():
+    if isinstance(value, Number) and not wall and value.lstrip("-").isdigit():
         return _EPOCH + timedelta(seconds=int(value))
     if form is not None:
         moment = parsed(_text(value), form)
@@ -245,7 +218,7 @@ def _time(form: str | None, zone: str, wall: bool, value: Any) -> datetime | Non
 
 def written(value: Any) -> str:
     """Parsed JSON as text again, numbers as they stood."""
-    if isinstance(value, _Number):
+    if isinstance(value, Number):
         return str(value)
     if isinstance(value, dict):
         return "{" + ",".join(f"{_quoted(key)}:{written(item)}" for key, item in value.items()) + "}"
@@ -295,13 +268,13 @@ def writer(kind: Any, options: dict[str, str], zone: str) -> Callable[[Any], str
             show = casts.written if kind == "double" else casts.written_single
             return lambda value: show(value) if value == value and abs(value) != float("inf") else f'"{show(value)}"'
         case "date":
-            form = options.get("dateFormat", "yyyy-MM-dd")
+            form = options.get("dateformat", "yyyy-MM-dd")
             return lambda value: f'"{formatted(datetime(value.year, value.month, value.day), form)}"'
         case "timestamp":
-            form = options.get("timestampFormat", "yyyy-MM-dd'T'HH:mm:ss.SSSXXX")
+            form = options.get("timestampformat", "yyyy-MM-dd'T'HH:mm:ss.SSSXXX")
             return lambda value: f'"{formatted(value.astimezone(zone_of(zone)).replace(tzinfo=None), form, zone)}"'
         case "timestamp_ntz":
-            form = options.get("timestampNTZFormat", "yyyy-MM-dd'T'HH:mm:ss.SSS")
+            form = options.get("timestampntzformat", "yyyy-MM-dd'T'HH:mm:ss.SSS")
             return lambda value: f'"{formatted(value, form)}"'
         case "binary":
             return lambda value: f'"{base64.b64encode(value).decode()}"'
@@ -328,7 +301,7 @@ def _nested_writer(kind: dict[str, Any], options: dict[str, str], zone: str) -> 
         plain = casts.shower(names.get(key, key), zone) if isinstance(key, str) else plain
         return lambda value: "{" + ",".join(f"{_quoted(plain(k))}:{'null' if x is None else item(x)}" for k, x in value) + "}"
     members = [(_quoted(field["name"]), writer(field["type"], options, zone)) for field in kind["fields"]]
-    keep = options.get("ignoreNullFields", "true").lower() == "false"
+    keep = options.get("ignorenullfields", "true").lower() == "false"
 
     def write(value: Any) -> str:
         parts = (
@@ -387,7 +360,7 @@ def get_json_object(text: str, path: str) -> str | None:
     if steps is None:
         return None
     try:
-        found = _reached(_loads(text), steps)
+        found = _reached(parse(text, _USUAL), steps)
     except (ValueError, RecursionError):
         return None
     if not found:
@@ -405,7 +378,7 @@ def get_json_object(text: str, path: str) -> str | None:
 def json_tuple(text: str | None, *names: str | None) -> dict[str, str | None]:
     """The members c0, c1 … of an object as text."""
     try:
-        value = None if text is None else _loads(text)
+        value = None if text is None else parse(text, _USUAL)
     except (ValueError, RecursionError):
         value = None
     members = value if isinstance(value, dict) else {}
@@ -415,7 +388,7 @@ def json_tuple(text: str | None, *names: str | None) -> dict[str, str | None]:
 
 def json_array_length(text: str) -> int | None:
     try:
-        value = _loads(text)
+        value = parse(text, _USUAL)
     except (ValueError, RecursionError):
         return None
     return len(value) if isinstance(value, list) else None
@@ -423,7 +396,7 @@ def json_array_length(text: str) -> int | None:
 
 def json_object_keys(text: str) -> list[str] | None:
     try:
-        value = _loads(text)
+        value = parse(text, _USUAL)
     except (ValueError, RecursionError):
         return None
     return list(value) if isinstance(value, dict) else None
@@ -431,13 +404,14 @@ def json_object_keys(text: str) -> list[str] | None:
 
 def schema_of_json(text: str, options: str = "{}") -> str:
     try:
-        return _ddl(_inferred(_loads(text, json.loads(options).get("allowUnquotedFieldNames", "").lower() == "true")))
+        given = {str(name).lower(): str(value).lower() for name, value in json.loads(options).items()}
+        return _ddl(_inferred(parse(text, Laxity(unquoted_names=given.get("allowunquotedfieldnames") == "true"))))
     except (ValueError, RecursionError) as error:
         raise SparkValueError("INVALID_JSON_ROOT_FIELD", f"the text is no JSON: {error}") from None
 
 
 def _inferred(value: Any) -> Any:
-    if isinstance(value, _Number):
+    if isinstance(value, Number):
         if re.fullmatch(r"-?\d+", value):
             return "BIGINT" if -(2**63) <= int(value) < 2**63 else f"DECIMAL({len(value.lstrip('-'))},0)"
         return "DOUBLE"

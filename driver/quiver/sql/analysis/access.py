@@ -195,7 +195,7 @@ def _as_text(call: e.Call) -> e.Call:
 
 def _typed_document(call: e.Call) -> e.Call:
     """With the type that is read as the type of a null, and the options as JSON."""
-    from quiver.sql.registry.documents import schema_of
+    from quiver.sql.registry.documents import reading_options, schema_of
 
     if len(call.args) < 2:
         return call
@@ -214,6 +214,9 @@ def _typed_document(call: e.Call) -> e.Call:
             f"The function `{call.name}` doesn't support the DROPMALFORMED mode. Acceptable modes are PERMISSIVE and FAILFAST.",
             "PARSE_MODE_UNSUPPORTED",
         )
+    for each in options:
+        if isinstance(each, e.Literal) and isinstance(each.value, str):
+            reading_options(call.name, {str(key): str(value) for key, value in json.loads(each.value).items()}, "UTC")
     return e.Call(call.name, (text, schema, *options), zone=call.zone)
 
 

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from quiver.sql import types as t
+from quiver.sql.arrow_types import arrow_type
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.names import constant_text
 from quiver.sql.registry.define import define, mismatch, result
 from quiver.sql.registry.model import Function, Types, register
 from quiver.sql.registry.python import python
+from quiver.sql.text_options import csv_options, json_options
 from quiver_proto.spark_functions import csv_text, json_text, xml_paths
 
 S = result("s")
 Make = Callable[[str, json_text.Options, str], Any]
 
 
-def _reading(name: str, make: Make) -> None:
+def reading_options(name: str, given: Mapping[str, str], zone: str) -> Any:
+    """JsonOptions or CsvOptions of what `from_json` or `from_csv` is given. Raises as the readers of files do."""
+    options = {key.lower(): value for key, value in given.items()}
+    return csv_options(options, zone) if name == "from_csv" else json_options(options, zone)
+
+
+def _reading(name: str) -> None:
     def lower(args: Sequence[str], kinds: Types) -> str:
         kind = kinds[1]
-        body = make(kind.json(), _options(args[2]) if len(args) > 3 else (), constant_text(args[-1]) or "")
+        options = reading_options(name, dict(_options(args[2]) if len(args) > 3 else ()), constant_text(args[-1]) or "")
+        body = json_text.json_reader(kind.json(), options) if name == "from_json" else csv_text.csv_reader(arrow_type(kind), options)
         return python(body, lambda kinds: kind)(args[:1], kinds[:1])
 
     def coerce(kinds: Types) -> Sequence[t.DataType | None]:
@@ -50,11 +59,11 @@ def _writing(name: str, make: Make) -> None:
 
 def _options(lowered: str) -> json_text.Options:
     given = json.loads(constant_text(lowered) or "{}")
-    return tuple(sorted((str(key), str(value)) for key, value in given.items()))
+    return tuple(sorted((str(key).lower(), str(value)) for key, value in given.items()))
 
 
-_reading("from_json", json_text.json_reader)
-_reading("from_csv", csv_text.csv_reader)
+_reading("from_json")
+_reading("from_csv")
 _writing("to_json", json_text.json_writer)
 _writing("to_csv", csv_text.csv_writer)
 define("get_json_object", "ss", "s", python(json_text.get_json_object, S), nullable=True)
