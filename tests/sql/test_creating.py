@@ -115,6 +115,14 @@ def test_pandas_polars_numpy_and_arrow() -> None:
     table = pa.table({"a": pa.array([1, 2], pa.uint8()), "d": pa.array(["x", "x"]).dictionary_encode()})
     expected = ("struct<a:smallint,d:string>", [(1, "x"), (2, "x")])
     assert made(table) == made(table.to_batches()[0]) == made(table.to_reader()) == expected
+    polars = pytest.importorskip("polars")
+    words = ["x", None]
+    columns = {"c": polars.Series(words, dtype=polars.Categorical), "e": polars.Series(words, dtype=polars.Enum(["x"]))}
+    lists = polars.Series([words, None], dtype=polars.List(polars.Categorical))
+    expected = ("struct<c:string,e:string,l:array<string>>", [("x", "x", words), (None, None, None)])
+    assert made(polars.DataFrame({**columns, "l": lists})) == expected
+    with pytest.raises(PySparkTypeError, match="UNSUPPORTED_DATATYPE"):
+        made(polars.DataFrame({"n": polars.Series([1], dtype=polars.Int128)}))
 
 
 def test_rdds(spark: Any) -> None:

@@ -244,6 +244,15 @@ def test_what_a_function_does_wrong_is_told(df: DataFrame) -> None:
     cases: list[tuple[DataFrame, str]] = [
         (df.select(F.udf(lambda i: "x" if i == 3 else 1, "int")("id")), r"returned 'x' of type str .*expected int, in row \d .*\(3\)"),
         (df.select(F.udf(lambda i: True, "int")("id")), "returned True of type bool; expected int"),
+        (df.select(F.udf(lambda i: 1, "decimal(5,2)")("id")), r"returned 1 of type int; expected decimal\(5,2\)"),
+        (
+            df.select(F.udf(lambda i: datetime.date(2024, 1, 2), "timestamp")("id")),
+            r"returned datetime.date.* of type date; expected timestamp",
+        ),
+        (df.select(F.udf(lambda i: 1, "date")("id")), "returned 1 of type int; expected date"),
+        (df.select(F.udf(lambda i: 2**40, "binary")("id")), "of type int; expected binary"),
+        (df.select(F.udf(lambda i: Decimal("1.25"), "int")("id")), "of type Decimal; expected int"),
+        (df.select(F.udf(lambda i: 1, "map<string,int>")("id")), "returned 1 of type int; expected map"),
         (df.select(F.udf(lambda i: next(iter(())), "int")("id")), "StopIteration"),
         (df.select(F.pandas_udf(lambda v: v[:0], "int")("id")), "returned 0 values for"),
         (df.select(F.pandas_udf(lambda v: 1, "int")("id")), "returned a int; expected pandas.Series"),

@@ -267,6 +267,21 @@ def test_compressed_text(spark: Session, tmp_path: Path, codec: str, suffix: str
                 found += codec_of_block.decompress(data[at + 8 : at + 8 + packed], size, asbytes=True)
                 at += 8 + packed
             assert found == wanted
+            # Hadoop cuts what is written at once into parts of one block.
+            half = len(wanted) // 2
+            packed_parts = [codec_of_block.compress(part, asbytes=True) for part in (wanted[:half], wanted[half:])]
+            parts = b"".join(len(part).to_bytes(4, "big") + part for part in packed_parts)
+            (out / f"more.txt{suffix}").write_bytes(len(wanted).to_bytes(4, "big") + parts)
+            assert spark.read.text(str(out / f"more.txt{suffix}")).collect() == [("line " * 20_000,)]
+            (out / f"more.txt{suffix}").unlink()
+            (tmp_path / f"cut.txt{suffix}").write_bytes(data[:-3])
+            with pytest.raises(PySparkException, match="ends too soon"):
+                spark.read.text(str(tmp_path / f"cut.txt{suffix}")).collect()
+    assert spark.read.text(str(out)).collect() == [("line " * 20_000,)]
+    if codec == "lz4":
+        with pa.CompressedOutputStream(str(tmp_path / "own.lz4"), "lz4") as own:
+            own.write(wanted)
+        assert spark.read.text(str(tmp_path / "own.lz4")).collect() == [("line " * 20_000,)]
 
 
 def test_errors_before_anything_is_made(spark: Session, tmp_path: Path) -> None:

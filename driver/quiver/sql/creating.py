@@ -118,7 +118,11 @@ def _columnar(data: Any, zone: str) -> pa.Table | None:
         names = ["value"] if data.ndim == 1 else [f"_{position}" for position in range(1, len(columns) + 1)]
         return pa.Table.from_arrays([pa.array(column.copy()) for column in columns], names=names)
     if hasattr(data, "__arrow_c_stream__"):
-        return pa.RecordBatchReader.from_stream(data).read_all()
+        try:
+            # The stream of polars holds categories as views of texts, which Arrow does not look up.
+            return data.to_arrow() if origin == "polars" else pa.RecordBatchReader.from_stream(data).read_all()
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, TypeError) as error:
+            raise PySparkTypeError(f"A column is of a type that Arrow does not have: {error}.", "UNSUPPORTED_DATATYPE") from error
     if hasattr(data, "__arrow_c_array__"):
         return pa.Table.from_batches([pa.record_batch(data)])
     return None

@@ -17,8 +17,9 @@ from typing import IO, cast
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.filesystems import filesystem_of
 from quiver_proto.store_options import NO_STORE, StoreOptions
+from quiver_proto.text_formats.block_framing import LZ4_FRAME, unframed
 
-COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".deflate", ".lz4", ".br")
+COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".deflate", ".snappy", ".lz4", ".br")
 """Files that can only be read from their beginning."""
 BLOCK = 4 << 20
 _WIDE = re.compile(r"utf[-_]?(16|32)", re.IGNORECASE)
@@ -102,9 +103,16 @@ def _decompressed(raw: IO[bytes], path: str, stack: contextlib.ExitStack) -> IO[
             return stack.enter_context(bz2.BZ2File(raw))
         case "xz":
             return stack.enter_context(lzma.LZMAFile(raw))
+        case "snappy":
+            return unframed(raw, "snappy")
         case "zst" | "lz4" | "br":
             import pyarrow as pa
 
+            if suffix == "lz4":
+                frame = raw.read(len(LZ4_FRAME)) == LZ4_FRAME
+                raw.seek(0)
+                if not frame:
+                    return unframed(raw, "lz4_raw")
             kind = {"zst": "zstd", "lz4": "lz4", "br": "brotli"}[suffix]
             return cast(IO[bytes], stack.enter_context(pa.CompressedInputStream(pa.PythonFile(raw), kind)))
         case "deflate":

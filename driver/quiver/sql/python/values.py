@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import decimal
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,10 +37,9 @@ def column_of(values: Sequence[Any], kind: t.DataType) -> pa.Array:
     wanted = nullable(arrow_type(kind))
     convert = to_arrow(kind)
     try:
+        _check_kinds(values, kind)
         if convert is not None:
             return pa.array([None if value is None else convert(value) for value in values], wanted)
-        if isinstance(kind, t.IntegralType | t.BooleanType | t.FractionalType):
-            _check_kinds(values, kind)
         return pa.array(values, wanted)
     except Misfit:
         raise
@@ -48,7 +48,13 @@ def column_of(values: Sequence[Any], kind: t.DataType) -> pa.Array:
 
 
 def _check_kinds(values: Sequence[Any], kind: t.DataType) -> None:
-    """Arrow takes a bool for a number, and the other way round, without a word."""
+    """Arrow takes a bool for a number, and the other way round, and a number for a day or for bytes, without a word."""
+    if not isinstance(kind, t.IntegralType | t.BooleanType | t.FractionalType):
+        _check_is(values, _CLASSES.get(type(kind)))
+        return
+    if isinstance(kind, t.DecimalType):
+        _check_is(values, (decimal.Decimal,))
+        return
     is_bool = isinstance(kind, t.BooleanType)
     for of in set(map(type, values)):
         if of is type(None):
@@ -56,10 +62,30 @@ def _check_kinds(values: Sequence[Any], kind: t.DataType) -> None:
         if (of is bool) != is_bool and (is_bool or of is bool) and of.__module__ != "numpy":
             row = next(row for row, value in enumerate(values) if type(value) is of)
             raise Misfit(row, f"{values[row]!r} of type {of.__name__}")
-        if isinstance(kind, t.IntegralType) and issubclass(of, float):
+        if isinstance(kind, t.IntegralType) and issubclass(of, float | decimal.Decimal):
             for row, value in enumerate(values):
-                if isinstance(value, float) and not value.is_integer():  # Arrow would cut the fraction off.
+                if isinstance(value, float | decimal.Decimal) and value % 1 != 0:  # Arrow would cut the fraction off.
                     raise Misfit(row, f"{value!r} of type {of.__name__}")
+
+
+_CLASSES: dict[type[t.DataType], tuple[type, ...]] = {
+    t.BinaryType: (bytes, bytearray, memoryview),
+    t.DateType: (datetime.date,),
+    t.TimestampType: (datetime.datetime,),
+    t.TimestampNTZType: (datetime.datetime,),
+    t.TimeType: (datetime.time,),
+    t.DayTimeIntervalType: (datetime.timedelta,),
+}
+"""What values of a type are, beside those that are told by other means; NumPy's and pandas' own are left to Arrow."""
+
+
+def _check_is(values: Sequence[Any], classes: tuple[type, ...] | None) -> None:
+    if classes is None:
+        return
+    for of in set(map(type, values)):
+        if of is not type(None) and not issubclass(of, classes) and of.__module__.partition(".")[0] not in ("numpy", "pandas"):
+            row = next(row for row, value in enumerate(values) if type(value) is of)
+            raise Misfit(row, f"{values[row]!r} of type {of.__name__}")
 
 
 def _which(values: Sequence[Any], kind: t.DataType, convert: Callable[[Any], Any] | None, error: Exception) -> Misfit:
@@ -71,7 +97,9 @@ def _which(values: Sequence[Any], kind: t.DataType, convert: Callable[[Any], Any
             pa.array([value if value is None or convert is None else convert(value)], wanted)
         except Exception as problem:
             condition = "STRUCT_ARRAY_LENGTH_MISMATCH" if isinstance(problem, WrongLength) else "UDF_RETURN_TYPE"
-            return Misfit(row, f"{value!r} of type {type(value).__qualname__} ({problem})", condition)
+            # What Python says of an attribute or an argument is about the code here, not about the value.
+            why = "" if isinstance(problem, AttributeError | TypeError) and not isinstance(problem, pa.ArrowException) else f" ({problem})"
+            return Misfit(row, f"{value!r} of type {type(value).__qualname__}{why}", condition)
     return Misfit(-1, str(error))
 
 
