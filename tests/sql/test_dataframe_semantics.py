@@ -68,6 +68,13 @@ def test_groups(df: DataFrame) -> None:
     assert df.groupBy("s").pivot("i").sum("d").columns == ["s", "1", "2", "3", "4"]
     assert df.cube("s").agg(F.sum("i")).orderBy("s", "sum(i)").collect() == [(None, 3), (None, 10), ("a", 5), ("b", 2)]
     assert sorted(df.rollup("s", "i").count().select("count").collect())[-1] == Row(count=4)
+    share = F.sum("i") / F.sum(F.sum("i")).over(Window.partitionBy())
+    assert df.groupBy("s").agg(share.alias("p"), F.rank().over(Window.orderBy(F.sum("i").desc())).alias("r")).orderBy("r").collect() == [
+        ("a", 0.5, 1), (None, 0.3, 2), ("b", 0.2, 3),
+    ]  # fmt: skip
+    assert df.rollup("s").agg(F.col("grouping__id").alias("g"), F.sum(F.sum("i")).over(Window.partitionBy()).alias("n")).orderBy("g")[
+        ["g", "n"]
+    ].collect() == [(0, 20), (0, 20), (0, 20), (1, 20)]
 
 
 def test_equal_rows_are_counted(df: DataFrame) -> None:
@@ -137,6 +144,7 @@ def test_structs(df: DataFrame) -> None:
         (lambda a, b: a.filter(a.i), "DATATYPE_MISMATCH.FILTER_NOT_BOOLEAN"),
         (lambda a, b: a.select(F.sum("i"), "s"), "MISSING_GROUP_BY"),
         (lambda a, b: a.groupBy("s").agg(F.sum("i"), a.d), "MISSING_AGGREGATION"),
+        (lambda a, b: a.groupBy("s").agg(F.sum("i").over(Window.orderBy("s"))), "MISSING_AGGREGATION"),
         (lambda a, b: a.agg(F.max(F.sum("i"))), "NESTED_AGGREGATE_FUNCTION"),
         (lambda a, b: a.where(F.sum("i") > 1), "INVALID_WHERE_CONDITION"),
         (lambda a, b: a.unionByName(b), "UNRESOLVED_COLUMN_AMONG_FIELD_NAMES"),

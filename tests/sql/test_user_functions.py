@@ -19,7 +19,7 @@ from quiver.errors import NeedsJVM, UnpicklableClosure
 from quiver.sql import DataFrame, Row, Session, Window
 from quiver.sql import functions as F
 from quiver.sql import types as t
-from quiver.sql.errors import PySparkTypeError, PySparkValueError, PythonException
+from quiver.sql.errors import AnalysisException, PySparkTypeError, PySparkValueError, PythonException
 from quiver.sql.python.evaluating import Flow
 
 
@@ -92,6 +92,16 @@ def test_where_calls_may_stand(df: DataFrame, users: Session) -> None:
     assert a.join(b, plus(F.col("a.id"), F.lit(1)) == F.col("b.id")).count() == 3
     users.udf.register("twice", lambda i: i * 2, "int")
     users.udf.register("avg_of", mean)
+    users.udf.register("less", lambda x, y=1: x - y, "int")
+    named = users.sql("SELECT less(y => 2, x => 3), less(3, y => 5), less(x => 3)")
+    assert named.collect() == [(1, -2, 2)]
+    assert named.columns[0] == "less(y => 2, x => 3)"
+    for wrong, condition in [
+        ("less(x => 3, 2)", "UNEXPECTED_POSITIONAL_ARGUMENT"), ("abs(expr => -3)", "NAMED_PARAMETERS_NOT_SUPPORTED"),
+        ("less(x => 3, x => 2)", "DUPLICATE_ROUTINE_PARAMETER_ASSIGNMENT.DOUBLE_NAMED_ARGUMENT_REFERENCE"),
+    ]:  # fmt: skip
+        with pytest.raises(AnalysisException, match=condition):
+            users.sql(f"SELECT {wrong}")
     df.createOrReplaceTempView("rows")
     assert users.sql("SELECT twice(id) x, count(*) n FROM rows GROUP BY twice(id) HAVING twice(id) < 6 ORDER BY x").collect() == [
         (2, 2),

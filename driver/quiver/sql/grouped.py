@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
+from quiver.sql.analysis.over_groups import aggregated
 from quiver.sql.analysis.pivoting import pivoted
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.scopes import with_earlier_aliases
@@ -14,6 +15,7 @@ from quiver.sql.column import Column, column_of, expression_of
 from quiver.sql.dataframe_core import listed
 from quiver.sql.errors import AnalysisException, PySparkTypeError
 from quiver.sql.tree import expressions as e
+from quiver.sql.tree.walking import walk
 
 if TYPE_CHECKING:
     from quiver.sql.analysis.analyser import Analyser
@@ -60,6 +62,8 @@ class GroupedData:
             column, values = self._pivot
             wanted = pivoted([_choice(analyser, column, value) for value in values], wanted)
         outputs = with_earlier_aliases(analyser, [*keys, *wanted], child.output)
+        if any(isinstance(node, e.Windowed) for output in outputs for node in walk(output)):
+            return self._df._with(aggregated(analyser, child, keys, outputs, self._sets))
         return self._df._with(analyser.aggregate(child, keys, outputs, self._sets))
 
     def pivot(self, pivot_col: str | Column, values: Sequence[Any] | None = None) -> GroupedData:

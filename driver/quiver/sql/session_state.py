@@ -37,7 +37,7 @@ class SessionState:
         self.settings = RuntimeConfig(context._conf)
         self.views: dict[str, r.Relation] = {}
         """Temporary views, by name in lower case."""
-        self.routines: dict[str, Callable[[Sequence[Expression]], Expression]] = {}
+        self.routines: dict[str, Callable[[Sequence[Expression], Sequence[str | None]], Expression]] = {}
         """The session's own functions, by name in lower case: what a call of one means."""
         self.runtime = Runtime(context, self.settings.get)
         self.analyser = Analyser(self.new_id, self.settings.zone, self.routines, self.batch_rows)

@@ -47,7 +47,9 @@ def check_grouped(output: e.Expression, keys: Sequence[e.Expression] | None) -> 
 
 
 def of_all_keys(expression: e.Expression, keys: Sequence[e.Expression]) -> e.Expression:
-    """With `grouping_id()` as the one of all the keys of grouping sets."""
+    """With `grouping_id()`, or Hive's column `grouping__id`, as the one of all the keys of grouping sets."""
+    if isinstance(expression, e.Name) and [part.lower() for part in expression.parts] == ["grouping__id"]:
+        return e.Alias(e.Call("grouping_id", tuple(keys)), expression.parts[0])
     if isinstance(expression, e.Call) and expression.name == "grouping_id" and not expression.args:
         return e.Alias(replace(expression, args=tuple(keys)), output_name(expression))
     if isinstance(expression, e.Alias):

@@ -26,7 +26,7 @@ Levels = Sequence[Columns]
 """The columns of the queries around a subquery, the nearest first."""
 HIDDEN = ("#hidden", True)
 """Metadata of a column that a join USING has left out: it is named with its table, or not at all."""
-Routines = Mapping[str, Callable[[Sequence[e.Expression]], e.Expression]]
+Routines = Mapping[str, Callable[[Sequence[e.Expression], Sequence["str | None"]], e.Expression]]
 """Functions that users have registered, by name in lower case: what a call of one means."""
 
 
@@ -154,7 +154,7 @@ class Resolver:
             if isinstance(inside, e.PythonCall):
                 inside = replace(inside, rows=self._batch_rows()) if inside.rows < 0 else inside
             elif isinstance(inside, e.Call) and inside.name.lower() in self._routines:
-                inside = self._routines[inside.name.lower()](inside.args)
+                inside = self._routines[inside.name.lower()](inside.args, (None,) * len(inside.args))
             if isinstance(inside, e.Call) and inside.name == "decode" and len(inside.args) > 2:
                 return visit(decoded(inside))
             if isinstance(inside, e.Call) and inside.name in NAMES:

@@ -13,6 +13,7 @@ from quiver.sql import types as t
 from quiver.sql.analysis.clauses import one_column
 from quiver.sql.errors import AnalysisException, ParseException
 from quiver.sql.frontend import datafusion, literals
+from quiver.sql.frontend.call_arguments import check_unnamed, named, of_nulls
 from quiver.sql.frontend.dialect import LITERAL, parsed, unsupported
 from quiver.sql.frontend.types import type_of_node
 from quiver.sql.frontend.within_group import within_group
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from quiver.sql.tree.relations import Relation
 
 Subqueries = Callable[[Node], "Relation"]
-Routine = Callable[[Sequence[e.Expression]], e.Expression]
+Routine = Callable[[Sequence[e.Expression], Sequence["str | None"]], e.Expression]
+"""Takes a call's arguments and their names, None for those by place."""
 
 _BINARY: dict[type[Any], str] = {
     g.Add: "+", g.Sub: "-", g.Mul: "*", g.Div: "/", g.Mod: "%", g.IntDiv: "div", g.EQ: "=", g.NEQ: "<>", g.LT: "<", g.LTE: "<=", g.GT: ">",
@@ -173,9 +175,7 @@ class Reader:
             case g.Filter():
                 return self._filtered(node)
             case g.IgnoreNulls() | g.RespectNulls():
-                call = self.read(node.this)
-                assert isinstance(call, e.Call)
-                return replace(call, ignore_nulls=isinstance(node, g.IgnoreNulls))
+                return of_nulls(self.read(node.this), node)
             case g.WithinGroup():
                 return self._within_group(node)
             case g.Window():
@@ -368,15 +368,17 @@ class Reader:
             return e.Call(
                 "current_path" if lower == "current_path" else "current_schema", (e.Literal(self._around.database, t.StringType()),)
             )
-        ignore_nulls = bool(args) and isinstance(args[0], g.IgnoreNulls)
-        if args and isinstance(args[0], g.IgnoreNulls | g.RespectNulls):
-            args = [args[0].this, *args[1:]]
+        if args and isinstance(nulls := args[0], g.IgnoreNulls | g.RespectNulls):
+            return of_nulls(self.call(name, [nulls.this, *args[1:]]), nulls)
+        args, names = named(name, args)
         operands = [self.read(argument) for argument in args]
         if lower in ("trim", "ltrim", "rtrim") and len(operands) == 2:
             operands.reverse()  # As text, what is taken away comes first.
         routine = self._around.routines.get(lower)
         if routine is not None:
-            return routine(operands)
+            return routine(operands, names)
+        check_unnamed(name, names)
+        ignore_nulls = False
         if lower in _FIRSTS and len(operands) == 2 and isinstance(flag := operands[1], e.Literal):
             ignore_nulls = bool(flag.value)
             operands.pop()

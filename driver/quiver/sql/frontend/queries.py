@@ -14,7 +14,7 @@ from quiver.sql.analysis.aggregation import has_aggregate
 from quiver.sql.analysis.analyser import Analyser
 from quiver.sql.analysis.clauses import check_operator, check_sorted
 from quiver.sql.analysis.generators import is_generator
-from quiver.sql.analysis.pretty import output_name
+from quiver.sql.analysis.over_groups import Grouped
 from quiver.sql.analysis.scopes import drawn_once, is_column, position, substituted, with_earlier_aliases
 from quiver.sql.analysis.subqueries import unnested
 from quiver.sql.analysis.windowing import is_window
@@ -22,7 +22,7 @@ from quiver.sql.errors import AnalysisException, ParseException
 from quiver.sql.frontend import datafusion, hints, recursion, sources
 from quiver.sql.frontend.dialect import unsupported
 from quiver.sql.frontend.expressions import Reader, Surroundings
-from quiver.sql.frontend.grouping import Grouped, grouping_of
+from quiver.sql.frontend.grouping import grouping_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import strip_alias, walk
@@ -340,22 +340,12 @@ class _Select:
             count = len(self._items)
             source, changed = analyser.in_windows(source, [*self._items, *keys], outer, keys, as_columns=True)
             self._source, self._items, keys = source, changed[:count], list(map(strip_alias, changed[count:]))
-        columns = source.output
         grouped = Grouped.of(analyser, source, keys, sets, outer, group is not None)
 
         def over(expression: e.Expression) -> e.Expression:
-            return grouped.over(analyser.resolve(expression, columns, outer))
+            return grouped.over(grouped.resolved(expression, outer))
 
-        outputs: list[e.Expression] = []
-        for item in self._items:
-            bare = strip_alias(item.child if isinstance(item, e.MultiAlias) else item)
-            made = over(bare)
-            if isinstance(item, e.MultiAlias | e.Alias):
-                outputs.append(replace(item, child=made))
-            elif (isinstance(made, e.Attribute) and isinstance(analyser.resolve(bare, columns, outer), e.Attribute)) or is_generator(bare):
-                outputs.append(made)
-            else:
-                outputs.append(e.Alias(made, output_name(analyser.shown(bare, columns))))
+        outputs = grouped.outputs(self._items, outer)
         condition = None if having is None else over(self._of_outputs(having))
         flags = [] if qualify is None else [e.Alias(over(self._of_outputs(qualify)), "#qualify")]
         sort: list[e.SortKey] = []

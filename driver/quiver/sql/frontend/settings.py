@@ -13,8 +13,9 @@ from quiver.redacting import shown
 from quiver.sql import types as t
 from quiver.sql.analysis.scopes import substituted
 from quiver.sql.errors import AnalysisException, ParseException
+from quiver.sql.frontend.call_arguments import placed
 from quiver.sql.frontend.dialect import last_part, parsed, unsupported
-from quiver.sql.frontend.expressions import folded
+from quiver.sql.frontend.expressions import Routine, folded
 from quiver.sql.frontend.results import nothing, rows
 from quiver.sql.frontend.types import type_of_node
 from quiver.sql.tree import expressions as e
@@ -247,12 +248,14 @@ def _routine(
     parameters: Sequence[tuple[str, t.DataType, e.Expression | None]],
     body: e.Expression,
     kind: t.DataType | None,
-) -> Callable[[Sequence[e.Expression]], e.Expression]:
+) -> Routine:
     fold = session._state.analyser.fold
 
-    def call(args: Sequence[e.Expression]) -> e.Expression:
-        given = [*args, *(default for _, _, default in parameters[len(args) :] if default is not None)]
-        if len(given) != len(parameters):
+    def call(args: Sequence[e.Expression], names: Sequence[str | None]) -> e.Expression:
+        found = placed(name, args, names, [key.lower() for key, _, _ in parameters])
+        written = (default if value is None else value for value, (_, _, default) in zip(found, parameters, strict=False))
+        given = [value for value in written if value is not None]
+        if len(args) > len(parameters) or len(given) != len(parameters):
             raise AnalysisException(
                 f"The `{name}` requires {len(parameters)} parameters but the actual number is {len(args)}.",
                 "WRONG_NUM_ARGS.WITHOUT_SUGGESTION",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -61,8 +61,8 @@ class UserDefinedTableFunction:
             self._made = UserDefinedFunction(CallRows(self.func), rows, "row", self._name, self._deterministic)
         return self._made
 
-    def _routine(self, args: Sequence[e.Expression]) -> e.Expression:
-        return e.Call("inline", (self._function()._routine(args),))
+    def _routine(self, args: Sequence[e.Expression], names: Sequence[str | None]) -> e.Expression:
+        return e.Call("inline", (self._function()._routine(args, names),))
 
     def __call__(self, *args: Any, **kwargs: Any) -> DataFrame:
         from quiver.sql.column import Column
@@ -136,6 +136,5 @@ class UDTFRegistration:
         if not isinstance(f, UserDefinedTableFunction):
             raise PySparkTypeError(f"Cannot register {f!r}: it is not what udtf made.", "CANNOT_REGISTER_UDTF")
         made = UserDefinedTableFunction(f.func, f._returns, name, f._deterministic)
-        routine: Callable[[Sequence[e.Expression]], e.Expression] = made._routine
-        self.sparkSession._state.routines[name.lower()] = routine
+        self.sparkSession._state.routines[name.lower()] = made._routine
         return made

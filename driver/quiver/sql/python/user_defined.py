@@ -122,8 +122,8 @@ class UserDefinedFunction:
             raise PySparkValueError(f"`{self._name}` makes one value of many rows: it needs a column.", "WRONG_NUM_ARGS")
         return e.PythonCall(function, tuple(args), tuple(names))
 
-    def _routine(self, args: Sequence[e.Expression]) -> e.Expression:
-        return self._call(args, (None,) * len(args))
+    def _routine(self, args: Sequence[e.Expression], names: Sequence[str | None]) -> e.Expression:
+        return self._call(args, names)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Column:
         values = [column_of(value) for value in (*args, *kwargs.values())]
@@ -281,4 +281,4 @@ def call_udf(udfName: str, *cols: Any) -> Column:
     args = [column_of(value) for value in cols]
     active = Session.getActiveSession()
     routine = None if active is None else active._state.routines.get(udfName.lower())
-    return Column(e.Call(udfName, tuple(args)) if routine is None else routine(args))
+    return Column(e.Call(udfName, tuple(args)) if routine is None else routine(args, (None,) * len(args)))
