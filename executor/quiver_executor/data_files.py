@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from quiver_proto.errors import FileUnreadable, QuiverError
 from quiver_proto.fragments import MISSING_IS_EMPTY, SCHEMA_UNKNOWN, UNREADABLE_IS_EMPTY, kind_of, scan_nodes
 from quiver_proto.kernel_faults import PANICKED
+from quiver_proto.parquet_footers import footer_digest
 from quiver_proto.v1.kernel_pb2 import PartitionedFile, Plan
 from quiver_proto.widening import widens
 
@@ -31,8 +32,8 @@ def look_at(fragment: Plan) -> None:
         for group in conf.file_groups:
             unfit = []
             for number, file in enumerate(group.files):
-                if file.changed_ns:
-                    _check_unchanged(_path(file), file.changed_ns)
+                if file.footer_digest:
+                    _check_unchanged(_path(file), file.footer_digest)
                 if not file.checks:
                     continue
                 if expected is None:
@@ -81,12 +82,12 @@ def _fits(file: PartitionedFile, kind: str, expected: pa.Schema) -> bool:
     return not (file.checks & UNREADABLE_IS_EMPTY) or damage(path, kind) is None
 
 
-def _check_unchanged(path: str, changed_ns: int) -> None:
+def _check_unchanged(path: str, digest: int) -> None:
     try:
-        now = os.stat(path).st_mtime_ns
-    except OSError:
+        now = footer_digest(path)
+    except (OSError, ValueError):
         return  # The others tell.
-    if now != changed_ns:
+    if now != digest:
         raise FileUnreadable(path, "It was changed after the query was planned, which relies on the bounds of its values: run it again.")
 
 

@@ -148,7 +148,7 @@ def written_whole(env: SlotEnvironment, path: str, takes_long: bool = False) -> 
 
 def unfinished_path(env: SlotEnvironment, path: str) -> str:
     """Where to write the file that is to be `path`: in the slot's scratch directory, which goes with its process, however that ends."""
-    return os.path.join(env.scratch_dir, f"unfinished-{os.path.basename(path)}")
+    return os.path.join(env.scratch_dir, f"{os.path.basename(path)}.tmp")
 
 
 def put_in_place(unfinished: str, path: str) -> None:

@@ -47,7 +47,7 @@ class Bench:
         self.blocks = self.root / "app-1"
         self.blocks.mkdir(parents=True, exist_ok=True)
         self.env = SlotEnvironment(
-            "app-1", "app-1/0", node, 0, str(self.blocks), str(self.root / "scratch"), memory, quota_bytes=quota, **rest
+            "app-1", "app-1/0", node, 0, str(self.blocks), str(self.blocks / ".scratch"), memory, quota_bytes=quota, **rest
         )
         self._task_ids = itertools.count(100)
         self.last: TaskDone | TaskFailure | None = None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from array import array
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -64,10 +63,9 @@ def test_a_single_piece_is_written_as_it_comes(bench: Bench, monkeypatch: pytest
     given_up = Pieces(task, SCHEMA, 1, 10)
     given_up.add(0, batches[0])
     given_up.add(0, batches[0])
-    unfinished = Path(given_up._path + ".tmp")
-    assert unfinished.exists()
+    assert len(bench.leftovers()) == 1
     task.close()
-    assert not unfinished.exists()
+    assert not bench.leftovers()
     assert os.path.exists(path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from decimal import Decimal
 from fractions import Fraction
@@ -26,6 +27,7 @@ from quiver.sql.file_statistics import StoredExtents
 from quiver.sql.tree import expressions as e
 from quiver_executor.data_files import look_at
 from quiver_proto.errors import FileUnreadable
+from quiver_proto.parquet_footers import footer_digest
 
 INT, LONG = t.IntegerType(), t.LongType()
 MOST = 2**63 - 1
@@ -63,7 +65,7 @@ def columns(draw: st.DrawFn) -> Valued:
 def grown(draw: st.DrawFn, below: st.SearchStrategy[Valued]) -> Valued:
     (one, a, known), (other, b, more) = draw(below), draw(below)
     assume(not set(known) & set(more))
-    name = draw(st.sampled_from(["+", "-", "*", "negative", "abs", "cast", "case", "coalesce", "%"]))
+    name = draw(st.sampled_from(["+", "-", "*", "negative", "abs", "cast", "case", "coalesce", "%", "pmod"]))
     given = {**known, **more}
     if name == "cast":
         target = draw(st.sampled_from(KINDS))
@@ -78,8 +80,10 @@ def grown(draw: st.DrawFn, below: st.SearchStrategy[Valued]) -> Valued:
         made = e.Case(((condition, one),), other) if name == "case" else e.Call("coalesce", (one, other))
         return made, a if first or name == "coalesce" else b, given
     call = e.Call(name, (one, other))
-    assume(name != "%" or b)
+    assume(name not in ("%", "pmod") or b)
     value = a + b if name == "+" else a - b if name == "-" else a * b if name == "*" else a - b * int(a / b)
+    if name == "pmod" and value < 0:
+        value = (value + b) - b * int((value + b) / b)
     return call, rounded(value, type_of(call)), given
 
 
@@ -94,6 +98,12 @@ def test_values_are_within_their_bounds(drawn: Valued) -> None:
     bounds, kind = Ranges(Extent(None, known)).of(expression), type_of(expression)
     assert bounds is not None
     assert bounds[0] <= value * (10**kind.scale if isinstance(kind, t.DecimalType) else 1) <= bounds[1]
+
+
+def test_what_is_left_of_a_negative_divisor_is_negative() -> None:
+    a, b = e.Attribute(1, "a", INT), e.Attribute(2, "b", INT)
+    for name, divisor, expected in (("pmod", (-7, 3), (-7, 7)), ("pmod", (2, 7), (0, 7)), ("%", (2, 7), (-7, 7))):
+        assert Ranges(Extent(None, {1: Column((-5, 5)), 2: Column(divisor)})).of(e.Call(name, (a, b))) == expected
 
 
 @pytest.mark.parametrize("most", [9, 2**31, 2**62, 2**63 - 1])
@@ -256,10 +266,17 @@ def test_files_must_stay_what_a_query_relies_on(spark: Session, tmp_path: Path) 
     planning = spark._state.runtime._planning
     frame = spark.read.parquet(str(path)).selectExpr("sum(v)")
     query = planning.lowered(frame._relation, planning.sizes())
-    assert query.pins == {str(path): path.stat().st_mtime_ns}
+    assert query.pins == {str(path): footer_digest(str(path))}
     look_at(planning.planned(query, {}, planning.sizes()).plan)
     plain = planning.lowered(spark.read.parquet(str(path)).selectExpr("v")._relation, planning.sizes())
-    os.utime(path, ns=(1, 10**18))
+    # A copy is as good; one with other values is not, though its size and time be the same.
+    before = path.stat()
+    shutil.copy(path, tmp_path / "copy")
+    os.replace(tmp_path / "copy", path)
+    look_at(planning.planned(query, {}, planning.sizes()).plan)
+    pq.write_table(pa.table({"v": [1, 3]}), path)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
     with pytest.raises(FileUnreadable, match="changed after the query was planned"):
         look_at(planning.planned(query, {}, planning.sizes()).plan)
     look_at(planning.planned(plain, {}, planning.sizes()).plan)

@@ -18,6 +18,7 @@ from quiver.sql import types as t
 from quiver.sql.analysis.cardinality import Estimate, Values, number
 from quiver.sql.analysis.ranges import LIMITS, Column, Extent, Range, hull
 from quiver.sql.tree import relations as r
+from quiver_proto.parquet_footers import footer_digest
 
 T = TypeVar("T")
 _FILES, _ROW_GROUPS = 8, 64
@@ -74,8 +75,8 @@ def of_parquet(leaf: r.Files) -> Estimate | None:
 
 
 class StoredExtents:
-    """Bounds of the rows of leaves, for one query, which is right only as long as the files are those of `pins`: when each was last changed
-    (st_mtime_ns), by path."""
+    """Bounds of the rows of leaves, for one query, which is right only as long as the files' footers have the digests in
+    `pins`, by path."""
 
     def __init__(self) -> None:
         self.pins: dict[str, int] = {}
@@ -90,7 +91,7 @@ class StoredExtents:
             read = {file.path: _read(file.path) for file in leaf.files}
         except Exception:  # As above.
             return Extent()
-        self.pins.update((path, changed) for path, (_, changed) in read.items())
+        self.pins.update((path, digest) for path, (_, digest) in read.items())
         footers = [footer for footer, _ in read.values()]
         columns: dict[int, Column] = {}
         for column, stored in zip(leaf.columns, leaf.schema, strict=False):
@@ -126,13 +127,18 @@ def _in_units(bounds: tuple[_Number, _Number], kind: t.DataType) -> Range | None
 
 
 def _read(path: str) -> tuple[_Footer, int]:
-    """A file's footer, and when it was changed (st_mtime_ns). Raises OSError, what pyarrow does, ValueError for one that changes now."""
-    now = os.stat(path)
-    footer = _footer(path, now.st_size, now.st_mtime_ns)
-    after = os.stat(path)
-    if (after.st_size, after.st_mtime_ns) != (now.st_size, now.st_mtime_ns):
+    """A file's footer, and its digest. Raises OSError, what pyarrow does, ValueError for one that changes now."""
+    state = _state(path)
+    read = _footer(path, state)
+    if _state(path) != state:
         raise ValueError(f"{path} is being changed")
-    return footer, now.st_mtime_ns
+    return read
+
+
+def _state(path: str) -> tuple[int, ...]:
+    """Another one when the file was written: also where its old time was given back to it."""
+    now = os.stat(path)
+    return (now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
 
 
 def _spread(items: Sequence[T], most: int) -> Sequence[T]:
@@ -141,18 +147,18 @@ def _spread(items: Sequence[T], most: int) -> Sequence[T]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _footer(path: str, size: int, changed_ns: int) -> _Footer:
-    """What a file that has this size and time tells."""
+def _footer(path: str, state: tuple[int, ...]) -> tuple[_Footer, int]:
+    """What a file in this state tells, and its footer's digest."""
     import pyarrow.parquet as pq
 
-    footer = pq.read_metadata(path)
+    digest, footer = footer_digest(path), pq.read_metadata(path)
     groups = [footer.row_group(group) for group in _spread(range(footer.num_row_groups), _ROW_GROUPS)]
     found: dict[str, _Told] = {}
     for place, name in enumerate(footer.schema.names if groups else ()):
         chunks = [group.column(place) for group in groups]
         if chunks[0].path_in_schema == name and all(chunk.is_stats_set for chunk in chunks):
             found[name] = functools.reduce(_Told.and_also, map(_told, chunks))
-    return _Footer(footer.num_rows, found, _exact(footer))
+    return _Footer(footer.num_rows, found, _exact(footer)), digest
 
 
 def _exact(footer: Any) -> dict[str, tuple[_Number, _Number] | None]:

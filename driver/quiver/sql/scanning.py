@@ -167,8 +167,8 @@ def _about(leaf: r.Files) -> pa.RecordBatch:
 
 
 def resolve(plan: Plan, mirrors: Mapping[str, Mirror], pins: Mapping[str, int]) -> None:
-    """Put the files themselves in place of a finished plan's links to them. `mirrors` by their directories' names; `pins`: when files were
-    last changed on which the plan relies, by path."""
+    """Put the files themselves in place of a finished plan's links to them. `mirrors` by their directories' names; `pins`: digests of
+    the footers on which the plan relies, by path."""
     for scan in scans(plan):
         mirror = None
         for group in scan.base_conf.file_groups:
@@ -180,7 +180,7 @@ def resolve(plan: Plan, mirrors: Mapping[str, Mirror], pins: Mapping[str, int]) 
                 real = mirror.files[int(below[-1].removesuffix(".data"))]
                 file.path = real.path.lstrip("/")
                 file.checks = mirror.checks(real.path)
-                file.changed_ns = pins.get(real.path, 0)
+                file.footer_digest = pins.get(real.path, 0)
         if mirror is not None:
             scan.base_conf.expected = mirror.schema.serialize().to_pybytes()
 

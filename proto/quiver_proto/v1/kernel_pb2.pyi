@@ -418,13 +418,13 @@ class PartitionedFile(_message.Message):
     SIZE_FIELD_NUMBER: _builtins.int
     RANGE_FIELD_NUMBER: _builtins.int
     CHECKS_FIELD_NUMBER: _builtins.int
-    CHANGED_NS_FIELD_NUMBER: _builtins.int
+    FOOTER_DIGEST_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     size: _builtins.int
     checks: _builtins.int
     """Ours, which the kernel skips: how a task looks at the file before it lets the kernel read it (see fragments.py)."""
-    changed_ns: _builtins.int
-    """Ours: when it was changed (st_mtime_ns), if the plan relies on what the file told of its values then; else 0."""
+    footer_digest: _builtins.int
+    """Ours: the footer's digest (parquet_footers.py), if the plan relies on what it tells of values; else 0."""
     @_builtins.property
     def range(self) -> Global___FileRange: ...
     def __init__(
@@ -434,11 +434,11 @@ class PartitionedFile(_message.Message):
         size: _builtins.int = ...,
         range: Global___FileRange | None = ...,
         checks: _builtins.int = ...,
-        changed_ns: _builtins.int = ...,
+        footer_digest: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["range", b"range"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["changed_ns", b"changed_ns", "checks", b"checks", "path", b"path", "range", b"range", "size", b"size"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["checks", b"checks", "footer_digest", b"footer_digest", "path", b"path", "range", b"range", "size", b"size"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

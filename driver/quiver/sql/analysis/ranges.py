@@ -242,7 +242,7 @@ class Ranges:
             if isinstance(kind, t.DecimalType):
                 return None
             most = max(abs(c), abs(d))
-            return (0 if name == "pmod" or a >= 0 else -most, most)
+            return (0 if a >= 0 or (name == "pmod" and c >= 0) else -most, most)
         both = max(scale, other)
         a, b = (bound * 10 ** (both - scale) for bound in (a, b))
         c, d = (bound * 10 ** (both - other) for bound in (c, d))

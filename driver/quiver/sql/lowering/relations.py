@@ -47,7 +47,7 @@ class Query:
     """`text` is the SELECT; `leaves` are the tables that it names, which the kernel must be given, with their columns called `name#id`.
 
     `ordered`: rows that were sorted are worked on further, in their order. `windowed`: functions over windows are in it. `pins`: files
-    that it relies on being as they are, with when each was changed (st_mtime_ns), by path.
+    that it relies on being as they are, with digests of their footers, by path.
     """
 
     text: str
