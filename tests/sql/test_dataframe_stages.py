@@ -22,6 +22,12 @@ PROGRAMS: dict[str, Callable[[DataFrame], Any]] = {
     "rollup": lambda df: df.rollup("k").count().orderBy("k").collect(),
     "intersectAll": lambda df: df.select("k").intersectAll(df.select("k")).count(),
     "exceptAll": lambda df: df.select("k").exceptAll(df.select("k").limit(10)).count(),
+    "ordered": lambda df: (
+        df.groupBy("k")
+        .agg(F.expr("array_agg(i ORDER BY i % 5, i DESC) AS a"), F.expr("first_value(i ORDER BY i DESC) AS b"))
+        .orderBy("k")
+        .collect()
+    ),
     "quantiles": lambda df: df.approxQuantile("i", [0.25, 0.5], 0),
 }
 

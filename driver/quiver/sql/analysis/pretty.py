@@ -151,6 +151,10 @@ def _call(call: e.Call) -> str:
             shown, _, direction = name.partition(" ")
             order = f"{args[0]}{' DESC' if direction else ''}"
             return f"{shown}({args[1]}) WITHIN GROUP (ORDER BY {order}){_filtered(call)}"
+        case "extract epoch":
+            return f"extract(epoch FROM {args[0]})"
+        case "at time zone":
+            return f"({args[0]} AT TIME ZONE {args[1]})"
         case "collect_list distinct" | "collect_list distinct desc":
             order = "DESC NULLS LAST" if name.endswith(" desc") else "ASC NULLS FIRST"
             return f"collect_list(DISTINCT {args[0]} ORDER BY {args[0]} {order}){_filtered(call)}"

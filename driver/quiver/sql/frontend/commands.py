@@ -13,8 +13,10 @@ from quiver.callsite import capture
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException, UnsupportedOperationException
 from quiver.sql.frontend.altering import alter
+from quiver.sql.frontend.copying import copy_to
 from quiver.sql.frontend.defaults import defaults_of, with_defaults
 from quiver.sql.frontend.dialect import unsupported
+from quiver.sql.frontend.nodes import CopyTo
 from quiver.sql.frontend.queries import Query
 from quiver.sql.frontend.results import nothing
 from quiver.sql.frontend.settings import create_function, drop_function, name_of
@@ -37,6 +39,8 @@ def of(node: Node) -> Command | None:
             return {"VIEW": _create_view, "TABLE": _create_table, "FUNCTION": create_function}.get(kind.upper(), _unsupported)
         case g.Insert():
             return _insert
+        case CopyTo():
+            return copy_to
         case g.Drop():
             return _drop
         case g.Cache():

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
@@ -44,6 +44,10 @@ def expression(reader: Reader, node: Node) -> e.Expression:
             return e.Call("array", tuple(map(reader.read, node.expressions)))
         case g.Heredoc():
             return _string(str(node.this))
+        case g.AtTimeZone():
+            return e.Call("at time zone", (reader.read(node.this), reader.read(node.args["zone"])))
+        case g.Struct() if all(isinstance(item, g.PropertyEQ) and not isinstance(item.this, g.Identifier) for item in node.expressions):
+            return e.Call("map", tuple(reader.read(part) for item in node.expressions for part in (item.this, item.expression)))
         case _:
             raise unsupported(f"the expression {type(node).__name__}", node)
 
@@ -101,6 +105,64 @@ def ordered(reader: Reader, name: str, args: Sequence[Node]) -> e.Expression:
             "INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX",
         )
     return replace(call, name=f"collect_list distinct{'' if keys[0].ascending else DESCENDING}")
+
+
+# ---- functions ----
+
+FUNCTIONS: Final = frozenset({"approx_median", "arrow_cast", "arrow_typeof", "generate_series", "unnest"})
+"""By names that Spark has not. Those that only compute are in the registry."""
+
+
+def function(reader: Reader, name: str, args: Sequence[Node]) -> e.Expression:
+    """One of FUNCTIONS. Raises ParseException, AnalysisException."""
+    operands = tuple(map(reader.read, args))
+    if name in _INSTEAD:
+        raise unsupported(f"the function {name}: {_INSTEAD[name]}")
+    if name == "generate_series":
+        return _series(operands)
+    if len(operands) != 1:
+        more = ": make one of several arrays with inline(arrays_zip(…))" if name == "unnest" and operands else ""
+        raise AnalysisException(
+            f"The `{name}` requires 1 parameters but the actual number is {len(operands)}{more}.", "WRONG_NUM_ARGS.WITHOUT_SUGGESTION"
+        )
+    if name == "unnest":
+        if reader.unnests:
+            raise unsupported("several unnest() in one SELECT: use inline(arrays_zip(…))")
+        reader.unnests = True
+        return e.Call("explode", operands)
+    return e.Call("percentile_approx", (*operands, e.Literal(0.5, t.DoubleType())))
+
+
+def _series(operands: tuple[e.Expression, ...]) -> e.Expression:
+    """From one to the other, both within; empty, unlike Spark's sequence, where the step leads away."""
+    zero, one = e.Literal(0, t.IntegerType()), e.Literal(1, t.IntegerType())
+    if not 1 <= len(operands) <= 3:
+        raise AnalysisException(
+            f"The `generate_series` requires 1 to 3 parameters but the actual number is {len(operands)}.",
+            "WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
+        )
+    first, last = (zero, operands[0]) if len(operands) == 1 else operands[:2]
+    step = operands[2] if len(operands) == 3 else one
+    numbers = e.Call("sequence", (first, last, step))
+    if not isinstance(step, e.Literal) or not isinstance(step.value, int) or step.value == 0:
+        return numbers
+    away = e.Call(">" if step.value > 0 else "<", (first, last))
+    return e.Case(((away, e.Call("slice", (e.Call("array", (first, last)), one, zero))),), numbers)
+
+
+def as_rows(node: Node) -> Node:
+    """Of FROM and LATERAL: arrays as the generator of their items; other nodes as they are."""
+    if isinstance(node, g.Anonymous) and node.name.lower() == "generate_series":
+        return g.Anonymous(this="explode", expressions=[node.copy()])
+    if isinstance(node, g.Unnest):
+        if node.args.get("offset"):
+            raise unsupported("UNNEST WITH ORDINALITY: use posexplode", node)
+        args = [argument.copy() for argument in node.expressions]
+        call = g.Anonymous(this="explode", expressions=args)
+        if len(args) > 1:
+            call = g.Anonymous(this="inline", expressions=[g.Anonymous(this="arrays_zip", expressions=args)])
+        return g.Lateral(this=call, alias=node.args.get("alias"))
+    return node
 
 
 # ---- comparisons with all rows ----

@@ -15,6 +15,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from quiver.sql.errors import ParseException
 from quiver.sql.frontend.heeded import check_heeded
+from quiver.sql.frontend.nodes import CopyTo
 from quiver.sql.nesting import with_room
 
 _SPELLED = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "OVERLAY", "SUBSTRING")
@@ -40,10 +41,67 @@ class _Parser(SparkParser):
     NO_PAREN_FUNCTION_PARSERS: ClassVar[dict[str, Any]] = {"CASE": SparkParser.NO_PAREN_FUNCTION_PARSERS["CASE"]}
     ARRAY_CONSTRUCTORS: ClassVar[dict[str, Any]] = {}  # `array(5, 6)[1]` is an element, no `ARRAY[1]`.
     STRICT_CAST = True
+    MAP_KEYS_ARE_ARBITRARY_EXPRESSIONS = True
     JSON_OPERATORS: ClassVar[dict[Any, Any]] = {
         **SparkParser.JSON_OPERATORS,
         _UNSIGNED_SHIFT: lambda self, this, right: self.expression(g.Anonymous(this=">>>", expressions=[this, right])),
     }
+
+    def expected(self, found: Any, what: str) -> Any:
+        """What was found, which has to be something. Raises ParseError."""
+        if not found:
+            self.raise_error(f"Expecting {what}")
+        return found
+
+    def parse_struct(self) -> Any:
+        """`{'a': 1}`, behind its brace."""
+
+        def member() -> list[Any]:
+            key = self.expected(self._parse_string() or self._parse_id_var(), "a name")
+            self.expected(self._match(TokenType.COLON), "a colon")
+            return [g.Literal.string(key.name), self._parse_disjunction()]
+
+        members = [part for pair in self._parse_csv(member) for part in pair]
+        self.expected(self._match(TokenType.R_BRACE), "}")
+        return self.expression(g.Anonymous(this="named_struct", expressions=members))
+
+    PLACEHOLDER_PARSERS: ClassVar[dict[Any, Any]] = {**SparkParser.PLACEHOLDER_PARSERS, TokenType.L_BRACE: parse_struct}
+
+    def parse_copy(self) -> Any:
+        """`COPY query TO 'path' STORED AS format PARTITIONED BY (columns) OPTIONS (key value, …)`, behind its first word."""
+
+        def name() -> str:
+            found = self._parse_string() or self._parse_var(any_token=True)
+            text = self.expected(found, "a name").name
+            while self._match(TokenType.DOT):
+                text += f".{self.expected(self._parse_var(any_token=True), 'a name').name}"
+            return str(text)
+
+        def pair() -> tuple[str, str]:
+            key = name()
+            self._match(TokenType.EQ)
+            value = self.expected(self._parse_primary() or self._parse_var(any_token=True), "a value")
+            return key, str(value.this).lower() if isinstance(value, g.Boolean) else str(value.name)
+
+        select = self._match(TokenType.L_PAREN, advance=False)
+        this = self._parse_select(nested=True, parse_subquery_alias=False) if select else self._parse_table_parts()
+        self.expected(self._match_text_seq("TO"), "TO")
+        found: dict[str, Any] = {"this": this, "to": self.expected(self._parse_string(), "a path").name}
+        while self._curr and self._curr.token_type != TokenType.SEMICOLON:
+            if self._match_text_seq("STORED", "AS"):
+                found["stored"] = name()
+            elif self._match(TokenType.PARTITION_BY):
+                wrapped = self._match(TokenType.L_PAREN)
+                found["partition"] = self._parse_csv(name)
+                if wrapped:
+                    self._match_r_paren()
+            elif self._match_text_seq("OPTIONS"):
+                found["options"] = self._parse_wrapped_csv(pair)
+            else:
+                self.raise_error("Expecting STORED AS, PARTITIONED BY or OPTIONS")
+        return CopyTo(**found)
+
+    STATEMENT_PARSERS: ClassVar[dict[Any, Any]] = {**SparkParser.STATEMENT_PARSERS, TokenType.COPY: parse_copy}
 
     def build_cast(self, strict: bool, **kwargs: Any) -> Any:
         last = self._prev
@@ -88,6 +146,10 @@ class Dialect(Spark):
 
     class Tokenizer(Spark.Tokenizer):
         STRING_ESCAPES: ClassVar[list[str]] = ["\\", "'", '"']  # A quote twice is a quote.
+        SINGLE_TOKENS: ClassVar[dict[str, Any]] = {**Spark.Tokenizer.SINGLE_TOKENS, "$": TokenType.HEREDOC_STRING}
+        HEREDOC_STRINGS: ClassVar[list[str | tuple[str, str]]] = ["$"]
+        HEREDOC_TAG_IS_IDENTIFIER = True
+        HEREDOC_STRING_ALTERNATIVE = TokenType.PARAMETER
 
     Parser = _Parser
 
@@ -113,6 +175,7 @@ def parsed_all(text: str) -> list[Node | None]:
         line, column = _place(text, error.end if error.end is not None else len(text))
         raise syntax_error("Syntax error: text that is no SQL, maybe a quote that is not closed.", text, line, column) from None
     tokens = _with_operators(tokens)
+    _tell_matches(tokens)
     for token, after in itertools.pairwise(tokens):
         if token.token_type == TokenType.WINDOW and after.token_type == TokenType.L_PAREN:
             token.token_type = TokenType.VAR  # The function.
@@ -147,6 +210,22 @@ def _with_operators(tokens: list[Token]) -> list[Token]:
             del result[-2:]
             open_types += 3
     return result
+
+
+_OPERANDS = frozenset({
+    TokenType.VAR, TokenType.IDENTIFIER, TokenType.STRING, TokenType.RAW_STRING, TokenType.NUMBER, TokenType.R_PAREN, TokenType.R_BRACKET,
+    TokenType.NULL,
+})  # fmt: skip
+"""With which an operand may end."""
+
+
+def _tell_matches(tokens: list[Token]) -> None:
+    """`x ~ y` and `x !~ y` are RLIKE; before one operand `~` is the operator of bits."""
+    for at, token in enumerate(tokens):
+        if token.token_type == TokenType.TILDE:
+            negated = at > 1 and tokens[at - 1].token_type == TokenType.NOT and tokens[at - 1].text == "!"
+            if at and tokens[at - 1 - negated].token_type in _OPERANDS:
+                token.token_type = TokenType.RLIKE
 
 
 def _syntax_error(error: ParseError, tokens: list[Token], text: str) -> ParseException:

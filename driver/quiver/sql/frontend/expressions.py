@@ -77,6 +77,8 @@ class Reader:
         self._around = surroundings
         self._windows = windows or {}
         self._variables: list[str] = []
+        self.unnests = False
+        """Whether there is an unnest() already."""
 
     def read(self, node: Node) -> e.Expression:
         """Raises ParseException for what has no meaning here."""
@@ -159,6 +161,8 @@ class Reader:
                 return self._interval(node)
             case g.Tuple():
                 return e.Call("named_struct", tuple(part for item in enumerate(node.expressions, 1) for part in self._member(*item)))
+            case g.Extract() if node.this.name.lower() == "epoch":
+                return e.Call("extract epoch", (self.read(node.expression),))
             case g.Extract():
                 unit = e.Literal(node.this.name, t.StringType())
                 return e.Call("extract", (unit, self.read(node.expression)))
@@ -339,6 +343,8 @@ class Reader:
             return e.Call(_OF_UNITS[lower], (unit, self.read(args[1]), self.read(args[2])))
         if args and isinstance(args[-1], g.Order):
             return datafusion.ordered(self, name, args)
+        if lower in datafusion.FUNCTIONS and lower not in self._around.routines:
+            return datafusion.function(self, lower, args)
         return self.call(name, args)
 
     def identifier(self, args: Sequence[Node]) -> tuple[str, ...]:

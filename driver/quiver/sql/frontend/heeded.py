@@ -9,6 +9,7 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql.errors import ParseException
+from quiver.sql.frontend.nodes import CopyTo
 
 _PLAIN = frozenset({"this", "expression", "expressions", "alias", "negate"})
 """Heeded of every kind of node that has no row of its own."""
@@ -32,6 +33,7 @@ _HEEDED: dict[type[Any], str] = {
     g.Table: "this db catalog alias joins laterals pivots sample partition version when",
     g.TableAlias: "this columns",
     g.Join: "this side kind method on using",
+    g.Unnest: "expressions alias offset",
     g.Lateral: "this view outer alias",
     g.TableSample: "percent size seed bucket_numerator bucket_denominator bucket_field",
     g.Pivot: "alias columns expressions fields include_nulls unpivot pivot_column_naming identify_pivot_strings prefixed_pivot_columns "
@@ -54,6 +56,7 @@ _HEEDED: dict[type[Any], str] = {
     g.Concat: "expressions safe coalesce",
     g.DPipe: "this expression safe",
     g.Array: "expressions bracket_notation",
+    g.AtTimeZone: "this zone",
     g.Trim: "this expression position",
     g.Substring: "this start length",
     g.Overlay: "this expression from_ for_",
@@ -69,6 +72,7 @@ _HEEDED: dict[type[Any], str] = {
     g.ClusteredByProperty: "expressions sorted_by buckets",
     g.Property: "this value",
     g.Insert: "this expression source overwrite by_name partition with_ where conflict",
+    CopyTo: "this to stored partition options",
     g.Drop: "this tables kind exists temporary purge",
     g.UserDefinedFunction: "this expressions wrapped",
     g.Cache: "this expression lazy options",

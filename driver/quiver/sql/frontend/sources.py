@@ -16,7 +16,7 @@ from quiver.sql.analysis.implicit_casts import as_type
 from quiver.sql.analysis.rewriting import merged_projection, parts
 from quiver.sql.analysis.volatile import any_volatile
 from quiver.sql.errors import AnalysisException
-from quiver.sql.frontend import hints, pivots
+from quiver.sql.frontend import datafusion, hints, pivots
 from quiver.sql.frontend.dialect import unsupported
 from quiver.sql.frontend.expressions import folded
 from quiver.sql.registry.model import lookup
@@ -63,7 +63,7 @@ def relation(query: Query, node: Node) -> r.Relation:
         case g.Lateral():
             return _lateral(query, one_row(), node, "inner", None)
         case g.Unnest():
-            raise unsupported("UNNEST: use explode", node)
+            return _lateral(query, one_row(), datafusion.as_rows(node), "inner", None)
         case _:
             raise unsupported("reading from this", node)
     for join in node.args.get("joins") or [] if isinstance(node, g.Subquery) else []:
@@ -120,11 +120,27 @@ def table_function(query: Query, name: str, args: Sequence[Node]) -> r.Relation:
             raise AnalysisException("The step of range can't be 0.", "UNRESOLVABLE_TABLE_VALUED_FUNCTION")
         column = e.Attribute(analyser.fresh(), "id", t.LongType(), False)
         return r.Span(first, last, step, (column,), numbers[3] if len(numbers) > 3 else None)
+    if name.lower() == "generate_series":
+        return _series(query, args)
     call = reader.read(g.Anonymous(this=name, expressions=[argument.copy() for argument in args]))
     if not (isinstance(call, e.Call) and lookup(call.name) and is_generator(call)):
         raise AnalysisException(f"Could not resolve `{name}` to a table-valued function.", "UNRESOLVABLE_TABLE_VALUED_FUNCTION")
     made = analyser.generate(one_row(), call, outer=query.outer)
     return r.Project(made, made.output)
+
+
+def _series(query: Query, args: Sequence[Node]) -> r.Relation:
+    """`generate_series(first, last, step)`: of whole numbers a range that has its last, of others the items of an array."""
+    reader = query.reader(())
+    values = [reader.read(argument) for argument in args]
+    numbers = [value.value for value in values if isinstance(value, e.Literal) and isinstance(value.value, int)]
+    if not 1 <= len(numbers) == len(values) <= 3 or numbers[2:] == [0]:
+        call = reader.read(datafusion.as_rows(g.Anonymous(this="generate_series", expressions=[argument.copy() for argument in args])))
+        made = query.analyser.generate(one_row(), call, ["value"], outer=query.outer)
+        return r.Project(made, made.output)
+    first, last, step = (0, *numbers, 1) if len(numbers) == 1 else (*numbers, 1)[:3]
+    column = e.Attribute(query.analyser.fresh(), "value", t.LongType(), False)
+    return r.Span(first, last + (1 if step > 0 else -1), step, (column,), None)
 
 
 def _values(query: Query, node: g.Values) -> r.Relation:
@@ -216,6 +232,9 @@ def _join(query: Query, left: r.Relation, join: g.Join) -> r.Relation:
         how = kind.lower()
     else:
         how = _SIDES.get(side, "cross" if kind == "CROSS" or (on is None and not using) else "inner")
+    if isinstance(join.this, g.Unnest):
+        join = join.copy()
+        join.set("this", datafusion.as_rows(join.this))
     if isinstance(join.this, g.Lateral):
         if using or (join.method or ""):
             raise unsupported("USING or NATURAL with LATERAL", join)
@@ -249,7 +268,7 @@ def _lateral_view(query: Query, source: r.Relation, view: g.Lateral) -> r.Relati
     return query.analyser.generate(source, call, columns, name, bool(view.args.get("outer")), query.outer)
 
 
-def _lateral(query: Query, left: r.Relation, node: g.Lateral, how: str, on: Node | None) -> r.Relation:
+def _lateral(query: Query, left: r.Relation, node: Node, how: str, on: Node | None) -> r.Relation:
     """A subquery or generator for each row of the left side."""
     analyser = query.analyser
     alias = node.args.get("alias")
@@ -270,7 +289,7 @@ def _lateral(query: Query, left: r.Relation, node: g.Lateral, how: str, on: Node
     always = on is None or (isinstance(on, g.Boolean) and bool(on.this))
     if how == "left" and not always:
         raise unsupported("LEFT JOIN LATERAL of a function with a condition", node)
-    call = query.reader(left.output).read(node.this)
+    call = query.reader(left.output).read(datafusion.as_rows(node.this))
     if not is_generator(call):
         raise AnalysisException(f"Could not resolve `{node.this.name}` to a table-valued function.", "UNRESOLVABLE_TABLE_VALUED_FUNCTION")
     result = analyser.generate(left, call, columns, name, how == "left", query.outer)

@@ -7,6 +7,7 @@ from quiver.sql.registry import (  # noqa: F401
     collections,
     conditions,
     conversions,
+    datafusion,
     datetime,
     documents,
     drawing,

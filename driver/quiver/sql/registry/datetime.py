@@ -266,11 +266,16 @@ def _is_zone(name: str) -> bool:
     return True
 
 
+def wall_clock_at(moment: str, zone: str) -> str:
+    """What clocks of a zone, which may be a column, show at an instant (timestamp_ntz)."""
+    known = constant_text(zone)
+    if known is None or not _is_zone(known) or not re.fullmatch(r"[A-Z][A-Za-z_]+/[A-Za-z_/]+|[+-]\d\d:\d\d", known):
+        return cast(python(times.from_utc_timestamp, T)([moment, zone], [t.TimestampType(), t.StringType()]), t.TimestampNTZType())
+    return wall_clock(moment, known)
+
+
 def _moved(args: Sequence[str], kinds: Types) -> str:
-    zone = constant_text(args[1])
-    if zone is None or not _is_zone(zone) or not re.fullmatch(r"[A-Z][A-Za-z_]+/[A-Za-z_/]+|[+-]\d\d:\d\d", zone):
-        return python(times.from_utc_timestamp, T)(args, kinds)
-    return cast(wall_clock(args[0], zone), t.TimestampType())
+    return cast(wall_clock_at(*args), t.TimestampType())
 
 
 define("from_utc_timestamp", "Ts", "T", _moved)
@@ -309,7 +314,7 @@ def _day_and_time(name: str, kinds: Types, most: int) -> Sequence[t.DataType | N
     return [t.DateType(), None if isinstance(kinds[1], t.TimeType) else t.TimeType(), t.StringType()][: len(kinds)]
 
 
-def _at(wall: str, zone: str) -> str:
+def instant_at(wall: str, zone: str) -> str:
     """The instant when clocks of a zone, which may be a column, show this."""
     known = constant_text(zone)
     if known is not None and _is_zone(known):
@@ -330,7 +335,7 @@ def _made(name: str, wall: bool) -> None:
     def lower(args: Sequence[str], kinds: Types) -> str:
         if len(args) < 5:
             shown = with_day(args[0], args[1])
-            return shown if wall else _at(shown, args[2])  # The zone that is given, else the session's.
+            return shown if wall else instant_at(shown, args[2])  # The zone that is given, else the session's.
         if wall:
             function = times.try_make_timestamp_ntz if lenient else times.make_timestamp_ntz
             return python(function, N)(args[:6], kinds[:6])

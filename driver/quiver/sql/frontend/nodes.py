@@ -1,0 +1,13 @@
+"""Statements of DataFusion's that sqlglot has no nodes for."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sqlglot.expressions.core import Expression as Node
+
+
+class CopyTo(Node):
+    """`COPY … TO 'path'`. `this` is a query or a table; the others are plain strings, lists and pairs of them."""
+
+    arg_types: ClassVar[dict[str, bool]] = {"this": True, "to": True, "stored": False, "partition": False, "options": False}
