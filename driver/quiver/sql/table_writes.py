@@ -255,7 +255,10 @@ def _arranged(
                 "INCOMPATIBLE_DATA_FOR_TABLE.CANNOT_SAFELY_CAST",
             )
         same = isinstance(value, e.Attribute) and value.type == column.dataType
-        items.append(e.Alias(value if same else e.Cast(value, column.dataType), column.name))
+        value = value if same else e.Cast(value, column.dataType)
+        if isinstance(column.dataType, t.CharType | t.VarcharType):
+            value = e.Call("within_length", (value, e.Literal(column.dataType.length, t.IntegerType())))
+        items.append(e.Alias(value, column.name))
     return session._state.analyser.project(relation, items)
 
 

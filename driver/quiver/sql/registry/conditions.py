@@ -59,6 +59,13 @@ define(
     python(checks.raise_error, lambda kinds: t.NullType(), nulls=True, volatile=True),
     nullable=True,
 )
+_within_length = python(checks.within_length, lambda kinds: t.StringType())
+define(
+    "within_length",  # Put in where a CHAR or VARCHAR is stored.
+    "si",
+    "s",
+    lambda args, kinds: f"CASE WHEN character_length({args[0]}) <= {args[1]} THEN {args[0]} ELSE {_within_length(args, kinds)} END",
+)
 define("typeof", "*", "s", lambda args, kinds: text(kinds[0].simpleString()), nullable=False)
 define("input_file_name", "", "s", "''", nullable=False)  # Of rows that are no file's; those of files get a column.
 define("uuid", "", "s", "uuid()", nullable=False)
