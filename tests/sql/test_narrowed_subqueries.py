@@ -1,4 +1,5 @@
-"""Subqueries that depend on the row around them read rows of few keys only where few are wanted, and give the same answers."""
+"""Subqueries that depend on the row around them read rows of few keys only where few are wanted, and give the same answers; rows that are
+only looked for are there once for each key."""
 
 from __future__ import annotations
 
@@ -13,7 +14,9 @@ from quiver.sql import Session
 from quiver.sql.analysis.narrowed_subqueries import with_narrowed_subqueries
 from quiver.sql.analysis.rewriting import parts
 from quiver.sql.file_statistics import of_parquet
+from quiver.sql.lowering import keys_once
 from quiver.sql.tree import expressions as e
+from quiver.sql.tree import relations as r
 
 LINES, PARTS = 2000, 100
 
@@ -65,3 +68,36 @@ def test_answers_are_the_same(spark: Session, query: str, narrowed: bool, monkey
     monkeypatch.setattr("quiver.sql.planning.with_narrowed_subqueries", lambda relation, of_files: relation)
     assert found == sorted(map(str, frame.collect()))
     assert found
+
+
+OTHER = "(SELECT part AS p, quantity AS q FROM lines) o"
+LOOKED_FOR = [
+    (f"lines LEFT SEMI JOIN {OTHER} ON part = p", 1),
+    (f"lines LEFT ANTI JOIN {OTHER} ON part = p", 1),
+    (f"lines LEFT SEMI JOIN (SELECT p, q FROM {OTHER} WHERE q > 20) o ON quantity = q AND q < 30", 1),
+    ("lines LEFT ANTI JOIN (SELECT part % 7 AS p FROM lines) o ON part <=> p", 1),
+    ("lines WHERE quantity IN (SELECT part FROM lines WHERE part > 3)", 1),
+    ("lines WHERE quantity NOT IN (SELECT part FROM lines WHERE part > 3)", 1),
+    ("lines WHERE quantity NOT IN (SELECT part FROM lines)", 1),  # Nothing: there are nulls.
+    (f"lines WHERE EXISTS (SELECT * FROM {OTHER} WHERE p = part AND q > 3)", 1),
+    (f"lines WHERE NOT EXISTS (SELECT 1 FROM {OTHER} WHERE q > 3 AND p = part)", 1),
+    (f"lines WHERE quantity = 3 OR EXISTS (SELECT 1 FROM {OTHER} WHERE q > 3 AND p = part)", 1),
+    (f"lines WHERE EXISTS (SELECT 1 FROM {OTHER} WHERE p = part AND p IN (SELECT quantity FROM lines))", 1),  # The inner one.
+    (f"lines WHERE EXISTS (SELECT 1 FROM {OTHER} WHERE p = part AND q <> quantity)", 0),  # As many pairs of values as rows.
+    ("lines LEFT SEMI JOIN parts ON part = key", 0),  # One of each.
+    (f"lines LEFT JOIN {OTHER} ON part = p AND quantity = q", 0),
+    (f"(SELECT * FROM lines LIMIT 20) LEFT SEMI JOIN {OTHER} ON part = p", 0),  # Few pairs.
+]
+
+
+@pytest.mark.parametrize(("query", "more"), LOOKED_FOR)
+def test_keys_that_are_looked_for_are_there_once(spark: Session, query: str, more: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = spark.sql(f"SELECT part, quantity FROM {query}")
+    monkeypatch.setattr(keys_once, "_PAIRS", 1.0)
+    monkeypatch.setattr(keys_once, "_PAIRS_A_ROW", 4.0)
+    made = keys_once.with_keys_once(frame._relation, of_parquet)
+    assert sum(isinstance(part, r.Deduplicate) for part in parts(made)) == more
+    assert (made is frame._relation) == (more == 0)
+    found = sorted(map(str, frame.collect()))
+    monkeypatch.setattr("quiver.sql.planning.with_keys_once", lambda relation, of_files: relation)
+    assert found == sorted(map(str, frame.collect()))

@@ -13,6 +13,7 @@ from quiver.sql.file_statistics import StoredExtents, of_parquet
 from quiver.sql.kernel import session
 from quiver.sql.kernel_context import KernelContext
 from quiver.sql.lowering.gathering import gathering
+from quiver.sql.lowering.keys_once import with_keys_once
 from quiver.sql.lowering.relations import Query, lower
 from quiver.sql.nesting import with_room
 from quiver.sql.producing import Production, placed
@@ -88,9 +89,12 @@ class Planning:
         return gathering(relation, _groups) if _may_read(relation) > SMALL else relation
 
     def _in_order(self, relation: r.Relation) -> r.Relation:
-        """With chains of joins in the order that promises the fewest rows on the way, and subqueries of no more rows than are asked for."""
+        """With chains of joins in the order that promises the fewest rows on the way, subqueries of no more rows than are asked for,
+        and keys that are only looked for there once."""
         asked = self._setting("spark.sql.cbo.joinReorder.enabled", "true").strip().lower() != "false"
-        return with_ordered_joins(with_narrowed_subqueries(relation, of_parquet), of_parquet) if asked else relation
+        if not asked:
+            return relation
+        return with_keys_once(with_ordered_joins(with_narrowed_subqueries(relation, of_parquet), of_parquet), of_parquet)
 
     def planned(self, query: Query, productions: Mapping[str, Production], sizes: Sizing) -> Plans:
         """For one task, or for stages. Raises FileUnreadable, UnsupportedPlan."""

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from quiver.sql import types as t
+from quiver.sql.analysis.typing import type_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
@@ -116,10 +117,21 @@ def _estimated(relation: r.Relation, of: Callable[[r.Relation], Estimate | None]
 def _renamed(expressions: Sequence[e.Expression], child: Estimate) -> dict[int, Values]:
     found: dict[int, Values] = {}
     for expression in expressions:
-        bare = expression.child if isinstance(expression, e.Alias) else expression
-        if isinstance(bare, e.Attribute) and bare.id in child.columns and isinstance(expression, e.Attribute | e.Alias):
-            found[expression.id] = child.columns[bare.id]
+        within = expression.child if isinstance(expression, e.Alias) else expression
+        if isinstance(within, e.Attribute) and within.id in child.columns and isinstance(expression, e.Attribute | e.Alias):
+            found[expression.id] = child.columns[within.id]
+        elif isinstance(expression, e.Alias) and (most := _remainders(within)) is not None:
+            found[expression.id] = Values(min(child.rows, most))
     return found
+
+
+def _remainders(expression: e.Expression) -> float | None:
+    """How many values a remainder may have, at most."""
+    if not isinstance(expression, e.Call) or expression.name not in ("%", "mod", "pmod"):
+        return None
+    divisor = bare(expression.args[1])
+    known = number(divisor.value) if isinstance(divisor, e.Literal) and isinstance(type_of(expression), t.IntegralType) else None
+    return None if not known else 2 * abs(known) - 1
 
 
 def _groups(keys: Sequence[e.Expression], child: Estimate) -> float:

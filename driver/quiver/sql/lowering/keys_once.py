@@ -1,0 +1,118 @@
+"""Semi and anti joins that look for keys among rows that have each key once. Pure.
+
+The kernel compares a row with all rows of the other side that have its key, though the first would do: 10,000 million pairs, where two
+tables of a million rows have a hundred keys. Only whether there is a row is asked, so one of each kind answers as well: the side that is
+looked at is made distinct in the columns that the condition names, where many rows are expected for each of them and many pairs in all.
+
+    SELECT … FROM a WHERE EXISTS (SELECT * FROM b WHERE b.g = a.g AND b.x > 1)      b.g of (SELECT DISTINCT g FROM b WHERE x > 1)
+    SELECT … FROM a WHERE g IN (SELECT g FROM b)                                    g of (SELECT DISTINCT g FROM b)
+    SELECT … FROM a LEFT SEMI JOIN b ON a.g = b.g                                   the same
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from quiver.sql.analysis.cardinality import Estimate, OfFiles, estimated, share
+from quiver.sql.analysis.rewriting import changed
+from quiver.sql.lowering.replacing import can_group
+from quiver.sql.tree import expressions as e
+from quiver.sql.tree import relations as r
+from quiver.sql.tree.walking import all_of, attributes_in, conjuncts, walk
+
+_ROWS_A_KEY = 16.0
+"""From which on grouping rows costs less than a hash table of all of them."""
+_PAIRS_A_ROW = 16.0
+"""Of both sides: fewer pairs are not worth an operator more."""
+_PAIRS = 1e6
+"""Up to so many are done in no time."""
+
+
+def with_keys_once(relation: r.Relation, of_files: OfFiles) -> r.Relation:
+    """The relation with such sides made distinct; the same object where there are none."""
+    result: r.Relation = _Once(of_files).everywhere(relation)
+    return result
+
+
+class _Once:
+    def __init__(self, of_files: OfFiles) -> None:
+        self._of_files = of_files
+        self._memo: dict[int, Estimate | None] = {}
+        self._held: list[r.Relation] = []
+        """What the memo knows by id lives on."""
+
+    def everywhere(self, value: Any) -> Any:
+        """In a relation, an expression with its subqueries, or a tuple of them."""
+        return changed(value, of_relation=self._rewritten)
+
+    def _rewritten(self, node: r.Relation) -> r.Relation | None:
+        match node:
+            case r.Join(kind="semi" | "anti") if node.condition is not None:
+                left, right, condition = self.everywhere(node.left), self.everywhere(node.right), self.everywhere(node.condition)
+                columns = _asked(node.condition, node.right)
+                if self._pays(node.left, node.right, columns, node.condition):
+                    return replace(node, left=left, right=_distinct(right, columns), condition=condition)
+                is_same = left is node.left and right is node.right and condition is node.condition
+                return node if is_same else replace(node, left=left, right=right, condition=condition)
+            case r.Filter() if any(isinstance(each, e.Exists | e.InSubquery) for each in walk(node.condition)):
+                condition = changed(node.condition, lambda each: self._of_subquery(each, node.child), self._rewritten)
+                child = self.everywhere(node.child)
+                return node if child is node.child and condition is node.condition else r.Filter(child, condition)
+            case _:
+                return None
+
+    def _of_subquery(self, part: e.Expression, around: r.Relation) -> e.Expression | None:
+        if isinstance(part, e.InSubquery) and len(part.relation.output) == 1:
+            found, (column,) = part.relation, part.relation.output
+            if self._pays(around, found, (column,), e.Call("=", (part.child, column))):
+                return replace(part, child=self.everywhere(part.child), relation=_distinct(self.everywhere(found), (column,)))
+        if isinstance(part, e.Exists):
+            made = self._of_rows(part.relation, around)
+            return None if made is None else replace(part, relation=made)
+        return None
+
+    def _of_rows(self, found: r.Relation, around: r.Relation) -> r.Relation | None:
+        """For EXISTS, which does not ask for columns, rows that depend on `around` by a condition at the top."""
+        while isinstance(found, r.Project | r.Aliased):
+            found = found.child
+        if not isinstance(found, r.Filter):
+            return None
+        every = conjuncts(found.condition)
+        asking = [each for each in every if any(isinstance(part, e.OuterReference) for part in walk(each))]
+        if not asking or any(isinstance(part, e.Exists | e.InSubquery | e.ScalarSubquery) for each in every for part in walk(each)):
+            return None
+        own = [each for each in every if not any(each is one for one in asking)]
+        below = r.Filter(found.child, all_of(own)) if own else found.child
+        condition = all_of(asking)
+        columns = _asked(condition, below)
+        joined = changed(condition, lambda part: part.attribute if isinstance(part, e.OuterReference) else None)
+        if not self._pays(around, below, columns, joined):
+            return None
+        child = self.everywhere(found.child)
+        return r.Filter(_distinct(r.Filter(child, all_of(own)) if own else child, columns), condition)
+
+    def _pays(self, asking: r.Relation, looked_at: r.Relation, columns: Sequence[e.Attribute], condition: e.Expression) -> bool:
+        if not columns or not can_group(columns):
+            return False
+        self._held += (asking, looked_at)
+        left, right = (estimated(side, self._of_files, self._memo) for side in (asking, looked_at))
+        if left is None or right is None:
+            return False
+        keys = 1.0
+        for column in columns:
+            keys *= right.distinct(column.id)
+        both = Estimate(left.rows * right.rows, {**left.columns, **right.columns})
+        pairs = both.rows * share(condition, both)
+        return right.rows >= _ROWS_A_KEY * keys and pairs > max(_PAIRS, _PAIRS_A_ROW * (left.rows + right.rows))
+
+
+def _asked(condition: e.Expression, side: r.Relation) -> tuple[e.Attribute, ...]:
+    """The columns of one side that a condition is about."""
+    used = {each.id for each in attributes_in(condition)}
+    return tuple({each.id: each for each in side.output if each.id in used}.values())
+
+
+def _distinct(relation: r.Relation, columns: Sequence[e.Attribute]) -> r.Relation:
+    return r.Deduplicate(r.Project(relation, tuple(columns)))
