@@ -87,6 +87,42 @@ def test_a_join_a_sort_and_a_group_by(spark: Session, tmp_path: Path, caplog: py
     assert rows["k"].to_pylist() == sorted(range(ROWS), key=lambda key: (-(key % 16), key))
 
 
+JOINED = f"SELECT a.k, a.s < b.s AS less FROM ({OWN} a) a JOIN ({OWN} b) b ON a.k = b.k"
+"""Both texts come to the join, whose hash tables of two partitions do not fit."""
+
+
+def test_rows_of_python_and_kept_ones_are_planned_anew_too(spark: Session, caplog: pytest.LogCaptureFixture) -> None:
+    def counted(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        yield from (pa.RecordBatch.from_pylist([{"n": batch.num_rows, "k": sum(batch["k"].to_pylist())}]) for batch in batches)
+
+    expected = (ROWS, ROWS * (ROWS - 1) // 2)
+
+    def again() -> bool:
+        told = "planned anew for less memory" in caplog.text
+        caplog.clear()
+        return told
+
+    with caplog.at_level("WARNING", "quiver.driver"):
+        kept = spark.sql(JOINED).cache()
+        before = spark._state.runtime.kept.find(kept._relation)
+        mapped = kept.mapInArrow(counted, "n long, k long").groupBy().sum("n", "k")
+        assert (tuple(mapped.collect()[0]), again()) == (expected, True)
+        after = spark._state.runtime.kept.find(kept._relation)
+        assert before is not None
+        assert after is not None
+        assert after.rdd.getNumPartitions() > before.rdd.getNumPartitions()
+        assert (kept.selectExpr("count(*)", "sum(k)").first(), again()) == (expected, False)
+        assert spark._state.runtime.kept.find(kept._relation) is after
+        assert kept.storageLevel.useMemory
+        assert not kept.unpersist().is_cached
+        rows = spark.sql(JOINED).toLocalIterator()
+        assert (next(rows).less in (True, False), again()) == (True, True)
+        with pytest.raises(KernelOutOfMemory) as raised:
+            spark.sql(JOINED).foreach(lambda row: None)
+        assert not again()
+    assert "df.localCheckpoint() is planned for less memory" in "".join(raised.value.__notes__)
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [

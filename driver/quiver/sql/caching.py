@@ -11,6 +11,7 @@ import dataclasses
 import logging
 import threading
 import weakref
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -91,21 +92,43 @@ class KeptRelations:
         for kept in stale:
             kept.rdd.unpersist()
 
-    def substituted(self, relation: r.Relation) -> r.Relation:
-        """The relation, with kept rows in place of what is kept. The same object when nothing is."""
+    def replace(self, kept: Kept, rows: RDD[Any]) -> None:
+        """Have `rows`, batches of the same relation, kept in place of these. Queries that read these go on with them, and compute them."""
+        with self._lock:
+            if not any(each is kept for each in self._kept):
+                return
+            rows.setName(kept.rdd.name() or "").persist(kept.rdd.getStorageLevel())
+            new = dataclasses.replace(kept, rows=dataclasses.replace(kept.rows, rdd=rows))
+            self._kept = tuple(new if each is kept else each for each in self._kept)
+        kept.rdd.unpersist()
+
+    def read_by(self, relation: r.Relation, but: Kept | None = None) -> list[Kept]:
+        """Those whose rows `substituted` puts into a relation."""
+        found: list[Kept] = []
+        self._substituted(relation, but, found.append)
+        return list({id(each): each for each in found}.values())
+
+    def substituted(self, relation: r.Relation, but: Kept | None = None) -> r.Relation:
+        """The relation, with kept rows in place of what is kept, `but` those of one. The same object when nothing is."""
+        return self._substituted(relation, but, lambda kept: None)
+
+    def _substituted(self, relation: r.Relation, but: Kept | None, noted: Callable[[Kept], None]) -> r.Relation:
         if not self._kept:
             return relation
         counts: dict[int, int] = {}
 
         def kept_rows(node: r.Relation) -> r.Relation | None:
-            kept = self._same(node, counts)
-            return None if kept is None else r.Aliased(kept.rows, "", node.output)
+            kept = self._same(node, counts, but)
+            if kept is None:
+                return None
+            noted(kept)
+            return r.Aliased(kept.rows, "", node.output)
 
         made: r.Relation = changed(relation, of_relation=kept_rows)
         return made
 
-    def _same(self, relation: r.Relation, counts: dict[int, int]) -> Kept | None:
-        alike = [kept for kept in self._kept if type(kept.relation) is type(relation)]
+    def _same(self, relation: r.Relation, counts: dict[int, int], but: Kept | None = None) -> Kept | None:
+        alike = [kept for kept in self._kept if kept is not but and type(kept.relation) is type(relation)]
         if not alike:
             return None
         nodes = _count(relation, counts)

@@ -20,6 +20,7 @@ from quiver_proto.sources.database_writes import MARK, Inserting, begin
 from quiver_proto.sources.databases import engine_of, shown, told
 
 if TYPE_CHECKING:
+    from quiver.rdd import RDD
     from quiver.sql.session import Session
 
 _KINDS: tuple[tuple[type[t.DataType], str], ...] = (
@@ -78,14 +79,20 @@ def write_database(session: Session, relation: r.Relation, options: Mapping[str,
 
     staged = table(staging, columns.names, sqlalchemy.Column(MARK, sqlalchemy.String(32)))
     inserting = Inserting(url, staging, place, tuple(zip(columns.names, kinds)), session.conf.zone(), int(options.get("batchsize", "1000")))
+
+    def inserted(rows: RDD[Any]) -> list[Any]:
+        if options.get("numpartitions", "").isdecimal():  # So many connections at most.
+            rows = rows.coalesce(max(1, int(options["numpartitions"])))
+        done: list[Any] = rows.mapPartitions(inserting).collect()
+        return done
+
     try:
         with told(engine):
             staged.create(engine)
         with spark_errors(relation, call_site):
-            rows = session._state.runtime.batches(relation, call_site)
-            if options.get("numpartitions", "").isdecimal():  # So many connections at most.
-                rows = rows.coalesce(max(1, int(options["numpartitions"])))
-            told_of = rows.mapPartitions(inserting).collect()
+            told_of = session._state.runtime.retried(
+                relation, call_site, inserted
+            )  # Rows that a failed task left have no mark that is told.
         with spark_errors(relation, call_site), told(engine), engine.connect() as connection:
             begin(connection)
             target = table(

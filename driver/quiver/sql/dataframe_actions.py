@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -15,6 +17,7 @@ from quiver.sql.row import Row
 from quiver.sql.rows import Rows, rows_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+from quiver_proto.errors import KernelOutOfMemory
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,6 +26,19 @@ if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
     from quiver.sql.writer import DataFrameWriter
     from quiver.sql.writer_v2 import DataFrameWriterV2
+
+
+@contextlib.contextmanager
+def unrepeatable(why: str, otherwise: str) -> Iterator[None]:
+    """Inside, what runs out of memory is not planned anew; the error says so, and what to do."""
+    try:
+        yield
+    except KernelOutOfMemory as problem:
+        problem.add_note(
+            f"{why}, so the query goes on as it was planned: {otherwise}. Set quiver.sql.partitions to a larger number, or keep the rows "
+            "first: df.localCheckpoint() is planned for less memory when that is needed."
+        )
+        raise
 
 
 class Actions(DataFrameCore):
@@ -67,8 +83,17 @@ class Actions(DataFrameCore):
         >>> list(spark.range(2).toLocalIterator())
         [Row(id=0), Row(id=1)]
         """
-        with spark_errors(self._relation, capture()):
-            yield from self.rdd.toLocalIterator(prefetchPartitions)
+        call_site, runtime, given = capture(), self._session._state.runtime, Rows(self.schema.json())
+
+        def begun(batches: RDD[pa.RecordBatch]) -> tuple[Iterator[Row], list[Row]]:
+            rows = batches.mapPartitions(given).toLocalIterator(prefetchPartitions)
+            return rows, list(itertools.islice(rows, 1))
+
+        with spark_errors(self._relation, call_site):
+            rows, first = runtime.retried(self._relation, call_site, begun)
+            yield from first
+            with unrepeatable("Rows were looked at already", "planned anew they would come in another order"):
+                yield from rows
 
     def _first(self, num: int) -> DataFrame:
         return self._with(r.Limit(self._relation, num))
@@ -135,7 +160,8 @@ class Actions(DataFrameCore):
         >>> seen.value
         3
         """
-        self.rdd.foreach(f)
+        with unrepeatable("The function may have had rows already", "planned anew it would get them twice"):
+            self.rdd.foreach(f)
 
     def foreachPartition(self, f: Callable[[Iterator[Row]], None]) -> None:
         """Call a function with the rows of each partition, where rows are computed.
@@ -145,7 +171,8 @@ class Actions(DataFrameCore):
         >>> seen.value
         3
         """
-        self.rdd.foreachPartition(f)
+        with unrepeatable("The function may have had rows already", "planned anew it would get them twice"):
+            self.rdd.foreachPartition(f)
 
     # ---- other forms ----
 

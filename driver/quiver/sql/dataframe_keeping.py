@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from quiver.callsite import capture
@@ -76,9 +77,7 @@ class Keeping(DataFrameCore):
         >>> spark.range(3).where("id > 0").checkpoint().count()
         2
         """
-        rows = self._session._state.runtime.batches(self._relation, capture())
-        rows.checkpoint()
-        return self._kept_as(rows, eager)
+        return self._kept_as(lambda rows: rows.checkpoint(), eager)
 
     def localCheckpoint(self, eager: bool = True, storageLevel: StorageLevel | None = None) -> DataFrame:
         """As checkpoint, with the rows kept on executors: faster, and lost with an executor. Queries then raise CheckpointLost.
@@ -89,14 +88,20 @@ class Keeping(DataFrameCore):
         """
         if storageLevel is not None and not isinstance(storageLevel, StorageLevel):
             raise wrong_argument("storageLevel", "StorageLevel", storageLevel)
-        rows = self._session._state.runtime.batches(self._relation, capture())
-        if storageLevel is not None:
-            rows.persist(storageLevel)
-        rows.localCheckpoint()
-        return self._kept_as(rows, eager)
 
-    def _kept_as(self, rows: RDD[Any], eager: bool) -> DataFrame:
-        made = self._with(r.Produced(rows, self._relation.output))
-        if eager:
-            rows.count()
-        return made
+        def keep(rows: RDD[Any]) -> None:
+            if storageLevel is not None:
+                rows.persist(storageLevel)
+            rows.localCheckpoint()
+
+        return self._kept_as(keep, eager)
+
+    def _kept_as(self, keep: Callable[[RDD[Any]], None], eager: bool) -> DataFrame:
+        def kept(rows: RDD[Any]) -> RDD[Any]:
+            keep(rows)
+            if eager:
+                rows.count()
+            return rows
+
+        rows = self._session._state.runtime.retried(self._relation, capture(), kept)
+        return self._with(r.Produced(rows, self._relation.output))

@@ -7,12 +7,12 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from quiver.sql import queries
 from quiver.sql.analysis.demand import demands
 from quiver.sql.arrow_types import arrow_schema
-from quiver.sql.caching import kept_relations
+from quiver.sql.caching import Kept, kept_relations
 from quiver.sql.cutting import CutPlan, cut
 from quiver.sql.dividing import DEEPEST, check_size, divided, height
 from quiver.sql.executions import Execution, Executions
@@ -45,6 +45,7 @@ from quiver_proto.errors import KernelOutOfMemory, UnsupportedPlan
 from quiver_proto.ops import CallSite
 from quiver_proto.units import format_bytes
 
+T = TypeVar("T")
 log = logging.getLogger("quiver.driver")
 
 if TYPE_CHECKING:
@@ -103,21 +104,23 @@ class Runtime:
     def _observing(self, relation: r.Relation, call_site: CallSite) -> AbstractContextManager[None]:
         return observing(relation, lambda metrics: rows_of(self.collect(metrics, call_site), schema_of(metrics))[0])
 
-    def batches(self, relation: r.Relation, call_site: CallSite) -> RDD[pa.RecordBatch]:
+    def batches(self, relation: r.Relation, call_site: CallSite, less: Sizing | None = None, of: Kept | None = None) -> RDD[pa.RecordBatch]:
         """An RDD of the relation's rows as Arrow batches with the users' names; planned now, computed when it is used.
 
-        Its partitions are those of the kernel's plan, cut into stages.
+        Its partitions are those of the kernel's plan, cut into stages. `less`: planned for so little memory, and what it reads of kept rows
+        that are not there, too. `of`: kept rows that it is to become.
         """
         context = self._context
         context._check(call_site.operator)
         with_room(lambda: check_size(relation))
-        relation = self._shallow(self.kept.substituted(relation), call_site)
-        sizes = self._planning.sizes()
+        relation = self._shallow(self._with_kept(relation, call_site, less, of), call_site)
+        sizes = self._planning.sizes() if less is None else less
+        relation = relation if less is None else spared(relation)
         with spark_errors(relation, call_site):
             while True:
                 try:
                     query = self._planning.lowered_to_spread(relation, sizes)
-                    productions = self._productions(relation, query, call_site)
+                    productions = self._productions(relation, query, call_site, less)
                     plans = self._planning.spread(query, productions, sizes)
                     break
                 except TooDeep:
@@ -128,8 +131,38 @@ class Runtime:
         parts = cut(plan, describe, context._planner.shuffle_id, plans.pieces)
         head = arrow_schema(schema_of(relation)).serialize().to_pybytes()
         functions = tuple(replace(each.function.sealed, pickled=b"") for each in called(query.text))
-        rdd: RDD[pa.RecordBatch] = context._rdd(lineage(parts, productions.values(), context._planner, head, call_site, (), functions))
+        settings = sizes.task_settings() if less is not None else ()
+        rdd: RDD[pa.RecordBatch] = context._rdd(
+            lineage(parts, productions.values(), context._planner, head, call_site, settings, functions)
+        )
         return rdd.coalesce(spread.count) if spread is not None and spread.at_most and spread.count is not None else rdd
+
+    def retried(self, relation: r.Relation, call_site: CallSite, action: Callable[[RDD[pa.RecordBatch]], T]) -> T:
+        """What an action on the relation's batches gives. When the kernel runs out of memory all of it is done again, on batches that are
+        planned for less: in other partitions, so the action must not have left anything behind."""
+        less: Sizing | None = None
+        tried = 0
+        while True:
+            rows = self.batches(relation, call_site, less)
+            tried += 1
+            try:
+                return action(rows)
+            except KernelOutOfMemory as problem:
+                if tried == TRIES:
+                    raise
+                less = self._smaller(less or self._planning.sizes(), tried, rows.getNumPartitions(), call_site, problem)
+
+    def _smaller(self, sizes: Sizing, tried: int, pieces: int, call_site: CallSite, problem: KernelOutOfMemory) -> Sizing:
+        log.warning("%s: it is planned anew for less memory: %s", call_site, problem)
+        return sizes.smaller(tried, max(pieces, sizes.partitions))
+
+    def _with_kept(self, relation: r.Relation, call_site: CallSite, less: Sizing | None = None, of: Kept | None = None) -> r.Relation:
+        """The relation with what is kept in place of what computes it; `less`: kept rows that are not all there are planned anew, as a
+        whole, since partitions of one plan don't go with those of another."""
+        for kept in self.kept.read_by(relation, of) if less is not None else ():
+            if self._context._driver.stored(kept.rdd.id()).partitions < kept.rdd.getNumPartitions():
+                self.kept.replace(kept, self.batches(kept.relation, call_site, less, kept))
+        return self.kept.substituted(relation, of)
 
     def _shallow(self, relation: r.Relation, call_site: CallSite) -> r.Relation:
         """The relation, with parts that are computed before the rest where it is deeper than can be planned. Raises AnalysisException."""
@@ -159,7 +192,7 @@ class Runtime:
         """A relation of the batches of `rdd`, whose columns have the Arrow types of `schema` (arrow_types.arrow_schema)."""
         return r.Produced(rdd, r.columns_of(schema, new_id), size)
 
-    def _productions(self, relation: r.Relation, query: Query, call_site: CallSite) -> dict[str, Production]:
+    def _productions(self, relation: r.Relation, query: Query, call_site: CallSite, less: Sizing | None = None) -> dict[str, Production]:
         planner = self._context._planner
         found = {}
         asked = demands(relation) if any(isinstance(leaf, r.Sourced) for leaf in query.leaves.values()) else {}
@@ -171,15 +204,15 @@ class Runtime:
                     rdd, size = sourced(self._context, leaf, asked.get(id(leaf)))
                     found[name] = produce(name, rdd, leaf.columns, planner, call_site, size)
                 case r.PythonMap() | r.GroupedMap():
-                    found[name] = produce(name, self.mapped(leaf, call_site), leaf.columns, planner, call_site)
+                    found[name] = produce(name, self.mapped(leaf, call_site, less), leaf.columns, planner, call_site)
         return found
 
-    def mapped(self, leaf: r.PythonMap | r.GroupedMap, call_site: CallSite) -> RDD[pa.RecordBatch]:
+    def mapped(self, leaf: r.PythonMap | r.GroupedMap, call_site: CallSite, less: Sizing | None = None) -> RDD[pa.RecordBatch]:
         """The results of a user's function over batches or groups."""
         if isinstance(leaf, r.PythonMap):
-            return self.batches(leaf.child, call_site).mapPartitions(by_partition(leaf, schema_of(leaf.child), schema_of(leaf)))
+            return self.batches(leaf.child, call_site, less).mapPartitions(by_partition(leaf, schema_of(leaf.child), schema_of(leaf)))
         rows, function = by_group(leaf, schema_of(leaf))
-        return self.batches(rows, call_site).mapPartitions(function)
+        return self.batches(rows, call_site, less).mapPartitions(function)
 
     def explain(self, relation: r.Relation, statistics: bool = False) -> Explained:
         """How it would be computed now. Nothing is computed. `statistics`: with what the kernel expects of each operator."""
@@ -238,8 +271,10 @@ class Runtime:
         spread: Spread | None = None,
     ) -> Sequence[bytes]:
         self._context._check(call_site.operator)
-        relation = self._shallow(self.kept.substituted(relation), call_site)
+        given = relation
+        relation = self._shallow(self._with_kept(given, call_site), call_site)
         sizes = self._planning.sizes()
+        less: Sizing | None = None
         query = self._planning.lowered(relation, sizes)
         productions = self._productions(relation, query, call_site)
         spread = self._bounded(spread, call_site)
@@ -254,7 +289,7 @@ class Runtime:
             except TooDeep:
                 relation = self._divided(relation, call_site)
                 query = self._planning.lowered(relation, sizes)
-                productions = self._productions(relation, query, call_site)
+                productions = self._productions(relation, query, call_site, less)
                 continue
             tried += 1
             try:
@@ -262,12 +297,16 @@ class Runtime:
             except KernelOutOfMemory as problem:
                 if tried == TRIES:
                     raise
-                log.warning("%s: it is planned anew for less memory: %s", call_site, problem)
-                sizes = sizes.smaller(tried, plans.pieces or 1)
-            if (sparing := spared(relation)) is not relation:
-                relation = sparing
-                query = self._planning.lowered(relation, sizes)
-                productions = self._productions(relation, query, call_site)
+                below = (productions[name].shuffle.parent.width for name, leaf in query.leaves.items() if self._is_computed(leaf))
+                sizes = less = self._smaller(sizes, tried, max(plans.pieces or 1, *below, 1), call_site, problem)
+            # Whose rows did not fit is not known: those of the query, or of what its leaves are computed from.
+            relation = spared(self._shallow(self._with_kept(given, call_site, less), call_site))
+            query = self._planning.lowered(relation, sizes)
+            productions = self._productions(relation, query, call_site, less)
+
+    def _is_computed(self, leaf: r.Relation) -> bool:
+        """Whether its rows are those of a relation that was planned by itself."""
+        return isinstance(leaf, r.PythonMap | r.GroupedMap) or (isinstance(leaf, r.Produced) and self.kept.holds(leaf))
 
     def _result(
         self,
