@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import logging
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,8 @@ import pyarrow as pa
 import pytest
 from deltalake import CommitProperties, DeltaTable, write_deltalake
 
-from quiver.sql import DataFrame, Session
+from quiver.sql import DataFrame, Session, delta_targets
+from quiver.sql.delta_log import is_entered
 from quiver.sql.errors import AnalysisException
 
 ROWS = [(1, "a b", "x/y"), (2, None, "ü"), (3, "a=b%", "%")]
@@ -87,3 +91,95 @@ def test_tables_that_ask_more_of_their_writers(spark: Session, tmp_path: Path) -
         spark.sql("SELECT 2L AS a").write.format("delta").mode("overwrite").save(kept)
     spark.sql("SELECT 2L AS a").write.format("delta").mode("append").save(kept)
     assert spark.read.format("delta").load(kept).count() == 2
+
+
+def test_what_fails_after_the_entry_takes_no_files(
+    spark: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    for mode, rows in (("overwrite", 5), ("append", 15)):
+        path = tmp_path / mode
+        write_deltalake(str(path), pa.table({"x": range(10)}), configuration={"delta.checkpointInterval": "1"})
+        (path / "_delta_log/_last_checkpoint/x").mkdir(parents=True)  # The library can't write it.
+        with caplog.at_level(logging.WARNING, "quiver.sql.delta"):
+            spark.range(5).selectExpr("id AS x").write.format("delta").mode(mode).save(str(path))
+        assert "the rows are in the Delta table" in caplog.text
+        assert spark.read.format("delta").load(str(path)).count() == rows
+        caplog.clear()
+
+    path, enter = tmp_path / "t", delta_targets._enter
+    spark.range(3).write.format("delta").save(str(path))
+    before = files(path)
+
+    def failing(problem: BaseException, *, entered: bool, then: Callable[[], Any] = lambda: None) -> None:
+        def fail(*given: Any) -> None:
+            if entered:
+                enter(*given)
+            then()
+            raise problem
+
+        monkeypatch.setattr(delta_targets, "_enter", fail)
+
+    def append() -> None:
+        spark.range(2).write.format("delta").mode("append").save(str(path))
+
+    for problem in (OSError("disk"), KeyboardInterrupt()):
+        failing(problem, entered=False)
+        with pytest.raises(AnalysisException if isinstance(problem, OSError) else KeyboardInterrupt):
+            append()
+        assert files(path) == before
+    failing(KeyboardInterrupt(), entered=True)
+    with pytest.raises(KeyboardInterrupt):
+        append()
+    assert spark.read.format("delta").load(str(path)).count() == 5
+    log = path / "_delta_log"
+    failing(OSError("disk"), entered=True, then=lambda: (log / f"{2:020d}.json").write_text("{cut"))
+    with pytest.raises(AnalysisException, match=r"DELTA_WRITE_UNCERTAIN.*txnId"):
+        append()
+    assert len(files(path)) > len(before) + 1
+
+
+def test_which_entry_is_of_a_write(tmp_path: Path) -> None:
+    log = tmp_path / "_delta_log"
+    assert is_entered(str(tmp_path), "a", -1) is False
+    assert is_entered(str(tmp_path), "a", 0) is None
+    log.mkdir()
+    for version, name in enumerate("abc"):
+        (log / f"{version:020d}.json").write_text(json.dumps({"commitInfo": {"txnId": name}}) + "\n" + json.dumps({"protocol": {}}))
+    assert [is_entered(str(tmp_path), name, 0) for name in "abcd"] == [False, True, True, False]
+    (log / f"{1:020d}.json").unlink()
+    assert [is_entered(str(tmp_path), name, 0) for name in "bcd"] == [None, True, None]
+    (log / f"{5:020d}.checkpoint.parquet").touch()
+    assert [is_entered(str(tmp_path), name, 1) for name in "cd"] == [True, None]
+    shutil.rmtree(log)
+    log.touch()
+    assert is_entered(str(tmp_path), "a", -1) is None
+
+
+def test_paths_that_the_library_misreads(spark: Session, tmp_path: Path) -> None:
+    spark.range(3).write.format("delta").save(str(tmp_path / "tA"))
+    before = files(tmp_path)
+    for name in ("t%41", "x%20y", "a[b", "a\\b", "e|f", "c\nd"):
+        for act in (spark.range(9).write.format("delta").mode("append").save, spark.read.format("delta").load):
+            with pytest.raises(AnalysisException, match="DELTA_INVALID_PATH"):
+                act(str(tmp_path / name))
+    assert files(tmp_path) == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["tA"]
+    for name in ("a b", "100%", "ü#?"):
+        spark.range(3).write.format("delta").save(str(tmp_path / name))
+        assert spark.read.format("delta").load(str(tmp_path / name)).count() == 3
+
+
+def test_damaged_logs(spark: Session, tmp_path: Path) -> None:
+    path = tmp_path / "t"
+    spark.range(3).write.format("delta").save(str(path))
+    before = files(path)
+    entry = path / "_delta_log" / f"{1:020d}.json"
+    climbing = {"path": "../secret.parquet", "partitionValues": {}, "size": 9, "modificationTime": 0, "dataChange": True}
+    for text in ("{not json", "null", '{"protocol": {"minReaderVersion": 99, "minWriterVersion": 99}}', json.dumps({"add": climbing})):
+        entry.write_text(text + "\n")
+        with pytest.raises(AnalysisException, match="DELTA_TABLE_UNREADABLE"):
+            spark.read.format("delta").load(str(path)).collect()
+        if "secret" not in text:
+            with pytest.raises(AnalysisException, match="DELTA_TABLE_UNREADABLE"):
+                spark.range(1).write.format("delta").mode("append").save(str(path))
+    assert files(path) == before

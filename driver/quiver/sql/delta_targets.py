@@ -1,21 +1,24 @@
 """`df.write.format("delta")`: tasks write the Parquet files, and one entry of the table's log makes them the table's, all or none.
 
-Files that are moved into the table's directory before the entry is written are nobody's until then; when it can't be written they go.
+Files that are moved into the table's directory before the entry is written are nobody's until then. They go when it surely isn't there: an
+error of the library alone does not tell, which writes checkpoints and reads the table again after the entry.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_schema, spark_schema
+from quiver.sql.delta_log import delta_directory, is_entered, unreadable
 from quiver.sql.errors import AnalysisException, check_names_differ
 from quiver.sql.file_outputs import file_format, loose
-from quiver.sql.lake_sources import local_table
 from quiver.sql.saving import NOTHING, Dealt, Output, Saved, staged
 from quiver.sql.store_access import store_access
 from quiver.sql.table_writes import can_store
@@ -30,6 +33,7 @@ from quiver_proto.sources.packages import needed
 if TYPE_CHECKING:
     from quiver.sql.session import Session
 
+log = logging.getLogger("quiver.sql.delta")
 _WRITABLE = frozenset({"appendOnly", "invariants", "timestampNtz", "deletionVectors", "vacuumProtocolCheck", "v2Checkpoint"})
 """Features of tables that ask nothing of who adds plain files."""
 
@@ -39,15 +43,18 @@ def write_delta(session: Session, relation: r.Relation, output: Output, call_sit
 
     Columns are found by name, and cast where no other value could come of it; those that the rows lack are null. With overwrite, the
     option `overwriteSchema` takes the rows' columns for the table's. Raises AnalysisException: DELTA_TABLE_ALREADY_EXISTS,
-    DELTA_FAILED_TO_MERGE_FIELDS, DELTA_UNSUPPORTED_FEATURES_FOR_WRITE, DELTA_CONCURRENT_WRITE (another writer was faster), PackageMissing.
+    DELTA_FAILED_TO_MERGE_FIELDS, DELTA_UNSUPPORTED_FEATURES_FOR_WRITE, DELTA_CONCURRENT_WRITE (another writer was faster),
+    DELTA_TABLE_UNREADABLE, DELTA_INVALID_PATH,
+    DELTA_WRITE_UNCERTAIN (whether the rows are the table's can't be told: its log can't be read), PackageMissing.
     """
     deltalake = needed("deltalake", "deltalake", "delta", "Writing Delta tables")
-    path = local_table(output.path)
+    path = delta_directory(output.path)
     check_names_differ(column.name for column in relation.output)
     for name in ("replacewhere", "mergeschema", "partitionoverwritemode"):
         if output.options.get(name, "false").lower() not in ("false", "static"):
             raise AnalysisException(f"Option {name} of Delta tables is not offered here.", "UNSUPPORTED_FEATURE.TABLE_OPERATION")
-    table = deltalake.DeltaTable(path) if deltalake.DeltaTable.is_deltatable(path) else None
+    with unreadable(deltalake, path):
+        table = deltalake.DeltaTable(path) if deltalake.DeltaTable.is_deltatable(path) else None
     if table is None and LOCAL.stat(path) is not None and LOCAL.entries(path):
         raise AnalysisException(f"{path} has files and is not a Delta table.", "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION")
     keys, anew = output.partition_by, False
@@ -76,18 +83,12 @@ def write_delta(session: Session, relation: r.Relation, output: Output, call_sit
     try:
         written = staged(session, dealt, output, job, form, store_access(session, output.options), call_site)
         job.commit([(file, final) for file, final, _, _ in written], marked=False)
-        try:
-            with _told(deltalake, path):
-                _enter(deltalake, table, path, output.mode, anew, relation, keys, written)
-        except BaseException:
-            for _, final, _, _ in written:
-                with contextlib.suppress(OSError):
-                    LOCAL.remove(f"{path}/{final}")
-            raise
+        _commit(deltalake, table, path, output.mode, anew, relation, keys, written)
     except BaseException:
         job.abort()
         raise
-    session._state.runtime.kept.refreshed(path)
+    finally:
+        session._state.runtime.kept.refreshed(path)
     places = tuple(dict.fromkeys(final.rpartition("/")[0] for _, final, _, _ in written))
     return Saved(len(written), sum(rows for _, _, rows, _ in written), sum(size for *_, size in written), places)
 
@@ -99,8 +100,42 @@ def _told(deltalake: Any, path: str) -> Iterator[None]:
         yield
     except deltalake.exceptions.CommitFailedError as problem:
         raise AnalysisException(f"Another writer was faster at {path}: {problem}", "DELTA_CONCURRENT_WRITE") from problem
-    except deltalake.exceptions.DeltaError as problem:
+    except (deltalake.exceptions.DeltaError, OSError) as problem:
         raise AnalysisException(f"The Delta table {path} cannot be written: {problem}", "DELTA_WRITE_FAILED") from problem
+
+
+def _commit(
+    deltalake: Any,
+    table: Any,
+    path: str,
+    mode: str,
+    anew: bool,
+    relation: r.Relation,
+    keys: Sequence[str],
+    written: Sequence[tuple[str, str, int, int]],
+) -> None:
+    """Write the log's entry. When it can't be written, the files go; when it may be there, they stay, whatever failed after it."""
+    identity = str(uuid.uuid4())
+    before = -1 if table is None else table.version()
+    try:
+        with _told(deltalake, path):
+            _enter(deltalake, table, path, mode, anew, relation, keys, written, identity)
+    except BaseException as problem:
+        entered = is_entered(path, identity, before)
+        if entered is False:
+            for _, final, _, _ in written:
+                with contextlib.suppress(OSError):
+                    LOCAL.remove(f"{path}/{final}")
+            raise
+        if not isinstance(problem, Exception):
+            raise
+        if entered is None:
+            raise AnalysisException(
+                f"Whether the rows are in the Delta table {path} now can't be told: its log can't be read after {problem}. Their files are "
+                f"left there; they are the table's if its log has an entry with the txnId {identity}.",
+                "DELTA_WRITE_UNCERTAIN",
+            ) from problem
+        log.warning("the rows are in the Delta table %s; what its library does after that has failed: %s", path, problem)
 
 
 def _check_writable(table: Any, path: str, mode: str) -> None:
@@ -171,9 +206,10 @@ def _enter(
     relation: r.Relation,
     keys: Sequence[str],
     written: Sequence[tuple[str, str, int, int]],
+    identity: str,
 ) -> None:
-    """Write the log's entry."""
     import pyarrow as pa
+    from deltalake import CommitProperties
     from deltalake.transaction import AddAction, create_table_with_add_actions
 
     kinds = arrow_schema(t.StructType([t.StructField(column.name, column.type) for column in relation.output]))
@@ -183,7 +219,8 @@ def _enter(
     for _, final, rows, size in written:
         values: Mapping[str, str | None] = dict(zip(keys, values_of(final)))
         actions.append(AddAction(final, size, values, now, True, json.dumps({"numRecords": rows})))
+    told = CommitProperties(custom_metadata={"txnId": identity})
     if table is None or anew:
-        create_table_with_add_actions(path, schema, actions, "error" if table is None else "overwrite", list(keys))
+        create_table_with_add_actions(path, schema, actions, "error" if table is None else "overwrite", list(keys), commit_properties=told)
     else:
-        table.create_write_transaction(actions, mode, schema, list(keys) or None)
+        table.create_write_transaction(actions, mode, schema, list(keys) or None, commit_properties=told)

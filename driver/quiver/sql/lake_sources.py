@@ -9,11 +9,13 @@ import datetime
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import spark_schema
+from quiver.sql.delta_log import delta_directory, unreadable
 from quiver.sql.errors import AnalysisException
+from quiver.sql.lake_places import local_table
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
 from quiver_proto.sources.lake_tables import DeltaRows, IcebergFiles
@@ -33,31 +35,41 @@ def delta(session: Session, path: str, options: Options) -> r.Relation:
     deltalake = needed("deltalake", "deltalake", "delta", "Reading Delta tables")
     import pyarrow as pa
 
-    local = local_table(path)
+    local = delta_directory(path)
     version, moment = options.get("versionasof"), options.get("timestampasof")
-    try:
-        table = deltalake.DeltaTable(local, version=int(version) if version is not None else None)
-        if moment is not None:
-            table.load_as_version(datetime.datetime.fromisoformat(moment).astimezone())
-    except ValueError as problem:
-        raise AnalysisException(f"versionAsOf or timestampAsOf of {path}: {problem}", "DELTA_INVALID_TIME_TRAVEL") from problem
-    except deltalake.exceptions.TableNotFoundError as problem:
-        raise AnalysisException(f"`{path}` is not a Delta table.", "DELTA_MISSING_DELTA_TABLE") from problem
-    except deltalake.exceptions.DeltaError as problem:
-        raise AnalysisException(f"The Delta table {path} cannot be read: {problem}", "DELTA_TABLE_UNREADABLE") from problem
-    schema = spark_schema(pa.schema(table.schema().to_arrow()))
-    maps = table.metadata().configuration.get("delta.columnMapping.mode", "none") != "none"
-    if maps or ("deletionVectors" in (table.protocol().reader_features or ()) and pa.table(table.deletion_vectors()).num_rows):
-        size = sum(pa.table(table.get_add_actions(flatten=True))["size_bytes"].to_pylist())
-        return _read(session, "delta", DeltaRows(), [(local, table.version())], schema, size)
-    names = tuple(table.metadata().partition_columns)
+    with unreadable(deltalake, path):
+        try:
+            table = deltalake.DeltaTable(local, version=int(version) if version is not None else None)
+            if moment is not None:
+                table.load_as_version(datetime.datetime.fromisoformat(moment).astimezone())
+        except ValueError as problem:
+            raise AnalysisException(f"versionAsOf or timestampAsOf of {path}: {problem}", "DELTA_INVALID_TIME_TRAVEL") from problem
+        schema = spark_schema(pa.schema(table.schema().to_arrow()))
+        metadata = table.metadata()
+        actions = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+        maps = metadata.configuration.get("delta.columnMapping.mode", "none") != "none"
+        deletes = "deletionVectors" in (table.protocol().reader_features or ()) and pa.table(table.deletion_vectors()).num_rows
+    if maps or deletes:
+        return _read(session, "delta", DeltaRows(), [(local, table.version())], schema, sum(action["size_bytes"] for action in actions))
+    names = tuple(metadata.partition_columns)
     files = []
-    for action in pa.table(table.get_add_actions(flatten=True)).to_pylist():
-        given = unquote(action["path"])
-        at = given if os.path.isabs(given) else local_table(given) if "://" in given else os.path.join(local, given)
+    for action in actions:
         values = tuple(_text(action.get(f"partition.{name}")) for name in names)
-        files.append(r.DataFile(at, action["size_bytes"], action["modification_time"] / 1000, values))
+        place = _delta_file(local, action["path"])
+        files.append(r.DataFile(place, action["size_bytes"], action["modification_time"] / 1000, values))
     return _scan(session, path, options, schema, names, files)
+
+
+def _delta_file(local: str, written: str) -> str:
+    """Where a file is that an entry of the log names: below the table, or a place of its own, as cloned tables have. Raises
+    AnalysisException DELTA_TABLE_UNREADABLE for one that climbs out of a folder."""
+    given = unquote(written)
+    if ".." in given.split("/"):
+        raise AnalysisException(
+            f"The Delta table {local} cannot be read: its log names a file {written!r}, which climbs out of its folder.",
+            "DELTA_TABLE_UNREADABLE",
+        )
+    return given if os.path.isabs(given) else local_table(given) if "://" in given else os.path.join(local, given)
 
 
 def iceberg(session: Session, path: str, options: Options) -> r.Relation:
@@ -136,17 +148,6 @@ def _newest_metadata(local: str, path: str) -> str:
     if not found:
         raise AnalysisException(f"`{path}` is not an Iceberg table: it has no metadata.", "ICEBERG_MISSING_TABLE")
     return os.path.join(folder, max(found, key=lambda name: (int("".join(filter(str.isdigit, name.partition("-")[0])) or 0), name)))
-
-
-def local_table(path: str) -> str:
-    """Its directory. Raises AnalysisException UNSUPPORTED_FILE_SYSTEM."""
-    if path.startswith("file:"):
-        return unquote(urlsplit(path).path)
-    if "://" in path:
-        raise AnalysisException(
-            f"{path!r} is not on a file system that tables are read from: give a local path.", "UNSUPPORTED_FILE_SYSTEM"
-        )
-    return os.path.abspath(path)
 
 
 def _text(value: Any) -> str | None:
