@@ -109,21 +109,31 @@ def ordered(reader: Reader, name: str, args: Sequence[Node]) -> e.Expression:
 
 # ---- functions ----
 
-FUNCTIONS: Final = frozenset({"approx_median", "arrow_cast", "arrow_typeof", "generate_series", "unnest"})
+_NAMES = {
+    "approx_distinct": "approx_count_distinct", "array_concat": "concat", "array_has": "array_contains", "array_has_any": "arrays_overlap",
+    "array_to_string": "array_join", "ends_with": "endswith", "make_array": "array", "starts_with": "startswith", "today": "current_date",
+}  # fmt: skip
+"""Functions that Spark names otherwise."""
+FUNCTIONS: Final = frozenset({"approx_median", "arrow_cast", "arrow_typeof", "generate_series", "strpos", "unnest", *_NAMES})
 """By names that Spark has not. Those that only compute are in the registry."""
 
 
 def function(reader: Reader, name: str, args: Sequence[Node]) -> e.Expression:
     """One of FUNCTIONS. Raises ParseException, AnalysisException."""
+    if name in _NAMES:
+        return reader.call(_NAMES[name], args)
+    if name == "strpos" and len(args) == 2:
+        return reader.call("locate", [args[1], args[0]])
     operands = tuple(map(reader.read, args))
     if name in _INSTEAD:
         raise unsupported(f"the function {name}: {_INSTEAD[name]}")
     if name == "generate_series":
         return _series(operands)
-    if len(operands) != 1:
+    if len(operands) != (wanted := 2 if name == "strpos" else 1):
         more = ": make one of several arrays with inline(arrays_zip(…))" if name == "unnest" and operands else ""
         raise AnalysisException(
-            f"The `{name}` requires 1 parameters but the actual number is {len(operands)}{more}.", "WRONG_NUM_ARGS.WITHOUT_SUGGESTION"
+            f"The `{name}` requires {wanted} parameters but the actual number is {len(operands)}{more}.",
+            "WRONG_NUM_ARGS.WITHOUT_SUGGESTION",
         )
     if name == "unnest":
         if reader.unnests:

@@ -341,6 +341,8 @@ class Reader:
         if lower in _OF_UNITS and len(args) == 3:
             unit = e.Literal(args[0].name.upper(), t.StringType())
             return e.Call(_OF_UNITS[lower], (unit, self.read(args[1]), self.read(args[2])))
+        if lower in ("date_part", "datepart") and len(args) == 2 and args[0].name.lower() == "epoch":
+            return e.Call("extract epoch", (self.read(args[1]),))
         if args and isinstance(args[-1], g.Order):
             return datafusion.ordered(self, name, args)
         if lower in datafusion.FUNCTIONS and lower not in self._around.routines:

@@ -206,9 +206,9 @@ class Query:
         return r.Limit(result, count, skipped)
 
     def _count(self, node: Node, clause: str) -> int | None:
-        if isinstance(node, g.Fetch):
-            raise unsupported("FETCH", node)
-        inner = node.expression
+        inner = node.args.get("count") if isinstance(node, g.Fetch) else node.expression
+        if inner is None:  # FETCH FIRST ROW ONLY
+            return 1
         if isinstance(inner, g.Var) and inner.name.upper() == "ALL":
             return None
         try:

@@ -16,6 +16,8 @@ def within_group(call: e.Expression, keys: tuple[e.SortKey, ...]) -> e.Expressio
     if not isinstance(call, e.Call):
         raise AnalysisException("WITHIN GROUP belongs to an aggregate.", "INVALID_WITHIN_GROUP_EXPRESSION")
     name = call.name
+    if call.order:
+        raise _invalid(name, "WRONG_NUM_ORDERINGS", "it has an order already")
     match name:
         case "percentile_cont" | "percentile_disc" | "mode":
             wanted = 0 if name == "mode" else 1
