@@ -30,6 +30,12 @@ QUERIES = {
     "few": "SELECT count(*), sum(f.v), sum(l.v) FROM (SELECT * FROM small WHERE v < 4) f LEFT JOIN large l ON f.k = l.k",
     "few below": "SELECT count(*), sum(f.v), sum(j.v) FROM (SELECT * FROM small WHERE v < 4) f "
     "LEFT JOIN (SELECT l.k, l.v + o.v AS v FROM large l JOIN other o ON l.k = o.k) j ON f.k = j.k",
+    "groups sifted twice": "SELECT s.k, g.v, g.n FROM (SELECT k FROM small WHERE v < 4) s "
+    "JOIN (SELECT k, v, count(*) n FROM large GROUP BY v, k) g ON s.k = g.k "
+    "JOIN (SELECT v, sum(k) m FROM other WHERE v % 50 = 0 GROUP BY v) o ON o.v = g.v ORDER BY 1, 2",
+    "join sifted twice": "SELECT count(*), sum(g.w), sum(s.k) FROM (SELECT k FROM small WHERE v < 4) s "
+    "LEFT JOIN (SELECT l.k, x.v w FROM large l LEFT JOIN other x ON l.k = x.k) g ON s.k = g.k "
+    "JOIN (SELECT k, sum(v) m FROM other WHERE v % 9 = 0 GROUP BY k) o ON o.k = s.k",
     "union": "SELECT k, count(*) FROM large GROUP BY k UNION ALL SELECT k, sum(v) FROM small GROUP BY k ORDER BY 1, 2",
 }
 
@@ -86,9 +92,12 @@ def test_answers_stay_the_same(spark: Session, monkeypatch: pytest.MonkeyPatch) 
     assert answers(spark) == expected
     assert any("skewed" in note for note in notes), notes
     spark.conf.set("spark.sql.adaptive.autoBroadcastJoinThreshold", "1m")
+    monkeypatch.setattr("quiver.sql.adapting._WORTH_SIFTING", 1)  # The files are small.
     assert answers(spark) == expected
     assert any("build side has" in note for note in notes), notes
     assert any("only rows that may meet it" in note for note in notes), notes
+    sifted = [note.rpartition(" ")[2] for note in notes if "only rows that may meet it" in note]
+    assert len(sifted) > len(set(sifted)) > 0, notes  # Some stages more than once.
     assert any("empty side" in note for note in notes), notes
     for key in (*settings, "spark.sql.adaptive.enabled", "spark.sql.adaptive.autoBroadcastJoinThreshold"):
         spark.conf.unset(key)
