@@ -342,6 +342,7 @@ class Catalog:
         columns = ",\n  ".join(
             f"{f.name} {f.dataType.simpleString().upper()}{'' if f.nullable else ' NOT NULL'}"
             f"{f' DEFAULT {stored.defaults[f.name].text}' if f.name in stored.defaults else ''}"
+            f"{_comment(f)}"
             for f in stored.schema
         )
         text = f"CREATE TABLE {name} (\n  {columns})\nUSING {stored.provider}\n"
@@ -489,6 +490,11 @@ def _fitting(names: Iterable[str], pattern: str | None) -> list[str]:
 
 def _told(table: m.Table) -> Table:
     return Table(table.name, CATALOG, [table.database], table.description, table.kind, False)
+
+
+def _comment(column: t.StructField) -> str:
+    text = column.metadata.get("comment")
+    return "" if text is None else " COMMENT '" + str(text).replace("'", "\\'") + "'"
 
 
 def _pairs(pairs: Iterable[tuple[str, str]]) -> str:

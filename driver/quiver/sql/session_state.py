@@ -77,8 +77,12 @@ class SessionState:
         return self.store.table(parts[0] if len(parts) > 1 else self.database, parts[-1])
 
     def stored_or_raise(self, parts: Sequence[str]) -> Table:
-        """The same. Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND when there is none."""
+        """The same. Raises AnalysisException TABLE_OR_VIEW_NOT_FOUND, or EXPECT_PERMANENT_VIEW_NOT_TEMP for temporary views."""
         found = self.stored(parts)
+        if found is None and self.temporary(parts) is not None:
+            raise AnalysisException(
+                f"A table or a permanent view is expected, but `{'`.`'.join(parts)}` is a temp view.", "EXPECT_PERMANENT_VIEW_NOT_TEMP"
+            )
         if found is None:
             known = [*self.views, *(table.name for table in self.store.tables(self.database))]
             alike = difflib.get_close_matches(parts[-1].lower(), known, n=3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import urllib.parse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ def alter(session: Session, query: Query, node: g.Alter, text: str) -> r.Relatio
                 _redefine(session, query, parts, action)
             case g.AlterSet() if action.expressions:
                 stored = session._state.stored_or_raise(parts)
-                given = {item.this.name: item.expression.name for item in action.find_all(g.EQ)}
+                given = pairs(action.find_all(g.Property))
                 session._state.store.create_table(replace(stored, properties={**stored.properties, **given}), replace=True)
             case g.AlterColumn() if action.args.get("default") is not None:
                 stored = _table(session, parts)
@@ -68,6 +68,16 @@ def alter(session: Session, query: Query, node: g.Alter, text: str) -> r.Relatio
             case _:
                 raise unsupported("this ALTER: make the table anew with CREATE OR REPLACE TABLE … AS SELECT", node)
     return nothing()
+
+
+def pairs(items: Iterable[Any]) -> dict[str, str]:
+    """`('a' = 'b', c 'd')`."""
+    found = {}
+    for item in items:
+        key, value = item.this, item.args.get("value")
+        text = str(bool(value.this)).lower() if isinstance(value, g.Boolean) else value.name if isinstance(value, Node) else str(value)
+        found[key.name if isinstance(key, Node) else str(key)] = text
+    return found
 
 
 def _rename(session: Session, old: list[str], new: list[str]) -> None:

@@ -12,7 +12,7 @@ from sqlglot.expressions.core import Expression as Node
 from quiver.callsite import capture
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException, UnsupportedOperationException
-from quiver.sql.frontend.altering import alter
+from quiver.sql.frontend.altering import alter, pairs
 from quiver.sql.frontend.copying import copy_to
 from quiver.sql.frontend.defaults import defaults_of, with_defaults
 from quiver.sql.frontend.dialect import unsupported
@@ -99,24 +99,14 @@ def _properties(node: g.Create) -> dict[type[Any], Any]:
     return {type(item): item for item in (listed.expressions if listed is not None else [])}
 
 
-def _pairs(items: Any) -> dict[str, str]:
-    """`('a' = 'b', c 'd')`."""
-    found = {}
-    for item in items:
-        key, value = item.this, item.args.get("value")
-        text = str(bool(value.this)).lower() if isinstance(value, g.Boolean) else value.name if isinstance(value, Node) else str(value)
-        found[key.name if isinstance(key, Node) else str(key)] = text
-    return found
-
-
 def _options(properties: Mapping[type[Any], Any]) -> dict[str, str]:
     options = properties.get(g.OptionsProperty)
-    return {} if options is None else _pairs(options.expressions)
+    return {} if options is None else pairs(options.expressions)
 
 
 def _table_properties(node: g.Create) -> dict[str, str]:
     listed = node.args.get("properties")
-    return _pairs(item for item in (listed.expressions if listed is not None else []) if type(item) is g.Property)
+    return pairs(item for item in (listed.expressions if listed is not None else []) if type(item) is g.Property)
 
 
 def _comment_of(properties: Mapping[type[Any], Any]) -> str | None:

@@ -264,7 +264,10 @@ class _Select:
                 check_operator("Sort", (resolved,), windows=True)
                 keys.append(cast(e.SortKey, resolved) if not any(isinstance(node, e.Windowed) for node in walk(resolved)) else None)
             except AnalysisException as error:
-                if error.condition.startswith(("AMBIGUOUS", "UNSUPPORTED_EXPR")) or any(map(is_generator, self._items)):
+                ambiguous = error.condition == "AMBIGUOUS_REFERENCE"  # Names of several outputs are those of the source's columns.
+                if ambiguous and not self._of_source(key.child):
+                    raise
+                if error.condition.startswith("UNSUPPORTED_EXPR") or any(map(is_generator, self._items)):
                     raise
                 keys.append(None)
             if keys[-1] is None:
@@ -306,6 +309,14 @@ class _Select:
             index = position(key.child, "ORDER BY", len(columns))
             keys.append(key if index is None else replace(key, child=columns[index]))
         return keys
+
+    def _of_source(self, expression: e.Expression) -> bool:
+        """Whether it can be told from the source's columns alone."""
+        try:
+            self._analyser.resolve(expression, self._source.output, self._query.outer)
+        except AnalysisException:
+            return False
+        return True
 
     def _over_source(self, expression: e.Expression) -> e.Expression:
         """With aliases of the list as what they stand for, where no column has the name."""
