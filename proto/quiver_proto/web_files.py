@@ -19,7 +19,10 @@ _PASSING = frozenset({429, 500, 502, 503, 504})
 _TIMEOUT_S = 60
 _LEAST = 64 << 10
 """Bytes that are asked for at once at least: a request costs more than to carry them."""
-_TOTAL = re.compile(r"bytes \d+-\d+/(\d+)")
+_LENGTH = re.compile(r"\d{1,18}")
+_RANGE = re.compile(r"bytes (\d{1,18})-\d{1,18}/(\d{1,18}|\*)")
+_PORTION = 1 << 20
+"""Bytes that are read at once: what an answer says of its length is believed when it is there."""
 
 
 class WebFileSystem:
@@ -149,8 +152,8 @@ class WebFile(io.RawIOBase):
         self._stream = self._ask({})
         self._streamed = 0
         self._known(self._stream)
-        length = self._stream.headers.get("Content-Length")
-        self._size = int(length) if length is not None else self._size
+        length = self._told(self._stream)
+        self._size = self._size if length is None else length
 
     def _from_stream(self, count: int) -> bytes:
         from http.client import HTTPException
@@ -174,6 +177,10 @@ class WebFile(io.RawIOBase):
         with contextlib.closing(self._ask({"Range": f"bytes={self._at}-{end - 1}"})) as answer:
             self._known(answer)
             if answer.status == 206:
+                start, total = self._range(answer)
+                if start != self._at or total not in (None, size):
+                    text = answer.headers.get("Content-Range")
+                    raise OSError(errno.EIO, f"the answer is of {text}, not of {self._at}-{end - 1}/{size}", self.url)
                 self._piece = (self._at, self._body(answer, end - self._at))
             else:
                 self._whole = self._body(answer, size)
@@ -181,33 +188,54 @@ class WebFile(io.RawIOBase):
     def _length(self) -> int:
         """The file's size: told by the answer to HEAD, to a request for one byte, or counted."""
         if self._size is None:
-            told: str | None = None
+            told: int | None = None
             with contextlib.suppress(OSError), contextlib.closing(self._ask({}, "HEAD")) as answer:
                 self._known(answer)
-                told = answer.headers.get("Content-Length")
-            self._size = self._counted() if told is None else int(told)
+                told = self._told(answer)
+            self._size = self._counted() if told is None else told
         return self._size
 
     def _counted(self) -> int:
         """Not every server answers HEAD, or says there how long the file is."""
         with contextlib.closing(self._ask({"Range": "bytes=0-0"})) as answer:
             self._known(answer)
-            total = _TOTAL.fullmatch(answer.headers.get("Content-Range") or "") if answer.status == 206 else None
-            if total is not None:
-                return int(total[1])
+            if answer.status == 206:
+                _, total = self._range(answer)
+                if total is None:
+                    raise OSError(errno.EIO, "the server tells parts of it, and not how long it is", self.url)
+                return total
             self._whole = self._body(answer, None)
             return len(self._whole)
+
+    def _told(self, answer: Any) -> int | None:
+        """How long an answer says it is. Raises OSError for what is no length."""
+        text = answer.headers.get("Content-Length")
+        if text is not None and _LENGTH.fullmatch(text.strip()) is None:
+            raise OSError(errno.EIO, f"the answer's length is no number: {text[:40]!r}", self.url)
+        return None if text is None else int(text)
+
+    def _range(self, answer: Any) -> tuple[int, int | None]:
+        """Where a partial answer begins, and how long the whole is where it says so. Raises OSError for one that doesn't say."""
+        text = answer.headers.get("Content-Range") or ""
+        found = _RANGE.fullmatch(text.strip())
+        if found is None:
+            raise OSError(errno.EIO, f"the answer does not say which part it is: {text[:60]!r}", self.url)
+        return int(found[1]), None if found[2] == "*" else int(found[2])
 
     def _body(self, answer: Any, expected: int | None) -> bytes:
         from http.client import HTTPException
 
+        told, pieces, held = self._told(answer), [], 0
         try:
-            data = cast(bytes, answer.read())
+            while (expected is None or held <= expected) and (piece := answer.read(_PORTION)):
+                pieces.append(piece)
+                held += len(piece)
         except (HTTPException, ValueError) as problem:
             raise OSError(errno.EIO, f"the answer ended too soon: {type(problem).__name__}", self.url) from problem
-        if expected is not None and len(data) != expected:
-            raise OSError(errno.EIO, f"the answer has {len(data)} bytes, not {expected}", self.url)
-        return data
+        expected = told if expected is None else expected
+        if expected is not None and held != expected:
+            raise OSError(errno.EIO, f"the answer has {held} bytes, not {expected}", self.url)
+        return b"".join(pieces)
 
     def _known(self, answer: Any) -> None:
         """Raises OSError when the file is another one than it was."""

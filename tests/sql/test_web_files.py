@@ -48,10 +48,16 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if kind == "cut":
             self.close_connection = True
             return self._send(200, data[: len(data) // 2], {**headers, "Content-Length": str(len(data))}, body)
+        if kind in ("abc", "-5", "1000000000000000"):
+            self.close_connection = True
+            headers["Content-Length"] = kind
+            return self._send(200, data[:100], headers, body)
         if wanted and kind not in ("whole", "chunked"):
             first, _, last = wanted.removeprefix("bytes=").partition("-")
             start, end = int(first), min(int(last) + 1, len(data))
-            return self._send(206, data[start:end], {**headers, "Content-Range": f"bytes {start}-{end - 1}/{len(data)}"}, body)
+            said = {"early": f"bytes {start - 1}-{end - 2}/{len(data)}", "grown": f"bytes {start}-{end - 1}/{len(data) + 1}", "mute": ""}
+            told = said.get(kind, f"bytes {start}-{end - 1}/{len(data)}")
+            return self._send(206, data[start:end], {**headers, "Content-Range": told}, body)
         if kind == "chunked":
             self.send_response(200)
             self.send_header("Transfer-Encoding", "chunked")
@@ -141,6 +147,14 @@ def test_what_goes_wrong_names_the_url(server: Server, monkeypatch: pytest.Monke
         _rows(f"{server.url}/changing/a.parquet", "a")
     with pytest.raises(FileUnreadable, match=rf"{server.url}/cut/a.parquet"):
         _rows(f"{server.url}/cut/a.parquet", "a")
+    for kind, problem in (("early", "the answer is of"), ("grown", "the answer is of"), ("mute", "which part it is")):
+        with pytest.raises(FileUnreadable, match=rf"{server.url}/{kind}/a.parquet.*{problem}"):
+            _rows(f"{server.url}/{kind}/a.parquet", "a")
+    for kind, problem in (("abc", "no number: 'abc'"), ("-5", "no number: '-5'"), ("1000000000000000", "(ended after|has) 100 ")):
+        with pytest.raises(FileUnreadable, match=rf"{server.url}/{kind}/t.csv.*{problem}"):
+            list(text_blocks(Piece(f"{server.url}/{kind}/t.csv", 0, -1), Line()))
+        with pytest.raises(FileUnreadable, match=rf"{server.url}/{kind}/a.parquet.*{problem}"):
+            _rows(f"{server.url}/{kind}/a.parquet", "a")
     with pytest.raises(AnalysisException, match=r"web servers list no files: give each one's URL"):
         discover([f"{server.url}/ranges/*.csv"])
     with pytest.raises(AnalysisException, match="PATH_NOT_FOUND"):

@@ -47,6 +47,22 @@ def test_modes(spark: Session, tmp_path: Path) -> None:
     assert not [name for name in files(path) if not name.endswith(".parquet")]
 
 
+def test_new_columns_leave_what_else_a_table_is(spark: Session, tmp_path: Path) -> None:
+    path = str(tmp_path / "t")
+    kept = {"delta.checkpointInterval": "7", "delta.logRetentionDuration": "interval 9 days"}
+    write_deltalake(path, pa.table({"x": [1], "k": ["a"]}), partition_by=["k"], name="n", description="d", configuration=kept)
+    first = DeltaTable(path).metadata()
+    for keys, value, same in ((["k"], "'b'", True), (["k"], "timestamp_ntz'2024-01-01 00:00:00'", False), ([], "2", False)):
+        df = spark.sql(f"SELECT {value} AS y, 1L AS k")
+        df.write.format("delta").mode("overwrite").option("overwriteSchema", True).partitionBy(*keys).save(path)
+        now = DeltaTable(path).metadata()
+        assert (now.name, now.description, now.configuration, now.partition_columns) == ("n", "d", kept, keys)
+        assert (now.id == first.id) is same
+        assert spark.read.format("delta").load(path).collect() == df.collect()
+    df.write.format("delta").mode("append").save(path)
+    assert spark.read.format("delta").load(path).count() == 2
+
+
 def test_what_is_refused_leaves_the_table_as_it_was(spark: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "t"
     spark.range(3).write.format("delta").save(str(path))

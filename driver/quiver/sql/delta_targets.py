@@ -220,7 +220,23 @@ def _enter(
         values: Mapping[str, str | None] = dict(zip(keys, values_of(final)))
         actions.append(AddAction(final, size, values, now, True, json.dumps({"numRecords": rows})))
     told = CommitProperties(custom_metadata={"txnId": identity})
-    if table is None or anew:
-        create_table_with_add_actions(path, schema, actions, "error" if table is None else "overwrite", list(keys), commit_properties=told)
+    if table is None:
+        create_table_with_add_actions(path, schema, actions, "error", list(keys), commit_properties=told)
+        return
+    there = table.metadata()
+    needs_feature = '"timestamp_ntz"' in schema.to_json() and "timestampNtz" not in (table.protocol().writer_features or ())
+    if anew and (needs_feature or list(keys) != there.partition_columns):
+        # The library changes keys and features only with a new id.
+        create_table_with_add_actions(
+            path,
+            schema,
+            actions,
+            "overwrite",
+            list(keys),
+            name=there.name,
+            description=there.description,
+            configuration=there.configuration,
+            commit_properties=told,
+        )
     else:
         table.create_write_transaction(actions, mode, schema, list(keys) or None, commit_properties=told)
