@@ -13,10 +13,13 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, TypeVar
 
 from quiver_proto.spark_functions.java import SparkValueError
+from quiver_proto.spark_functions.sketch_bytes import MOST_ITEMS, PACKED_THETA, are_keys, is_empty_theta, is_hll, is_kll, is_theta, is_tuple
 
 OPERATIONS: dict[str, Callable[..., Any]] = {}
 """By name."""
 _EMPTY_THETA = bytes.fromhex("01030300001E0000")
+_NO_KEYS = bytes.fromhex("01030300001ECC93")
+"""An empty sketch as the library compares it with others: Spark's has no hash of the seed."""
 _ORDERED, _SINGLE = 0x10, 0x20
 _MODES = ("sum", "min", "max", "alwaysone")
 _COMBINED: tuple[Callable[[Any, Any], Any], ...] = (lambda a, b: a + b, min, max, lambda a, b: 1)
@@ -73,10 +76,13 @@ def _wrong(family: str, name: str) -> NoReturn:
     ) from None
 
 
-def _read(family: str, name: str, read: Callable[[], Any]) -> Any:
+def _read(family: str, name: str, is_sound: bool, read: Callable[[], Any]) -> Any:
+    """What the library reads, which is given sound bytes only."""
+    if not is_sound:
+        _wrong(family, name)
     try:
         return read()
-    except (ValueError, IndexError, RuntimeError, struct.error):
+    except (ValueError, IndexError, RuntimeError, MemoryError, SystemError, struct.error):
         _wrong(family, name)
 
 
@@ -86,6 +92,8 @@ def _size(name: str, entries: int) -> int:
             "SKETCH_INVALID_LG_NOM_ENTRIES",
             f"Invalid call to `{name}`; the `lgNomEntries` value must be between 4 and 26, inclusive: {entries}.",
         )
+    if entries < 5:
+        raise SparkValueError("UNSUPPORTED_FEATURE.SKETCHES", f"`{name}` takes an `lgNomEntries` of 5 and more here; give 5 for 4.")
     return entries
 
 
@@ -107,7 +115,7 @@ def _datum(value: Any) -> Any:
 
 
 def _hll(name: str, buffer: bytes) -> Any:
-    return _read("HLL", name, lambda: _library().hll_sketch.deserialize(buffer))
+    return _read("HLL", name, is_hll(buffer), lambda: _library().hll_sketch.deserialize(buffer))
 
 
 @_adds("hll_sketch_agg")
@@ -124,7 +132,10 @@ def _hll_of(name: str, values: list[Any] | None, precision: int = 12) -> bytes:
 
 @_adds("hll_sketch_estimate")
 def _hll_estimate(name: str, buffer: bytes) -> int:
-    return round(float(_hll(name, buffer).get_estimate()))
+    estimate = float(_hll(name, buffer).get_estimate())
+    if not 0 <= estimate < 2**63:
+        _wrong("HLL", name)
+    return round(estimate)
 
 
 @_adds("hll_union_agg")
@@ -152,7 +163,11 @@ def _hll_union(name: str, left: bytes, right: bytes, different: bool = False) ->
 
 
 def _theta(name: str, buffer: bytes) -> Any:
-    return _read("THETA", name, lambda: _library().compact_theta_sketch.deserialize(buffer))
+    sound = _NO_KEYS if is_theta(buffer) and is_empty_theta(buffer) else buffer
+    sketch = _read("THETA", name, is_theta(buffer), lambda: _library().compact_theta_sketch.deserialize(sound))
+    if buffer[1] == PACKED_THETA and not are_keys(list(sketch), sketch.theta64, sketch.is_ordered()):
+        _wrong("THETA", name)
+    return sketch
 
 
 def _theta_bytes(sketch: Any) -> bytes:
@@ -239,7 +254,8 @@ class _Kll:
         return (_library().PyLongsSerDe(),) if self._kind == "bigint" else ()
 
     def _read(self, name: str, buffer: bytes) -> Any:
-        return _read("KLL", name, lambda: type(self._new(name, 200)).deserialize(buffer, *self._serde()))
+        is_sound = is_kll(buffer, {"bigint": "q", "double": "d", "float": "f"}[self._kind])
+        return _read("KLL", name, is_sound, lambda: type(self._new(name, 200)).deserialize(buffer, *self._serde()))
 
     def _of(self, name: str, values: list[Any] | None, k: int = 200) -> bytes:
         sketch = self._new(name, k)
@@ -250,6 +266,8 @@ class _Kll:
     def _merged(self, name: str, buffers: list[Any] | None, k: int = 0) -> bytes:
         """`k` 0: that of the first."""
         sketches = [self._read(name, buffer) for buffer in _present(buffers)]
+        if sum(sketch.n for sketch in sketches) >= MOST_ITEMS:
+            _wrong("KLL", name)
         whole = self._new(name, k or (sketches[0].k if sketches else 200))
         for sketch in sketches:
             whole.merge(sketch)
@@ -380,7 +398,10 @@ class _Tuples:
         return _classes()[0](_MODES.index(mode.lower()), self._integer)
 
     def _read(self, name: str, buffer: bytes) -> Any:
-        return _read("TUPLE", name, lambda: _library().compact_tuple_sketch.deserialize(buffer, _classes()[1](self._integer)))
+        serde = _classes()[1](self._integer)
+        return _read(
+            "TUPLE", name, is_tuple(buffer, serde.get_size(None)), lambda: _library().compact_tuple_sketch.deserialize(buffer, serde)
+        )
 
     def _bytes(self, sketch: Any, mode: str = "") -> bytes:
         data = bytearray(sketch.serialize(_classes()[1](self._integer, _MODES.index(mode.lower()) if mode else None)))
