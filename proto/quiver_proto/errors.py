@@ -93,6 +93,8 @@ from __future__ import annotations
 import pickle
 from typing import Any, ClassVar
 
+from quiver_proto.secret_texts import urls_without_secrets
+
 
 class QuiverError(Exception):
     """Base of all of them. `code` is the stable name on the wire; `fields` the constructor's arguments in order."""
@@ -310,6 +312,7 @@ class DataError(QuiverError):
 
 class PathNotFound(DataError, FileNotFoundError):
     def __init__(self, path: str, given: str) -> None:
+        path, given = urls_without_secrets(path), urls_without_secrets(given)
         of = "" if path == given else f" (from {given!r})"
         super().__init__(
             f"input path does not exist: {path!r}{of}. Check the spelling, and that every node sees the same file system.", path, given
@@ -318,6 +321,7 @@ class PathNotFound(DataError, FileNotFoundError):
 
 class PathUnreadable(DataError, PermissionError):
     def __init__(self, path: str, problem: str) -> None:
+        path, problem = urls_without_secrets(path), urls_without_secrets(problem)
         super().__init__(f"input path {path!r} can't be read: {problem}.", path, problem)
 
 
@@ -325,6 +329,7 @@ class FileUnreadable(DataError):
     """A data file whose content is not what was promised. `condition` is Spark's, such as FAILED_READ_FILE.NO_HINT."""
 
     def __init__(self, path: str, problem: str, condition: str = "FAILED_READ_FILE.NO_HINT") -> None:
+        path, problem = urls_without_secrets(path), urls_without_secrets(problem)
         super().__init__(f"[{condition}] Encountered error while reading file {path}. {problem}", path, problem, condition)
         self.path = path
         self.problem = problem

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 import sys
 import time
 from typing import Any, TextIO
 
+from quiver_proto.secret_texts import without_parameters
+
 _FIELDS = "quiver_fields"
 _secrets: set[str] = set()
-_IN_URL = re.compile(r"(?i)\b(token|secret)=[^\s&\"']+")
 
 
 class Log:
@@ -44,10 +44,10 @@ def keep_secret(text: str) -> None:
 
 
 def redacted(text: str) -> str:
-    """`text` without the secrets that `keep_secret` was told, and without `token=` and `secret=` values in URLs."""
+    """`text` without the secrets that `keep_secret` was told, and without values of `token=`, `secret=`, `signature=` and their like."""
     for secret in _secrets:
         text = text.replace(secret, "***")
-    return _IN_URL.sub(r"\1=***", text)
+    return without_parameters(text, "***")
 
 
 class TextFormat(logging.Formatter):

@@ -12,6 +12,7 @@ import time
 from typing import IO, Any, cast
 
 from quiver_proto.filesystems import Entry
+from quiver_proto.secret_texts import urls_without_secrets, without_parameters
 
 _TRIES = 3
 _PASSING = frozenset({429, 500, 502, 503, 504})
@@ -80,6 +81,7 @@ class WebFile(io.RawIOBase):
 
     def __init__(self, url: str) -> None:
         self.url = url
+        self._shown = urls_without_secrets(url)
         self._at = 0
         self._size: int | None = None
         self._modified = 0.0
@@ -110,7 +112,7 @@ class WebFile(io.RawIOBase):
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._at}.get(whence)
         place = offset + (self._length() if base is None else base)
         if place < 0:
-            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), self.url)
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), self._shown)
         self._at = place
         return place
 
@@ -161,9 +163,9 @@ class WebFile(io.RawIOBase):
         try:
             data = cast(bytes, self._stream.read(count))
         except (HTTPException, ValueError) as problem:
-            raise OSError(errno.EIO, f"the answer ended after {self._streamed} bytes: {type(problem).__name__}", self.url) from problem
+            raise OSError(errno.EIO, f"the answer ended after {self._streamed} bytes: {type(problem).__name__}", self._shown) from problem
         if not data and self._size is not None and self._streamed < self._size:
-            raise OSError(errno.EIO, f"the answer ended after {self._streamed} of {self._size} bytes", self.url)
+            raise OSError(errno.EIO, f"the answer ended after {self._streamed} of {self._size} bytes", self._shown)
         self._streamed += len(data)
         return data
 
@@ -180,7 +182,7 @@ class WebFile(io.RawIOBase):
                 start, total = self._range(answer)
                 if start != self._at or total not in (None, size):
                     text = answer.headers.get("Content-Range")
-                    raise OSError(errno.EIO, f"the answer is of {text}, not of {self._at}-{end - 1}/{size}", self.url)
+                    raise OSError(errno.EIO, f"the answer is of {text}, not of {self._at}-{end - 1}/{size}", self._shown)
                 self._piece = (self._at, self._body(answer, end - self._at))
             else:
                 self._whole = self._body(answer, size)
@@ -202,7 +204,7 @@ class WebFile(io.RawIOBase):
             if answer.status == 206:
                 _, total = self._range(answer)
                 if total is None:
-                    raise OSError(errno.EIO, "the server tells parts of it, and not how long it is", self.url)
+                    raise OSError(errno.EIO, "the server tells parts of it, and not how long it is", self._shown)
                 return total
             self._whole = self._body(answer, None)
             return len(self._whole)
@@ -211,7 +213,7 @@ class WebFile(io.RawIOBase):
         """How long an answer says it is. Raises OSError for what is no length."""
         text = answer.headers.get("Content-Length")
         if text is not None and _LENGTH.fullmatch(text.strip()) is None:
-            raise OSError(errno.EIO, f"the answer's length is no number: {text[:40]!r}", self.url)
+            raise OSError(errno.EIO, f"the answer's length is no number: {text[:40]!r}", self._shown)
         return None if text is None else int(text)
 
     def _range(self, answer: Any) -> tuple[int, int | None]:
@@ -219,7 +221,7 @@ class WebFile(io.RawIOBase):
         text = answer.headers.get("Content-Range") or ""
         found = _RANGE.fullmatch(text.strip())
         if found is None:
-            raise OSError(errno.EIO, f"the answer does not say which part it is: {text[:60]!r}", self.url)
+            raise OSError(errno.EIO, f"the answer does not say which part it is: {text[:60]!r}", self._shown)
         return int(found[1]), None if found[2] == "*" else int(found[2])
 
     def _body(self, answer: Any, expected: int | None) -> bytes:
@@ -231,17 +233,17 @@ class WebFile(io.RawIOBase):
                 pieces.append(piece)
                 held += len(piece)
         except (HTTPException, ValueError) as problem:
-            raise OSError(errno.EIO, f"the answer ended too soon: {type(problem).__name__}", self.url) from problem
+            raise OSError(errno.EIO, f"the answer ended too soon: {type(problem).__name__}", self._shown) from problem
         expected = told if expected is None else expected
         if expected is not None and held != expected:
-            raise OSError(errno.EIO, f"the answer has {held} bytes, not {expected}", self.url)
+            raise OSError(errno.EIO, f"the answer has {held} bytes, not {expected}", self._shown)
         return b"".join(pieces)
 
     def _known(self, answer: Any) -> None:
         """Raises OSError when the file is another one than it was."""
         tag = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
         if self._tag is not None and tag is not None and tag != self._tag:
-            raise OSError(errno.ESTALE, "the file has changed while it was read", self.url)
+            raise OSError(errno.ESTALE, "the file has changed while it was read", self._shown)
         self._tag = self._tag or tag
         modified = answer.headers.get("Last-Modified")
         if modified:
@@ -259,13 +261,13 @@ class WebFile(io.RawIOBase):
             except HTTPError as problem:
                 with problem:
                     if problem.code in (404, 410):
-                        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self.url) from problem
+                        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), self._shown) from problem
                     if problem.code not in _PASSING or not left:
-                        raise OSError(errno.EIO, f"HTTP {problem.code} {problem.reason}", self.url) from problem
+                        raise OSError(errno.EIO, f"HTTP {problem.code} {problem.reason}", self._shown) from problem
             except (HTTPException, URLError, ConnectionError, TimeoutError) as problem:
                 if not left:
                     reason = problem.reason if isinstance(problem, URLError) else f"{type(problem).__name__}: {problem}"
-                    raise OSError(errno.EIO, f"no answer: {reason}", self.url) from problem
+                    raise OSError(errno.EIO, f"no answer: {without_parameters(str(reason))}", self._shown) from problem
             time.sleep(0.1 * (_TRIES - left))
         raise AssertionError("the last try ends the loop")
 

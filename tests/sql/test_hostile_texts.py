@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
+import logging
 import sqlite3
+import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +16,7 @@ from quiver import Conf, Context
 from quiver.redacting import REDACTED, names_a_secret, redacted
 from quiver.sql import Session
 from quiver.sql.errors import AnalysisException, IllegalArgumentException
+from quiver_proto.logs import JsonFormat, TextFormat
 
 SECRET = "hunter2"
 
@@ -38,6 +43,8 @@ def spark(folder: Path) -> Iterator[Session]:
         ("map(`api_key` => 'a')", f"map(`api_key` => '{REDACTED}')"),
         ("'jdbc:x://h/d?user=u&password=a&b=c'", f"'jdbc:x://h/d?user=u&password={REDACTED}&b=c'"),
         ("cannot reach postgresql://u:p@ss@h:5/d", f"cannot reach postgresql://u:{REDACTED}@h:5/d"),
+        ("'http://h/x?X-Amz-Signature=a%2F&n=1&sig=b=='", f"'http://h/x?X-Amz-Signature={REDACTED}&n=1&sig={REDACTED}'"),
+        ("SELECT design=1, sigma=2", "SELECT design=1, sigma=2"),
         ("SELECT token, secret_id FROM t WHERE url = 'http://h:80/a@b'", "SELECT token, secret_id FROM t WHERE url = 'http://h:80/a@b'"),
     ],
 )
@@ -83,6 +90,48 @@ def test_urls_of_databases(spark: Session) -> None:
     with pytest.raises(IllegalArgumentException, match="is no URL of a database") as caught:
         spark.read.jdbc(f"postgresql://me:{SECRET}@host:port/x", "t")
     assert SECRET not in str(caught.value)
+
+
+def test_signatures_of_urls(spark: Session, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Are part of a path, which plans, errors, logs and the event log name."""
+    signed = f"X-Amz-Signature={SECRET}1&sig={SECRET}2&token={SECRET}3&part=7"
+
+    class Files(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            assert self.path.endswith(signed)
+            if self.path.startswith("/x.csv"):
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b"1\n2\n")
+            else:
+                self.send_error(403)
+
+        do_HEAD = do_GET
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Files) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        try:
+            url = f"http://127.0.0.1:{server.server_port}"
+            df = spark.read.csv(f"{url}/x.csv?{signed}", schema="a INT")
+            assert df.count() == 2
+            df.explain(True)
+            shown = capsys.readouterr().out
+            for read in (spark.read.csv, spark.read.parquet):
+                with pytest.raises(AnalysisException) as caught:
+                    read(f"{url}/y?{signed}").collect()
+                shown += "".join(traceback.format_exception(caught.value))
+        finally:
+            server.shutdown()
+            thread.join()
+    assert "part=7" in shown
+    assert f"X-Amz-Signature={REDACTED}&sig={REDACTED}&token={REDACTED}&part=7" in shown
+    assert SECRET not in shown.replace(__file__, "")
+    record = logging.LogRecord("quiver.x", logging.WARNING, "", 0, f"failed at {url}/y?{signed}", (), None)
+    assert SECRET not in TextFormat().format(record) + JsonFormat().format(record)
 
 
 def test_secrets_are_not_told(spark: Session, folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from quiver.sql.error_states import sql_state
 from quiver_proto.errors import QuiverError
+from quiver_proto.secret_texts import urls_without_secrets
 
 __all__ = [
     "AnalysisException",
@@ -107,6 +108,7 @@ class PySparkException(QuiverError):
         contexts: Sequence[Sequence[str]] = (),
     ) -> None:
         """`parameters`: what the message was made of, by Spark's names; `contexts`: pairs of a fragment of the query and its call site."""
+        message = urls_without_secrets(message)
         state = sql_state(condition) if parameters is not None else None
         text = f"[{condition}] {message}" if condition else message
         if state is not None:

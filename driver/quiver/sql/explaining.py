@@ -12,6 +12,7 @@ from quiver.sql.executions import sql_of
 from quiver.sql.plan_drawing import detailed, drawn
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+from quiver_proto.secret_texts import urls_without_secrets
 
 if TYPE_CHECKING:
     from quiver.sql.runtime import Runtime
@@ -45,7 +46,7 @@ def explained(relation: r.Relation, runtime: Runtime, mode: str) -> str:
         parts.append(_with_rows(how.statistics))
     else:
         parts.append(drawn(how.root))
-    return "\n".join([*parts, "", *how.notes]) + "\n"
+    return urls_without_secrets("\n".join([*parts, "", *how.notes]) + "\n")
 
 
 def _parsed(relation: r.Relation) -> str:
