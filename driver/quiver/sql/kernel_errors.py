@@ -75,6 +75,11 @@ _CLASSES: tuple[tuple[str, type[errors.PySparkException]], ...] = (
     ("INTERVAL_DIVIDED_BY_ZERO", errors.ArithmeticException),
     ("INTERVAL_ARITHMETIC_OVERFLOW", errors.ArithmeticException),
 )
+_NO_DATE = re.compile(
+    r"Timestamp out of range|date value out of range|year -?\d+ is out of range|year must be in 1\.\.9999"
+    r"|days=-?\d+; must have magnitude|signed integer is (?:greater|less) than"
+)
+"""What Python says of dates and times outside its years."""
 _DIVISIONS = frozenset({"/", "div"})
 _SCALED = frozenset({"*", "/"})
 _REMAINDERS = frozenset({"%", "mod", "pmod"})
@@ -110,7 +115,7 @@ class _Translation:
             return self._told(found[1], found[2])
         if re.search(r"Value -?\d+ too large to fit in C integer|Python int too large|int too big to convert", text):
             return self._made("ARITHMETIC_OVERFLOW", "A number leaves the range of its type. Use a wider type.", None)
-        if re.search(r"Timestamp out of range|date value out of range|year -?\d+ is out of range|year must be in 1\.\.9999", text):
+        if _NO_DATE.search(text):
             return self._made(
                 "DATETIME_OVERFLOW", "A date or time leaves the years 1 to 9999, which are those of Python. Cast it to string.", None
             )

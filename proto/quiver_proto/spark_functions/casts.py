@@ -28,6 +28,15 @@ def _bad(value: str, kind: str) -> SparkValueError:
     )
 
 
+def text_of(value: bytes) -> str:
+    """What is no UTF-8 is shown as U+FFFD, as Java shows it: the kernel's texts can't hold it."""
+    return value.decode(errors="replace")
+
+
+def texts_of(values: list[bytes | None]) -> list[str | None]:
+    return [None if value is None else text_of(value) for value in values]
+
+
 def boolean(value: str, lenient: bool) -> bool | None:
     word = value.strip(_SPACE).lower()
     if word in _TRUE or word in _FALSE:

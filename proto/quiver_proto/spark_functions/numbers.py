@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, ROUND_HALF_UP, Context, Decimal
-from typing import Any
+from typing import Any, NoReturn
 
 from quiver_proto.spark_functions.java import SparkValueError
 
@@ -64,15 +65,31 @@ def width_bucket(value: float, least: float, most: float, count: int) -> int | N
     return 0 if value > least else count + 1 if value <= most else int(count * (least - value) / (least - most)) + 1
 
 
+_SURELY_NOTHING = -400
+"""Places left of the point: no double has so many."""
+_LEAST_SCALE = -(2**31) + 1
+"""Java's decimals have more places."""
+
+
+def _no_number(scale: int) -> NoReturn:
+    raise SparkValueError("ARITHMETIC_OVERFLOW", f"Rounding to a scale of {scale} leaves the range of numbers. Use a scale nearer to 0.")
+
+
 def _rounded(value: Any, scale: int, mode: str) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return value
+    if scale <= _LEAST_SCALE:
+        _no_number(scale)
+    if scale < _SURELY_NOTHING:
+        return type(value)(0)
     if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
-            return value
         return float(Decimal(repr(value)).quantize(Decimal(1).scaleb(-scale), mode, _WIDE)) if scale < 300 else value
-    unit = Decimal(1).scaleb(-scale)
     if isinstance(value, int):
-        return value if scale >= 0 else int(_WIDE.multiply(_WIDE.divide(Decimal(value), unit).quantize(Decimal(1), mode, _WIDE), unit))
-    return value.quantize(unit, mode, _WIDE) if -value.as_tuple().exponent > scale else value
+        if scale >= 0:
+            return value
+        unit = Decimal(1).scaleb(-scale)
+        return int(_WIDE.multiply(_WIDE.divide(Decimal(value), unit).quantize(Decimal(1), mode, _WIDE), unit))
+    return value.quantize(Decimal(1).scaleb(-scale), mode, _WIDE) if -value.as_tuple().exponent > scale else value
 
 
 def round(value: Any, scale: int = 0) -> Any:  # Spark's name.
@@ -85,7 +102,15 @@ def bround(value: Any, scale: int = 0) -> Any:
 
 def _decimal(value: Any, scale: int, mode: str) -> Decimal:
     number = Decimal(repr(value) if isinstance(value, float) else value)
-    return number.quantize(Decimal(1).scaleb(-scale), mode, _WIDE)
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or scale <= _LEAST_SCALE:
+        _no_number(scale)
+    if scale >= -exponent:
+        return number
+    result = number.quantize(Decimal(1).scaleb(-max(scale, _SURELY_NOTHING)), mode, _WIDE)
+    if result and result.adjusted() >= 38:
+        _no_number(scale)
+    return result or Decimal(0)
 
 
 def ceil(value: Any, scale: int = 0) -> Decimal:

@@ -120,10 +120,16 @@ _MONTHS = {"MONTH": 1, "QUARTER": 3, "YEAR": 12}
 
 def timestamp_add(unit: str, amount: int, moment: datetime) -> datetime:
     name = unit.upper()
-    if name in _MONTHS:
+    micros = 0 if name in _MONTHS else _unit(name)
+    try:
+        if micros:
+            return moment + timedelta(microseconds=amount * micros)
         day = add_months(moment.date(), amount * _MONTHS[name])
         return moment.replace(year=day.year, month=day.month, day=day.day)
-    return moment + timedelta(microseconds=amount * _unit(name))
+    except (OverflowError, ValueError):
+        raise SparkValueError(
+            "DATETIME_OVERFLOW", f"Datetime operation overflow: add {amount}L {name} to TIMESTAMP '{moment.replace(tzinfo=None)}'."
+        ) from None
 
 
 def timestamp_diff(unit: str, start: datetime, end: datetime) -> int:

@@ -30,6 +30,8 @@ def spark_cast(value: str, source: t.DataType, target: t.DataType, lenient: bool
         own = _of_text(value, target, lenient, zone)
     elif isinstance(target, t.StringType):
         own = _as_text(value, source, zone)
+    elif _elements_are(source, t.BinaryType) and _elements_are(target, t.StringType):
+        own = python(casts.texts_of, lambda kinds: target)([value], [source])
     elif isinstance(target, t.TimestampType) and isinstance(source, t.NumericType):
         own = _seconds(value, source)
     elif isinstance(source, t.TimestampType) and isinstance(target, t.NumericType):
@@ -41,6 +43,10 @@ def spark_cast(value: str, source: t.DataType, target: t.DataType, lenient: bool
     else:
         own = None
     return own or cast_in_zone(value, source, target, lenient, zone) or cast(value, target, lenient)
+
+
+def _elements_are(kind: t.DataType, element: type[t.DataType]) -> bool:
+    return isinstance(kind, t.ArrayType) and isinstance(kind.elementType, element)
 
 
 def _of_text(value: str, target: t.DataType, lenient: bool, zone: str) -> str | None:
@@ -90,6 +96,9 @@ def _as_text(value: str, source: t.DataType, zone: str) -> str | None:
         case t.ArrayType() | t.MapType() | t.StructType() | t.AnsiIntervalType() | t.CalendarIntervalType():
             shown = casts.shower(source.simpleString(), zone)
             return python(shown, lambda kinds: t.StringType())([value], [source])
+        case t.BinaryType():
+            rest = python(casts.text_of, lambda kinds: t.StringType())([value], [source])
+            return rest if len(value) > _LONG else f"coalesce({cast(value, t.StringType(), True)}, {rest})"
         case t.NullType():
             return cast("NULL", t.StringType())
         case _:
