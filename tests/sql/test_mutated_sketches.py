@@ -79,6 +79,7 @@ def test_mutated_sketches_are_answered_or_refused() -> None:
             "02030901000acc93030000000000000015f97dcbbd86a1050100000000c397fc1281709d1e0100000000",
             "TUPLE_INVALID_INPUT_SKETCH_BUFFER",
         ),
+        ("theta_sketch_estimate", "01040301011acc93022d0c35ee5befc800a8be82c8b8dcb400", "THETA_INVALID_INPUT_SKETCH_BUFFER"),
         ("theta_sketch_estimate", "02030300001acc93ffffff7f00000000" + "11" * 16, "THETA_INVALID_INPUT_SKETCH_BUFFER"),
     ],
 )

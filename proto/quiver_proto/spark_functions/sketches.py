@@ -165,8 +165,10 @@ def _hll_union(name: str, left: bytes, right: bytes, different: bool = False) ->
 def _theta(name: str, buffer: bytes) -> Any:
     sound = _NO_KEYS if is_theta(buffer) and is_empty_theta(buffer) else buffer
     sketch = _read("THETA", name, is_theta(buffer), lambda: _library().compact_theta_sketch.deserialize(sound))
-    if buffer[1] == PACKED_THETA and not are_keys(list(sketch), sketch.theta64, sketch.is_ordered()):
-        _wrong("THETA", name)
+    if buffer[1] == PACKED_THETA:
+        keys = list(sketch)  # Those that are 0 are passed over.
+        if len(keys) != sketch.num_retained or not are_keys(keys, sketch.theta64, sketch.is_ordered()):
+            _wrong("THETA", name)
     return sketch
 
 
