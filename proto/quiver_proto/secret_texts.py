@@ -14,7 +14,7 @@ SECRET_WORDS: Final = (
 """A part of names, in any case: of settings, options and parameters of URLs, signed ones of stores too."""
 _URL = re.compile(r"""[a-z][\w+.-]{0,20}://[^\s'"`<>]+""", re.IGNORECASE)
 _NAME = re.compile(SECRET_WORDS, re.IGNORECASE)
-_PARAMETER = re.compile(rf"""((?<![\w.-])[\w.-]*{SECRET_WORDS}[\w.-]*=)[^\s&;'"`=)][^\s&;'"`)]*""", re.IGNORECASE)
+_PARAMETER = re.compile(rf"""((?<![\w.-])[\w.-]*{SECRET_WORDS}[\w.-]*=)(?!\*\*\*)[^\s&;'"`=)][^\s&;'"`)]*""", re.IGNORECASE)
 
 
 def names_a_secret(key: str) -> bool:
@@ -27,10 +27,10 @@ def names_a_secret(key: str) -> bool:
 
 
 def without_parameters(text: str, instead: str = REDACTED) -> str:
-    """The text with `instead` in place of secrets that stand in it as name=value.
+    """The text with `instead` (`***…`) in place of secrets that stand in it as name=value; again: the same.
 
-    >>> without_parameters("jdbc:x://host/name?password=a&b=c", "?")
-    'jdbc:x://host/name?password=?&b=c'
+    >>> without_parameters("jdbc:x://host/name?password=a&b=c", "***")
+    'jdbc:x://host/name?password=***&b=c'
     """
     return _PARAMETER.sub(lambda found: found[1] + instead, text) if "=" in text and _NAME.search(text) else text
 
