@@ -40,8 +40,9 @@ class LocalOutputs:
         for entry in entries:
             task.read_records += entry.records
             task.read_local += entry.length
-        # The kernel reads the batches that begin in the range.
-        read = FileRange(start=entries[0].offset, end=entries[-1].offset + entries[-1].length)
+        # The kernel reads all batches that begin in a range at once, but a whole file batch by batch, as merges of runs need it.
+        whole = len(pieces) == table.width
+        read = None if whole else FileRange(start=entries[0].offset, end=entries[-1].offset + entries[-1].length)
         return [PartitionedFile(path=(_linked(task, path) if passing else path).lstrip("/"), size=size, range=read)]
 
     @contextlib.contextmanager

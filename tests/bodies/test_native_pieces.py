@@ -16,6 +16,8 @@ from quiver_executor.fragment_files import Pieces
 from quiver_executor.shuffle_files import index_of, open_regular
 from quiver_executor.task import Task
 from quiver_proto import blocks
+from quiver_proto.ids import ShuffleId
+from quiver_proto.messages import MapOutputTable
 from quiver_proto.v1.kernel_pb2 import Plan
 
 SCHEMA = pa.schema([("k", pa.int64()), ("s", pa.string_view())])
@@ -67,6 +69,22 @@ def test_a_single_piece_is_written_as_it_comes(bench: Bench, monkeypatch: pytest
     task.close()
     assert not bench.leftovers()
     assert os.path.exists(path)
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_whole_outputs_are_read_batch_by_batch(bench: Bench, width: int) -> None:
+    """Of a range the kernel reads all batches at once: merges of sorted runs held all of their rows."""
+    task = Task(bench.env, (), (), None, {}, {}, 1, 0, 0)
+    pieces = Pieces(task, SCHEMA, width, 11)
+    for piece in range(width):
+        pieces.add(piece, pa.record_batch({"k": [piece] * 3, "s": ["a", "b", "c"]}, SCHEMA))
+    path, _, _ = pieces.commit()
+    table = MapOutputTable(ShuffleId(11), width, [0], [1], ["node-a"], [path])
+    (whole,) = LocalOutputs().add(task, table, 0, range(width), passing=False)
+    assert not whole.HasField("range")
+    if width > 1:
+        (one,) = LocalOutputs().add(task, table, 0, range(1), passing=False)
+        assert 0 < one.range.start < one.range.end < one.size
 
 
 def test_tasks_of_a_slot_share_a_session_until_one_fails(bench: Bench) -> None:
