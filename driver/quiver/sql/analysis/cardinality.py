@@ -63,13 +63,26 @@ def number(value: object) -> float | None:
             return None
 
 
-def estimated(relation: r.Relation, of_files: OfFiles, memo: dict[int, Estimate | None] | None = None) -> Estimate | None:
-    """What is expected of a relation; None where some of its rows come from where nothing is known. `memo`: by id() of relations, of those
-    that live as long as it does."""
-    memo = {} if memo is None else memo
-    if id(relation) not in memo:
-        memo[id(relation)] = _estimated(relation, lambda child: estimated(child, of_files, memo), of_files)
-    return memo[id(relation)]
+class Estimates:
+    """What is expected of relations, each worked out once."""
+
+    def __init__(self, of_files: OfFiles) -> None:
+        self._of_files = of_files
+        self._known: dict[int, Estimate | None] = {}
+        self._held: list[r.Relation] = []
+        """What is known by its id lives on."""
+
+    def of(self, relation: r.Relation) -> Estimate | None:
+        """None where some of its rows come from where nothing is known."""
+        if id(relation) not in self._known:
+            self._held.append(relation)
+            self._known[id(relation)] = _estimated(relation, self.of, self._of_files)
+        return self._known[id(relation)]
+
+
+def estimated(relation: r.Relation, of_files: OfFiles) -> Estimate | None:
+    """What is expected of one relation; None where some of its rows come from where nothing is known."""
+    return Estimates(of_files).of(relation)
 
 
 def _estimated(relation: r.Relation, of: Callable[[r.Relation], Estimate | None], of_files: OfFiles) -> Estimate | None:

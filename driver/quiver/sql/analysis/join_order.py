@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
-from quiver.sql.analysis.cardinality import Estimate, OfFiles, bare, estimated, filtered, share
+from quiver.sql.analysis.cardinality import Estimate, Estimates, OfFiles, bare, filtered, share
 from quiver.sql.analysis.rewriting import changed, outer_references
 from quiver.sql.analysis.volatile import is_volatile
 from quiver.sql.tree import expressions as e
@@ -59,10 +59,7 @@ def with_ordered_joins(relation: r.Relation, of_files: OfFiles) -> r.Relation:
 
 class _Orderer:
     def __init__(self, of_files: OfFiles) -> None:
-        self._of_files = of_files
-        self._memo: dict[int, Estimate | None] = {}
-        self._held: list[r.Relation] = []
-        """What the memo knows by id lives on."""
+        self._expected = Estimates(of_files)
 
     def everywhere(self, value: Any) -> Any:
         """In a relation, an expression with its subqueries, or a tuple of them."""
@@ -96,8 +93,7 @@ class _Orderer:
         if not sinking:
             return node, conditions
         rest = [each for each in conditions if not _among(each, sinking)]
-        self._held.append(node)
-        joined = estimated(node, self._of_files, self._memo)
+        joined = self._expected.of(node)
         if joined is None:
             return node, conditions
         most = filtered(joined, rest).rows
@@ -120,8 +116,7 @@ class _Orderer:
                 return None
             side = self._sunk(node.left if is_left else node.right, condition, most)
             return None if side is None else replace(node, left=side) if is_left else replace(node, right=side)
-        self._held.append(node)
-        own = estimated(node, self._of_files, self._memo)
+        own = self._expected.of(node)
         return r.Filter(node, condition) if own is not None and own.rows <= most else None
 
     def _below(self, node: r.Relation, conditions: list[e.Expression]) -> tuple[r.Relation, list[e.Expression]]:
@@ -162,8 +157,7 @@ class _Orderer:
     def _order(
         self, inputs: Sequence[r.Relation], links: Sequence[e.Expression], conditions: Sequence[e.Expression]
     ) -> tuple[int, ...] | None:
-        self._held += inputs
-        known = [estimated(each, self._of_files, self._memo) for each in inputs]
+        known = [self._expected.of(each) for each in inputs]
         estimates = [each for each in known if each is not None]
         if len(estimates) < len(inputs):
             return None

@@ -15,7 +15,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from quiver.sql.analysis.cardinality import Estimate, OfFiles, estimated, share
+from quiver.sql.analysis.cardinality import Estimate, Estimates, OfFiles, share
 from quiver.sql.analysis.rewriting import changed
 from quiver.sql.analysis.volatile import any_volatile
 from quiver.sql.tree import expressions as e
@@ -32,16 +32,17 @@ _ids = itertools.count(1 << 43)
 
 def with_narrowed_subqueries(relation: r.Relation, of_files: OfFiles) -> r.Relation:
     """The relation with such conditions in its subqueries; the same object where there are none."""
+    expected = Estimates(of_files)
 
     def rewritten(node: r.Relation) -> r.Relation | None:
         if not isinstance(node, r.Filter) or not any(isinstance(each, e.ScalarSubquery) for each in walk(node.condition)):
             return None
         given = conjuncts(node.condition)
-        narrowing = _Narrowing(list(_inputs(node.child)), given, of_files)
+        narrowing = _Narrowing(list(_inputs(node.child)), given, expected)
         made = tuple(changed(each, narrowing.expression) for each in given)
         if all(one is other for one, other in zip(made, given, strict=True)):
             return None
-        return r.Filter(with_narrowed_subqueries(node.child, of_files), all_of(made))
+        return r.Filter(changed(node.child, of_relation=rewritten), all_of(made))
 
     result: r.Relation = changed(relation, of_relation=rewritten)
     return result
@@ -59,10 +60,10 @@ def _inputs(node: r.Relation) -> Iterator[r.Relation]:
 class _Narrowing:
     """Of subqueries in conditions (`given`) above joins of `inputs`."""
 
-    def __init__(self, inputs: Sequence[r.Relation], given: Sequence[e.Expression], of_files: OfFiles) -> None:
+    def __init__(self, inputs: Sequence[r.Relation], given: Sequence[e.Expression], expected: Estimates) -> None:
         self._inputs = inputs
         self._given = given
-        self._of_files = of_files
+        self._expected = expected
 
     def expression(self, part: e.Expression) -> e.Expression | None:
         if not isinstance(part, e.ScalarSubquery):
@@ -98,7 +99,7 @@ class _Narrowing:
             columns = {each.id for each in owner.output}
             if column.id in columns:
                 own = [each for each in self._given if _concerns(each, columns)]
-                table, read = (estimated(each, self._of_files) for each in (owner, asked))
+                table, read = self._expected.of(owner), self._expected.of(asked)
                 if (
                     not own
                     or not _is_stored(owner)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from quiver.sql.analysis.cardinality import Estimate, OfFiles, estimated, share
+from quiver.sql.analysis.cardinality import Estimate, Estimates, OfFiles, share
 from quiver.sql.analysis.rewriting import changed
 from quiver.sql.lowering.replacing import can_group
 from quiver.sql.tree import expressions as e
@@ -38,10 +38,7 @@ def with_keys_once(relation: r.Relation, of_files: OfFiles) -> r.Relation:
 
 class _Once:
     def __init__(self, of_files: OfFiles) -> None:
-        self._of_files = of_files
-        self._memo: dict[int, Estimate | None] = {}
-        self._held: list[r.Relation] = []
-        """What the memo knows by id lives on."""
+        self._expected = Estimates(of_files)
 
     def everywhere(self, value: Any) -> Any:
         """In a relation, an expression with its subqueries, or a tuple of them."""
@@ -96,8 +93,7 @@ class _Once:
     def _pays(self, asking: r.Relation, looked_at: r.Relation, columns: Sequence[e.Attribute], condition: e.Expression) -> bool:
         if not columns or not can_group(columns):
             return False
-        self._held += (asking, looked_at)
-        left, right = (estimated(side, self._of_files, self._memo) for side in (asking, looked_at))
+        left, right = self._expected.of(asking), self._expected.of(looked_at)
         if left is None or right is None:
             return False
         keys = 1.0
