@@ -7,6 +7,7 @@ error of the library alone does not tell, which writes checkpoints and reads the
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import logging
 import time
@@ -83,7 +84,7 @@ def write_delta(session: Session, relation: r.Relation, output: Output, call_sit
     try:
         written = staged(session, dealt, output, job, form, store_access(session, output.options), call_site)
         job.commit([(file, final) for file, final, _, _ in written], marked=False)
-        _commit(deltalake, table, path, output.mode, anew, relation, keys, written)
+        _commit(deltalake, _Entry(table, path, output.mode, anew, relation, keys, written))
     except BaseException:
         job.abort()
         raise
@@ -104,26 +105,32 @@ def _told(deltalake: Any, path: str) -> Iterator[None]:
         raise AnalysisException(f"The Delta table {path} cannot be written: {problem}", "DELTA_WRITE_FAILED") from problem
 
 
-def _commit(
-    deltalake: Any,
-    table: Any,
-    path: str,
-    mode: str,
-    anew: bool,
-    relation: r.Relation,
-    keys: Sequence[str],
-    written: Sequence[tuple[str, str, int, int]],
-) -> None:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Entry:
+    """What the log is told of one write. `table`: as it was before, None for a new one. `anew`: the rows' columns and `keys` become the
+    table's. `written`: of each file where it was, its path in the table, rows, bytes. `identity`: by which the entry is known again."""
+
+    table: Any
+    path: str
+    mode: str
+    anew: bool
+    relation: r.Relation
+    keys: Sequence[str]
+    written: Sequence[tuple[str, str, int, int]]
+    identity: str = dataclasses.field(default_factory=lambda: str(uuid.uuid4()))
+
+
+def _commit(deltalake: Any, entry: _Entry) -> None:
     """Write the log's entry. When it can't be written, the files go; when it may be there, they stay, whatever failed after it."""
-    identity = str(uuid.uuid4())
-    before = -1 if table is None else table.version()
+    path = entry.path
+    before = -1 if entry.table is None else entry.table.version()
     try:
         with _told(deltalake, path):
-            _enter(deltalake, table, path, mode, anew, relation, keys, written, identity)
+            _enter(deltalake, entry)
     except BaseException as problem:
-        entered = is_entered(path, identity, before)
+        entered = is_entered(path, entry.identity, before)
         if entered is False:
-            for _, final, _, _ in written:
+            for _, final, _, _ in entry.written:
                 with contextlib.suppress(OSError):
                     LOCAL.remove(f"{path}/{final}")
             raise
@@ -132,7 +139,7 @@ def _commit(
         if entered is None:
             raise AnalysisException(
                 f"Whether the rows are in the Delta table {path} now can't be told: its log can't be read after {problem}. Their files are "
-                f"left there; they are the table's if its log has an entry with the txnId {identity}.",
+                f"left there; they are the table's if its log has an entry with the txnId {entry.identity}.",
                 "DELTA_WRITE_UNCERTAIN",
             ) from problem
         log.warning("the rows are in the Delta table %s; what its library does after that has failed: %s", path, problem)
@@ -197,46 +204,37 @@ def _arranged(session: Session, relation: r.Relation, columns: t.StructType, pat
     return session._state.analyser.project(relation, items)
 
 
-def _enter(
-    deltalake: Any,
-    table: Any,
-    path: str,
-    mode: str,
-    anew: bool,
-    relation: r.Relation,
-    keys: Sequence[str],
-    written: Sequence[tuple[str, str, int, int]],
-    identity: str,
-) -> None:
+def _enter(deltalake: Any, entry: _Entry) -> None:
     import pyarrow as pa
     from deltalake import CommitProperties
     from deltalake.transaction import AddAction, create_table_with_add_actions
 
-    kinds = arrow_schema(t.StructType([t.StructField(column.name, column.type) for column in relation.output]))
+    table, keys = entry.table, list(entry.keys)
+    kinds = arrow_schema(t.StructType([t.StructField(column.name, column.type) for column in entry.relation.output]))
     schema = deltalake.Schema.from_arrow(pa.schema([pa.field(field.name, loose(field.type)) for field in kinds]))
     now = int(time.time() * 1000)
     actions = []
-    for _, final, rows, size in written:
+    for _, final, rows, size in entry.written:
         values: Mapping[str, str | None] = dict(zip(keys, values_of(final)))
         actions.append(AddAction(final, size, values, now, True, json.dumps({"numRecords": rows})))
-    told = CommitProperties(custom_metadata={"txnId": identity})
+    told = CommitProperties(custom_metadata={"txnId": entry.identity})
     if table is None:
-        create_table_with_add_actions(path, schema, actions, "error", list(keys), commit_properties=told)
+        create_table_with_add_actions(entry.path, schema, actions, "error", keys, commit_properties=told)
         return
     there = table.metadata()
     needs_feature = '"timestamp_ntz"' in schema.to_json() and "timestampNtz" not in (table.protocol().writer_features or ())
-    if anew and (needs_feature or list(keys) != there.partition_columns):
+    if entry.anew and (needs_feature or keys != there.partition_columns):
         # The library changes keys and features only with a new id.
         create_table_with_add_actions(
-            path,
+            entry.path,
             schema,
             actions,
             "overwrite",
-            list(keys),
+            keys,
             name=there.name,
             description=there.description,
             configuration=there.configuration,
             commit_properties=told,
         )
     else:
-        table.create_write_transaction(actions, mode, schema, list(keys) or None, commit_properties=told)
+        table.create_write_transaction(actions, entry.mode, schema, keys or None, commit_properties=told)
