@@ -12,9 +12,10 @@ SECRET_WORDS: Final = (
     r"|(?:access|account|api|private)[._-]?key)"
 )
 """A part of names, in any case: of settings, options and parameters of URLs, signed ones of stores too."""
-_URL = re.compile(r"""[a-z][\w+.-]{0,20}://[^\s'"`<>]+""", re.IGNORECASE)
-_NAME = re.compile(SECRET_WORDS, re.IGNORECASE)
-_PARAMETER = re.compile(rf"""((?<![\w.-])[\w.-]*{SECRET_WORDS}[\w.-]*=)(?!\*\*\*)[^\s&;'"`=)][^\s&;'"`)]*""", re.IGNORECASE)
+# Compiled when they are first needed: it takes as long as the rest of `import quiver`.
+_URL: Final = r"""(?i)[a-z][\w+.-]{0,20}://[^\s'"`<>]+"""
+_NAME: Final = rf"(?i){SECRET_WORDS}"
+_PARAMETER: Final = rf"""(?i)((?<![\w.-])[\w.-]*{SECRET_WORDS}[\w.-]*=)(?!\*\*\*)[^\s&;'"`=)][^\s&;'"`)]*"""
 
 
 def names_a_secret(key: str) -> bool:
@@ -23,7 +24,7 @@ def names_a_secret(key: str) -> bool:
     >>> names_a_secret("spark.hadoop.fs.s3a.access.key"), names_a_secret("X-Amz-Signature"), names_a_secret("design")
     (True, True, False)
     """
-    return _NAME.search(key) is not None
+    return re.search(_NAME, key) is not None
 
 
 def without_parameters(text: str, instead: str = REDACTED) -> str:
@@ -32,7 +33,7 @@ def without_parameters(text: str, instead: str = REDACTED) -> str:
     >>> without_parameters("jdbc:x://host/name?password=a&b=c", "***")
     'jdbc:x://host/name?password=***&b=c'
     """
-    return _PARAMETER.sub(lambda found: found[1] + instead, text) if "=" in text and _NAME.search(text) else text
+    return re.sub(_PARAMETER, lambda found: found[1] + instead, text) if "=" in text and re.search(_NAME, text) else text
 
 
 def urls_without_secrets(text: str) -> str:
@@ -41,4 +42,4 @@ def urls_without_secrets(text: str) -> str:
     >>> urls_without_secrets("token=1 at http://h/x.csv?sig=a%2Fb&part=1")
     'token=1 at http://h/x.csv?sig=*********(redacted)&part=1'
     """
-    return _URL.sub(lambda found: without_parameters(found[0]), text) if "://" in text else text
+    return re.sub(_URL, lambda found: without_parameters(found[0]), text) if "://" in text else text

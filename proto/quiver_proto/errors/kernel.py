@@ -1,0 +1,63 @@
+"""The relational kernel can't run a plan, or not within its memory."""
+
+from __future__ import annotations
+
+from quiver_proto.errors.base import QuiverError
+
+
+class UnsupportedPlan(QuiverError):
+    """A query's physical plan has something that can't be carried between processes or cut into stages."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"the query needs {what}", what)
+
+
+class KernelDiffers(QuiverError, ImportError):
+    """The DataFusion that is installed makes other plans than those that this version of Quiver reads. Nothing was computed."""
+
+    def __init__(self, installed: str, wanted: str, problem: str) -> None:
+        super().__init__(
+            f"DataFusion {installed} is installed, and this version of Quiver works with {wanted} only: {problem}. "
+            f"Install it everywhere: pip install datafusion=={wanted}",
+            installed,
+            wanted,
+            problem,
+        )
+
+
+class KernelOutOfMemory(QuiverError, MemoryError):
+    """An operator that can't spill needs more memory than its task has. The driver then plans the query for smaller partitions."""
+
+    def __init__(self, operator: str, asked: str, pool: str) -> None:
+        super().__init__(
+            f"{operator} asked for {asked} more than is left of the {pool} that a task's operators have. Give executors more memory "
+            "(spark.executor.memory) or fewer cores, cut the query into more partitions (quiver.sql.partitions), or let less of what "
+            "it reads come to that operator.",
+            operator,
+            asked,
+            pool,
+        )
+        self.operator = operator
+        self.pool = pool
+
+
+class SlotOutOfMemory(KernelOutOfMemory):
+    """A slot's process outgrew the memory it has, by what nothing counts or spills, and its task was ended for it.
+
+    `operator` is where most of it is likely to be, "" when that is not known; `held` and `limit` in bytes. Of a query's task: the driver
+    then plans the query for smaller partitions.
+    """
+
+    def __init__(self, operator: str, held: int, limit: int) -> None:
+        where = f", most of it probably in {operator}" if operator else ""
+        QuiverError.__init__(
+            self,
+            f"a task's process grew to {held >> 20} MiB{where}; of its executor's memory it has {limit >> 20} MiB. Give executors more "
+            "memory (spark.executor.memory) or fewer cores, cut the work into more partitions, or let less of what is read come to one key "
+            "or one task: a window or a list of all rows is held by one.",
+            operator,
+            held,
+            limit,
+        )
+        self.operator = operator
+        self.pool = f"{limit >> 20} MiB"
