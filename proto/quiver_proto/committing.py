@@ -3,10 +3,12 @@
     <directory>/_temporary/<job>/             the job's own. What tasks write goes below it, where no two attempts meet
     <directory>/_temporary/<job>/.replaced/   what a commit has taken away, as long as it may have to be put back
     <directory>/_temporary/<job>/.owner       locked as long as its driver lives: see staging_leases
+    <directory>/_temporary/<job>/.commit      what the commit moves: see commit_journal
 
 Names that begin with _ or . are no data to any reader, so nothing of a job is seen before its commit. Several jobs may add to one
-directory at once: each touches nothing of the others, but for those of drivers that have died on the same machine. Object stores have no
-locks: what a killed driver left there stays until it is removed by hand.
+directory at once: each touches nothing of the others, but for those of drivers that have died on the same machine. A commit that is cut
+short by its driver's death is taken back by the next of our readers and writers there. Object stores have no locks: what a killed driver
+left there stays until it is removed by hand.
 """
 
 from __future__ import annotations
@@ -14,18 +16,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 
+from quiver_proto.commit_journal import Moves, take_back, write_journal
 from quiver_proto.errors import OutputExists, PathUnwritable
 from quiver_proto.filesystems import LOCAL, FileSystem, filesystem_of
-from quiver_proto.staging_leases import GONE, REPLACED, Lease, sweep
+from quiver_proto.staging_leases import GONE, REPLACED, STAGING, Lease, mark_made, sweep
 from quiver_proto.store_options import NO_STORE, StoreOptions
 
-_STAGING = "_temporary"
 _TRIES = 5
 
 
 def staging_directory(directory: str, job: str) -> str:
     """Where a job's tasks write their files before they are committed."""
-    return f"{directory.rstrip('/')}/{_STAGING}/{job}"
+    return f"{directory.rstrip('/')}/{STAGING}/{job}"
 
 
 class OutputJob:
@@ -46,12 +48,7 @@ class OutputJob:
         """
         system, path = filesystem_of(self.directory, self._store)
         try:
-            try:
-                system.make_new_directory(path)
-                self._made = True
-            except FileExistsError:
-                if new:
-                    raise
+            self._made = self._make(system, path, new)
             for _ in range(_TRIES):
                 try:
                     system.make_directories(staging_directory(path, self.name))
@@ -60,13 +57,30 @@ class OutputJob:
                     continue  # Another job has just removed the empty _temporary.
             if system is LOCAL:
                 self._lease = Lease(staging_directory(path, self.name))
-                sweep(f"{path.rstrip('/')}/{_STAGING}")
+                if self._made:
+                    mark_made(staging_directory(path, self.name))
+                sweep(path)
         except FileExistsError:
             if new:
                 raise OutputExists(self.directory) from None
             raise PathUnwritable(self.directory, "it is a file") from None
         except OSError as error:
             raise PathUnwritable(self.directory, f"it can't be created: {error.strerror or error}") from None
+
+    @staticmethod
+    def _make(system: FileSystem, path: str, new: bool) -> bool:
+        """Whether the directory was made. Raises FileExistsError."""
+        for last in (False, True):
+            try:
+                system.make_new_directory(path)
+                return True
+            except FileExistsError:
+                if new and (last or system is not LOCAL):
+                    raise
+                # All that is there may be what a driver that died has left.
+                if system is LOCAL and new:
+                    sweep(path)
+        return False
 
     def commit(self, files: Sequence[tuple[str, str]], replaces: Iterable[str] = (), *, marked: bool = True) -> None:
         """Put `files` in place, each (path below the job's place, path below the directory), and (`marked`) write _SUCCESS.
@@ -76,25 +90,24 @@ class OutputJob:
         """
         system, path = filesystem_of(self.directory, self._store)
         path, staging = path.rstrip("/"), staging_directory(path, self.name)
-        moved: list[tuple[str, str]] = []
-        made: list[str] = []
+        done = Moves([], [], [])
         try:
             old = [entry for place in replaces for entry in _contents(system, f"{path}/{place}".rstrip("/"))]
-            if system is LOCAL and old:
-                system.make_directories(f"{staging}/{REPLACED}")
-                for number, entry in enumerate(old):
-                    _move(system, entry, f"{staging}/{REPLACED}/{number}", moved)
             if marked:
                 system.open_output(f"{staging}/_SUCCESS").close()
-            for staged, final in (*files, ("_SUCCESS", "_SUCCESS")) if marked else files:
-                _make_parents(system, path, final, made)
-                _move(system, f"{staging}/{staged}", f"{path}/{final}", moved)
+            listed = (*files, ("_SUCCESS", "_SUCCESS")) if marked else files
+            aside = [(entry, f"{staging}/{REPLACED}/{number}") for number, entry in enumerate(old)] if system is LOCAL else []
+            made = _missing_parents(system, path, [final for _, final in listed], old)
+            moves = Moves(aside, made, [(f"{staging}/{staged}", f"{path}/{final}") for staged, final in listed])
+            if system is LOCAL:
+                write_journal(staging, path, moves)
+            self._move(system, staging, moves, done)
             if system is not LOCAL:
                 # Moving is copying there: what is replaced is removed when the rest is done. Its files have other names.
                 for entry in old:
                     system.remove_tree(entry)
         except BaseException as error:
-            _undo(system, moved, made)
+            take_back(done, system)
             if isinstance(error, OSError):
                 raise PathUnwritable(self.directory, f"the output can't be put in place: {error.strerror or error}") from None
             raise
@@ -102,6 +115,21 @@ class OutputJob:
             self._clear()
         except OSError:
             pass  # It is no data to anyone.
+
+    @staticmethod
+    def _move(system: FileSystem, staging: str, moves: Moves, done: Moves) -> None:
+        """Make these moves; what is done is added to `done`."""
+        if moves.replaced:
+            system.make_directories(f"{staging}/{REPLACED}")
+        for move in moves.replaced:
+            system.rename(*move)
+            done.replaced.append(move)
+        for directory in moves.made:
+            system.make_directories(directory)
+            done.made.append(directory)
+        for move in moves.files:
+            system.rename(*move)
+            done.files.append(move)
 
     def abort(self) -> None:
         """Remove what the job and its tasks made, the directory too when it was not there before. Never raises."""
@@ -129,7 +157,7 @@ class OutputJob:
         if self._lease is not None:
             self._lease.close()
         try:
-            system.remove_directory(f"{path.rstrip('/')}/{_STAGING}")
+            system.remove_directory(f"{path.rstrip('/')}/{STAGING}")
         except OSError:
             pass  # Another job's.
 
@@ -138,35 +166,21 @@ def _contents(system: FileSystem, place: str) -> list[str]:
     found = system.stat(place)
     if found is None or not found.is_directory:
         return []
-    return [entry.path for entry in system.entries(place) if entry.name != _STAGING]
+    return [entry.path for entry in system.entries(place) if entry.name != STAGING]
 
 
-def _move(system: FileSystem, source: str, target: str, moved: list[tuple[str, str]]) -> None:
-    system.rename(source, target)
-    moved.append((source, target))
-
-
-def _make_parents(system: FileSystem, path: str, final: str, made: list[str]) -> None:
-    """The directories of a file below `path`; those that were not there are added to `made`, outer ones first."""
-    parts = final.split("/")[:-1]
-    for depth in range(1, len(parts) + 1):
-        directory = "/".join((path, *parts[:depth]))
-        if directory not in made and system.stat(directory) is None:
-            system.make_directories(directory)
-            made.append(directory)
-
-
-def _undo(system: FileSystem, moved: list[tuple[str, str]], made: list[str]) -> None:
-    for source, target in reversed(moved):
-        try:
-            system.rename(target, source)
-        except OSError:
-            pass
-    for directory in reversed(made):
-        try:
-            system.remove_directory(directory)
-        except OSError:
-            pass
+def _missing_parents(system: FileSystem, path: str, finals: Iterable[str], old: Iterable[str]) -> list[str]:
+    """The directories of files below `path` that are not there, or not when `old` has gone; outer ones first."""
+    gone, missing = set(old), dict[str, bool]()
+    for place in dict.fromkeys(final.rpartition("/")[0] for final in finals):
+        parts = place.split("/") if place else []
+        above = False
+        for depth in range(1, len(parts) + 1):
+            directory = "/".join((path, *parts[:depth]))
+            if directory not in missing:
+                missing[directory] = above or directory in gone or system.stat(directory) is None
+            above = missing[directory]
+    return [directory for directory, is_missing in missing.items() if is_missing]
 
 
 def unwritable(path: str, error: OSError) -> PathUnwritable:

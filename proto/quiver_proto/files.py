@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from quiver_proto.errors import BadRecordLength, PathNotFound, PathUnreadable
 from quiver_proto.filesystems import LOCAL, Entry, FileSystem, filesystem_of, has_glob
+from quiver_proto.staging_leases import settle
 
 Chunk = tuple[str, int, int]
 
@@ -98,6 +99,8 @@ def _find(paths: str | Sequence[str]) -> Iterator[tuple[Entry, FileSystem]]:
 def _expand(path: str, given: str) -> Iterator[tuple[Entry, FileSystem]]:
     system, path = filesystem_of(path)
     try:
+        if system is LOCAL:
+            settle(path)
         if has_glob(path):
             matched = [entry for entry in system.match(path) if _is_visible(entry)]
             # A name may contain what looks like a pattern.
@@ -113,6 +116,8 @@ def _expand(path: str, given: str) -> Iterator[tuple[Entry, FileSystem]]:
                 _check_readable(system, entry)
                 yield entry, system
                 continue
+            if system is LOCAL and entry.path != path:
+                settle(entry.path)
             for child in filter(_is_visible, system.entries(entry.path)):
                 if child.is_directory:
                     raise PathUnreadable(

@@ -13,7 +13,8 @@ from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, SparkRuntimeException
 from quiver.sql.tree.relations import DataFile
 from quiver_proto.errors import PathUnreadable
-from quiver_proto.filesystems import Entry, FileSystem, filesystem_of, has_glob
+from quiver_proto.filesystems import LOCAL, Entry, FileSystem, filesystem_of, has_glob
+from quiver_proto.staging_leases import settle
 from quiver_proto.store_options import NO_STORE, StoreOptions
 
 NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
@@ -80,10 +81,16 @@ def _matched(given: str, store: StoreOptions) -> tuple[FileSystem, list[Entry]]:
         )
     try:
         system, path = filesystem_of(as_known(given), store)
+        if system is LOCAL:
+            settle(path)
         entry = system.stat(path)
         if entry is not None:
             return system, [entry]
         matched = [e for p in _braces(path) for e in system.match(p) if not _is_hidden(e.name)] if has_glob(path) or "{" in path else []
+        if system is LOCAL:
+            for each in matched:
+                settle(each.path)
+            matched = [each for each in matched if system.stat(each.path) is not None]
     except (PathUnreadable, OSError) as problem:
         raise AnalysisException(f"The path {given} cannot be read: {problem}", "FAILED_READ_FILE.NO_HINT") from problem
     if not matched:
