@@ -11,6 +11,7 @@ import pytest
 from quiver.sql import Session, functions, types
 
 MODULES = (
+    "quiver.sql.datasource",
     "quiver.sql.dataframe_actions",
     "quiver.sql.catalog",
     "quiver.sql.discovery",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from quiver.sql.errors import AnalysisException, PySparkValueError, wrong_argume
 from quiver.sql.file_schemas import called
 from quiver.sql.file_sources import files, lines
 from quiver.sql.lake_sources import delta, iceberg
+from quiver.sql.python.sources import source_rows
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 FORMATS = ("arrow", "avro", "binaryfile", "csv", "delta", "hdf5", "iceberg", "jdbc", "json", "orc", "parquet", "text")
 _ALIASES = {"feather": "arrow", "hdf": "hdf5", "ipc": "arrow"}
+NAMES = frozenset({*FORMATS, *_ALIASES, "noop"})
+"""What no data source of the program can be called."""
 
 
 def _texts(df: DataFrameCore, kind: str) -> RDD[str]:
@@ -59,7 +63,7 @@ class DataFrameReader:
         """The format that `load` reads: parquet (unless told), csv, json, text, binaryFile, orc, arrow (or feather), jdbc.
 
         With their extras: avro, delta (options versionAsOf, timestampAsOf), iceberg (snapshot-id, as-of-timestamp, branch, tag), hdf5
-        (key, rowsPerPartition).
+        (key, rowsPerPartition). And the names of data sources that were registered: see quiver.sql.datasource.DataSource.
         """
         self._format = source
         return self
@@ -96,11 +100,10 @@ class DataFrameReader:
         if schema is not None:
             self.schema(schema)
         self.options(**options)
+        source = self._session._state.data_source(self._format, (*FORMATS, *_ALIASES))
+        if source is not None:
+            return self._session._dataframe(source_rows(self._session, source, self._with_path(path), self._schema))
         kind = _ALIASES.get(self._format.lower(), self._format.lower())
-        if kind not in FORMATS:
-            raise AnalysisException(
-                f"Failed to find the data source: {self._format}. Formats are {', '.join(FORMATS)}.", "DATA_SOURCE_NOT_FOUND"
-            )
         if kind == "jdbc":
             return self._session._dataframe(database(self._session, self._options, self._schema))
         given = path if path is not None else self._options.get("path")
@@ -118,6 +121,13 @@ class DataFrameReader:
                 raise AnalysisException(f"A {kind.capitalize()} table has one path, not {len(paths)}.")
             return self._session._dataframe((delta if kind == "delta" else iceberg)(self._session, paths[0], self._options))
         return self._session._dataframe(files(self._session, kind, paths, self._options, self._schema))
+
+    def _with_path(self, path: str | Sequence[str] | None) -> dict[str, str]:
+        """The options, and where `load` was told to read from: of several paths, `paths`, a list in JSON."""
+        if path is None:
+            return self._options
+        given = [str(path)] if isinstance(path, str | os.PathLike) else [str(one) for one in path]
+        return {**self._options, **({"path": given[0]} if len(given) == 1 else {"paths": json.dumps(given)})}
 
     def parquet(self, *paths: str, **options: Any) -> DataFrame:
         """Parquet files. `mergeSchema`: columns of all files, rather than of the first. `verifyChecksums`: a page with a wrong byte is an

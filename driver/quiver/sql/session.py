@@ -24,6 +24,7 @@ from quiver.sql.tree.expressions import Attribute, Name
 
 if TYPE_CHECKING:
     from quiver.sql.catalog import Catalog
+    from quiver.sql.datasource import DataSourceRegistration
     from quiver.sql.python.registration import UDFRegistration
     from quiver.sql.python.table_functions import UDTFRegistration
     from quiver.sql.reader import DataFrameReader
@@ -110,7 +111,6 @@ class Session(Interrupting):
 
     readStream = NotOffered(STREAMS, called=False)
     streams = NotOffered(STREAMS, called=False)
-    dataSource = NotOffered("there are no data sources of users. Read with an RDD and `createDataFrame`", called=False)
     profile = NotOffered("functions are not profiled. Set spark.python.profile, and look at `spark.context.show_profiles()`", called=False)
     client = NotOffered("it belongs to Spark Connect", called=False)
     copyFromLocalToFs = NotOffered("it belongs to Spark Connect. Use `spark.context.addFile`")
@@ -228,6 +228,13 @@ class Session(Interrupting):
 
         return DataFrameReader(self)
 
+    @property
+    def dataSource(self) -> DataSourceRegistration:
+        """Registers classes that read and write rows: see quiver.sql.datasource."""
+        from quiver.sql.datasource import DataSourceRegistration
+
+        return DataSourceRegistration(self)
+
     def _dataframe(self, relation: r.Relation) -> DataFrame:
         Session._threads.session = self
         return DataFrame(relation, self)
@@ -303,6 +310,9 @@ class Session(Interrupting):
         """What is in a table's folder now."""
         from pathlib import Path
 
+        if table.provider.lower() in self._state.data_sources:
+            source = self.read.format(table.provider).schema(table.schema).options(**table.options)
+            return source.load(table.location if table.external else None)._relation
         folder = Path(table.location)
         if "://" not in table.location and not any(path.is_file() and path.name[0] not in "._" for path in folder.rglob("*")):
             if table.provider.lower() != "parquet":

@@ -20,6 +20,7 @@ from quiver.sql.tree.expressions import Expression
 
 if TYPE_CHECKING:
     from quiver.context import Context
+    from quiver.sql.datasource import DataSource
     from quiver_proto.storage import StorageLevel
 
 log = logging.getLogger("quiver.sql")
@@ -39,12 +40,24 @@ class SessionState:
         """Temporary views, by name in lower case."""
         self.routines: dict[str, Callable[[Sequence[Expression], Sequence[str | None]], Expression]] = {}
         """The session's own functions, by name in lower case: what a call of one means."""
+        self.data_sources: dict[str, type[DataSource]] = {}
+        """Those that the program has registered, by name in lower case."""
         self.runtime = Runtime(context, self.settings.get)
         self.analyser = Analyser(self.new_id, self.settings.zone, self.routines, self.batch_rows)
         self.store = metastore(context)
         """Databases and their tables, those of all sessions of the application."""
         self.database = DEFAULT
         """The current one."""
+
+    def data_source(self, name: str, formats: Sequence[str]) -> type[DataSource] | None:
+        """The registered data source of this name; None for one of the `formats`. Raises AnalysisException DATA_SOURCE_NOT_FOUND."""
+        found = self.data_sources.get(name.lower())
+        if found is None and name.lower() not in formats:
+            registered = f"; registered are {', '.join(self.data_sources)}" if self.data_sources else ""
+            raise AnalysisException(
+                f"Failed to find the data source: {name}. Formats are {', '.join(formats)}{registered}.", "DATA_SOURCE_NOT_FOUND"
+            )
+        return found
 
     @staticmethod
     def new_id() -> int:

@@ -15,6 +15,7 @@ from quiver.sql.table_writes import TableSpec, create_as, insert_into, name_part
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
+    from quiver.sql.datasource import DataSource
     from quiver.sql.tree.relations import Relation
 
 
@@ -62,7 +63,8 @@ class DataFrameWriter:
     def format(self, source: str) -> DataFrameWriter:
         """What `save` and `saveAsTable` write: parquet (unless told), csv, json, text, orc, arrow, avro, or
         noop, which computes the rows and leaves them. `save` alone: jdbc, and with its extra delta, whose table gets all rows or none
-        (modes as of files; `overwriteSchema` with overwrite takes the rows' columns for the table's)."""
+        (modes as of files; `overwriteSchema` with overwrite takes the rows' columns for the table's), and data sources that were
+        registered (see quiver.sql.datasource.DataSource)."""
         self._format = source
         return self
 
@@ -174,6 +176,10 @@ class DataFrameWriter:
             return
         if self._source().lower() == "jdbc":
             self._to_database()
+            return
+        source = self._df._session._state.data_sources.get(self._source().lower())
+        if source is not None:
+            self._to_source(source, None if target is None else str(target))
             return
         if target is None:
             raise IllegalArgumentException("'path' is not specified.")
@@ -359,6 +365,14 @@ class DataFrameWriter:
         if self._partition_by:
             raise AnalysisException("'save' to a database does not support partitionBy.")
         write_database(self._df._session, self._relation(), self._options, self._mode, capture())
+
+    def _to_source(self, source: type[DataSource], path: str | None) -> None:
+        from quiver.sql.python.sources import write_source
+
+        if self._partition_by:
+            raise AnalysisException("'save' to a data source of the program does not support partitionBy.")
+        options = self._options if path is None else {**self._options, "path": path}
+        write_source(self._df._session, self._relation(), source, options, self._mode, capture())
 
     def _given(self, **options: Any) -> None:
         for key, value in options.items():

@@ -223,8 +223,8 @@ def _create_table(session: Session, query: Query, node: g.Create, text: str) -> 
         written = [*columns, *(item for item in listed if isinstance(item, g.ColumnDef))]
         fields = [column_of(column) for column in written]
         defaults = defaults_of(query, written, f"`{CATALOG}`.`{database}`.`{name}`")
-    if not fields and folder:
-        fields = list(session.read.format(provider).options(**options).load(folder).schema)
+    if not fields and (folder or provider in session._state.data_sources):
+        fields = list(session.read.format(provider).options(**options).load(folder or None).schema)
     schema = _arranged(fields, partition_by)
     if existing is not None and node.args.get("replace"):
         session._state.store.drop_table(database, name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import os
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
 from quiver.sql.errors import PythonException
@@ -63,3 +63,29 @@ def user_traceback(error: BaseException) -> str:
 def through_kernel(error: BaseException) -> BaseException:
     """What to raise inside the kernel, so that `error` comes out of it."""
     return RuntimeError(keep(error))
+
+
+class Safe:
+    """Batches for a user's function. What goes wrong while they are made is not the function's fault."""
+
+    def __init__(self, batches: Iterator[Any]) -> None:
+        self._batches = batches
+
+    def __iter__(self) -> Safe:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return next(self._batches)
+        except StopIteration:
+            raise
+        except Exception as error:
+            raise Below(error) from error
+
+
+class Below(Exception):
+    """What went wrong below a user's function."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error

@@ -55,8 +55,8 @@ class MapBatches:
         parts = _sized(batches, self.rows)
         given: Iterator[Any] = (frame_of(batch, self.takes, self.zone) for batch in parts) if self.is_pandas else parts
         try:
-            results = self.function(_Safe(given))
-        except _Below as below:
+            results = self.function(faults.Safe(given))
+        except faults.Below as below:
             raise below.error from None
         except faults.RAISED as error:
             raise faults.raised(self.name, error) from error
@@ -129,30 +129,6 @@ def takes_key(function: Callable[..., Any], sides: int) -> bool:
     return count == sides + 1
 
 
-class _Safe:
-    """Batches for a user's function. What goes wrong while they are made is not the function's fault."""
-
-    def __init__(self, batches: Iterator[Any]) -> None:
-        self._batches = batches
-
-    def __iter__(self) -> _Safe:
-        return self
-
-    def __next__(self) -> Any:
-        try:
-            return next(self._batches)
-        except StopIteration:
-            raise
-        except Exception as error:
-            raise _Below(error) from error
-
-
-class _Below(Exception):
-    def __init__(self, error: Exception) -> None:
-        super().__init__(error)
-        self.error = error
-
-
 def _results(results: Any, name: str, is_pandas: bool, gives: t.StructType, zone: str) -> Iterator[pa.RecordBatch]:
     wanted = "iterator of pandas.DataFrame" if is_pandas else "iterator of pyarrow.RecordBatch"
     if not hasattr(results, "__iter__"):
@@ -163,7 +139,7 @@ def _results(results: Any, name: str, is_pandas: bool, gives: t.StructType, zone
             result = next(flow)
         except StopIteration:
             return
-        except _Below as below:
+        except faults.Below as below:
             raise below.error from None
         except faults.RAISED as error:
             raise faults.raised(name, error) from error
