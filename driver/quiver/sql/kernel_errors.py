@@ -20,7 +20,7 @@ from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import type_of
 from quiver.sql.error_kinds import made_spark
 from quiver.sql.nesting import TooDeep
-from quiver.sql.registry.operators import computed_scale
+from quiver.sql.registry.division import computed_scale
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver_proto.errors import DatabaseFailed, FileUnreadable, QuiverError, ValueRefused

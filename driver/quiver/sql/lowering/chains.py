@@ -12,7 +12,7 @@ from typing import Final
 from quiver.sql import types as t
 from quiver.sql.analysis.typing import type_of
 from quiver.sql.lowering.depths import depth
-from quiver.sql.registry.operators import CHECKED
+from quiver.sql.registry.guarding import CHECKED
 from quiver.sql.tree import expressions as e
 from quiver_proto.spark_functions.checked import REVERSED
 

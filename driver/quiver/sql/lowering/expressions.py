@@ -15,8 +15,8 @@ from quiver.sql.lowering.casts import spark_cast
 from quiver.sql.lowering.folding import FOLDING, folded
 from quiver.sql.lowering.names import cast, column, constant, quoted, text
 from quiver.sql.lowering.zones import instant
+from quiver.sql.registry.guarding import CHECKED
 from quiver.sql.registry.model import AFTER, ORDERED, OVER
-from quiver.sql.registry.operators import CHECKED
 from quiver.sql.registry.python import checked
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r

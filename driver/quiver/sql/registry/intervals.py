@@ -9,8 +9,8 @@ from quiver.sql.analysis.intervals import OF_INTERVALS
 from quiver.sql.lowering.interval_casts import months_of, of_months
 from quiver.sql.lowering.names import cast
 from quiver.sql.registry.define import define
+from quiver.sql.registry.guarding import guarded
 from quiver.sql.registry.model import AFTER, Function, Types, register
-from quiver.sql.registry.operators import guarded
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import times
 

@@ -9,8 +9,8 @@ from quiver.sql import types as t
 from quiver.sql.analysis.coercion import bounded
 from quiver.sql.lowering.names import cast
 from quiver.sql.registry.define import define, result
+from quiver.sql.registry.guarding import guarded, names_much
 from quiver.sql.registry.model import Function, Types, register
-from quiver.sql.registry.operators import guarded, names_much
 from quiver.sql.registry.python import checked, python
 from quiver_proto.spark_functions import numbers
 

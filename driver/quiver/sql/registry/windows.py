@@ -8,8 +8,8 @@ from quiver.sql import types as t
 from quiver.sql.analysis.coercion import expect_common
 from quiver.sql.lowering.names import cast, text
 from quiver.sql.registry.define import define, mismatch
+from quiver.sql.registry.guarding import guarded
 from quiver.sql.registry.model import AFTER, Function, Types, call, register
-from quiver.sql.registry.operators import guarded
 
 for _name in ("row_number", "rank", "dense_rank"):
     define(_name, "", "i", lambda args, kinds, name=_name: f"{name}()", kind="window", nullable=False)  # type: ignore[misc]
