@@ -35,6 +35,7 @@ MODULES = (
     "quiver.sql.nulls",
     "quiver.sql.statistics",
     "quiver.sql.column",
+    "quiver.sql.column_operators",
     "quiver.sql.dataframe",
     "quiver.sql.grouped",
     "quiver.sql.row",
@@ -52,6 +53,7 @@ MODULES = (
 OF_VALUES = (
     "quiver.sql.functions.",
     "quiver.sql.column.",
+    "quiver.sql.column_operators.",
     "quiver.sql.row.",
     "quiver.sql.showing.",
     "quiver.sql.types.",

@@ -6,80 +6,20 @@ import fnmatch
 import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from quiver.redacting import shown
 from quiver.sql import metastore as m
 from quiver.sql import types as t
+from quiver.sql.catalog_entries import CatalogMetadata, Column, Database, Function, Table, TablePartition
 from quiver.sql.errors import AnalysisException
 from quiver.sql.metastore import CATALOG, GLOBAL_TEMP
+from quiver.sql.table_statements import create_statement
 from quiver_proto.storage import StorageLevel
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
     from quiver.sql.python.user_defined import UserDefinedFunction
     from quiver.sql.session import Session
-
-
-class CatalogMetadata(NamedTuple):
-    """A catalog, as listCatalogs tells it."""
-
-    name: str
-    description: str | None
-
-
-class Database(NamedTuple):
-    """A database, as listDatabases tells it."""
-
-    name: str
-    catalog: str | None
-    description: str | None
-    locationUri: str
-
-
-class Table(NamedTuple):
-    """A table or view, as listTables tells it."""
-
-    name: str
-    catalog: str | None
-    namespace: list[str] | None
-    description: str | None
-    tableType: str
-    isTemporary: bool
-
-    @property
-    def database(self) -> str | None:
-        """The database, where there is one."""
-        return self.namespace[0] if self.namespace is not None and len(self.namespace) == 1 else None
-
-
-class Column(NamedTuple):
-    """A column of a table or view, as listColumns tells it."""
-
-    name: str
-    description: str | None
-    dataType: str
-    nullable: bool
-    isPartition: bool
-    isBucket: bool
-    isCluster: bool
-
-
-class Function(NamedTuple):
-    """A function, as listFunctions tells it."""
-
-    name: str
-    catalog: str | None
-    namespace: list[str] | None
-    description: str | None
-    className: str
-    isTemporary: bool
-
-
-class TablePartition(NamedTuple):
-    """A partition of a table: `p=1/q=x`."""
-
-    partition: str
 
 
 class Catalog:
@@ -335,28 +275,7 @@ class Catalog:
         <BLANKLINE>
         >>> spark.catalog.dropTable("numbers_table")
         """
-        stored = self._session._state.stored_or_raise(_plain(tableName))
-        name = f"{CATALOG}.{stored.database}.{stored.name}"
-        if stored.view is not None:
-            return f"CREATE VIEW {name} (\n  {(',' + chr(10) + '  ').join(stored.schema.names)})\nAS {stored.text}\n"
-        columns = ",\n  ".join(
-            f"{f.name} {f.dataType.simpleString().upper()}{'' if f.nullable else ' NOT NULL'}"
-            f"{f' DEFAULT {stored.defaults[f.name].text}' if f.name in stored.defaults else ''}"
-            f"{_comment(f)}"
-            for f in stored.schema
-        )
-        text = f"CREATE TABLE {name} (\n  {columns})\nUSING {stored.provider}\n"
-        if stored.options:
-            text += f"OPTIONS (\n  {_pairs(stored.options.items())})\n"
-        if stored.partition_columns:
-            text += f"PARTITIONED BY ({', '.join(stored.partition_columns)})\n"
-        if stored.external:
-            text += f"LOCATION '{stored.location}'\n"
-        if stored.description:
-            text += f"COMMENT '{stored.description}'\n"
-        if stored.properties:
-            text += f"TBLPROPERTIES (\n  {_pairs(stored.properties.items())})\n"
-        return text
+        return create_statement(self._session._state.stored_or_raise(_plain(tableName)))
 
     def truncateTable(self, tableName: str) -> None:
         """Remove all rows of a table. Raises AnalysisException for an external one, whose files are not its own."""
@@ -490,12 +409,3 @@ def _fitting(names: Iterable[str], pattern: str | None) -> list[str]:
 
 def _told(table: m.Table) -> Table:
     return Table(table.name, CATALOG, [table.database], table.description, table.kind, False)
-
-
-def _comment(column: t.StructField) -> str:
-    text = column.metadata.get("comment")
-    return "" if text is None else " COMMENT '" + str(text).replace("'", "\\'") + "'"
-
-
-def _pairs(pairs: Iterable[tuple[str, str]]) -> str:
-    return ",\n  ".join(f"'{key}' = '{shown(key, value)}'" for key, value in sorted(pairs))

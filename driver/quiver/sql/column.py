@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.analysis.pretty import pretty
+from quiver.sql.column_operators import ColumnOperators
 from quiver.sql.errors import IllegalArgumentException, PySparkTypeError, PySparkValueError, wrong_argument
-from quiver.sql.literals import column_of, expression_of, literal, named
+from quiver.sql.literals import expression_of, literal
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree.relations import Relation
 
 if TYPE_CHECKING:
     from quiver.sql.window import WindowSpec
 
-__all__ = ["Column", "column_of", "expression_of", "literal", "named"]
 
-
-class Column:
+class Column(ColumnOperators):
     """A column of a DataFrame, or a computation on columns.
 
     >>> df = spark.createDataFrame([(2, "Alice"), (5, "Bob")], ["age", "name"])
@@ -26,10 +25,7 @@ class Column:
     [Row(name='Alice', next=3), Row(name='Bob', next=6)]
     """
 
-    __slots__ = ("_expression",)
-
-    def __init__(self, expression: e.Expression) -> None:
-        self._expression = expression
+    __slots__ = ()
 
     def __repr__(self) -> str:
         expression = self._expression
@@ -63,121 +59,6 @@ class Column:
                 raise PySparkValueError("Using a slice with step is not supported.", "SLICE_WITH_STEP")
             return self.substr(k.start, k.stop)
         return self.getItem(k)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    # ---- operators ----
-
-    def _binary(self, name: str, other: Any) -> Column:
-        return Column(e.Call(name, (self._expression, expression_of(other))))
-
-    def _reflected(self, name: str, other: Any) -> Column:
-        return Column(e.Call(name, (expression_of(other), self._expression)))
-
-    def __add__(self, other: Any) -> Column:
-        return self._binary("+", other)
-
-    def __radd__(self, other: Any) -> Column:
-        return self._reflected("+", other)
-
-    def __sub__(self, other: Any) -> Column:
-        return self._binary("-", other)
-
-    def __rsub__(self, other: Any) -> Column:
-        return self._reflected("-", other)
-
-    def __mul__(self, other: Any) -> Column:
-        return self._binary("*", other)
-
-    def __rmul__(self, other: Any) -> Column:
-        return self._reflected("*", other)
-
-    def __truediv__(self, other: Any) -> Column:
-        return self._binary("/", other)
-
-    def __rtruediv__(self, other: Any) -> Column:
-        return self._reflected("/", other)
-
-    def __mod__(self, other: Any) -> Column:
-        return self._binary("%", other)
-
-    def __rmod__(self, other: Any) -> Column:
-        return self._reflected("%", other)
-
-    def __pow__(self, other: Any) -> Column:
-        return self._binary("power", other)
-
-    def __rpow__(self, other: Any) -> Column:
-        return self._reflected("power", other)
-
-    def __neg__(self) -> Column:
-        return Column(e.Call("negative", (self._expression,)))
-
-    def __eq__(self, other: Any) -> Column:  # type: ignore[override]
-        return self._binary("=", other)
-
-    def __ne__(self, other: Any) -> Column:  # type: ignore[override]
-        return Column(e.Call("not", (e.Call("=", (self._expression, expression_of(other))),)))
-
-    def __lt__(self, other: Any) -> Column:
-        return self._binary("<", other)
-
-    def __le__(self, other: Any) -> Column:
-        return self._binary("<=", other)
-
-    def __gt__(self, other: Any) -> Column:
-        return self._binary(">", other)
-
-    def __ge__(self, other: Any) -> Column:
-        return self._binary(">=", other)
-
-    def __and__(self, other: Any) -> Column:
-        return self._binary("and", other)
-
-    def __rand__(self, other: Any) -> Column:
-        return self._reflected("and", other)
-
-    def __or__(self, other: Any) -> Column:
-        return self._binary("or", other)
-
-    def __ror__(self, other: Any) -> Column:
-        return self._reflected("or", other)
-
-    def __invert__(self) -> Column:
-        return Column(e.Call("not", (self._expression,)))
-
-    def eqNullSafe(self, other: Any) -> Column:
-        """Equal, where null equals null.
-
-        >>> df = spark.createDataFrame([(1, "a"), (2, None)], ["id", "value"])
-        >>> df.select(df.value.eqNullSafe(None).alias("same")).collect()
-        [Row(same=False), Row(same=True)]
-        """
-        return self._binary("<=>", other)
-
-    def bitwiseAND(self, other: Any) -> Column:
-        """Bits that both have.
-
-        >>> spark.range(170, 171).select(F.col("id").bitwiseAND(75).alias("both")).collect()
-        [Row(both=10)]
-        """
-        return self._binary("&", other)
-
-    def bitwiseOR(self, other: Any) -> Column:
-        """Bits that either has.
-
-        >>> spark.range(170, 171).select(F.col("id").bitwiseOR(75).alias("either")).collect()
-        [Row(either=235)]
-        """
-        return self._binary("|", other)
-
-    def bitwiseXOR(self, other: Any) -> Column:
-        """Bits that exactly one has.
-
-        >>> spark.range(170, 171).select(F.col("id").bitwiseXOR(75).alias("one")).collect()
-        [Row(one=225)]
-        """
-        return self._binary("^", other)
 
     # ---- names, types, order ----
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql import types as t
 from quiver.sql.analysis.clauses import one_column
 from quiver.sql.analysis.coercion import common_type
-from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.column import Column
 from quiver.sql.dataframe_core import DataFrameCore, listed
 from quiver.sql.deferred import correlated
 from quiver.sql.errors import AnalysisException, PySparkTypeError, column_not_found, wrong_argument
+from quiver.sql.literals import column_of, expression_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 

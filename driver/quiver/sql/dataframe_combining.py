@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.column import Column, expression_of
+from quiver.sql.column import Column
 from quiver.sql.dataframe_core import DataFrameCore
 from quiver.sql.deferred import correlated
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, wrong_argument
 from quiver.sql.hinting import BROADCAST
+from quiver.sql.literals import expression_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 

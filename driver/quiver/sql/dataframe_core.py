@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.column import Column, column_of
+from quiver.sql.column import Column
 from quiver.sql.errors import PySparkAttributeError, PySparkIndexError, PySparkValueError, column_not_found, wrong_argument
-from quiver.sql.literals import quoted
+from quiver.sql.literals import column_of, quoted
 from quiver.sql.refusals import STREAMS, NotOffered
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql import types as t
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import type_of
-from quiver.sql.column import Column, column_of
+from quiver.sql.column import Column
 from quiver.sql.dataframe_core import DataFrameCore, listed
 from quiver.sql.deferred import correlated
 from quiver.sql.errors import (
@@ -20,6 +20,7 @@ from quiver.sql.errors import (
     UnsupportedOperationException,
     wrong_argument,
 )
+from quiver.sql.literals import column_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 

@@ -11,9 +11,10 @@ from quiver.sql.analysis.over_groups import aggregated
 from quiver.sql.analysis.pivoting import pivoted
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.scopes import with_earlier_aliases
-from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.column import Column
 from quiver.sql.dataframe_core import listed
 from quiver.sql.errors import AnalysisException, PySparkTypeError
+from quiver.sql.literals import column_of, expression_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree.walking import walk
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.column import Column, expression_of
+from quiver.sql.column import Column
 from quiver.sql.dataframe_core import DataFrameCore, listed
 from quiver.sql.errors import PySparkTypeError, PySparkValueError, wrong_argument
+from quiver.sql.literals import expression_of
 from quiver.sql.showing import cell
 from quiver.sql.tree import expressions as e
 

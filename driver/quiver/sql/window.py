@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any, ClassVar
 
-from quiver.sql.column import column_of
+from quiver.sql.literals import column_of
 from quiver.sql.tree import expressions as e
 
 _FAR = 1 << 63

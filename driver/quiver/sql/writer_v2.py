@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from quiver.callsite import capture
-from quiver.sql.column import Column, column_of
+from quiver.sql.column import Column
 from quiver.sql.errors import AnalysisException
+from quiver.sql.literals import column_of
 from quiver.sql.table_writes import TableSpec, create_as, insert_into, name_parts
 from quiver.sql.tree import expressions as e
 

@@ -12,10 +12,12 @@ from sqlglot.expressions.core import Expression as Node
 from quiver.sql import types as t
 from quiver.sql.analysis.clauses import one_column
 from quiver.sql.errors import AnalysisException, ParseException
-from quiver.sql.frontend import datafusion, literals
+from quiver.sql.frontend import datafusion, literals, patterns
 from quiver.sql.frontend.call_arguments import check_unnamed, named, of_nulls
+from quiver.sql.frontend.constants import folded, negative
 from quiver.sql.frontend.dialect import LITERAL, parsed, unsupported
 from quiver.sql.frontend.types import type_of_node
+from quiver.sql.frontend.windows import windowed
 from quiver.sql.frontend.within_group import within_group
 from quiver.sql.tree import expressions as e
 
@@ -75,7 +77,7 @@ class Reader:
     def __init__(self, subquery: Subqueries, surroundings: Surroundings, windows: Mapping[str, Node] | None = None) -> None:
         self._subquery = subquery
         self._around = surroundings
-        self._windows = windows or {}
+        self.windows = windows or {}
         self._variables: list[str] = []
         self.unnests = False
         """Whether there is an unnest() already."""
@@ -131,7 +133,7 @@ class Reader:
             case g.Neg():
                 inner = self.read(node.this)
                 if isinstance(inner, e.Literal) and isinstance(inner.type, t.NumericType) and isinstance(node.this, g.Literal | g.Cast):
-                    return _negative(inner)
+                    return negative(inner)
                 return e.Call("- ", (inner,))
             case g.BitwiseNot():
                 return e.Call("~", (self.read(node.this),))
@@ -144,9 +146,9 @@ class Reader:
             case g.Between():
                 return e.Call("between", tuple(self.read(part) for part in (node.this, node.args["low"], node.args["high"])))
             case g.Like() | g.ILike():
-                return self._like(node)
+                return patterns.like(self, node)
             case g.Escape():
-                return self._like(node.this, self.read(node.expression))
+                return patterns.like(self, node.this, self.read(node.expression))
             case g.In():
                 return self._in(node)
             case g.Exists():
@@ -183,7 +185,7 @@ class Reader:
             case g.WithinGroup():
                 return self._within_group(node)
             case g.Window():
-                return self._window(node)
+                return windowed(self, node)
             case g.Ordered():
                 return e.SortKey(self.read(node.this), not node.args.get("desc"), node.args.get("nulls_first"))
             case g.Lambda():
@@ -243,7 +245,7 @@ class Reader:
         positive = node.copy()
         positive.set("negate", None)
         if isinstance(node, g.Like | g.ILike) and isinstance(node.expression, g.All | g.Any):
-            return self._quantified(positive, negate=True)
+            return patterns.quantified(self, positive, negate=True)
         return e.Call("not", (self.read(positive),))
 
     def _not(self, node: g.Not) -> e.Expression:
@@ -265,33 +267,6 @@ class Reader:
         if len(text) != len(parts):
             return e.Call("concat", tuple(parts))
         return e.Literal("".join(text), t.StringType())
-
-    def _like(self, node: Node, escape: e.Expression | None = None) -> e.Expression:
-        if node.args.get("negate"):
-            positive = node.copy()
-            positive.set("negate", None)
-            return e.Call("not", (self._like(positive, escape),))
-        if isinstance(node.expression, g.All | g.Any):
-            return self._quantified(node, negate=False)
-        name = "ilike" if isinstance(node, g.ILike) else "like"
-        pattern = self.read(node.expression)
-        if escape is not None:
-            pattern = _escaped(pattern, escape)
-        return e.Call(name, (self.read(node.this), pattern))
-
-    def _quantified(self, node: Node, negate: bool) -> e.Expression:
-        """`LIKE ANY (…)` and `LIKE ALL (…)`: NOT is said of each pattern."""
-        listed = node.expression.this
-        patterns = listed.expressions if isinstance(listed, g.Tuple) else [listed]
-        name = "ilike" if isinstance(node, g.ILike) else "like"
-        value = self.read(node.this)
-        tests: list[e.Expression] = [e.Call(name, (value, self.read(pattern))) for pattern in patterns]
-        if negate:
-            tests = [e.Call("not", (test,)) for test in tests]
-        result = tests[0]
-        for test in tests[1:]:
-            result = e.Call("and" if isinstance(node.expression, g.All) else "or", (result, test))
-        return result
 
     def _in(self, node: g.In) -> e.Expression:
         child = self.read(node.this)
@@ -410,98 +385,8 @@ class Reader:
         finally:
             del self._variables[len(self._variables) - len(names) :]
 
-    # ---- windows ----
-
-    def _window(self, node: g.Window) -> e.Expression:
-        function = self.read(node.this)
-        if isinstance(function, e.Call) and function.order:
-            raise unsupported("an aggregate with an order of its own over a window: put ORDER BY into OVER", node)
-        return e.Windowed(function, self._specification(node))
-
-    def _specification(self, node: Node, seen: tuple[str, ...] = ()) -> e.WindowSpec:
-        base = e.WindowSpec()
-        alias = node.args.get("alias")
-        name = alias.name if isinstance(alias, Node) else ""
-        if name:
-            named = self._windows.get(name.lower())
-            if named is None or name.lower() in seen:
-                raise AnalysisException(
-                    f"The window specification `{name}` is not defined in the WINDOW clause.", "MISSING_WINDOW_SPECIFICATION"
-                )
-            base = self._specification(named, (*seen, name.lower()))
-        order, frame = node.args.get("order"), node.args.get("spec")
-        keys = tuple(key for item in (order.expressions if order else []) if isinstance(key := self.read(item), e.SortKey))
-        partition = tuple(map(self.read, node.args.get("partition_by") or []))
-        return e.WindowSpec(partition or base.partition_by, keys or base.order_by, base.frame if frame is None else self._frame(frame))
-
-    def _frame(self, spec: g.WindowSpec) -> e.Frame:
-        def bound(side: str, default: int | None) -> int | e.Expression | None:
-            value, direction = spec.args.get(side), str(spec.args.get(f"{side}_side")).upper()  # Kept in the case it was written in.
-            if value is None:
-                return default
-            if value == "UNBOUNDED":
-                return None
-            if value == "CURRENT ROW":
-                return 0
-            offset = self.read(value)
-            if isinstance(offset, e.Literal) and isinstance(offset.value, int) and not isinstance(offset.type, t.YearMonthIntervalType):
-                return -offset.value if direction == "PRECEDING" else offset.value
-            if direction != ("PRECEDING" if side == "start" else "FOLLOWING"):  # Said from the other side.
-                if not isinstance(offset, e.Literal):
-                    raise unsupported("a frame whose bound is an expression beyond the current row", spec)
-                return replace(offset, value=-offset.value)
-            return offset
-
-        return e.Frame(spec.args["kind"].lower(), bound("start", None), bound("end", 0), spelled=True)
-
 
 def _members(value: e.Expression, names: Sequence[str]) -> e.Expression:
     for name in names:
         value = e.Call("getfield", (value, e.Literal(name, t.StringType())))
     return value
-
-
-def _escaped(pattern: e.Expression, escape: e.Expression) -> e.Expression:
-    """The pattern with backslashes for the escape character that it was written with."""
-    if not isinstance(pattern, e.Literal) or not isinstance(escape, e.Literal) or not isinstance(pattern.value, str):
-        raise ParseException("The feature is not supported: ESCAPE for a pattern that is no constant.", "UNSUPPORTED_FEATURE")
-    mark = escape.value
-    if not isinstance(mark, str) or len(mark) != 1:
-        raise ParseException("The escape of LIKE is one character.", "INVALID_ESCAPE_CHAR")
-    if mark == "\\":
-        return pattern
-    text, rest = "", pattern.value
-    while rest:
-        if rest[0] == mark and len(rest) > 1:
-            text, rest = f"{text}\\{rest[1]}", rest[2:]
-        else:
-            text, rest = text + ("\\\\" if rest[0] == "\\" else rest[0]), rest[1:]
-    return e.Literal(text, t.StringType())
-
-
-def _negative(literal: e.Literal) -> e.Literal:
-    value = -literal.value
-    if isinstance(literal.type, t.LongType) and value >= -(2**31) and literal.value == 2**31:
-        return e.Literal(value, t.IntegerType())
-    return e.Literal(value, literal.type)
-
-
-def folded(expression: e.Expression) -> object:
-    """The value of an expression of constants. Raises AnalysisException when it is not one that needs no kernel."""
-    match expression:
-        case e.Literal():
-            return expression.value
-        case e.Alias() | e.Cast():
-            return folded(expression.child)
-        case e.Call(name="negative" | "- "):
-            value = folded(expression.args[0])
-            return -value if isinstance(value, int | float) else None
-        case e.Call(name="concat"):
-            return "".join(str(folded(argument)) for argument in expression.args)
-        case e.Call(name=operator, args=(left, right)) if operator in ("+", "-", "*"):
-            a, b = folded(left), folded(right)
-            if isinstance(a, int) and isinstance(b, int):
-                return a + b if operator == "+" else a - b if operator == "-" else a * b
-        case _:
-            pass
-    raise AnalysisException("a constant is needed here", "NON_FOLDABLE_ARGUMENT")

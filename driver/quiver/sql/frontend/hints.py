@@ -9,7 +9,7 @@ from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql.analysis.scopes import is_column
 from quiver.sql.errors import AnalysisException
-from quiver.sql.frontend.expressions import folded
+from quiver.sql.frontend.constants import folded
 from quiver.sql.hinting import BROADCAST, MERGE
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r

@@ -14,8 +14,9 @@ from quiver.sql import types as t
 from quiver.sql.analysis.scopes import substituted
 from quiver.sql.errors import AnalysisException, ParseException
 from quiver.sql.frontend.call_arguments import placed
+from quiver.sql.frontend.constants import folded
 from quiver.sql.frontend.dialect import last_part, parsed, unsupported
-from quiver.sql.frontend.expressions import Routine, folded
+from quiver.sql.frontend.expressions import Routine
 from quiver.sql.frontend.results import nothing, rows
 from quiver.sql.frontend.types import type_of_node
 from quiver.sql.tree import expressions as e

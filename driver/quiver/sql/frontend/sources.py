@@ -17,8 +17,8 @@ from quiver.sql.analysis.rewriting import merged_projection, parts
 from quiver.sql.analysis.volatile import any_volatile
 from quiver.sql.errors import AnalysisException
 from quiver.sql.frontend import datafusion, hints, pivots
+from quiver.sql.frontend.constants import folded
 from quiver.sql.frontend.dialect import unsupported
-from quiver.sql.frontend.expressions import folded
 from quiver.sql.registry.model import lookup
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.column import Column
+from quiver.sql.literals import column_of, expression_of
 from quiver.sql.tree import expressions as e
 
 ColumnOrName = Column | str

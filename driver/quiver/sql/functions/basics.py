@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from quiver.sql.column import Column, column_of, expression_of, literal
+from quiver.sql.column import Column
 from quiver.sql.functions.arguments import ColumnOrName, call, optional, spread
+from quiver.sql.literals import column_of, expression_of, literal
 from quiver.sql.tree import expressions as e
 
 if TYPE_CHECKING:

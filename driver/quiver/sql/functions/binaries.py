@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from quiver.sql.column import Column, column_of
+from quiver.sql.column import Column
 from quiver.sql.functions.arguments import ColumnOrName, call, optional
+from quiver.sql.literals import column_of
 
 __all__ = [
     "aes_decrypt",

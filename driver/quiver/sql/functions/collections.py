@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.column import Column
 from quiver.sql.functions.arguments import ColumnOrName, call, column_or_value, optional, spread
+from quiver.sql.literals import column_of, expression_of
 
 __all__ = [
     "array",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.column import Column
 from quiver.sql.functions.arguments import ColumnOrName, call, column_or_value, optional
+from quiver.sql.literals import column_of, expression_of
 
 __all__ = [
     "add_months",

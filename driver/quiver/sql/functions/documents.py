@@ -6,8 +6,9 @@ import json
 from collections.abc import Mapping
 
 from quiver.sql import types as t
-from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.column import Column
 from quiver.sql.functions.arguments import ColumnOrName, call
+from quiver.sql.literals import column_of, expression_of
 from quiver.sql.tree import expressions as e
 
 __all__ = [

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from quiver.sql.column import Column, column_of, expression_of, literal
+from quiver.sql.column import Column
+from quiver.sql.literals import column_of, expression_of, literal
 from quiver.sql.tree import expressions as e
 
 __all__ = ["explode", "explode_outer", "inline", "inline_outer", "posexplode", "posexplode_outer", "stack"]

@@ -7,8 +7,9 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.column import Column
 from quiver.sql.functions.arguments import ColumnOrName, call
+from quiver.sql.literals import column_of, expression_of
 from quiver.sql.tree import expressions as e
 
 __all__ = [

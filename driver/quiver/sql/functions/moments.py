@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.column import Column
 from quiver.sql.errors import PySparkTypeError, PySparkValueError
 from quiver.sql.functions.arguments import ColumnOrName, call, optional
+from quiver.sql.literals import column_of, expression_of
 from quiver.sql.tree import expressions as e
 
 __all__ = [

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import random
 
-from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.column import Column
 from quiver.sql.functions.arguments import ColumnOrName, call, optional
+from quiver.sql.literals import column_of, expression_of
 
 __all__ = [
     "count_min_sketch", "hll_sketch_agg", "hll_sketch_estimate", "hll_union", "hll_union_agg", "theta_difference", "theta_intersection",

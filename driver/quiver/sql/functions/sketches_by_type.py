@@ -9,8 +9,9 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.column import Column
 from quiver.sql.functions.arguments import ColumnOrName, call, optional
+from quiver.sql.literals import column_of, expression_of
 
 __all__ = [
     "kll_merge_agg_bigint", "kll_merge_agg_double", "kll_merge_agg_float", "kll_sketch_agg_bigint", "kll_sketch_agg_double",

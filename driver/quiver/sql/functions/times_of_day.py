@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.column import Column
 from quiver.sql.functions.arguments import ColumnOrName, call, optional
+from quiver.sql.literals import column_of, expression_of
 
 __all__ = [
     "current_time", "make_time", "time_bucket", "time_diff", "time_from_micros", "time_from_millis", "time_from_seconds", "time_to_micros",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from quiver.sql.column import Column, column_of, expression_of
+from quiver.sql.column import Column
 from quiver.sql.functions.arguments import ColumnOrName, call, optional
+from quiver.sql.literals import column_of, expression_of
 from quiver.sql.tree import expressions as e
 
 __all__ = ["counter_diff", "cume_dist", "dense_rank", "lag", "lead", "nth_value", "ntile", "percent_rank", "rank", "row_number"]

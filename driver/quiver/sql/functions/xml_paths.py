@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from quiver.sql.column import Column, column_of
+from quiver.sql.column import Column
 from quiver.sql.functions.arguments import ColumnOrName, call
+from quiver.sql.literals import column_of
 
 __all__ = [
     "xpath", "xpath_boolean", "xpath_double", "xpath_float", "xpath_int", "xpath_long", "xpath_number", "xpath_short", "xpath_string",

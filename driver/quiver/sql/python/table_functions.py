@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.column import column_of
 from quiver.sql.errors import PySparkRuntimeError, PySparkTypeError
+from quiver.sql.literals import column_of
 from quiver.sql.python.user_defined import UserDefinedFunction
 from quiver.sql.tree import expressions as e
 

@@ -14,8 +14,9 @@ from typing import Any
 from quiver.callsite import capture
 from quiver.closures import seal
 from quiver.sql import types as t
-from quiver.sql.column import Column, column_of
+from quiver.sql.column import Column
 from quiver.sql.errors import PySparkTypeError, PySparkValueError, wrong_argument
+from quiver.sql.literals import column_of
 from quiver.sql.python.model import UserFunction
 from quiver.sql.tree import expressions as e
 
