@@ -14,6 +14,7 @@ The kernel's wire format is no contract between its versions: the version is pin
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from enum import IntEnum
 from typing import Any, NamedTuple
@@ -99,13 +100,24 @@ def copied(plan: Plan) -> Plan:
 
 def children(plan: Plan) -> list[Plan]:
     """Direct inputs, left to right; a scalar subquery's own plans last."""
-    body = body_of(plan)
-    fields = body.DESCRIPTOR.fields_by_name
-    found = [getattr(body, name) for name in ("input", "left", "right") if name in fields and body.HasField(name)]
-    for name in ("inputs", "subqueries"):
-        if name in fields:
-            found += getattr(body, name)
+    kind = kind_of(plan)
+    single, several = _places_below(kind)
+    body = getattr(plan, kind)
+    found = [getattr(body, name) for name in single if body.HasField(name)]
+    for name in several:
+        found += getattr(body, name)
     return found
+
+
+@functools.cache
+def _places_below(kind: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The fields of a node that hold one input, and those that hold several."""
+    body = Plan.DESCRIPTOR.fields_by_name[kind].message_type
+    assert body is not None
+    single, several = (
+        tuple(name for name in names if name in body.fields_by_name) for names in (("input", "left", "right"), ("inputs", "subqueries"))
+    )
+    return single, several
 
 
 def width(plan: Plan) -> int:
@@ -173,9 +185,15 @@ def scans(plan: Plan) -> Iterator[FileScan]:
 
 def exchange_of(group: FileGroup) -> Exchange | None:
     """What a file group stands for; None when it holds files."""
-    if len(group.files) != 1 or not group.files[0].path.startswith(_PREFIX):
+    files = group.files
+    return _exchange_at(files[0].path) if len(files) == 1 else None
+
+
+@functools.lru_cache(maxsize=1024)
+def _exchange_at(path: str) -> Exchange | None:
+    if not path.startswith(_PREFIX):
         return None
-    _, shuffle_id, how, which, *maps = group.files[0].path.split("/")
+    _, shuffle_id, how, which, *maps = path.split("/")
     number, count = _range(which)
     return Exchange(int(shuffle_id), how == "map", number, count, _range(maps[1]) if maps else None)
 

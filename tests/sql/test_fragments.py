@@ -14,7 +14,8 @@ import pytest
 
 from quiver.sql import proving
 from quiver.sql.cutting import cut
-from quiver.sql.kernel import describe, physical_plan, session
+from quiver.sql.kernel import bare_session, describe, physical_plan, session
+from quiver.sql.row_scans import described, scan_by_kernel
 from quiver_proto.errors import KernelDiffers, UnsupportedPlan
 from quiver_proto.fragments import at_partition, copied, kind_of, parse, scans, width
 from quiver_proto.v1.kernel_pb2 import Plan
@@ -85,6 +86,36 @@ def test_a_build_side_that_emits_rows_is_partitioned(context: Any) -> None:
     joins = [node.hash_join for plan in plans for node in nodes(plan) if kind_of(node) == "hash_join"]
     assert joins
     assert all(join.partition_mode == 1 or width(join.right) == 1 or join.join_type not in (1, 3, 4, 5, 8) for join in joins)
+
+
+def test_scans_of_what_stages_leave_are_what_the_kernel_plans() -> None:
+    from datafusion.plan import ExecutionPlan
+
+    kinds = [
+        pa.int8(), pa.uint64(), pa.float32(), pa.bool_(), pa.string_view(), pa.binary(), pa.binary(5), pa.date32(), pa.timestamp("us"),
+        pa.timestamp("us", "UTC"), pa.time64("ns"), pa.decimal128(15, 2), pa.duration("us"), pa.month_day_nano_interval(), pa.null(),
+        pa.dictionary(pa.int8(), pa.string(), ordered=True),
+    ]  # fmt: skip
+    columns = [pa.field(f"c#{place}", kind, kind == pa.null() or place % 3 > 0) for place, kind in enumerate([*kinds, pa.int8()])]
+    nested = [pa.field("l#20", pa.list_(pa.field("item", pa.int32(), False))), pa.field("m#21", pa.int32(), metadata={"a": "b"})]
+    for schema in (pa.schema(columns), pa.schema([*columns, *nested]), pa.schema([])):
+        made, asked = (
+            ExecutionPlan.from_bytes(bare_session(), scan.SerializeToString()).to_bytes()
+            for scan in (described(schema, bare_session).scan, scan_by_kernel(schema, bare_session))
+        )
+        assert parse(made) == parse(asked)
+
+
+def test_what_scans_are_made_of_is_asked_once_for_each_type() -> None:
+    asked: list[None] = []
+
+    def asking() -> Any:
+        asked.append(None)
+        return bare_session()
+
+    for number in range(3):
+        described(pa.schema([(f"a#{number}", pa.int64()), (f"b#{number}", pa.int64()), (f"c#{number}", pa.date64())]), asking)
+    assert len(asked) == 2
 
 
 def nodes(plan: Plan) -> list[Plan]:

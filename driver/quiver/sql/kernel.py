@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import re
-import tempfile
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from quiver.sql.cutting import Described
 from quiver.sql.nesting import TooDeep
 from quiver.sql.proving import prove
+from quiver.sql.row_scans import described
 from quiver_proto.errors import MalformedMessage, UnsupportedPlan
 from quiver_proto.fragments import SCANS, JoinType, body_of, children, copied, kind_of, parse
 from quiver_proto.spark_functions.kernel import enable
@@ -130,7 +130,7 @@ def describe(plan: Plan) -> Described:
     for batch in context.execute(_decode(context, probe), 0):
         schema = batch.to_pyarrow().schema
     assert schema is not None
-    return _described(schema)
+    return described(schema, bare_session)
 
 
 def _without_rows(plan: Plan) -> Plan:
@@ -149,19 +149,6 @@ def _without_rows(plan: Plan) -> Plan:
             leaf = copied(top)
             top.local_limit.input.CopyFrom(leaf)  # Of no rows.
     return result
-
-
-@functools.lru_cache(maxsize=256)
-def _described(schema: Any) -> Described:
-    import pyarrow as pa
-
-    with tempfile.NamedTemporaryFile(prefix="quiver-schema-", suffix=".arrow") as file:
-        with pa.ipc.new_file(file.name, schema):
-            pass
-        scan = parse(bare_session().read_arrow(file.name).execution_plan().to_bytes())
-    if scan.WhichOneof("node") != "arrow_scan":
-        raise UnsupportedPlan(f"a scan of Arrow files, which the kernel calls {scan.WhichOneof('node')}")
-    return Described(schema.serialize().to_pybytes(), scan)
 
 
 @functools.cache

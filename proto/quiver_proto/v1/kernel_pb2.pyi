@@ -489,6 +489,140 @@ class FileScanConf(_message.Message):
 Global___FileScanConf: _TypeAlias = FileScanConf  # noqa: Y015
 
 @_typing.final
+class ScanColumns(_message.Message):
+    """What a FileScanConf says of each column, for scans that the driver puts together."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SCHEMA_FIELD_NUMBER: _builtins.int
+    STATISTICS_FIELD_NUMBER: _builtins.int
+    PROJECTION_EXPRS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def schema(self) -> Global___Schema: ...
+    @_builtins.property
+    def statistics(self) -> Global___Statistics: ...
+    @_builtins.property
+    def projection_exprs(self) -> Global___ProjectedColumns: ...
+    def __init__(
+        self,
+        *,
+        schema: Global___Schema | None = ...,
+        statistics: Global___Statistics | None = ...,
+        projection_exprs: Global___ProjectedColumns | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["projection_exprs", b"projection_exprs", "schema", b"schema", "statistics", b"statistics"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["projection_exprs", b"projection_exprs", "schema", b"schema", "statistics", b"statistics"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScanColumns: _TypeAlias = ScanColumns  # noqa: Y015
+
+@_typing.final
+class Schema(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLUMNS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def columns(self) -> _containers.RepeatedCompositeFieldContainer[Global___Field]: ...
+    def __init__(
+        self,
+        *,
+        columns: _abc.Iterable[Global___Field] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["columns", b"columns"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Schema: _TypeAlias = Schema  # noqa: Y015
+
+@_typing.final
+class Field(_message.Message):
+    """With its type."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Field: _TypeAlias = Field  # noqa: Y015
+
+@_typing.final
+class Statistics(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLUMN_STATS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def column_stats(self) -> _containers.RepeatedCompositeFieldContainer[Global___Opaque]: ...
+    def __init__(
+        self,
+        *,
+        column_stats: _abc.Iterable[Global___Opaque] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column_stats", b"column_stats"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Statistics: _TypeAlias = Statistics  # noqa: Y015
+
+@_typing.final
+class ProjectedColumns(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PROJECTIONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def projections(self) -> _containers.RepeatedCompositeFieldContainer[Global___ProjectedColumn]: ...
+    def __init__(
+        self,
+        *,
+        projections: _abc.Iterable[Global___ProjectedColumn] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["projections", b"projections"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProjectedColumns: _TypeAlias = ProjectedColumns  # noqa: Y015
+
+@_typing.final
+class ProjectedColumn(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ALIAS_FIELD_NUMBER: _builtins.int
+    EXPR_FIELD_NUMBER: _builtins.int
+    alias: _builtins.str
+    @_builtins.property
+    def expr(self) -> Global___ColumnExpression: ...
+    def __init__(
+        self,
+        *,
+        alias: _builtins.str = ...,
+        expr: Global___ColumnExpression | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["expr", b"expr"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alias", b"alias", "expr", b"expr"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ProjectedColumn: _TypeAlias = ProjectedColumn  # noqa: Y015
+
+@_typing.final
 class FileScan(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 

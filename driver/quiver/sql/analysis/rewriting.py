@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+from quiver.sql.tree.walking import fields_of
 
 OfExpression = Callable[[e.Expression], e.Expression | None]
 OfRelation = Callable[[r.Relation], r.Relation | None]
+
+_WITH_PARTS = (r.Relation, e.Expression, e.Frame, tuple)
 
 
 def _nothing(value: Any) -> None:
@@ -25,24 +29,24 @@ def changed(value: Any, of_expression: OfExpression = _nothing, of_relation: OfR
     elif isinstance(value, e.Expression):
         found = of_expression(value)
     elif isinstance(value, tuple):
-        new = tuple(changed(item, of_expression, of_relation) for item in value)
-        return value if all(a is b for a, b in zip(value, new, strict=True)) else new
+        new = [changed(item, of_expression, of_relation) if isinstance(item, _WITH_PARTS) else item for item in value]
+        return value if all(map(operator.is_, value, new)) else tuple(new)
     elif isinstance(value, e.Frame):
         found = None
     else:
         return value
     if found is not None:
         return found
-    if isinstance(value, e.Attribute | e.Literal) or not is_dataclass(value):
+    if isinstance(value, e.Attribute | e.Literal):
         return value
     changes = {}
-    for item in fields(value):
-        old = getattr(value, item.name)
-        if isinstance(old, r.Relation | e.Expression | e.Frame | tuple):
+    for name in fields_of(type(value)):
+        old = getattr(value, name)
+        if isinstance(old, _WITH_PARTS):
             fresh = changed(old, of_expression, of_relation)
             if fresh is not old:
-                changes[item.name] = fresh
-    return replace(value, **changes) if changes else value  # type: ignore[type-var]
+                changes[name] = fresh
+    return replace(value, **changes) if changes else value
 
 
 def parts(value: Any) -> Iterator[e.Expression | r.Relation]:
@@ -57,8 +61,10 @@ def parts(value: Any) -> Iterator[e.Expression | r.Relation]:
             yield top
         elif not isinstance(top, e.Frame):
             continue
-        if is_dataclass(top):
-            pending.extend(getattr(top, item.name) for item in fields(top))
+        for name in fields_of(type(top)):
+            value = getattr(top, name)
+            if isinstance(value, _WITH_PARTS):
+                pending.append(value)
 
 
 def outer_references(value: Any) -> dict[int, e.Attribute]:

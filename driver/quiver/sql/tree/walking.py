@@ -14,18 +14,19 @@ def children_of(expression: e.Expression) -> tuple[e.Expression, ...]:
     try:
         return expression._children
     except AttributeError:
-        found = tuple(_expressions_in(getattr(expression, name) for name in _fields(type(expression))))
+        found = tuple(_expressions_in(getattr(expression, name) for name in fields_of(type(expression))))
         object.__setattr__(expression, "_children", found)
         return found
 
 
-_fields_of: dict[type, tuple[str, ...]] = {}
+_names_of: dict[type, tuple[str, ...]] = {}
 
 
-def _fields(kind: type) -> tuple[str, ...]:
-    found = _fields_of.get(kind)
+def fields_of(kind: type) -> tuple[str, ...]:
+    """The names of a dataclass's fields, none of any other class. `dataclasses.fields` asks each field anew whether it is one."""
+    found = _names_of.get(kind)
     if found is None:
-        found = _fields_of[kind] = tuple(item.name for item in fields(kind)) if is_dataclass(kind) else ()
+        found = _names_of[kind] = tuple(item.name for item in fields(kind)) if is_dataclass(kind) else ()
     return found
 
 
@@ -44,7 +45,7 @@ def rebuilt(expression: e.Expression, visit: Callable[[e.Expression], e.Expressi
     changes: dict[str, Any] = {}
     if not children_of(expression):
         return expression
-    for name in _fields(type(expression)):
+    for name in fields_of(type(expression)):
         value = getattr(expression, name)
         new = _mapped(value, visit)
         if new is not value:
