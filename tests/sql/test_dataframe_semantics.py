@@ -127,6 +127,8 @@ def test_rows_are_counted_by_partition(spark: Session) -> None:
 
 
 def test_structs(df: DataFrame) -> None:
+    changed = df.select(F.struct("i").alias("x")).select(F.col("x").withField("a", F.lit(1)).dropFields("i"))
+    assert changed.columns == ["update_fields(x, WithField(1), dropfield())"]
     structs = df.select(F.struct("i", "s").alias("p"))
     assert structs.where("p.i = 1").collect() == [Row(p=Row(i=1, s="a"))]
     assert structs.select("p.s", structs.p["i"], F.col("p").getField("i")).columns == ["s", "p.i", "p.i"]

@@ -129,6 +129,9 @@ def test_parameters(session: Session) -> None:
         session.sql("SELECT :nothing", {"a": 1})
     with pytest.raises(AnalysisException, match="UNBOUND_SQL_PARAMETER"):
         session.sql("SELECT ?, ?", [1])
+    for args in ({"a": 1}, [1]):
+        with pytest.raises(AnalysisException, match="INVALID_QUERY_MIXED_QUERY_PARAMETERS"):
+            session.sql("SELECT :a + ?", args)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import assert_never
 from quiver.sql import types as t
 from quiver.sql.analysis.cast_functions import CAST_FUNCTIONS
 from quiver.sql.analysis.rewriting import outer_references
+from quiver.sql.registry.model import WITH_NULLS
 from quiver.sql.tree import expressions as e
 from quiver_proto.spark_functions.casts import shown_months, shown_span, written
 
@@ -20,7 +21,7 @@ _CAPITALS = frozenset({
     "sinh", "sqrt", "tan", "tanh",
 })  # fmt: skip
 _OTHER_NAMES = {
-    "mean": "avg", "array_agg": "collect_list", "pow": "power", "ceiling": "ceil", "timestamp_add": "timestampadd",
+    "mean": "avg", "array_agg": "collect_list", "ceiling": "ceil", "timestamp_add": "timestampadd",
     "timestamp_diff": "timestampdiff", "create_map": "map",  "spark_partition_id": "SPARK_PARTITION_ID", "curdate": "current_date",
     "localtime": "current_time",
 }  # fmt: skip
@@ -130,6 +131,13 @@ def pretty(expression: e.Expression) -> str:
             assert_never(expression)
 
 
+def _fields_of(call: e.Call, struct: str) -> str:
+    """The beginning of a struct's changes: those of a struct that is changed already go on."""
+    inner = call.args[0]
+    changed = isinstance(inner, e.Call) and inner.name in ("withfield", "dropfields")
+    return struct.removesuffix(")") if changed else f"update_fields({struct}"
+
+
 def _call(call: e.Call) -> str:
     args = [pretty(argument) for argument in call.args]
     name = call.name.lower()
@@ -155,6 +163,9 @@ def _call(call: e.Call) -> str:
             return f"extract(epoch FROM {args[0]})"
         case "at time zone":
             return f"({args[0]} AT TIME ZONE {args[1]})"
+        case _ if call.name.endswith(WITH_NULLS):
+            distinct = "DISTINCT " if call.distinct else ""
+            return f"{call.name.removesuffix(WITH_NULLS)}({distinct}{args[0]}) RESPECT NULLS{_filtered(call)}"
         case "collect_list distinct" | "collect_list distinct desc":
             order = "DESC NULLS LAST" if name.endswith(" desc") else "ASC NULLS FIRST"
             return f"collect_list(DISTINCT {args[0]} ORDER BY {args[0]} {order}){_filtered(call)}"
@@ -204,7 +215,7 @@ def _call(call: e.Call) -> str:
         case "bitwise_not":
             return f"~{args[0]}"
         case "log":
-            return f"ln({args[0]})" if len(args) == 1 else f"LOG({args[0]}, {args[1]})"
+            return f"LOG(E(), {args[0]})" if len(args) == 1 else f"LOG({args[0]}, {args[1]})"
         case "trim" | "ltrim" | "rtrim" if len(args) > 1:
             side = {"trim": "BOTH", "ltrim": "LEADING", "rtrim": "TRAILING"}[name]
             return f"TRIM({side} {args[1]} FROM {args[0]})"
@@ -217,9 +228,9 @@ def _call(call: e.Call) -> str:
         case "approx_count_distinct" | "from_json" | "to_json" | "from_csv" | "to_csv" | "schema_of_json" | "schema_of_csv":
             args = args[:1]
         case "withfield":
-            return f"update_fields({args[0]}, WithField({args[2]}))"
+            return f"{_fields_of(call, args[0])}, WithField({args[2]}))"
         case "dropfields":
-            return f"update_fields({args[0]}, {', '.join('dropfield()' for _ in args[1:])})"
+            return f"{_fields_of(call, args[0])}, {', '.join('dropfield()' for _ in args[1:])})"
         case "extract":
             return f"extract({args[0]} FROM {args[1]})"
         case "getfield":
@@ -320,6 +331,7 @@ def _literal(literal: e.Literal) -> str:
 
 def output_name(expression: e.Expression) -> str:
     """The name of a column that the user gave none: a cast of a column keeps the column's."""
-    while isinstance(expression, e.Cast) and isinstance(expression.child, e.Name | e.Attribute | e.Cast):
-        expression = expression.child
-    return pretty(expression)
+    bare = expression
+    while isinstance(bare, e.Cast):
+        bare = bare.child
+    return pretty(bare if isinstance(bare, e.Name | e.Attribute) else expression)

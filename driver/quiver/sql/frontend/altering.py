@@ -16,6 +16,7 @@ from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException, column_already_exists, column_not_found
 from quiver.sql.frontend.defaults import default_of
 from quiver.sql.frontend.dialect import unsupported
+from quiver.sql.frontend.nodes import Unset
 from quiver.sql.frontend.queries import Query
 from quiver.sql.frontend.results import nothing
 from quiver.sql.frontend.settings import name_of
@@ -42,6 +43,11 @@ def alter(session: Session, query: Query, node: g.Alter, text: str) -> r.Relatio
                 stored = session._state.stored_or_raise(parts)
                 given = pairs(action.find_all(g.Property))
                 session._state.store.create_table(replace(stored, properties={**stored.properties, **given}), replace=True)
+            case Unset():
+                stored = session._state.stored_or_raise(parts)
+                gone = {key.name for key in action.expressions}
+                kept_properties = {key: value for key, value in stored.properties.items() if key not in gone}
+                session._state.store.create_table(replace(stored, properties=kept_properties), replace=True)
             case g.AlterColumn() if action.args.get("default") is not None:
                 stored = _table(session, parts)
                 column = _column(stored, action.name)

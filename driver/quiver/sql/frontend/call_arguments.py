@@ -9,11 +9,15 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql.errors import AnalysisException
-from quiver.sql.frontend.dialect import unsupported
+from quiver.sql.registry.model import WITH_NULLS
 from quiver.sql.tree import expressions as e
 
-_COLLECTING = frozenset({"collect_list", "collect_set", "array_agg"})
-_OF_NULLS = frozenset({"first", "last", "any_value", "first_value", "last_value", "nth_value", "lag", "lead", "counter_diff"}) | _COLLECTING
+_COLLECTING = {"collect_list": "collect_list", "collect_set": "collect_set", "array_agg": "collect_list"}
+_NAMED_AS = {"first_value": "first", "last_value": "last"}
+"""Spark calls them so where nulls are spoken of."""
+_OF_NULLS = frozenset({"first", "last", "any_value", "first_value", "last_value", "nth_value", "lag", "lead", "counter_diff"}) | frozenset(
+    _COLLECTING
+)
 
 
 def named(function: str, args: Sequence[Node]) -> tuple[list[Node], tuple[str | None, ...]]:
@@ -73,6 +77,11 @@ def check_unnamed(function: str, names: Sequence[str | None]) -> None:
         )
 
 
+def speaks_of_nulls(node: Node) -> bool:
+    """Is it a call that IGNORE NULLS behind it belongs to, and not the argument of the one around it."""
+    return isinstance(node, g.Anonymous) and node.name.lower() in _OF_NULLS
+
+
 def of_nulls(call: e.Expression, node: Node) -> e.Expression:
     """`f(…) IGNORE NULLS` or RESPECT NULLS, which `node` tells. Raises AnalysisException where the function has no such thing."""
     ignoring = isinstance(node, g.IgnoreNulls)
@@ -82,8 +91,6 @@ def of_nulls(call: e.Expression, node: Node) -> e.Expression:
             f"Invalid SQL syntax: The function `{name}` does not support {'IGNORE' if ignoring else 'RESPECT'} NULLS.",
             "INVALID_SQL_SYNTAX.FUNCTION_WITH_UNSUPPORTED_SYNTAX",
         )
-    if call.name in _COLLECTING:
-        if not ignoring:
-            raise unsupported("RESPECT NULLS of collected values", node)
-        return call  # They do so anyway.
-    return replace(call, ignore_nulls=ignoring)
+    if call.name in _COLLECTING:  # They ignore nulls anyway.
+        return call if ignoring else replace(call, name=f"{_COLLECTING[call.name]}{WITH_NULLS}")
+    return replace(call, name=_NAMED_AS.get(call.name, call.name), ignore_nulls=ignoring)

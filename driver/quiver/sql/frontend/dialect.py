@@ -15,7 +15,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from quiver.sql.errors import ParseException
 from quiver.sql.frontend.heeded import check_heeded
-from quiver.sql.frontend.nodes import CopyTo
+from quiver.sql.frontend.nodes import CopyTo, Unset
 from quiver.sql.nesting import with_room
 
 _SPELLED = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "OVERLAY", "SUBSTRING")
@@ -29,6 +29,15 @@ _TABLE = re.compile(r"^TABLE(?=\s+[\w`.]+\s*;?\s*$)", re.IGNORECASE)
 
 _UNSIGNED_SHIFT = TokenType.COLON_GT
 """A token that Spark's SQL has not, for one that sqlglot has not."""
+
+
+_AFTER_NAMES = frozenset({TokenType.FROM, TokenType.COMMA, TokenType.DOT, TokenType.R_PAREN, TokenType.SEMICOLON})
+"""What may follow a name and begins no condition."""
+_BEFORE_NAMES = frozenset({
+    TokenType.SELECT, TokenType.DISTINCT, TokenType.ALIAS, TokenType.WHERE, TokenType.AND, TokenType.OR, TokenType.NOT, TokenType.ON,
+    TokenType.COMMA, TokenType.DOT, TokenType.ORDER_BY, TokenType.GROUP_BY, TokenType.HAVING,
+})  # fmt: skip
+"""What no condition follows."""
 
 
 class _Parser(SparkParser):
@@ -101,6 +110,18 @@ class _Parser(SparkParser):
                 self.raise_error("Expecting STORED AS, PARTITIONED BY or OPTIONS")
         return CopyTo(**found)
 
+    def parse_unset(self) -> Any:
+        """`UNSET TBLPROPERTIES [IF EXISTS] ('a', 'b')`, behind its first word."""
+        self.expected(self._match_text_seq("TBLPROPERTIES"), "TBLPROPERTIES")
+        self._parse_exists()
+
+        def key() -> Any:
+            found = self.expected(self._parse_string() or self._parse_column(), "a name")
+            return found if isinstance(found, g.Literal) else g.Literal.string(found.sql())
+
+        return Unset(expressions=self._parse_wrapped_csv(key))
+
+    ALTER_PARSERS: ClassVar[dict[str, Any]] = {**SparkParser.ALTER_PARSERS, "UNSET": parse_unset}
     STATEMENT_PARSERS: ClassVar[dict[Any, Any]] = {**SparkParser.STATEMENT_PARSERS, TokenType.COPY: parse_copy}
 
     def build_cast(self, strict: bool, **kwargs: Any) -> Any:
@@ -176,6 +197,7 @@ def parsed_all(text: str) -> list[Node | None]:
         raise syntax_error("Syntax error: text that is no SQL, maybe a quote that is not closed.", text, line, column) from None
     tokens = _with_operators(tokens)
     _tell_matches(tokens)
+    _tell_names(tokens)
     for token, after in itertools.pairwise(tokens):
         if token.token_type == TokenType.WINDOW and after.token_type == TokenType.L_PAREN:
             token.token_type = TokenType.VAR  # The function.
@@ -226,6 +248,15 @@ def _tell_matches(tokens: list[Token]) -> None:
             negated = at > 1 and tokens[at - 1].token_type == TokenType.NOT and tokens[at - 1].text == "!"
             if at and tokens[at - 1 - negated].token_type in _OPERANDS:
                 token.token_type = TokenType.RLIKE
+
+
+def _tell_names(tokens: list[Token]) -> None:
+    """`where` may be a column or a table: by what stands before and behind it."""
+    for at, token in enumerate(tokens):
+        if token.token_type == TokenType.WHERE:
+            last = at == len(tokens) - 1
+            if last or tokens[at + 1].token_type in _AFTER_NAMES or tokens[max(at - 1, 0)].token_type in _BEFORE_NAMES:
+                token.token_type = TokenType.VAR
 
 
 def _syntax_error(error: ParseError, tokens: list[Token], text: str) -> ParseException:

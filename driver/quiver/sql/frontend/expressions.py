@@ -13,9 +13,10 @@ from quiver.sql import types as t
 from quiver.sql.analysis.clauses import one_column
 from quiver.sql.errors import AnalysisException, ParseException
 from quiver.sql.frontend import datafusion, literals, patterns
-from quiver.sql.frontend.call_arguments import check_unnamed, named, of_nulls
+from quiver.sql.frontend.call_arguments import named, of_nulls, speaks_of_nulls
 from quiver.sql.frontend.constants import folded, negative
 from quiver.sql.frontend.dialect import LITERAL, parsed, unsupported
+from quiver.sql.frontend.signatures import by_place
 from quiver.sql.frontend.types import type_of_node
 from quiver.sql.frontend.windows import windowed
 from quiver.sql.frontend.within_group import within_group
@@ -351,7 +352,7 @@ class Reader:
             return e.Call(
                 "current_path" if lower == "current_path" else "current_schema", (e.Literal(self._around.database, t.StringType()),)
             )
-        if args and isinstance(nulls := args[0], g.IgnoreNulls | g.RespectNulls):
+        if args and isinstance(nulls := args[0], g.IgnoreNulls | g.RespectNulls) and not speaks_of_nulls(nulls.this):
             return of_nulls(self.call(name, [nulls.this, *args[1:]]), nulls)
         args, names = named(name, args)
         operands = [self.read(argument) for argument in args]
@@ -360,7 +361,7 @@ class Reader:
         routine = self._around.routines.get(lower)
         if routine is not None:
             return routine(operands, names)
-        check_unnamed(name, names)
+        operands = by_place(name, operands, names)
         ignore_nulls = False
         if lower in _FIRSTS and len(operands) == 2 and isinstance(flag := operands[1], e.Literal):
             ignore_nulls = bool(flag.value)

@@ -1,4 +1,4 @@
-"""Statements of DataFusion's that sqlglot has no nodes for."""
+"""Statements, and parts of them, that sqlglot has no nodes for."""
 
 from __future__ import annotations
 
@@ -11,3 +11,9 @@ class CopyTo(Node):
     """`COPY … TO 'path'`. `this` is a query or a table; the others are plain strings, lists and pairs of them."""
 
     arg_types: ClassVar[dict[str, bool]] = {"this": True, "to": True, "stored": False, "partition": False, "options": False}
+
+
+class Unset(Node):
+    """`UNSET TBLPROPERTIES` of ALTER: `expressions` are the keys."""
+
+    arg_types: ClassVar[dict[str, bool]] = {"expressions": True}

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import string
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from sqlglot import expressions as g
+from sqlglot.expressions.core import Expression as Node
 from sqlglot.tokenizer_core import TokenType
 
 from quiver.sql import types as t
@@ -14,6 +17,9 @@ from quiver.sql.frontend.dialect import Dialect
 from quiver.sql.literals import expression_of
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+
+_PLACE, _FORMATTED = re.compile(r"_\d+"), re.compile(r"_f\d+")
+"""The names that `bound` and `Formatted` give."""
 
 
 def bound(text: str, args: Mapping[str, Any] | Iterable[Any] | None) -> tuple[str, dict[str, e.Expression]]:
@@ -37,6 +43,18 @@ def bound(text: str, args: Mapping[str, Any] | Iterable[Any] | None) -> tuple[st
     for number, token in reversed(list(enumerate(marks, 1))):
         text = f"{text[: token.start]}:_{number} {text[token.end + 1 :]}"
     return text, {f"_{number}": expression_of(value) for number, value in enumerate(values, 1)}
+
+
+def check_unmixed(statement: Node, args: Mapping[str, Any] | Iterable[Any] | None) -> None:
+    """Raises AnalysisException INVALID_QUERY_MIXED_QUERY_PARAMETERS for a statement, as `bound` wrote it, with both `?` and `:name`."""
+    if args is None:
+        return
+    names = {node.this if isinstance(node.this, str) else node.name for node in statement.find_all(g.Placeholder, g.Parameter)}
+    places = {name for name in names if name == "?" or (not isinstance(args, Mapping) and _PLACE.fullmatch(name))}
+    if places and any(not _FORMATTED.fullmatch(name) for name in names - places):
+        raise AnalysisException(
+            "Parameterized query must either use positional, or named parameters, but not both.", "INVALID_QUERY_MIXED_QUERY_PARAMETERS"
+        )
 
 
 class Formatted(string.Formatter):

@@ -9,7 +9,7 @@ from quiver.sql.frontend import commands
 from quiver.sql.frontend.dialect import parsed
 from quiver.sql.frontend.expressions import Surroundings
 from quiver.sql.frontend.inspecting import inspection_of
-from quiver.sql.frontend.parameters import Formatted, bound
+from quiver.sql.frontend.parameters import Formatted, bound, check_unmixed
 from quiver.sql.frontend.queries import Catalogue, Query
 from quiver.sql.frontend.settings import worded
 from quiver.sql.nesting import with_room
@@ -49,5 +49,6 @@ def relation_of(session: Session, text: str, args: Mapping[str, Any] | Iterable[
     if told is not None:
         return told(session, query)
     statement = parsed(text)
+    check_unmixed(statement, args)
     command = commands.of(statement)
     return with_room(lambda: Query(catalogue).read(statement)) if command is None else command(session, query, statement, text)

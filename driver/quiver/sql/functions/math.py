@@ -131,7 +131,7 @@ def log(arg1: ColumnOrName | float, arg2: ColumnOrName | None = None) -> Column:
     >>> spark.range(1).select(F.round(F.log(2.0, F.lit(8)), 6)).first()[0]
     3.0
     """
-    return call("log", column_or_value(arg1), *optional(column_of, arg2))
+    return call("ln", column_or_value(arg1)) if arg2 is None else call("log", column_or_value(arg1), column_of(arg2))
 
 
 def log10(col: ColumnOrName) -> Column:
@@ -167,7 +167,7 @@ def pow(col1: ColumnOrName | float, col2: ColumnOrName | float) -> Column:
     >>> spark.range(1).select(F.pow(F.lit(2), F.lit(10))).first()[0]
     1024.0
     """
-    return call("pow", column_or_value(col1), column_or_value(col2))
+    return call("power", column_or_value(col1), column_or_value(col2))
 
 
 def pmod(dividend: ColumnOrName | float, divisor: ColumnOrName | float) -> Column:

@@ -13,6 +13,7 @@ from quiver.sql.analysis.rewriting import changed
 from quiver.sql.analysis.typing import type_of
 from quiver.sql.analysis.volatile import VOLATILE
 from quiver.sql.lowering.relations import Leaf
+from quiver.sql.registry.model import WITH_NULLS
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import attributes_in, children_of, strip_alias, walk
@@ -22,6 +23,7 @@ _ids = itertools.count(1 << 40)
 """Of columns that only such queries have: sessions count from one."""
 _BY_ORDER = frozenset({
     "first", "first_value", "any_value", "last", "last_value", "nth_value", "collect_list", "array_agg", "string_agg", "listagg", "max_by",
+    f"collect_list{WITH_NULLS}",
     "min_by", "mode", "row_number", "ntile", "lag", "lead", "monotonically_increasing_id", "spark_partition_id",
 })  # fmt: skip
 """What rows in another order may change."""

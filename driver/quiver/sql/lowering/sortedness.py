@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from quiver.sql.registry.model import WITH_NULLS
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import attributes_in, rebuilt, walk
 
 _IN_ORDER: Final = frozenset({
     "first", "first_value", "last", "last_value", "any_value", "collect_list", "array_agg", "listagg", "string_agg",
+    f"collect_list{WITH_NULLS}",
 })  # fmt: skip
 """Aggregates that show in which order rows come."""
 

@@ -9,7 +9,7 @@ from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.names import cast
 from quiver.sql.registry.define import define, element_type, mismatch
-from quiver.sql.registry.model import AFTER, DESCENDING, ORDERED, OVER, Function, Types, call, register
+from quiver.sql.registry.model import AFTER, DESCENDING, ORDERED, OVER, WITH_NULLS, Function, Types, call, register
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import gathered
 
@@ -170,6 +170,22 @@ for _direction, _suffix in (("ASC", ""), ("DESC", DESCENDING)):
     _sorted_set = f"array_sort(collect_set({{0}}){AFTER}, '{_direction}', 'NULLS LAST')"
     define(f"collect_list distinct{_suffix}", "*", _list_type, _sorted_set, kind="aggregate", nullable=False)
 define("collect_set", "*", _list_type, "collect_set", kind="aggregate", nullable=False)
+
+
+def _list_with_nulls(kinds: Types) -> t.DataType:
+    return t.ArrayType(kinds[0], True)
+
+
+def _all_listed(args: Sequence[str], kinds: Types) -> str:
+    return f"coalesce(array_agg({args[0]}){AFTER}, {cast('make_array()', _list_with_nulls(kinds))})"
+
+
+def _all_distinct(args: Sequence[str], kinds: Types) -> str:
+    return f"array_distinct({_all_listed([args[0].removeprefix('DISTINCT ')], kinds)})"
+
+
+define(f"collect_list{WITH_NULLS}", "*", _list_with_nulls, _all_listed, kind="aggregate", nullable=False)
+define(f"collect_set{WITH_NULLS}", "*", _list_with_nulls, _all_distinct, kind="aggregate", nullable=False)
 
 
 def _arrays(kinds: Types) -> Sequence[t.DataType | None]:

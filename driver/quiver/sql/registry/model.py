@@ -47,6 +47,8 @@ ORDERED: Final = "\ud801"
 """In the last argument of an aggregate whose rows are taken in an order: behind it come the keys. It becomes ORDER BY."""
 DESCENDING: Final = " desc"
 """Behind the name of an aggregate of a group's values in their order: it takes them from the largest on."""
+WITH_NULLS: Final = " respecting nulls"
+"""Behind the name of an aggregate that gathers values: nulls are gathered, too."""
 OVER: Final = " over"
 """Behind the name of an aggregate that is computed in another way over a window."""
 FUNCTIONS: dict[str, Function] = {}
