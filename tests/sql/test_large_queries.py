@@ -13,16 +13,18 @@ import pytest
 from quiver import Context
 from quiver.eventlog import LONGEST_TEXT, _without_secrets
 from quiver.redacting import redacted
-from quiver.sql import DataFrame, Session
+from quiver.sql import DataFrame, Session, Window
 from quiver.sql import functions as F
 from quiver.sql.analysis import typing
+from quiver.sql.analysis.rewriting import parts
 from quiver.sql.dividing import divided, height
 from quiver.sql.errors import AnalysisException, ArithmeticException
 from quiver.sql.lowering.relations import lower
+from quiver.sql.lowering.window_layers import with_few_windows
 from quiver.sql.nesting import with_room
 from quiver.sql.scanning import shown
 from quiver.sql.tree import expressions as e
-from quiver.sql.tree.relations import Produced, Relation
+from quiver.sql.tree.relations import Produced, Project, Relation
 from quiver_proto.events import QueryPlanned
 
 
@@ -183,6 +185,30 @@ def test_what_is_too_deep_for_one_plan_is_computed_in_parts(spark: Session) -> N
     assert sorted(row[0] for row in grouped.select("id").collect()) == [30, 31, 32, 33, 34]
     assert stepped.collect() == [(0,), (1,), (32,), (33,), (34,)]
     assert named.collect() == [(30,), (31,), (32,), (33,), (34,)]
+
+
+def test_windows_of_many_orders(spark: Session) -> None:
+    """Each order is an operator, a sort and maybe an exchange above those before it: twenty were too deep."""
+    count, rows = 24, range(1, 5)
+    keys = {f"k{n}": [n * row % 29 for row in rows] for n in range(1, count + 1)}  # Of a prime: no two rows are equal in one.
+    frame = spark.createDataFrame(list(zip(rows, *keys.values(), strict=True)), ["row", *keys])
+    numbered = [(F.row_number().over(Window.orderBy(F.desc(key))) * 10 + F.col("row")).alias(f"of_{key}") for key in keys]
+    found = frame.orderBy("row").select("row", *numbered, F.sum("k1").over(Window.partitionBy("row")).alias("one"))
+    layers = with_few_windows(found._relation)
+    assert layers.output == found._relation.output
+    windows = [sum(isinstance(part, e.Windowed) for part in parts(layer.expressions)) for layer in _projects(layers)]
+    assert windows == [8, 1, 8, 8]  # From above: the last eight stay where they were.
+    expected = {
+        row: (row, *(sorted(of, reverse=True).index(of[row - 1]) * 10 + 10 + row for of in keys.values()), keys["k1"][row - 1])
+        for row in rows
+    }
+    assert {row[0]: tuple(row) for row in found.collect()} == expected
+
+
+def _projects(relation: Relation) -> Iterator[Project]:
+    while isinstance(relation, Project):
+        yield relation
+        relation = relation.child
 
 
 def test_what_is_too_deep_or_has_no_end_says_so(spark: Session) -> None:

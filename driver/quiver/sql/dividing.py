@@ -11,7 +11,9 @@ from typing import Final
 
 from quiver.sql.analysis.rewriting import changed, outer_references
 from quiver.sql.errors import AnalysisException
+from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+from quiver.sql.tree.walking import walk
 
 DEEPEST: Final = 60
 """Operators in each other, above which it is not tried to plan them together."""
@@ -81,5 +83,7 @@ def _has_columns(relation: r.Relation) -> bool:
 
 def _in_order(relation: r.Relation) -> bool:
     while isinstance(relation, r.Project | r.Filter | r.Limit | r.Aliased | r.Hint | r.Generate | r.Sample):
+        if isinstance(relation, r.Project) and any(isinstance(node, e.Windowed) for item in relation.expressions for node in walk(item)):
+            return False  # They have put rows in their own.
         relation = relation.child
     return isinstance(relation, r.Sort)

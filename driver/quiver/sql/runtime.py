@@ -23,6 +23,7 @@ from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.lowering.collapsing import collapsed
 from quiver.sql.lowering.relations import Query
 from quiver.sql.lowering.sparing import spared
+from quiver.sql.lowering.window_layers import with_few_windows
 from quiver.sql.nesting import TooDeep, with_room
 from quiver.sql.observation import observing
 from quiver.sql.plan_drawing import Operator
@@ -177,7 +178,7 @@ class Runtime:
 
     def _divided(self, relation: r.Relation, call_site: CallSite) -> r.Relation:
         """The relation in less deep parts. Raises TooDeep where there is only one."""
-        parted = with_room(lambda: self._parted(collapsed(relation), call_site))
+        parted = with_room(lambda: self._parted(with_few_windows(collapsed(relation)), call_site))
         if parted is None:
             raise TooDeep
         return parted
