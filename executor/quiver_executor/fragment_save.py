@@ -8,30 +8,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, Any
+from typing import Any
 
 from quiver_executor.arrow_functions import compute
-from quiver_executor.disk import explained
-from quiver_executor.file_formats import TEXTS, FileWriter, open_writer
+from quiver_executor.file_formats import TEXTS
 from quiver_executor.fragment_files import Run
+from quiver_executor.kernel_memory import CORES
+from quiver_executor.output_files import FilesAtOnce, Key, Output, Place, Written
 from quiver_executor.task import Task
 from quiver_proto import ops
-from quiver_proto.committing import staging_directory, unwritable
-from quiver_proto.errors import PathUnwritable
-from quiver_proto.filesystems import LOCAL, filesystem_of
-from quiver_proto.partition_paths import NULL_PARTITION, directory
-
-Key = tuple[str | int, ...]
-"""The texts of the columns that give directories, then the bucket's number when there are buckets."""
-Written = tuple[str, str, int, int]
-"""(staged path below the job's place, path below the directory, rows, bytes)"""
+from quiver_proto.partition_paths import NULL_PARTITION
 
 _OPEN = 64
 """Files that one task has open at a time."""
+_COLUMNAR = frozenset({"parquet", "orc", "arrow"})
+"""Formats whose writers need no interpreter, so that threads help."""
 _TEXT_BYTES = 1 << 20
 _ROW_GROUP = 128 << 20
 _WORTH_A_FILE = 1 << 20
@@ -44,10 +37,11 @@ class SavedFiles:
     def __init__(self, task: Task, sink: ops.FragmentSave, split: int | None, streams: int) -> None:
         self._task = task
         self._first = 0 if split is None else split
-        self._place = _Place(task, sink)
+        self._place = Place(task, sink)
         self._apart = sink.apart
         count = 1 if sink.single else streams
-        self._streams = [_Stream(task, sink, self._place, self._first + number, count) for number in range(count)]
+        encoders = encoders_for(sink, count)
+        self._streams = [_Stream(task, sink, self._place, self._first + number, count, encoders) for number in range(count)]
 
     async def add(self, stream: int, batch: Any) -> None:
         """Raises PathUnwritable, QuotaExceeded, DiskFull."""
@@ -98,6 +92,14 @@ class SavedFiles:
         self._place.remove()
 
 
+def encoders_for(sink: ops.FragmentSave, streams: int) -> int:
+    """Threads that make a stream's files side by side: those of a task of several cores whose rows come as one stream, as a sort's do, and
+    may be dealt into any number of files."""
+    free = streams == 1 and sink.format.kind in _COLUMNAR
+    free = free and not (sink.single or sink.apart or sink.partitions or sink.bucketed or sink.max_records)
+    return int(dict(sink.settings).get(CORES, 1)) if free else 1
+
+
 class DroppedRows:
     """What counts rows and keeps none."""
 
@@ -117,48 +119,12 @@ class DroppedRows:
         pass
 
 
-class _Place:
-    """Where the attempt's files are, and how they are called."""
-
-    def __init__(self, task: Task, sink: ops.FragmentSave) -> None:
-        import pyarrow as pa
-
-        self.written: list[Written] = []
-        self.keyed = bool(sink.partitions) or sink.bucketed
-        self._task = task
-        self._sink = sink
-        self.schema = pa.ipc.read_schema(pa.py_buffer(sink.format.schema))
-        self.system, inside = filesystem_of(sink.directory, sink.store)
-        self._attempt = f"{task.partition}-{task.task_id}"
-        self.directory = f"{staging_directory(inside, sink.job)}/{self._attempt}"
-        self._names = itertools.count(1)  # Streams are threads: no two may get one name.
-        try:
-            if self.system is LOCAL:
-                # Not its parents: they are gone when the job has ended.
-                with contextlib.suppress(FileExistsError):
-                    os.mkdir(self.directory)
-        except OSError as error:
-            raise unwritable(self.directory, error) from None
-
-    def file(self, number: int, key: Key) -> _File:
-        return _File(self._task, self._sink, self, number, key)
-
-    def next_name(self) -> str:
-        return f"{next(self._names)}{self._sink.format.suffix}"
-
-    def done(self, staged: str, final: str, rows: int, size: int) -> None:
-        self.written.append((f"{self._attempt}/{staged}", final, rows, size))
-
-    def remove(self) -> None:
-        with contextlib.suppress(OSError):
-            self.system.remove_tree(self.directory)
-
-
 class _Stream:
     """One partition of the fragment. Used by one thread at a time."""
 
-    def __init__(self, task: Task, sink: ops.FragmentSave, place: _Place, number: int, streams: int) -> None:
+    def __init__(self, task: Task, sink: ops.FragmentSave, place: Place, number: int, streams: int, encoders: int) -> None:
         self.number = number
+        self._encoders = encoders
         self._task = task
         self._sink = sink
         self._place = place
@@ -168,7 +134,9 @@ class _Stream:
         self._undealt: list[Any] = []
         self._undealt_bytes = 0
         block = int(dict(sink.format.options).get("block", _ROW_GROUP))
-        self._worth = _TEXT_BYTES if sink.format.kind in TEXTS else max(1, min(block, self._limit // 2, sink.max_bytes or block))
+        self._worth = (
+            _TEXT_BYTES if sink.format.kind in TEXTS else max(1, min(block, self._limit // (1 + encoders), sink.max_bytes or block))
+        )
         self._open_limit = max(1, _OPEN // streams)
         self._targets: dict[Key, _Target] = {}
         self._held = 0
@@ -216,10 +184,15 @@ class _Stream:
 
     def _write(self, target: _Target) -> None:
         if target.file is None:
-            target.file = self._place.file(self.number, target.key)
+            target.file = self._opened(target)
             self._open += 1
         self._held -= target.bytes
         target.file.write(target.take())
+
+    def _opened(self, target: _Target) -> Output:
+        if self._encoders == 1:
+            return self._place.file(self.number, target.key)
+        return FilesAtOnce(lambda part: self._place.file(self.number, target.key, part), self._encoders)
 
     def _relieve(self) -> None:
         for target in sorted(self._targets.values(), key=lambda target: -target.bytes):
@@ -252,7 +225,7 @@ class _Stream:
                 rests.append((target.key, target.take()))
                 continue
             if target.file is None:
-                target.file = self._place.file(self.number, target.key)
+                target.file = self._opened(target)
             for batches in _in_portions(self._spilled(target.key), self._worth):
                 target.file.write(batches)
             if target.held:
@@ -280,108 +253,12 @@ class _Target:
         self.key = key
         self.held: list[Any] = []
         self.bytes = 0
-        self.file: _File | None = None
+        self.file: Output | None = None
         self.spilled = False
 
     def take(self) -> list[Any]:
         held, self.held, self.bytes = self.held, [], 0
         return held
-
-
-class _File:
-    """What looks like one file, and goes on in the next one when it is large enough. Raises PathUnwritable, DiskFull."""
-
-    def __init__(self, task: Task, sink: ops.FragmentSave, place: _Place, number: int, key: Key) -> None:
-        self._task = task
-        self._sink = sink
-        self._place = place
-        self._number = number
-        self._key = key
-        self._part = 0
-        self._raw: IO[bytes] | None = None
-        self._writer: FileWriter | None = None
-        self._staged = ""
-        self._rows = 0
-
-    def write(self, batches: list[Any]) -> None:
-        """Without batches: a file without rows."""
-        import pyarrow as pa
-
-        table = pa.Table.from_batches(batches, self._place.schema)
-        most = self._sink.max_records
-        start = 0
-        while start < table.num_rows or (self._writer is None and not table.num_rows):
-            if self._writer is None:
-                self._begin()
-            room = most - self._rows if most else table.num_rows
-            portion = table.slice(start, room)
-            assert self._writer is not None
-            assert self._raw is not None
-            with self._told():
-                self._writer.write(portion)
-                size = self._raw.tell()
-            self._rows += portion.num_rows
-            start += portion.num_rows
-            if (most and self._rows >= most) or (self._sink.max_bytes and size >= self._sink.max_bytes):
-                self.close()
-            if not table.num_rows:
-                break
-
-    def close(self) -> None:
-        if self._writer is None or self._raw is None:
-            return
-        with self._told():
-            self._writer.close()
-            size = self._raw.tell()
-            self._raw.close()
-        self._place.done(self._staged, self._final(), self._rows, size)
-        self._writer = self._raw = None
-        self._part += 1
-        self._rows = 0
-
-    def abandon(self) -> None:
-        """Let go of a file that was not closed. Never raises."""
-        if self._writer is not None:
-            self._writer.abandon()
-            self._writer = None
-        if self._raw is not None:
-            with contextlib.suppress(OSError, ValueError):
-                self._raw.close()
-            self._raw = None
-
-    def _begin(self) -> None:
-        self._staged = self._place.next_name()
-        path = f"{self._place.directory}/{self._staged}"
-        try:
-            self._raw = self._place.system.open_output(path)
-        except OSError as error:
-            with explained(self._task.env, path, output=True):
-                if error.errno is not None:
-                    raise unwritable(path, error) from None
-            raise
-        with self._told():
-            self._writer = open_writer(self._sink.format, self._place.schema, self._raw)
-
-    @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
-        path = f"{self._place.directory}/{self._staged}"
-        try:
-            with explained(self._task.env, path, output=True):
-                yield
-        except PathUnwritable:
-            raise
-        except OSError as error:
-            if error.errno is None:
-                raise
-            raise unwritable(path, error) from None
-
-    def _final(self) -> str:
-        sink = self._sink
-        bucket = f"_{self._key[-1]:05d}" if sink.bucketed else ""
-        # As Spark: a dash, or a dot where the rows were dealt.
-        name = f"part-{self._number:05d}-{sink.name}{bucket}{'.' if self._place.keyed else '-'}c{self._part:03d}{sink.format.suffix}"
-        directories = [directory(column, str(value)) for column, value in zip(sink.partitions, self._key)]
-        return "/".join((*directories, name))
 
 
 def _in_portions(batches: Iterator[Any], size: int) -> Iterator[list[Any]]:

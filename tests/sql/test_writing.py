@@ -24,6 +24,7 @@ import pytest
 
 from quiver.sql import DataFrame, Session
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, PySparkException
+from quiver_executor.output_files import FilesAtOnce
 from quiver_proto.committing import OutputJob
 from quiver_proto.errors import DiskFull, PathUnwritable
 from quiver_proto.filesystems import LocalFileSystem
@@ -167,6 +168,50 @@ def test_limits_of_a_file(spark: Session, tmp_path: Path) -> None:
     sizes = [os.path.getsize(tmp_path / "bytes" / name) for name in data_files(tmp_path / "bytes")]
     assert 3 <= len(sizes) <= 12
     assert spark.read.parquet(str(tmp_path / "bytes")).count() == 200_000
+
+
+def test_the_files_of_a_sort_are_in_its_order(spark: Session, tmp_path: Path) -> None:
+    """Those of several cores make some at the same time."""
+    df = spark.range(100_000).selectExpr("hash(id) AS h", "id").orderBy("h", "id")
+    df.write.option("parquet.block.size", "64k").parquet(str(tmp_path / "sorted"))
+    files = data_files(tmp_path / "sorted")
+    assert len(files) > 5 or spark.context.master != "local[2]"
+    keys = [key for name in files for key in pq.read_table(tmp_path / "sorted" / name, columns=["h"]).column("h").to_pylist()]
+    assert len(keys) == 100_000
+    assert keys == sorted(keys)
+
+
+def test_one_of_the_files_made_at_once_fails() -> None:
+    let_go, begun = threading.Event(), []
+
+    class Output:
+        def __init__(self, number: int) -> None:
+            self.number = number
+            self.left = False
+
+        def write(self, batches: list[Any]) -> None:
+            let_go.wait(60)
+            if self.number == 1:
+                raise OSError(28, "full")
+
+        def close(self) -> None:
+            pass
+
+        def abandon(self) -> None:
+            self.left = True
+
+    def made(number: int) -> Output:
+        begun.append(Output(number))
+        return begun[-1]
+
+    files = FilesAtOnce(made, 2)
+    files.write([])
+    files.write([])
+    let_go.set()
+    with pytest.raises(OSError, match="full"):
+        files.close()
+    files.abandon()
+    assert all(output.left for output in begun)
 
 
 def test_many_directories_with_little_memory(spark: Session, tmp_path: Path) -> None:
@@ -353,7 +398,7 @@ def test_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spark: Ses
         def open_output(self, path: str) -> Any:
             return open("/dev/full", "wb", buffering=1 << 12)
 
-    monkeypatch.setattr("quiver_executor.fragment_save.filesystem_of", lambda path, store: (Full(), path))
+    monkeypatch.setattr("quiver_executor.output_files.filesystem_of", lambda path, store: (Full(), path))
     df = spark.range(1000).selectExpr("CAST(id AS string) AS s")
     with pytest.raises(DiskFull, match=r"no room left on the disk of .*_temporary.*write to a larger disk\.$") as caught:
         df.write.format(kind).mode("append").save(str(tmp_path / "out"))
