@@ -110,6 +110,35 @@ def test_unions_of_unlike_widths(spark: Session) -> None:
     ) == [(6080, 2 * sum(range(40)) + sum(range(20, 6020)))]
 
 
+@pytest.mark.parametrize(
+    ("union", "first"),
+    [
+        ("SELECT 1 AS o, k FROM small UNION ALL SELECT 2, k FROM large", [(2, 20), (2, 21), (2, 22)]),
+        ("SELECT o + 1 AS o, k FROM (SELECT 1 AS o, k FROM small UNION ALL SELECT 2, k FROM large)", [(3, 20), (3, 21), (3, 22)]),
+        ("SELECT k AS o, v AS k FROM small WHERE k = 0 UNION ALL SELECT k, v FROM large WHERE k = 7 + 14", [(21, 147), (0, 0)]),
+        ("SELECT k, -k AS o FROM small UNION ALL SELECT k, 7 FROM large", [(7, 20), (7, 21), (7, 22)]),
+    ],
+)
+def test_first_rows_of_labelled_unions(spark: Session, union: str, first: list[tuple[int, int]]) -> None:
+    """Where a key is one constant in each branch, the kernel dropped rows of one by what the other keys of another's are."""
+    assert answer(spark, f"SELECT o, k FROM ({union}) ORDER BY o DESC, k LIMIT 3") == first
+
+
+def test_no_row_of_an_aggregate_passes_a_filter_without_truth(spark: Session) -> None:
+    """The kernel takes conditions without columns below aggregates: one over all rows then counted none of them, and gave its row."""
+    counted = "SELECT count(k) AS n FROM small"
+    for condition in (
+        "n >= 0 AND CAST(NULL AS BOOLEAN)",
+        "n BETWEEN 0 AND CASE WHEN n IS NULL THEN 1 END",
+        "5 > (SELECT max(k) FROM large)",
+    ):
+        assert answer(spark, f"{counted} HAVING {condition}") == []
+        assert answer(spark, f"SELECT * FROM ({counted}) a WHERE {condition}") == []
+        assert answer(spark, f"SELECT a.n FROM ({counted}) a CROSS JOIN small WHERE {condition}") == []
+        assert answer(spark, f"SELECT a.n FROM ({counted}) a JOIN small ON {condition}") == []
+    assert answer(spark, f"{counted} HAVING n > 3 AND 5 < (SELECT max(k) FROM large)") == [(40,)]
+
+
 def test_a_limit_over_partitions(spark: Session) -> None:
     assert answer(spark, "SELECT count(*) FROM (SELECT k FROM large LIMIT 17) t") == [(17,)]
     assert len(answer(spark, "SELECT k FROM large LIMIT 17 OFFSET 5990")) == 10

@@ -14,7 +14,7 @@ from quiver.sql.analysis.implicit_casts import as_type
 from quiver.sql.analysis.pretty import output_name
 from quiver.sql.analysis.scopes import is_column, substituted
 from quiver.sql.analysis.subqueries import unnested
-from quiver.sql.analysis.volatile import is_volatile
+from quiver.sql.analysis.volatile import is_volatile, varying
 from quiver.sql.analysis.windowing import is_window
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
@@ -48,8 +48,7 @@ def _varying(key: e.Expression) -> e.Expression:
     """A constant as what the kernel takes for no constant: it would leave out sorts by it, though it is null in some sets' rows."""
     if any(isinstance(node, e.Attribute) for node in walk(key)):
         return key
-    drawn = e.Call(">=", (e.Call("varying"), e.Literal(0.0, t.DoubleType())))
-    return e.Case(((drawn, key),), None)
+    return varying(key)
 
 
 @dataclass(slots=True)

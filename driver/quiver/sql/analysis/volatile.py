@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from quiver.sql import types as t
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import walk
@@ -37,6 +38,12 @@ def draws(relation: r.Relation) -> bool:
             return not relation.by_value
         case _:
             return False
+
+
+def varying(key: e.Expression) -> e.Expression:
+    """The key, as what the kernel takes for no constant."""
+    drawn = e.Call(">=", (e.Call("varying"), e.Literal(0.0, t.DoubleType())))
+    return e.Case(((drawn, key),), None)
 
 
 def counted_below_filters(relation: r.Relation) -> tuple[frozenset[int], frozenset[int]]:

@@ -102,6 +102,8 @@ class _Writer:
         self._fenced, self._guarding = counting, guarding
         """By identity: relations that count rows and are below filters, and such filters."""
         self._inside_subquery = 0
+        self._filters = 0
+        """How many relations that leave rows out are above, within the query or subquery that is being written."""
 
     def select(self, relation: r.Relation) -> tuple[str, int]:
         """(a SELECT, how deeply it nests)."""
@@ -124,7 +126,7 @@ class _Writer:
                     return self._fence(relation, f"{self._items(relation.expressions)}, random() AS {HERE}", source), depth + 1
                 return f"SELECT {self._items(relation.expressions, shield)} FROM {source}", depth
             case r.Filter():
-                source, depth = self._source(relation.child)
+                source, depth = self._source(relation.child, is_filter=True)
                 condition = self._text(relation.condition)
                 if self._is_volatile_over_union(relation.child) or id(relation) in self._guarding:
                     # The kernel takes filters below a union with whatever they need computed: functions would be called twice, and rows
@@ -137,7 +139,9 @@ class _Writer:
             case r.Aggregate():
                 relation = aggregated_in_order(relation)
                 source, depth = self._source(relation.child)
-                return f"SELECT {self._items(relation.outputs)} FROM {source}{self._grouping(relation)}", depth
+                # The kernel takes conditions without columns below aggregates, and one of all rows has its row all the same.
+                only = " LIMIT 1" if self._filters and not relation.keys and relation.sets is None else ""
+                return f"SELECT {self._items(relation.outputs)} FROM {source}{self._grouping(relation)}{only}", depth
             case r.Sort():
                 source, depth = self._source(relation.child)
                 return f"SELECT * FROM {source} ORDER BY {', '.join(map(self._text, relation.keys))}", depth
@@ -221,17 +225,19 @@ class _Writer:
             self.leaves[name] = relation
         return name
 
-    def _source(self, relation: r.Relation) -> tuple[str, int]:
-        """(what may follow FROM, how deeply the whole nests)."""
+    def _source(self, relation: r.Relation, is_filter: bool = False) -> tuple[str, int]:
+        """(what may follow FROM, how deeply the whole nests). `is_filter`: what it is a source of leaves rows out."""
         match relation:
             case r.Files() | r.Local() | r.Produced() | r.Sourced() | r.PythonMap() | r.GroupedMap() | r.Recursive():
                 return self._leaf(relation), 1
             case r.Join():
-                return self._joined(relation)
-        return self._nested(relation)
+                return self._joined(relation, is_filter)
+        return self._nested(relation, is_filter)
 
-    def _nested(self, relation: r.Relation) -> tuple[str, int]:
+    def _nested(self, relation: r.Relation, is_filter: bool = False) -> tuple[str, int]:
+        self._filters += is_filter
         text, depth = self.select(relation)
+        self._filters -= is_filter
         if depth < _DEEP or (self._inside_subquery and outer_references(relation)):
             return f"({text})", depth + 1
         name = f"step_{len(self.named)}"
@@ -264,10 +270,13 @@ class _Writer:
             return f" GROUP BY GROUPING SETS ({sets})"
         return f" GROUP BY {', '.join(map(self._text, relation.keys))}" if relation.keys else ""
 
-    def _joined(self, relation: r.Join) -> tuple[str, int]:
+    def _joined(self, relation: r.Join, is_filter: bool = False) -> tuple[str, int]:
         """A chain of joins as one list after FROM: the kernel finds the best order of those that it sees together."""
-        left, left_depth = self._source(relation.left)
-        right, right_depth = self._source(relation.right) if not isinstance(relation.right, r.Join) else self._nested(relation.right)
+        is_filter = is_filter or relation.condition is not None
+        left, left_depth = self._source(relation.left, is_filter)
+        right, right_depth = (
+            self._source(relation.right, is_filter) if not isinstance(relation.right, r.Join) else self._nested(relation.right, is_filter)
+        )
         depth = max(left_depth, right_depth)
         if relation.kind == "cross" or (relation.kind == "inner" and relation.condition is None):
             return f"{left} CROSS JOIN {right}", depth
@@ -289,10 +298,12 @@ class _Writer:
     def _subquery(self, relation: r.Relation) -> str:
         # What refers to the query around must stay inside it.
         self._inside_subquery += 1
+        above, self._filters = self._filters, 0
         try:
             return self.select(relation)[0]
         finally:
             self._inside_subquery -= 1
+            self._filters = above
 
 
 def _varying(condition: str) -> str:

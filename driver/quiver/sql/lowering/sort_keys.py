@@ -13,6 +13,8 @@ from dataclasses import replace
 from quiver.sql import types as t
 from quiver.sql.analysis.rewriting import changed
 from quiver.sql.analysis.typing import type_of
+from quiver.sql.analysis.volatile import varying
+from quiver.sql.lowering.labelled_unions import may_be_labels
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import walk
@@ -52,6 +54,9 @@ class _Keys:
         self.columns: dict[str, e.Attribute] = {}
         if isinstance(node, r.Sort):
             self._add(key.child for key in node.keys)
+            if len(node.keys) > 1:
+                labels = (key.child for key in node.keys if may_be_labels(node.child, key.child))
+                self.found |= {repr(key): varying(key) for key in labels}
             return
         for expression in node.expressions if isinstance(node, r.Project) else node.outputs:
             for part in walk(expression):
