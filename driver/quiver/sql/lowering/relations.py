@@ -140,8 +140,8 @@ class _Writer:
                 relation = aggregated_in_order(relation)
                 source, depth = self._source(relation.child)
                 # The kernel takes conditions without columns below aggregates, and one of all rows has its row all the same.
-                only = " LIMIT 1" if self._filters and not relation.keys and relation.sets is None else ""
-                return f"SELECT {self._items(relation.outputs)} FROM {source}{self._grouping(relation)}{only}", depth
+                one_row = " LIMIT 1" if self._filters and not relation.keys and relation.sets is None else ""
+                return f"SELECT {self._items(relation.outputs)} FROM {source}{self._grouping(relation)}{one_row}", depth
             case r.Sort():
                 source, depth = self._source(relation.child)
                 return f"SELECT * FROM {source} ORDER BY {', '.join(map(self._text, relation.keys))}", depth
