@@ -7,12 +7,14 @@ whichever comes first counts it.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import pickle
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextvars import ContextVar
 from typing import Any, TypeVar
 
 from quiver.plan.model import PlannedJob
@@ -37,6 +39,7 @@ log = logging.getLogger("quiver.accumulators")
 
 _numbers = itertools.count()
 _adding = threading.RLock()
+_is_repeated: ContextVar[bool] = ContextVar("is_repeated", default=False)
 
 
 def accumulator(value: T, accum_param: AccumulatorParam[T] | None, id_base: int) -> Accumulator[T]:
@@ -52,6 +55,24 @@ def accumulator(value: T, accum_param: AccumulatorParam[T] | None, id_base: int)
         else:
             raise TypeError(f"No default accumulator param for type {type(value)}: give an AccumulatorParam that adds such values.")
     return Accumulator(id_base + next(_numbers), value, param)
+
+
+@contextlib.contextmanager
+def repeated() -> Iterator[None]:
+    """Inside, an action that runs out of the kernel's memory is done again as a whole, on other partitions: what its own tasks have added
+    so far does not count."""
+    token = _is_repeated.set(True)
+    try:
+        yield
+    finally:
+        _is_repeated.reset(token)
+
+
+def give_up_updates(job: PlannedJob) -> None:
+    """The job ran out of the kernel's memory. Its map stages may serve the next one: what they added counts."""
+    if _is_repeated.get():
+        result = job.stages[-1].spec.stage_id
+        job.updates[:] = [each for each in job.updates if each.stage_id != result]
 
 
 def add_updates(job: PlannedJob) -> Sequence[AccumulatorsUpdated]:

@@ -23,7 +23,7 @@ from quiver.plan.stages import Planner
 from quiver.rdd_core import check_other
 from quiver.rdd_jvm import JvmSources
 from quiver_proto import ops
-from quiver_proto.errors import ContextStopped, NeedsJVM
+from quiver_proto.errors import ContextStopped, KernelOutOfMemory, NeedsJVM
 from quiver_proto.frames import PROTOCOL
 from quiver_proto.ops import CallSite
 
@@ -316,9 +316,17 @@ class Context(ContextFacts, FileSources, JvmSources, JobControl, FileSharing, Ch
         """The result frames of a job; what its tasks added to accumulators is added then."""
         try:
             return self._driver.run(self._with_files(job))
+        except KernelOutOfMemory:
+            self._give_up_updates(job)
+            raise
         finally:
             if job.updates:
                 self._add_updates(job)
+
+    def _give_up_updates(self, job: PlannedJob) -> None:
+        from quiver.accumulators import give_up_updates
+
+        give_up_updates(job)
 
     def _add_updates(self, job: PlannedJob) -> None:
         from quiver.accumulators import add_updates

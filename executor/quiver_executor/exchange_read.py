@@ -20,6 +20,9 @@ from quiver_proto.fragments import Exchange, exchange_of, scans
 from quiver_proto.messages import MapOutputTable
 from quiver_proto.v1.kernel_pb2 import FileGroup, FileRange, PartitionedFile, Plan
 
+_RANGE_BYTES = 2 << 20
+"""Of a map output, compressed: so much is worth opening the file for once more."""
+
 
 class LocalOutputs:
     """The map outputs on this machine that a fragment reads where they lie."""
@@ -28,7 +31,7 @@ class LocalOutputs:
         self._read: list[tuple[MapOutputTable, int, range]] = []
 
     def add(self, task: Task, table: MapOutputTable, row: int, pieces: range, passing: bool) -> list[PartitionedFile]:
-        """The file with the range of these pieces, which follow one another; nothing where all are empty. Raises OSError, BlockCorrupt.
+        """The file with the ranges of these pieces, which follow one another; nothing where all are empty. Raises OSError, BlockCorrupt.
 
         `passing`: another node's, which may go while the kernel reads it.
         """
@@ -40,10 +43,12 @@ class LocalOutputs:
         for entry in entries:
             task.read_records += entry.records
             task.read_local += entry.length
-        # The kernel reads all batches that begin in a range at once, but a whole file batch by batch, as merges of runs need it.
-        whole = len(pieces) == table.width
-        read = None if whole else FileRange(start=entries[0].offset, end=entries[-1].offset + entries[-1].length)
-        return [PartitionedFile(path=(_linked(task, path) if passing else path).lstrip("/"), size=size, range=read)]
+        # A whole file the kernel reads batch by batch, as merges of runs need it.
+        name = (_linked(task, path) if passing else path).lstrip("/")
+        if len(pieces) == table.width:
+            return [PartitionedFile(path=name, size=size)]
+        ranges = _ranges(entries[0].offset, entries[-1].offset + entries[-1].length)
+        return [PartitionedFile(path=name, size=size, range=each) for each in ranges]
 
     @contextlib.contextmanager
     def blaming(self) -> Iterator[None]:
@@ -99,6 +104,12 @@ def _fill(task: Task, group: FileGroup, exchange: Exchange, head: bytes, outputs
                 group.files.extend(outputs.add(task, wanted, row, pieces, passing=node != task.env.node_id))
             else:
                 group.files.extend(file for _ in pieces if (file := _fetched(task, streams[node], path, head)) is not None)
+
+
+def _ranges(start: int, stop: int) -> Iterator[FileRange]:
+    """In parts, wherever they end: the kernel reads all batches that begin in a range at once, and nothing counts them."""
+    for at in range(start, stop, _RANGE_BYTES):
+        yield FileRange(start=at, end=min(stop, at + _RANGE_BYTES))
 
 
 @contextlib.contextmanager

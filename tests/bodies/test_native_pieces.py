@@ -11,7 +11,7 @@ import pytest
 from body_bench import Bench
 
 from quiver_executor import fragment, fragment_files
-from quiver_executor.exchange_read import LocalOutputs
+from quiver_executor.exchange_read import LocalOutputs, _ranges
 from quiver_executor.fragment_files import Pieces
 from quiver_executor.shuffle_files import index_of, open_regular
 from quiver_executor.task import Task
@@ -85,6 +85,12 @@ def test_whole_outputs_are_read_batch_by_batch(bench: Bench, width: int) -> None
     if width > 1:
         (one,) = LocalOutputs().add(task, table, 0, range(1), passing=False)
         assert 0 < one.range.start < one.range.end < one.size
+
+
+def test_parts_of_a_range_have_all_of_its_batches_once() -> None:
+    found = list(_ranges(100, 100 + (5 << 20)))
+    assert [found[0].start, *(each.end for each in found)] == [*(each.start for each in found), 100 + (5 << 20)]
+    assert max(each.end - each.start for each in found) <= 2 << 20
 
 
 def test_tasks_of_a_slot_share_a_session_until_one_fails(bench: Bench) -> None:

@@ -117,10 +117,21 @@ def test_rows_of_python_and_kept_ones_are_planned_anew_too(spark: Session, caplo
         assert not kept.unpersist().is_cached
         rows = spark.sql(JOINED).toLocalIterator()
         assert (next(rows).less in (True, False), again()) == (True, True)
-        with pytest.raises(KernelOutOfMemory) as raised:
-            spark.sql(JOINED).foreach(lambda row: None)
+        later, seen = spark.sql(JOINED).localCheckpoint(eager=False), spark.context.accumulator(0)
         assert not again()
-    assert "df.localCheckpoint() is planned for less memory" in "".join(raised.value.__notes__)
+        later.foreach(lambda row: seen.add(row.k))
+        assert (seen.value, again()) == (expected[1], True)
+        assert (later.selectExpr("count(*)", "sum(k)").first(), again()) == (expected, False)
+
+
+def test_the_first_of_most_rows(spark: Session, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    count = 600_000
+    with caplog.at_level("WARNING", "quiver.driver"):
+        frame = spark.range(count + 10).orderBy("id", ascending=False).limit(count)
+        frame.write.parquet(str(tmp_path / "first"))
+    assert "planned anew" not in caplog.text
+    files = sorted((tmp_path / "first").glob("*.parquet"))
+    assert pa.concat_tables(pq.read_table(file) for file in files)["id"].to_pylist() == [*range(count + 9, 9, -1)]
 
 
 @pytest.mark.parametrize(

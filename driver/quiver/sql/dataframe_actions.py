@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
     from quiver.sql.writer import DataFrameWriter
     from quiver.sql.writer_v2 import DataFrameWriterV2
+    from quiver_proto.ops import CallSite
 
 
 @contextlib.contextmanager
@@ -153,26 +154,31 @@ class Actions(DataFrameCore):
         return not self._first(1).toArrow().num_rows
 
     def foreach(self, f: Callable[[Row], None]) -> None:
-        """Call a function with each row, where rows are computed.
+        """Call a function with each row, where rows are computed. As in Spark it may see rows again: those of a task that is tried
+        again, and all of them where a query that ran out of memory is planned anew. Accumulators count each row once.
 
         >>> seen = spark.context.accumulator(0)
         >>> spark.range(3).foreach(lambda row: seen.add(row.id))
         >>> seen.value
         3
         """
-        with unrepeatable("The function may have had rows already", "planned anew it would get them twice"):
-            self.rdd.foreach(f)
+        self._for_effect(lambda rows: rows.foreach(f), capture())
 
     def foreachPartition(self, f: Callable[[Iterator[Row]], None]) -> None:
-        """Call a function with the rows of each partition, where rows are computed.
+        """Call a function with the rows of each partition, where rows are computed; maybe again, as `foreach` tells. Partitions that are
+        planned anew are more than before: what is left under a partition's number is written over.
 
         >>> seen = spark.context.accumulator(0)
         >>> spark.range(3).foreachPartition(lambda rows: seen.add(sum(row.id for row in rows)))
         >>> seen.value
         3
         """
-        with unrepeatable("The function may have had rows already", "planned anew it would get them twice"):
-            self.rdd.foreachPartition(f)
+        self._for_effect(lambda rows: rows.foreachPartition(f), capture())
+
+    def _for_effect(self, action: Callable[[RDD[Row]], None], call_site: CallSite) -> None:
+        given = Rows(self.schema.json())
+        with spark_errors(self._relation, call_site):
+            self._session._state.runtime.retried(self._relation, call_site, lambda batches: action(batches.mapPartitions(given)))
 
     # ---- other forms ----
 

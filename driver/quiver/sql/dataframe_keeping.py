@@ -103,5 +103,8 @@ class Keeping(DataFrameCore):
                 rows.count()
             return rows
 
-        rows = self._session._state.runtime.retried(self._relation, capture(), kept)
+        runtime = self._session._state.runtime
+        rows = runtime.retried(self._relation, capture(), kept)
+        if not eager:
+            runtime.lazy_checkpoints.add(rows, self._relation, keep)
         return self._with(r.Produced(rows, self._relation.output))

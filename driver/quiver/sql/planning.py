@@ -12,6 +12,7 @@ from quiver.sql.analysis.narrowed_subqueries import with_narrowed_subqueries
 from quiver.sql.file_statistics import StoredExtents, of_parquet
 from quiver.sql.kernel import session
 from quiver.sql.kernel_context import KernelContext
+from quiver.sql.large_limits import most_held, with_large_limits_sorted
 from quiver.sql.lowering.gathering import gathering
 from quiver.sql.lowering.keys_once import with_keys_once
 from quiver.sql.lowering.relations import Query, lower
@@ -117,17 +118,17 @@ class Planning:
         # Executors may still come: a session's first query must not settle for how many cores there were then.
         settings = WITHOUT_VIEWS if query.windowed else ()
         kernel = self._kernel(self._context._driver.executor_cores(), ordered=query.ordered, settings=settings)
-        return _plans(kernel, query, productions, None)
+        return _plans(kernel, query, productions, None, lambda: most_held(self.executor_bytes()))
 
     def spread(self, query: Query, productions: Mapping[str, Production], sizes: Sizing) -> Plans:
         """For stages; for rows that Python's functions get: over all slots, however few they are, since a row may take long.
 
         And for rows that are counted by partition."""
         pieces = self._pieces(0, sizes)
-        plans = _plans(self._staged_kernel(pieces, sizes, query, spread=True), query, productions, pieces)
+        plans = self._staged(query, productions, sizes, pieces, spread=True)
         wanted = self._pieces(plans.size, sizes)
         if wanted > pieces:
-            plans = _plans(self._staged_kernel(wanted, sizes, query, spread=True), query, productions, wanted)
+            plans = self._staged(query, productions, sizes, wanted, spread=True)
         return plans
 
     def one_task_limit(self, plans: Plans, sizes: Sizing) -> tuple[int, str]:
@@ -153,17 +154,21 @@ class Planning:
         return self._memory
 
     def _pieces(self, size: int, sizes: Sizing, again: int = 0) -> int:
-        slot_bytes = self.executor_bytes() // max(1, self._context._driver.executor_cores()) if size > SMALL else 0
+        slot_bytes = self._slot_bytes() if size > SMALL else 0
         return sizes.pieces(size, self._context.defaultParallelism, slot_bytes, again)
 
-    def _staged(self, query: Query, productions: Mapping[str, Production], sizes: Sizing, pieces: int) -> Plans:
-        return _plans(self._staged_kernel(pieces, sizes, query), query, productions, pieces)
+    def _slot_bytes(self) -> int:
+        return self.executor_bytes() // max(1, self._context._driver.executor_cores())
 
-    def _staged_kernel(self, pieces: int, sizes: Sizing, query: Query, spread: bool = False) -> KernelContext:
+    def _staged(self, query: Query, productions: Mapping[str, Production], sizes: Sizing, pieces: int, spread: bool = False) -> Plans:
         """`spread`: rows of the program are in several partitions, because Python's functions are to run on them."""
+        kernel = self._staged_kernel(pieces, sizes, query, spread)
+        return _plans(kernel, query, productions, pieces, lambda: most_held(self._slot_bytes(), tight=not sizes.heeds_hints))
+
+    def _staged_kernel(self, pieces: int, sizes: Sizing, query: Query, spread: bool) -> KernelContext:
         # A window that gives rows as they come keeps what it has of them in one batch: its views refer to all that ever came. And batches
         # of views that were dealt into pieces have buffers of which the most is empty, and not counted.
-        if query.windowed or 0 < self.executor_bytes() // max(1, self._context._driver.executor_cores()) < _TIGHT:
+        if query.windowed or 0 < self._slot_bytes() < _TIGHT:
             sizes = replace(sizes, views=False)
         settings = sizes.kernel_settings()
         if counts_rows(query.text):
@@ -182,8 +187,12 @@ class Planning:
         return made
 
 
-def _plans(kernel: KernelContext, query: Query, productions: Mapping[str, Production], pieces: int | None) -> Plans:
+def _plans(
+    kernel: KernelContext, query: Query, productions: Mapping[str, Production], pieces: int | None, most: Callable[[], int]
+) -> Plans:
     frame, physical, plan = kernel.planned(query, productions)
+    if " LIMIT " in query.text:
+        with_large_limits_sorted(plan, most)
     size = _size(plan, productions)
     placed(plan, productions)
     return Plans(kernel, frame, physical, plan, pieces, size)

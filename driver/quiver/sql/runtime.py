@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
+from quiver.accumulators import repeated
 from quiver.sql import queries
 from quiver.sql.analysis.demand import demands
 from quiver.sql.arrow_types import arrow_schema
@@ -20,6 +21,7 @@ from quiver.sql.explaining import tree
 from quiver.sql.hinting import built_columns, wants_shuffling, wants_sorting
 from quiver.sql.kernel import describe
 from quiver.sql.kernel_errors import spark_errors
+from quiver.sql.lazy_checkpoints import LazyCheckpoints
 from quiver.sql.lowering.collapsing import collapsed
 from quiver.sql.lowering.relations import Query
 from quiver.sql.lowering.sparing import spared
@@ -81,6 +83,7 @@ class Runtime:
         self._planning = Planning(context, setting)
         self.executions = Executions(context)
         self.kept = kept_relations(context)
+        self.lazy_checkpoints = LazyCheckpoints()
 
     def collect(self, relation: r.Relation, call_site: CallSite) -> pa.Table:
         """All rows, as an Arrow table whose columns have the users' names (maybe some twice). Raises what the query's tasks raise."""
@@ -140,14 +143,15 @@ class Runtime:
 
     def retried(self, relation: r.Relation, call_site: CallSite, action: Callable[[RDD[pa.RecordBatch]], T]) -> T:
         """What an action on the relation's batches gives. When the kernel runs out of memory all of it is done again, on batches that are
-        planned for less: in other partitions, so the action must not have left anything behind."""
+        planned for less: in other partitions, so what the action leaves behind must be the same, or may be there twice."""
         less: Sizing | None = None
         tried = 0
         while True:
             rows = self.batches(relation, call_site, less)
             tried += 1
             try:
-                return action(rows)
+                with repeated() if tried < TRIES else nullcontext():
+                    return action(rows)
             except KernelOutOfMemory as problem:
                 if tried == TRIES:
                     raise
@@ -163,7 +167,8 @@ class Runtime:
         for kept in self.kept.read_by(relation, of) if less is not None else ():
             if self._context._driver.stored(kept.rdd.id()).partitions < kept.rdd.getNumPartitions():
                 self.kept.replace(kept, self.batches(kept.relation, call_site, less, kept))
-        return self.kept.substituted(relation, of)
+        replan = None if less is None else lambda found: self.batches(found, call_site, less)
+        return self.lazy_checkpoints.substituted(self.kept.substituted(relation, of), replan)
 
     def _shallow(self, relation: r.Relation, call_site: CallSite) -> r.Relation:
         """The relation, with parts that are computed before the rest where it is deeper than can be planned. Raises AnalysisException."""
@@ -218,7 +223,7 @@ class Runtime:
     def explain(self, relation: r.Relation, statistics: bool = False) -> Explained:
         """How it would be computed now. Nothing is computed. `statistics`: with what the kernel expects of each operator."""
         with_room(lambda: check_size(relation))
-        relation = self._shallow(self.kept.substituted(relation), _EXPLAIN)
+        relation = self._shallow(self._with_kept(relation, _EXPLAIN), _EXPLAIN)
         relation, recursive = without_rounds(relation)
         sizes = self._planning.sizes()
         while True:
@@ -307,7 +312,9 @@ class Runtime:
 
     def _is_computed(self, leaf: r.Relation) -> bool:
         """Whether its rows are those of a relation that was planned by itself."""
-        return isinstance(leaf, r.PythonMap | r.GroupedMap) or (isinstance(leaf, r.Produced) and self.kept.holds(leaf))
+        if isinstance(leaf, r.Produced):
+            return self.kept.holds(leaf) or self.lazy_checkpoints.holds(leaf)
+        return isinstance(leaf, r.PythonMap | r.GroupedMap)
 
     def _result(
         self,

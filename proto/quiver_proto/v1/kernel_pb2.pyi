@@ -67,7 +67,7 @@ class Plan(_message.Message):
     @_builtins.property
     def global_limit(self) -> Global___GlobalLimit: ...
     @_builtins.property
-    def local_limit(self) -> Global___Unary: ...
+    def local_limit(self) -> Global___LocalLimit: ...
     @_builtins.property
     def aggregate(self) -> Global___Aggregate: ...
     @_builtins.property
@@ -128,7 +128,7 @@ class Plan(_message.Message):
         empty: Global___Leaf | None = ...,
         projection: Global___Projection | None = ...,
         global_limit: Global___GlobalLimit | None = ...,
-        local_limit: Global___Unary | None = ...,
+        local_limit: Global___LocalLimit | None = ...,
         aggregate: Global___Aggregate | None = ...,
         hash_join: Global___HashJoin | None = ...,
         sort: Global___Sort | None = ...,
@@ -687,6 +687,29 @@ class GlobalLimit(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GlobalLimit: _TypeAlias = GlobalLimit  # noqa: Y015
+
+@_typing.final
+class LocalLimit(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_FIELD_NUMBER: _builtins.int
+    FETCH_FIELD_NUMBER: _builtins.int
+    fetch: _builtins.int
+    @_builtins.property
+    def input(self) -> Global___Plan: ...
+    def __init__(
+        self,
+        *,
+        input: Global___Plan | None = ...,
+        fetch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["fetch", b"fetch", "input", b"input"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LocalLimit: _TypeAlias = LocalLimit  # noqa: Y015
 
 @_typing.final
 class SortKey(_message.Message):
