@@ -101,3 +101,30 @@ def test_keys_that_are_looked_for_are_there_once(spark: Session, query: str, mor
     found = sorted(map(str, frame.collect()))
     monkeypatch.setattr("quiver.sql.planning.with_keys_once", lambda relation, of_files: relation)
     assert found == sorted(map(str, frame.collect()))
+
+
+@pytest.mark.parametrize(
+    ("other", "condition", "more"),
+    [
+        ("lines", "a.t = b.t", 1),
+        ("(SELECT DISTINCT t FROM lines)", "a.t = b.t", 0),  # There once.
+        ("(SELECT t AS k, count(*) FROM lines GROUP BY t)", "a.t = k", 0),
+        ("(SELECT t, part FROM lines GROUP BY t, part)", "a.t = b.t", 1),
+        ("lines", "a.t = b.t AND a.quantity > b.quantity", 0),  # Maybe as many kinds as rows.
+    ],
+)
+def test_unknown_keys_are_there_once_too(spark: Session, other: str, condition: str, more: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "(SELECT *, CAST(part % 7 AS STRING) AS t FROM lines)"  # Nothing is known of texts.
+    frame = spark.sql(f"SELECT a.t FROM {text} a LEFT SEMI JOIN {other.replace('lines', text)} b ON {condition}")
+    monkeypatch.setattr(keys_once, "_MANY", 1.0)
+    made = keys_once.with_keys_once(frame._relation, of_parquet)
+    extra = sum(isinstance(part, r.Deduplicate) for part in parts(made)) - sum(
+        isinstance(part, r.Deduplicate) for part in parts(frame._relation)
+    )
+    assert extra == more
+    found = sorted(map(str, frame.collect()))
+    monkeypatch.setattr("quiver.sql.planning.with_keys_once", lambda relation, of_files: relation)
+    assert found == sorted(map(str, frame.collect()))
+    assert found
+    monkeypatch.setattr(keys_once, "_MANY", 1e9)
+    assert keys_once.with_keys_once(frame._relation, of_parquet) is frame._relation

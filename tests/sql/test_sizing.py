@@ -55,3 +55,12 @@ def test_build_sides_that_are_collected_where_slots_have_the_memory() -> None:
     executors = [(0, 1), (1, 1), (2, 1), (8, 2), (8, 8)]
     assert [sizes.fitting(memory << 30, cores).policy.collected_bytes >> 20 for memory, cores in executors] == [0, 16, 32, 40, 16]
     assert sizes.without_broadcasts().fitting(8 << 30).policy.collected_bytes < 0
+
+
+def test_pieces_are_skewed_that_a_slot_does_not_hold() -> None:
+    sizes = sizing(_default, 2)
+    assert [sizes.fitting(memory << 20, 1).policy.skew_bytes >> 20 for memory in (0, 512, 1024, 8192)] == [256, 64, 128, 256]
+    again = sizes.smaller(1, 2).fitting(512 << 20).policy
+    assert (again.skew_bytes >> 20, again.target_bytes >> 20) == (64, 16)
+    again = sizes.smaller(1, 2).smaller(2, 8).fitting(512 << 20).policy
+    assert (again.skew_bytes >> 20, again.target_bytes >> 20) == (16, 4)

@@ -82,8 +82,10 @@ class Sizing:
             return self
         # Pieces are compressed, to a third or a quarter.
         target = min(self.policy.target_bytes, max(1 << 20, executor_bytes // 16))
-        collected = min(4 * self.policy.broadcast_bytes, executor_bytes // max(1, cores) // 64)
-        return replace(self, policy=replace(self.policy, target_bytes=target, collected_bytes=collected))
+        slot_bytes = executor_bytes // max(1, cores)
+        collected = min(4 * self.policy.broadcast_bytes, slot_bytes // 64)
+        skew = min(self.policy.skew_bytes, max(target, slot_bytes // 8))
+        return replace(self, policy=replace(self.policy, target_bytes=target, collected_bytes=collected, skew_bytes=skew))
 
     def without_broadcasts(self) -> Sizing:
         """No side of a join is small: each is dealt by its keys."""
@@ -96,7 +98,13 @@ class Sizing:
             partitions=max(8, pieces * 4) if tried == 1 else pieces,
             one_task_bytes=-1,
             broadcast_bytes=-1,
-            policy=replace(self.policy, broadcast_bytes=-1, coalesces=False),
+            policy=replace(
+                self.policy,
+                broadcast_bytes=-1,
+                coalesces=False,
+                target_bytes=max(1, self.policy.target_bytes // 4),
+                skew_bytes=max(1, self.policy.skew_bytes // 4),
+            ),
             joins_by_sorting=tried > 1,
             heeds_hints=False,
             views=False,

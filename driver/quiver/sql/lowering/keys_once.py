@@ -3,6 +3,8 @@
 The kernel compares a row with all rows of the other side that have its key, though the first would do: 10,000 million pairs, where two
 tables of a million rows have a hundred keys. Only whether there is a row is asked, so one of each kind answers as well: the side that is
 looked at is made distinct in the columns that the condition names, where many rows are expected for each of them and many pairs in all.
+Where nothing is known of the rows or the keys, and keys are only compared for equality, it is as well: that costs one hash table more, and
+leaving it out as many pairs as there may be.
 
     SELECT … FROM a WHERE EXISTS (SELECT * FROM b WHERE b.g = a.g AND b.x > 1)      b.g of (SELECT DISTINCT g FROM b WHERE x > 1)
     SELECT … FROM a WHERE g IN (SELECT g FROM b)                                    g of (SELECT DISTINCT g FROM b)
@@ -28,6 +30,8 @@ _PAIRS_A_ROW = 16.0
 """Of both sides: fewer pairs are not worth an operator more."""
 _PAIRS = 1e6
 """Up to so many are done in no time."""
+_MANY = 1e9
+"""So many, where nothing else is known, may be too many: seconds."""
 
 
 def with_keys_once(relation: r.Relation, of_files: OfFiles) -> r.Relation:
@@ -94,14 +98,47 @@ class _Once:
         if not columns or not can_group(columns):
             return False
         left, right = self._expected.of(asking), self._expected.of(looked_at)
-        if left is None or right is None:
-            return False
+        if left is None or right is None or not all(column.id in right.columns for column in columns):
+            most = _MANY if left is None or right is None else left.rows * right.rows
+            return most >= _MANY and _is_lookup(condition) and not _has_once(looked_at, {column.id for column in columns})
         keys = 1.0
         for column in columns:
             keys *= right.distinct(column.id)
         both = Estimate(left.rows * right.rows, {**left.columns, **right.columns})
         pairs = both.rows * share(condition, both)
         return right.rows >= _ROWS_A_KEY * keys and pairs > max(_PAIRS, _PAIRS_A_ROW * (left.rows + right.rows))
+
+
+def _is_lookup(condition: e.Expression) -> bool:
+    """Whether it only compares for equality: there are no more kinds of rows than keys."""
+    return all(isinstance(each, e.Call) and each.name in ("=", "<=>") for each in conjuncts(condition))
+
+
+def _has_once(relation: r.Relation, columns: set[int]) -> bool:
+    """Whether its rows surely differ in these columns."""
+    match relation:
+        case r.Deduplicate():
+            return {key.id for key in (relation.output if relation.keys is None else relation.keys)} <= columns
+        case r.Aggregate(sets=None):
+            given = [output.child if isinstance(output, e.Alias) else output for output in relation.outputs]
+            ids = [column.id for column in relation.output]
+            return all(any(one is key or one == key for one, id in zip(given, ids, strict=True) if id in columns) for key in relation.keys)
+        case r.Project():
+            same = {expression.id for expression in relation.expressions if isinstance(expression, e.Attribute)}
+            pairs = zip(relation.expressions, relation.output, strict=True)
+            renamed = {
+                each.child.id
+                for each, new in pairs
+                if isinstance(each, e.Alias) and isinstance(each.child, e.Attribute) and new.id in columns
+            }
+            return _has_once(relation.child, (same & columns) | renamed)
+        case r.Aliased():
+            pairs_of = zip(relation.child.output, relation.columns, strict=True)
+            return _has_once(relation.child, {old.id for old, new in pairs_of if new.id in columns})
+        case r.Filter() | r.Sort() | r.Limit() | r.Hint():
+            return _has_once(relation.child, columns)
+        case _:
+            return False
 
 
 def _asked(condition: e.Expression, side: r.Relation) -> tuple[e.Attribute, ...]:
