@@ -14,6 +14,7 @@ from quiver_proto.errors import BadMasterUrl
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text()
+INTERNALS = ["ARCHITECTURE.md", *(f"docs/internals/{page.name}" for page in (ROOT / "docs/internals").glob("*.md"))]
 
 
 def test_the_table_of_settings_is_current() -> None:
@@ -29,21 +30,23 @@ def test_every_master_is_in_the_table_and_in_the_error() -> None:
 
 
 def test_links_lead_somewhere() -> None:
-    for name in ("README.md", "ARCHITECTURE.md", "CHANGELOG.md"):
-        for target in re.findall(r"\]\(([^)#:]+)\)", (ROOT / name).read_text()):
-            assert (ROOT / target).exists(), f"{name} links to {target}"
+    for name in ("README.md", "CHANGELOG.md", *INTERNALS):
+        text = (ROOT / name).read_text()
+        for target, heading in re.findall(r"\]\(([^)#:]+)(?:#([^)]*))?\)", text):
+            assert ((ROOT / name).parent / target).exists(), f"{name} links to {target}"
+            if heading:
+                headings = re.findall(r"^#+ (.*)$", ((ROOT / name).parent / target).read_text(), re.MULTILINE)
+                assert heading in {each.lower().replace(" ", "-") for each in headings}, f"{name} links to #{heading}"
 
 
 def test_files_that_the_architecture_names_exist() -> None:
-    text = (ROOT / "ARCHITECTURE.md").read_text()
-    everywhere = {
-        path.name
-        for folder in ("proto", "driver", "manager", "executor", "web", "tests", "benchmarks")
-        for path in (ROOT / folder).rglob("*.py")
-    }
-    named = {match.rpartition("/")[2] for match in re.findall(r"`([\w/]+\.py)`", text)}
-    assert named
-    assert named <= everywhere
+    folders = ("proto", "driver", "manager", "executor", "web", "tests", "benchmarks")
+    there = [f"/{path.relative_to(ROOT)}" for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    for page in INTERNALS:
+        named = set(re.findall(r"`([\w/]+\.py)(?:::\w+)?`", (ROOT / page).read_text()))
+        assert named
+        missing = {name for name in named if not any(path.endswith(f"/{name}") for path in there)}
+        assert not missing, f"{page} names {missing}"
 
 
 def test_programs_run(tmp_path: Path) -> None:
