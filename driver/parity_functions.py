@@ -10,7 +10,6 @@ from quiver.sql.functions.absent import reason
 from quiver.sql.functions.names import PYSPARK
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "parity-sql-functions.md"
-_SKETCHES = "executors need the package datasketches (`pip install quiver-cluster[sketches]`)"
 NOTES = {
     "percentile_approx": "exact",
     "approx_percentile": "exact",

@@ -193,12 +193,12 @@ def command(kind: type[SettingsType], run: Callable[[SettingsType], int], help_t
             help=f"TOML file; settings are keys of its table [{kind.daemon}]. Flags win over environment, environment over file.",
         )
     ]
-    options += [_option(kind, field, info) for field, info in kind.model_fields.items()]
+    options += [_option(field, info) for field, info in kind.model_fields.items()]
     epilog = f"Every flag is also an environment variable: --port is {environment_name(kind, 'port')}. Lists are separated by commas there."
     return click.Command(kind.daemon, callback=callback, params=options, help=help_text, epilog=epilog)
 
 
-def _option(kind: type[DaemonSettings], field: str, info: FieldInfo) -> click.Option:
+def _option(field: str, info: FieldInfo) -> click.Option:
     default = _default_text(info)
     text = (info.description or "") + (f" [default: {default}]" if default else "")
     if info.annotation is bool:

@@ -90,9 +90,8 @@ def write_database(session: Session, relation: r.Relation, options: Mapping[str,
         with told(engine):
             staged.create(engine)
         with spark_errors(relation, call_site):
-            told_of = session._state.runtime.retried(
-                relation, call_site, inserted
-            )  # Rows that a failed task left have no mark that is told.
+            # Rows that a failed task left have no mark that is told.
+            told_of = session._state.runtime.retried(relation, call_site, inserted)
         with spark_errors(relation, call_site), told(engine), engine.connect() as connection:
             begin(connection)
             target = table(
@@ -105,17 +104,7 @@ def write_database(session: Session, relation: r.Relation, options: Mapping[str,
                     target.drop(connection)
             if not keeps:
                 target.create(connection)
-            marks = [mark for mark, _ in told_of]
-            for start in range(0, len(marks), _AT_ONCE):
-                chosen = sqlalchemy.select(*[staged.c[column] for column in columns.names]).where(
-                    staged.c[MARK].in_(marks[start : start + _AT_ONCE])
-                )
-                moved = connection.execute(target.insert().from_select([column.name for column in target.columns], chosen)).rowcount
-                expected = sum(rows for _, rows in told_of[start : start + _AT_ONCE])
-                if moved not in (-1, expected):  # -1: who knows.
-                    raise DatabaseFailed(
-                        shown(engine), f"{expected} rows were to be put into {named}, and {moved} were: nothing is changed"
-                    )
+            _move(connection, staged, target, columns.names, told_of)
             staged.drop(connection)
             connection.commit()
     except BaseException:
@@ -123,6 +112,24 @@ def write_database(session: Session, relation: r.Relation, options: Mapping[str,
             staged.drop(engine, checkfirst=True)
         raise
     return sum(rows for _, rows in told_of)
+
+
+def _move(connection: Any, staged: Any, target: Any, columns: Sequence[str], told_of: Sequence[tuple[str, int]]) -> None:
+    """From the table beside it into the target go the rows of tasks that told their mark, and how many they are.
+
+    Raises DatabaseFailed when it is another number.
+    """
+    from sqlalchemy import select
+
+    for start in range(0, len(told_of), _AT_ONCE):
+        some = told_of[start : start + _AT_ONCE]
+        chosen = select(*[staged.c[column] for column in columns]).where(staged.c[MARK].in_([mark for mark, _ in some]))
+        moved = connection.execute(target.insert().from_select([column.name for column in target.columns], chosen)).rowcount
+        expected = sum(rows for _, rows in some)
+        if moved not in (-1, expected):  # -1: who knows.
+            raise DatabaseFailed(
+                shown(connection.engine), f"{expected} rows were to be put into {target.fullname}, and {moved} were: nothing is changed"
+            )
 
 
 def _written_types(text: str, columns: t.StructType) -> dict[str, str]:

@@ -171,7 +171,7 @@ class ExecutionInfo:
 
     @property
     def flows(self) -> list[tuple[str, dict[str, Any]]]:
-        """Observed metrics by name: see DataFrame.observe."""
+        """Always empty: what a query observed is with its Observation."""
         return []
 
 

@@ -29,7 +29,7 @@ def _remainder(kinds: Types) -> Sequence[t.DataType | None]:
     return [expect_common("%", [kind for kind in numbers("%", kinds) if kind is not None])] * 2
 
 
-def _divided(operation: str, args: Sequence[str], divisor: t.DataType, kind: t.DataType, error: str = "DIVIDE_BY_ZERO") -> str:
+def _divided(operation: str, args: Sequence[str], kind: t.DataType, error: str = "DIVIDE_BY_ZERO") -> str:
     if never_zero(args[1]):
         return operation
     return guarded(
@@ -72,7 +72,7 @@ def _quotient(args: Sequence[str], kinds: Types) -> str:
     kind = quotient_type(kinds)
     if isinstance(kind, t.DecimalType):
         return decimal_quotient(args[0], args[1], kinds, kind)
-    return _divided(f"({args[0]} / {args[1]})", args, kinds[1], kind)
+    return _divided(f"({args[0]} / {args[1]})", args, kind)
 
 
 def _try_quotient(args: Sequence[str], kinds: Types) -> str:
@@ -84,14 +84,14 @@ def _try_quotient(args: Sequence[str], kinds: Types) -> str:
 def _mod(args: Sequence[str], kinds: Types) -> str:
     kind = remainder_type(kinds)
     rest = f"({args[0]} % {args[1]})"
-    return _divided(cast(rest, kind) if isinstance(kind, t.DecimalType) else rest, args, kinds[1], kind, "REMAINDER_BY_ZERO")
+    return _divided(cast(rest, kind) if isinstance(kind, t.DecimalType) else rest, args, kind, "REMAINDER_BY_ZERO")
 
 
 def _pmod(args: Sequence[str], kinds: Types) -> str:
     a, b = args
     kind = remainder_type(kinds)
     positive = f"CASE WHEN ({a} % {b}) < 0 THEN (({a} % {b}) + {b}) % {b} ELSE {a} % {b} END"
-    return _divided(cast(positive, kind) if isinstance(kind, t.DecimalType) else positive, args, kinds[1], kind, "REMAINDER_BY_ZERO")
+    return _divided(cast(positive, kind) if isinstance(kind, t.DecimalType) else positive, args, kind, "REMAINDER_BY_ZERO")
 
 
 register(Function("/", _quotient, quotient_type, _division, arity=(2, 2)))

@@ -151,13 +151,6 @@ class Span(Relation):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class UnresolvedTable(Relation):
-    """A table or view by name; the analyser puts in what the catalog has."""
-
-    parts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Unary(Relation):
     child: Relation
 
