@@ -13,7 +13,9 @@ import quiver
 from quiver import Context
 
 MODULES = [f"quiver.{module.name}" for module in pkgutil.iter_modules(quiver.__path__)]
-MODULES += [f"quiver_proto.{name}" for name in ("functions", "profiling", "resource", "statistics", "storage", "task_context")]
+MODULES += [
+    f"quiver_proto.{name}" for name in ("functions", "profiling", "resource", "shared_files", "statistics", "storage", "task_context")
+]
 MODULES += ["quiver_proto.accumulators", "quiver_proto.broadcast"]
 """Everything that users import from, and what that takes from below."""
 

@@ -8,46 +8,17 @@ import pkgutil
 
 import pytest
 
+from quiver import sql
 from quiver.sql import Session, functions, types
 
 MODULES = (
-    "quiver.sql.datasource",
-    "quiver.sql.dataframe_actions",
-    "quiver.sql.catalog",
-    "quiver.sql.discovery",
-    "quiver.sql.session_conf",
-    "quiver.sql.inference",
-    "quiver.sql.reader",
-    "quiver.sql.verifying",
-    "quiver.sql.dataframe_columns",
-    "quiver.sql.dataframe_combining",
-    "quiver.sql.dataframe_keeping",
-    "quiver.sql.observation",
-    "quiver.sql.tvf",
-    "quiver.sql.dataframe_core",
-    "quiver.sql.dataframe_python",
-    "quiver.sql.dataframe_rows",
-    "quiver.sql.python.cogrouped",
-    "quiver.sql.python.registration",
-    "quiver.sql.python.table_functions",
-    "quiver.sql.python.user_defined",
-    *(f"quiver.sql.functions.{family.name}" for family in pkgutil.iter_modules(functions.__path__)),
-    "quiver.sql.nulls",
-    "quiver.sql.statistics",
-    "quiver.sql.column",
-    "quiver.sql.column_operators",
-    "quiver.sql.dataframe",
-    "quiver.sql.grouped",
-    "quiver.sql.row",
-    "quiver.sql.showing",
-    "quiver.sql.session",
-    "quiver.sql.types",
-    "quiver.sql.types.atomic",
-    "quiver.sql.types.base",
-    "quiver.sql.types.nested",
-    "quiver.sql.window",
-    "quiver.sql.writer",
-    "quiver.sql.writer_v2",
+    *(module.name for module in pkgutil.walk_packages(sql.__path__, "quiver.sql.")),
+    "quiver_executor.value_texts",
+    "quiver_proto.partition_paths",
+    "quiver_proto.secret_texts",
+    "quiver_proto.store_options",
+    "quiver_proto.text_formats.csv_types",
+    "quiver_proto.text_formats.json_types",
 )
 
 OF_VALUES = (
@@ -68,6 +39,10 @@ def examples() -> list[doctest.DocTest]:
     return list({test.name: test for test in found}.values())
 
 
+def reaches_slots(test: doctest.DocTest) -> bool:
+    return not test.name.startswith(OF_VALUES) and any(name in (test.docstring or "") for name in ("spark", "df"))
+
+
 def check(test: doctest.DocTest, spark: Session) -> None:
     report: list[str] = []
     test.globs = {**test.globs, "spark": spark, "F": functions, "t": types}
@@ -85,6 +60,6 @@ def test_example(test: doctest.DocTest, spark: Session) -> None:
 
 
 @pytest.mark.parametrize("spark", ["local[2]"], indirect=True)
-@pytest.mark.parametrize("test", [test for test in examples() if not test.name.startswith(OF_VALUES)], ids=lambda test: test.name)
+@pytest.mark.parametrize("test", [test for test in examples() if reaches_slots(test)], ids=lambda test: test.name)
 def test_example_in_slots(test: doctest.DocTest, spark: Session) -> None:
     check(test, spark)
