@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Coroutine
 from typing import Any
 
 _running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[Any]]] = []
+_asked = threading.Event()
+"""`interrupt` was called after `heed`: what is about to begin was meant, too."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -22,6 +25,8 @@ def run_interruptibly(work: Coroutine[Any, Any, None]) -> None:
         assert task is not None
         entry = asyncio.get_running_loop(), task
         _running.append(entry)
+        if _asked.is_set():
+            interrupt()
         try:
             await work
         except asyncio.CancelledError:
@@ -40,8 +45,14 @@ def run_interruptibly(work: Coroutine[Any, Any, None]) -> None:
         raise
 
 
+def heed() -> None:
+    """Whoever begins fragments looks for requests after this, and then begins one: interruptions so far are not meant for it."""
+    _asked.clear()
+
+
 def interrupt() -> None:
-    """End what `run_interruptibly` does in other threads of this process. By any thread."""
+    """End what `run_interruptibly` does in other threads of this process, or is about to do. By any thread, after its request is known."""
+    _asked.set()
     while _running:
         try:
             loop, task = _running.pop()

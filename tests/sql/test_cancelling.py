@@ -213,6 +213,26 @@ def test_others_go_on(spark: Session) -> None:
     burning.cancelled("with tag red")
 
 
+def test_what_is_about_to_begin_is_cancelled(monkeypatch: pytest.MonkeyPatch, spark: Session) -> None:
+    """After the driver has looked for requests, before the kernel has begun."""
+    if spark.context.master != "inline":
+        pytest.skip("processes are killed, whatever they have begun")
+    link = spark._state.context._driver._link
+    run_next = link.run_next
+
+    def interrupted_first() -> Any:
+        other = threading.Thread(target=spark.interruptAll)
+        other.start()
+        other.join()
+        return run_next()
+
+    monkeypatch.setattr(link, "run_next", interrupted_first)
+    with pytest.raises(JobCancelled, match="interrupted"):
+        spark.sql(BURNS_INLINE).collect()
+    monkeypatch.undo()
+    assert spark.range(3).count() == 3
+
+
 def test_no_job_of_a_cancelled_query_begins(spark: Session) -> None:
     """Also when it was cancelled between two of its jobs."""
     executions = spark._state.runtime.executions

@@ -178,6 +178,10 @@ class InlineLink:
             return None
         return BlocksChanged(self.executor_id, changes) if changes else None
 
+    def heed(self) -> None:
+        """Before requests are looked at: those that come later interrupt also a fragment that has not begun yet."""
+        self._interrupting.heed()
+
     def interrupt(self) -> None:
         """By any thread: end the native fragment that runs, if one does. Python's functions can't be interrupted."""
         self._interrupting.interrupt()
@@ -235,6 +239,7 @@ class InlineDriver:
                     if limit and time.monotonic() >= limit and not running.out_of_time:
                         running.out_of_time = True
                         self.engine.cancel(job.job_id, OUT_OF_TIME)
+                    self._link.heed()
                     self._obey()
                     ended = self._link.run_next()
                     if ended is not None:
