@@ -19,7 +19,6 @@ NAMES = FOLDER / "pyspark-sql-names.txt"
 SAME, DIFFERS, NOT_HERE = "same", "differs", "missing"
 
 _STREAMS = "there are no streaming queries"
-_VARIANT = "columns can't be variants; keep JSON as text, or use `from_json`"
 _PLACES = "there are no geographic types; keep WKB as binary"
 _TABLES = "tables that can be changed are not there; write files"
 MISSING = {
@@ -32,13 +31,10 @@ MISSING = {
     "TableValuedFunction.collations": "texts are compared by their bytes only",
     "TableValuedFunction.python_worker_logs": "logs of tasks are on the driver's page",
     "TableValuedFunction.sql_keywords": "the parser is sqlglot's; quote a name in backticks where it is a word of SQL",
-    "TableValuedFunction.variant_explode": _VARIANT,
-    "TableValuedFunction.variant_explode_outer": _VARIANT,
     "types.Geography": _PLACES,
     "types.GeographyType": _PLACES,
     "types.Geometry": _PLACES,
     "types.GeometryType": _PLACES,
-    "types.VariantVal": _VARIANT,
 }
 """What does not exist: why, and what to use. What exists to say so (quiver.sql.refusals) says it itself."""
 
@@ -60,7 +56,6 @@ NOTES = {
     "types.CharType": "texts are neither padded nor cut",
     "types.VarcharType": "texts are not cut",
     "types.CalendarIntervalType": "no column can have it",
-    "types.VariantType": "no column can have it",
     "types.StringType": "only the collation UTF8_BINARY compares",
     "DataFrame.describe": "computed at once; the last digit of means and deviations may differ",
     "DataFrame.explain": "prints Quiver's tree and the kernel's plan, and whether it runs as one task or in stages",

@@ -18,9 +18,17 @@ from quiver import Conf, Context
 from quiver.sql import Session
 from quiver.sql import functions as F
 from quiver.sql.errors import AnalysisException, PySparkException, PySparkTypeError, PySparkValueError
+from quiver.sql.types import VariantVal
 
 ANSWERS = Path(__file__).with_name("function_answers.txt")
-NAMES = {"datetime": datetime, "Decimal": Decimal, "nan": "nan", "inf": float("inf"), "Row": lambda **members: tuple(members.values())}
+NAMES = {
+    "datetime": datetime,
+    "Decimal": Decimal,
+    "nan": "nan",
+    "inf": float("inf"),
+    "Row": lambda **members: tuple(members.values()),
+    "V": lambda *parts: VariantVal(*map(bytes.fromhex, parts)),
+}
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.errors import UnsupportedOperationException
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,9 +56,7 @@ def arrow_type(kind: t.DataType) -> pa.DataType:
         case t.StructType():
             return pa.struct([pa.field(field.name, arrow_type(field.dataType), field.nullable) for field in kind.fields])
         case t.VariantType():
-            raise UnsupportedOperationException(
-                "Columns of type variant are not offered: keep JSON as text, or use from_json.", "UNSUPPORTED_DATATYPE"
-            )
+            return pa.struct([pa.field("value", pa.binary(), False), pa.field("metadata", pa.binary(), False)])
         case _:
             raise TypeError(f"{kind!r} has no Arrow type")
 

@@ -250,6 +250,8 @@ def to_arrow(kind: t.DataType) -> Convert | None:
             return lambda day: day.date() if isinstance(day, datetime.datetime) else day
         case t.DecimalType():
             return _rounding(kind)
+        case t.VariantType():
+            return lambda variant: {"value": variant.value, "metadata": variant.metadata}
         case t.YearMonthIntervalType():
             import pyarrow as pa
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from quiver.sql import types as t
 from quiver.sql.errors import PySparkTypeError, PySparkValueError
+from quiver.sql.variant import VariantVal
 
 _KINDS: dict[type, Callable[[], t.DataType]] = {
     bool: t.BooleanType,
@@ -23,6 +24,7 @@ _KINDS: dict[type, Callable[[], t.DataType]] = {
     datetime.datetime: t.TimestampType,
     datetime.time: t.TimeType,
     datetime.timedelta: t.DayTimeIntervalType,
+    VariantVal: t.VariantType,
 }
 _ARRAYS: dict[str, Callable[[], t.DataType]] = {
     "b": t.ByteType, "B": t.ShortType, "h": t.ShortType, "H": t.IntegerType, "i": t.IntegerType, "I": t.LongType, "l": t.LongType,

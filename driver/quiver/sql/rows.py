@@ -15,6 +15,7 @@ from quiver.sql.distant_days import texts
 from quiver.sql.errors import PySparkNotImplementedError
 from quiver.sql.local_zone import clock, local_zone
 from quiver.sql.row import Row, row_of
+from quiver.sql.variant import VariantVal
 from quiver_proto.errors import ValueRefused
 from quiver_proto.spark_functions.casts import written
 from quiver_proto.spark_functions.times_of_day import shown as clock_text
@@ -85,6 +86,8 @@ def conversion(kind: t.DataType, zone: str = "") -> Convert | None:
             return lambda pairs: {_converted(a, key): _converted(b, item) for a, b in pairs}
         case t.YearMonthIntervalType():
             return lambda interval: interval.months
+        case t.VariantType():
+            return lambda variant: VariantVal(variant["value"], variant["metadata"])
         case t.CalendarIntervalType():
             raise PySparkNotImplementedError(
                 "Intervals of months, days and microseconds can't be collected: Python has none. Cast them to string.", "NOT_IMPLEMENTED"
@@ -148,7 +151,7 @@ def pandas_of(table: pa.Table, schema: t.StructType, zone: str = "", arrow: bool
         if isinstance(field.dataType, t.TimestampType):
             values = column.to_pandas()
             series.append(values.dt.tz_convert(clock(zone or local_zone())).dt.tz_localize(None))
-        elif isinstance(field.dataType, t.StructType | t.ArrayType | t.MapType | t.BinaryType):
+        elif isinstance(field.dataType, t.StructType | t.ArrayType | t.MapType | t.BinaryType | t.VariantType):
             nested = _pandas_conversion(field.dataType, zone) if arrow else conversion(field.dataType, zone)
             series.append(pd.Series(_objects([_converted(value, nested) for value in column.to_pylist()])))
         else:

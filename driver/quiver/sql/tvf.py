@@ -79,6 +79,18 @@ class TableValuedFunction:
         """
         return self._of(functions.stack(n, *fields))
 
+    def variant_explode(self, input: Column) -> DataFrame:
+        """A row for each member of an object, or item of an array: its position, its name and its value.
+
+        >>> spark.tvf.variant_explode(F.parse_json(F.lit('["a", 2]'))).select("pos", "key", F.to_json("value").alias("value")).collect()
+        [Row(pos=0, key=None, value='"a"'), Row(pos=1, key=None, value='2')]
+        """
+        return self._of(call("variant_explode", input._expression))
+
+    def variant_explode_outer(self, input: Column) -> DataFrame:
+        """As variant_explode; one row of nulls for nothing."""
+        return self._of(call("variant_explode_outer", input._expression))
+
     def json_tuple(self, input: Column, *fields: Column) -> DataFrame:
         """The members of a text in JSON by name, as texts.
 

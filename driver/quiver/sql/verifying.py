@@ -10,6 +10,7 @@ from typing import Any
 
 from quiver.sql import types as t
 from quiver.sql.errors import PySparkTypeError, PySparkValueError
+from quiver.sql.variant import VariantVal
 
 Check = Callable[[Any], None]
 
@@ -30,6 +31,7 @@ _ACCEPTED: dict[type[t.DataType], tuple[type, ...]] = {
     t.DayTimeIntervalType: (datetime.timedelta,),
     t.ArrayType: (list, tuple, array),
     t.MapType: (dict,),
+    t.VariantType: (VariantVal,),
 }
 _BITS: dict[type[t.DataType], int] = {t.ByteType: 8, t.ShortType: 16, t.IntegerType: 32, t.LongType: 64}
 

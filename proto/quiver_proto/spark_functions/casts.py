@@ -46,12 +46,18 @@ def boolean(value: str, lenient: bool) -> bool | None:
     raise _bad(value, "BOOLEAN")
 
 
-def _integer(value: str, lenient: bool, kind: str, bits: int) -> int | None:
+def whole(value: str, bits: int) -> int | None:
+    """The integer of so many bits that the text is, if it is one."""
     if re.fullmatch(r"[+-]?[0-9]+", word := value.strip(_SPACE)) and -(1 << bits - 1) <= (number := int(word)) < 1 << bits - 1:
         return number
-    if lenient:
-        return None
-    raise _bad(value, kind)
+    return None
+
+
+def _integer(value: str, lenient: bool, kind: str, bits: int) -> int | None:
+    number = whole(value, bits)
+    if number is None and not lenient:
+        raise _bad(value, kind)
+    return number
 
 
 def tinyint(value: str, lenient: bool) -> int | None:
@@ -256,6 +262,10 @@ def _writer(kind: str, zone: str) -> Callable[[Any], str]:
             return shown_time
         case "date":
             return lambda value: str(value.isoformat())
+        case "variant":
+            from quiver_proto.variants.calls import written_in
+
+            return written_in(zone)
         case _ if kind.startswith("time("):
             return shown
         case _ if kind.startswith("decimal"):

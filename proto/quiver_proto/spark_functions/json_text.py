@@ -21,6 +21,9 @@ from quiver_proto.text_formats.conversion import Formats
 from quiver_proto.text_formats.json_batches import JsonOptions
 from quiver_proto.text_formats.json_parsing import Laxity, Number, parse
 from quiver_proto.text_formats.malformed import FAIL
+from quiver_proto.variants import calls
+from quiver_proto.variants.encoding import encoded
+from quiver_proto.variants.json_form import fraction, whole
 
 Convert = Callable[[Any], Any]
 Options = tuple[tuple[str, str], ...]
@@ -112,6 +115,8 @@ def reader(kind: Any, formats: Formats, strict: bool) -> Convert:
             return lambda value: None if value is None else base64.b64decode(_text(value))
         case "void":
             return lambda value: None
+        case "variant":
+            return _variant
         case _ if kind.startswith("time("):
             return lambda value: None if value is None else read_time(_text(value)) or _unfit(value)
         case _ if kind.startswith("decimal"):
@@ -119,6 +124,19 @@ def reader(kind: Any, formats: Formats, strict: bool) -> Convert:
             return functools.partial(_decimal, precision, scale)
         case _:
             raise Unfit(kind)
+
+
+def _variant(value: Any) -> dict[str, bytes]:
+    variant, metadata = encoded(_tree(value))
+    return {"value": variant, "metadata": metadata}
+
+
+def _tree(value: Any) -> Any:
+    if isinstance(value, Number):
+        return whole(value) if value.is_whole else fraction(value)
+    if isinstance(value, dict):
+        return {name: _tree(member) for name, member in value.items()}
+    return [_tree(item) for item in value] if isinstance(value, list) else value
 
 
 def _nested_reader(kind: dict[str, Any], formats: Formats, strict: bool) -> Convert:
@@ -140,7 +158,8 @@ def _nested_reader(kind: dict[str, Any], formats: Formats, strict: bool) -> Conv
         result = {}
         for name, member in members:
             try:
-                result[name] = member(value.get(name))
+                # A variant may hold a null, which is something else than no member.
+                result[name] = member(value.get(name)) if name in value or member is not _variant else None
             except (ValueError, InvalidOperation):
                 if strict:
                     raise
@@ -278,6 +297,8 @@ def writer(kind: Any, options: dict[str, str], zone: str) -> Callable[[Any], str
             return lambda value: f'"{formatted(value, form)}"'
         case "binary":
             return lambda value: f'"{base64.b64encode(value).decode()}"'
+        case "variant":
+            return calls.written_in(zone)
         case _ if kind.startswith("time("):
             return lambda value: _quoted(shown_clock(value))
         case _ if kind.startswith("decimal"):

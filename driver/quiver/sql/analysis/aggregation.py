@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from quiver.sql.analysis.pretty import output_name, pretty
 from quiver.sql.analysis.typing import function_of
+from quiver.sql.analysis.variants import check_partitions
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree.walking import children_of, rebuilt, strip_alias, walk
@@ -109,6 +110,7 @@ def check_windowed(expression: e.Expression) -> None:
             )
         if isinstance(function, e.Call) and function.name == "ntile":
             _check_buckets(function)
+        check_partitions(expression.window)
         frame = expression.window.frame
         if frame is not None and isinstance(frame.start, int) and isinstance(frame.end, int) and frame.start > frame.end:
             raise AnalysisException(

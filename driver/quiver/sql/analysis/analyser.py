@@ -25,6 +25,7 @@ from quiver.sql.analysis.pretty import output_name, pretty
 from quiver.sql.analysis.resolver import HIDDEN, Columns, Levels, Resolver
 from quiver.sql.analysis.scopes import drawn_once, with_earlier_aliases
 from quiver.sql.analysis.subqueries import unnested
+from quiver.sql.analysis.variants import check_keys
 from quiver.sql.analysis.windowing import in_windows
 from quiver.sql.errors import AnalysisException, checked_name
 from quiver.sql.tree import expressions as e
@@ -148,6 +149,7 @@ class Analyser(Resolver):
         child, both = self.in_windows(child, named, outer, named[:count])
         resolved_keys = tuple(strip_alias(key) for key in self._named(both[:count], child.output, outer))
         check_operator("Aggregate", resolved_keys)
+        check_keys(resolved_keys)
         resolved = self._named(both[count:], child.output, outer)
         for output in resolved:
             check_grouped(output, resolved_keys)

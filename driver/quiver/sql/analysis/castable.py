@@ -22,6 +22,10 @@ _TAKES: tuple[tuple[type[t.DataType], tuple[type[t.DataType], ...]], ...] = (
     (t.BinaryType, (t.BinaryType,)),
 )
 """From a type, which of _KNOWN it can be cast to."""
+_IN_VARIANTS = (
+    t.NumericType, t.BooleanType, t.StringType, t.BinaryType, t.DateType, t.TimestampType, t.TimestampNTZType, t.VariantType,
+)  # fmt: skip
+"""Scalars that variants have."""
 
 
 def castable(source: t.DataType, target: t.DataType) -> bool:
@@ -29,6 +33,18 @@ def castable(source: t.DataType, target: t.DataType) -> bool:
     if source == target or isinstance(source, t.NullType) or isinstance(target, t.StringType | t.NullType):
         return True
     match source, target:
+        case t.VariantType(), t.ArrayType():
+            return castable(source, target.elementType)
+        case t.VariantType(), t.MapType():
+            return isinstance(target.keyType, t.StringType) and castable(source, target.valueType)
+        case t.VariantType(), t.StructType():
+            return all(castable(source, field.dataType) for field in target)
+        case t.VariantType(), _:
+            return isinstance(target, _IN_VARIANTS)
+        case t.ArrayType(), t.VariantType():
+            return castable(source.elementType, target)
+        case _, t.VariantType():
+            return isinstance(source, _IN_VARIANTS)
         case t.ArrayType(), t.ArrayType():
             return castable(source.elementType, target.elementType)
         case t.MapType(), t.MapType():

@@ -8,6 +8,7 @@ from quiver.sql import types as t
 from quiver.sql.analysis.aggregation import is_aggregate
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import type_of
+from quiver.sql.analysis.variants import check_order, holds_variant
 from quiver.sql.errors import AnalysisException
 from quiver.sql.registry.model import lookup
 from quiver.sql.tree import expressions as e
@@ -85,6 +86,7 @@ def check_sorted(keys: Iterable[e.Expression]) -> None:
     keys = list(keys)
     check_operator("Sort", keys, windows=True)
     for key in keys:
+        check_order(key, key)
         kind = type_of(key)
         if has_map(kind):
             raise AnalysisException(
@@ -95,8 +97,14 @@ def check_sorted(keys: Iterable[e.Expression]) -> None:
 
 
 def check_compared(columns: Sequence[e.Attribute]) -> None:
-    """Raises AnalysisException for columns whose rows can't be told to be equal: those with maps."""
+    """Raises AnalysisException for columns whose rows can't be told to be equal: those with maps or variants."""
     for column in columns:
+        if holds_variant(column.type):
+            raise AnalysisException(
+                "The feature is not supported: Cannot have VARIANT type columns in a set operation (INTERSECT, EXCEPT, etc.), but the type "
+                f'of column `{column.name}` is "{column.type.simpleString().upper()}".',
+                "UNSUPPORTED_FEATURE.SET_OPERATION_ON_VARIANT_TYPE",
+            )
         if has_map(column.type):
             raise AnalysisException(
                 "The feature is not supported: Cannot have MAP type columns in a set operation (INTERSECT, EXCEPT, etc.), but the type of "

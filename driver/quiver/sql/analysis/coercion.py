@@ -44,7 +44,7 @@ def _common(a: t.DataType, b: t.DataType) -> t.DataType | None:
                 return t.LongType()
             if isinstance(other, t.FractionalType):
                 return t.DoubleType()
-            return other if isinstance(other, t.AtomicType) else None
+            return other if isinstance(other, t.AtomicType) and not isinstance(other, t.VariantType) else None
     if isinstance(a, t.DayTimeIntervalType) and isinstance(b, t.DayTimeIntervalType):
         return t.DayTimeIntervalType(min(a.startField, b.startField), max(a.endField, b.endField))
     if isinstance(a, t.YearMonthIntervalType) and isinstance(b, t.YearMonthIntervalType):

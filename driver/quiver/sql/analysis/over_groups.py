@@ -14,6 +14,7 @@ from quiver.sql.analysis.implicit_casts import as_type
 from quiver.sql.analysis.pretty import output_name
 from quiver.sql.analysis.scopes import is_column, substituted
 from quiver.sql.analysis.subqueries import unnested
+from quiver.sql.analysis.variants import check_keys
 from quiver.sql.analysis.volatile import is_volatile, varying
 from quiver.sql.analysis.windowing import is_window
 from quiver.sql.errors import AnalysisException
@@ -80,6 +81,7 @@ class Grouped:
                     f'Aggregate functions are not allowed in GROUP BY, but found "{output_name(key)}".', "GROUP_BY_AGGREGATE"
                 )
         check_operator("Aggregate", resolved)
+        check_keys(resolved)
         places = None
         if sets is not None:
             places = [tuple(dict.fromkeys(given.index(key) for key in chosen)) for chosen in sets]

@@ -37,6 +37,7 @@ _DEFAULTS: dict[str, tuple[str, ...]] = {
     "split": ("", "", "-1"), "months_between": ("", "", "true"), "make_ym_interval": ("0", "0"),
     "make_dt_interval": (*("0",) * 3, "0.000000"),
     "string_agg": ("", "NULL"), "current_time": ("6",), "localtime": ("6",),
+    "variant_set": ("", "", "", "true"), "try_variant_set": ("", "", "", "true"), "variant_strip_nulls": ("", "true"),
     "percentile": ("", "", "1"), "percentile_approx": ("", "", "10000"), "approx_percentile": ("", "", "10000"),
 }  # fmt: skip
 """What Spark writes for arguments that were left out, by position."""
@@ -239,6 +240,10 @@ def _call(call: e.Call) -> str:
             return f"{args[0]}[{args[1]}]"
         case "count" if not args:
             args = ["1"]
+        case "variant_get" | "try_variant_get":
+            args = args[:2]
+        case "variant path":
+            return f"variant_get({args[0]}, {args[1]})"
         case _:
             pass
     if call.name in _DEFAULTS:
@@ -334,4 +339,11 @@ def output_name(expression: e.Expression) -> str:
     bare = expression
     while isinstance(bare, e.Cast):
         bare = bare.child
-    return pretty(bare if isinstance(bare, e.Name | e.Attribute) else expression)
+    return _variant_name(bare) or pretty(bare if isinstance(bare, e.Name | e.Attribute) else expression)
+
+
+def _variant_name(expression: e.Expression) -> str | None:
+    """Of `v:a.b` the name `b`."""
+    if isinstance(expression, e.Call) and expression.name == "variant path" and isinstance(last := expression.args[2], e.Literal):
+        return str(last.value)
+    return None

@@ -16,6 +16,7 @@ from quiver.sql.analysis.implicit_casts import as_type, coerced, in_zone, with_l
 from quiver.sql.analysis.pretty import output_name, pretty
 from quiver.sql.analysis.times_of_day import first_moment
 from quiver.sql.analysis.typing import type_of
+from quiver.sql.analysis.variants import FILLED, check_comparisons, filled
 from quiver.sql.errors import AnalysisException, checked_name, column_not_found
 from quiver.sql.local_zone import clock
 from quiver.sql.tree import expressions as e
@@ -163,7 +164,11 @@ class Resolver:
                 meant = intervals.of_intervals(inside)
                 if meant is not inside:
                     return visit(meant)
-            return in_zone(coerced(inside), self._zone)
+            if isinstance(inside, e.Call) and inside.name in FILLED:
+                inside = filled(inside)
+            meant = coerced(inside)
+            check_comparisons(meant)
+            return in_zone(meant, self._zone)
 
         return tuple(visit(expression) for expression in expressions)
 

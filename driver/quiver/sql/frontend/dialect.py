@@ -24,6 +24,10 @@ LITERAL = "literal"
 """Marks a cast, or a sum of intervals, that was written as one literal: `1L`, `DATE '2026-01-01'`, `INTERVAL 1 DAY 2 HOURS`."""
 
 
+VARIANT_PATH = "variant path"
+"""The function of a variant, a path, and the last name in it, that `v:a.b` is."""
+
+
 _TABLE = re.compile(r"^TABLE(?=\s+[\w`.]+\s*;?\s*$)", re.IGNORECASE)
 
 
@@ -149,6 +153,30 @@ class _Parser(SparkParser):
         start = self._parse_bitwise()
         return self.expression(g.Substring(this=args[0], start=start, length=self._parse_bitwise() if self._match(TokenType.FOR) else None))
 
+    def _parse_column_ops(self, this: Any) -> Any:
+        made = super()._parse_column_ops(this)
+        if made is None or not self._match(TokenType.COLON):
+            return made
+        return self._parse_column_ops(self.expression(g.Anonymous(this=VARIANT_PATH, expressions=[made, *self.parse_variant_path()])))
+
+    def parse_variant_path(self) -> list[Any]:
+        """`a.b[0]['c']` behind the colon of `v:a.b[0]['c']`: as a path, and the last name in it."""
+        path, last = "$", ""
+        named = not self._match(TokenType.L_BRACKET, advance=False)
+        while True:
+            if named:
+                last = self.expected(self._parse_id_var(any_token=True), "a name").name
+                path += f".{last}" if last.isidentifier() else _bracketed(last)
+            else:
+                self.expected(self._match(TokenType.L_BRACKET), "[")
+                key = self.expected(self._parse_string() or self._parse_number(), "a name or a place")
+                self.expected(self._match(TokenType.R_BRACKET), "]")
+                last = key.name if key.is_string else last
+                path += _bracketed(last) if key.is_string else f"[{key.name}]"
+            named = bool(self._match(TokenType.DOT))
+            if not named and not self._match(TokenType.L_BRACKET, advance=False):
+                return [g.Literal.string(path), g.Literal.string(last)]
+
     def _parse_lambda(self, alias: bool = False) -> Any:
         # sqlglot's way for arguments of one token would not see a name after them without AS.
         argument = super()._parse_lambda(alias)
@@ -160,6 +188,10 @@ class _Parser(SparkParser):
         if isinstance(interval, g.Add):
             interval.meta[LITERAL] = True
         return interval
+
+
+def _bracketed(name: str) -> str:
+    return f'["{name}"]' if "'" in name else f"['{name}']"
 
 
 class Dialect(Spark):

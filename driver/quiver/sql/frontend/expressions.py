@@ -15,7 +15,7 @@ from quiver.sql.errors import AnalysisException, ParseException
 from quiver.sql.frontend import datafusion, literals, patterns
 from quiver.sql.frontend.call_arguments import named, of_nulls, speaks_of_nulls
 from quiver.sql.frontend.constants import folded, negative
-from quiver.sql.frontend.dialect import LITERAL, parsed, unsupported
+from quiver.sql.frontend.dialect import LITERAL, VARIANT_PATH, parsed, unsupported
 from quiver.sql.frontend.signatures import by_place
 from quiver.sql.frontend.types import type_of_node
 from quiver.sql.frontend.windows import windowed
@@ -317,6 +317,8 @@ class Reader:
         if lower in _OF_UNITS and len(args) == 3:
             unit = e.Literal(args[0].name.upper(), t.StringType())
             return e.Call(_OF_UNITS[lower], (unit, self.read(args[1]), self.read(args[2])))
+        if lower == VARIANT_PATH:
+            return e.Call(VARIANT_PATH, tuple(map(self.read, args)))
         if lower in ("date_part", "datepart") and len(args) == 2 and args[0].name.lower() == "epoch":
             return e.Call("extract epoch", (self.read(args[1]),))
         if args and isinstance(args[-1], g.Order):

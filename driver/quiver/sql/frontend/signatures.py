@@ -23,7 +23,7 @@ _ENTRIES, _SUMMED = e.Literal(12, t.IntegerType()), e.Literal("sum", t.StringTyp
 _SIGNATURES: dict[str, tuple[tuple[str, ...], tuple[e.Expression, ...]]] = {
     "mask": (("str", "upperChar", "lowerChar", "digitChar", "otherChar"), (_REQUIRED, *_texts("X", "x", "n", None))),
     **dict.fromkeys(("explode", "explode_outer", "posexplode", "posexplode_outer"), _COLLECTION),
-    **dict.fromkeys(("inline", "inline_outer"), (("input",), (_REQUIRED,))),
+    **dict.fromkeys(("inline", "inline_outer", "variant_explode", "variant_explode_outer"), (("input",), (_REQUIRED,))),
     "count_min_sketch": (("column", "epsilon", "confidence", "seed"), (_REQUIRED,) * 4),
     "counter_diff": (("value", "start_time"), (_REQUIRED,) * 2),
 }

@@ -15,7 +15,7 @@ _TYPES: dict[Any, t.DataType] = {
     _K.TINYINT: t.ByteType(), _K.SMALLINT: t.ShortType(), _K.INT: t.IntegerType(), _K.BIGINT: t.LongType(), _K.FLOAT: t.FloatType(),
     _K.DOUBLE: t.DoubleType(), _K.TEXT: t.StringType(), _K.BOOLEAN: t.BooleanType(), _K.BINARY: t.BinaryType(), _K.DATE: t.DateType(),
     _K.TIMESTAMP: t.TimestampType(), _K.TIMESTAMPTZ: t.TimestampType(), _K.TIMESTAMPNTZ: t.TimestampNTZType(),
-    _K.TIMESTAMPLTZ: t.TimestampType(), _K.NULL: t.NullType(),
+    _K.TIMESTAMPLTZ: t.TimestampType(), _K.NULL: t.NullType(), _K.VARIANT: t.VariantType(),
 }  # fmt: skip
 _FIELDS = {"YEAR": 0, "MONTH": 1, "DAY": 0, "HOUR": 1, "MINUTE": 2, "SECOND": 3}
 

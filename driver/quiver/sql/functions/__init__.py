@@ -30,6 +30,7 @@ from quiver.sql.functions import (
     surroundings,
     times_of_day,
     trigonometry,
+    variants,
     windows,
     xml_paths,
 )
@@ -57,6 +58,7 @@ from quiver.sql.functions.strings import *
 from quiver.sql.functions.surroundings import *
 from quiver.sql.functions.times_of_day import *
 from quiver.sql.functions.trigonometry import *
+from quiver.sql.functions.variants import *
 from quiver.sql.functions.windows import *
 from quiver.sql.functions.xml_paths import *
 
@@ -91,6 +93,7 @@ __all__ += strings.__all__
 __all__ += surroundings.__all__
 __all__ += times_of_day.__all__
 __all__ += trigonometry.__all__
+__all__ += variants.__all__
 __all__ += windows.__all__
 __all__ += xml_paths.__all__
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from quiver.sql import types as t
+from quiver.sql.analysis.variants import holds_variant
 from quiver.sql.lowering.interval_casts import interval_cast
 from quiver.sql.lowering.names import cast, text
 from quiver.sql.lowering.times_of_day import cast_of_time
 from quiver.sql.lowering.zones import cast_in_zone, instant
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import casts
+from quiver_proto.variants import calls
 
 _LONG = 2000
 """Characters: what is longer is written once, for Python; casts in casts would grow by a power with every one."""
@@ -22,7 +24,10 @@ _PLAIN_TIME = (
 
 def spark_cast(value: str, source: t.DataType, target: t.DataType, lenient: bool, zone: str) -> str:
     """`value`, of type `source`, as `target`; `lenient`: null where it can't be. `zone`: of the session."""
-    if isinstance(source, t.TimeType) or isinstance(target, t.TimeType):
+    own: str | None
+    if source != target and (holds_variant(source) or holds_variant(target)):
+        own = _of_variants(value, source, target, lenient, zone)
+    elif isinstance(source, t.TimeType) or isinstance(target, t.TimeType):
         own = cast_of_time(value, source, target, lenient, zone)
     elif isinstance(target, t.AnsiIntervalType) or (isinstance(source, t.AnsiIntervalType) and isinstance(target, t.NumericType)):
         own = interval_cast(value, source, target, lenient)
@@ -43,6 +48,14 @@ def spark_cast(value: str, source: t.DataType, target: t.DataType, lenient: bool
     else:
         own = None
     return own or cast_in_zone(value, source, target, lenient, zone) or cast(value, target, lenient)
+
+
+def _of_variants(value: str, source: t.DataType, target: t.DataType, lenient: bool, zone: str) -> str:
+    if isinstance(source, t.NullType):
+        return cast("NULL", target)
+    if isinstance(target, t.StringType) and not isinstance(source, t.VariantType):
+        return _as_text(value, source, zone) or cast(value, target, lenient)
+    return python(calls.recast(source.json(), target.json(), zone, lenient), lambda kinds: target)([value], [source])
 
 
 def _elements_are(kind: t.DataType, element: type[t.DataType]) -> bool:

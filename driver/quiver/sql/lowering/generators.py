@@ -10,6 +10,7 @@ from quiver.sql.analysis.typing import function_of, type_of
 from quiver.sql.lowering.names import column
 from quiver.sql.lowering.repeats import each_once
 from quiver.sql.registry.generators import stack_list
+from quiver.sql.registry.variants import ENTRIES
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 
@@ -29,7 +30,7 @@ def generate(relation: r.Generate, source: str, text: Callable[[e.Expression], s
     kinds = [type_of(argument) for argument in call.args]
     positioned = call.name.startswith("posexplode")
     columns = relation.columns[1:] if positioned else relation.columns
-    structs = call.name.startswith(("inline", "stack", "json_tuple")) or isinstance(kinds[0], t.MapType)
+    structs = call.name.startswith(("inline", "stack", "json_tuple", "variant_explode")) or isinstance(kinds[0], t.MapType)
     items = stack_list(stack_size(call), args[1:], kinds[1:]) if call.name == "stack" else function_of(call).lower(args, kinds)
     positions = f"range(0, CAST(array_length({items}) AS BIGINT))"
     if relation.outer:
@@ -61,6 +62,8 @@ def _members(call: e.Call, kinds: Sequence[t.DataType]) -> list[str]:
         return [f"col{i}" for i in range(-(-(len(kinds) - 1) // size))]
     if call.name == "json_tuple":
         return [f"c{i}" for i in range(len(kinds) - 1)]
+    if call.name.startswith("variant_explode"):
+        return ENTRIES.names
     kind = kinds[0]
     assert isinstance(kind, t.ArrayType)
     assert isinstance(kind.elementType, t.StructType)

@@ -88,6 +88,8 @@ def kernel_type(kind: t.DataType) -> str:
         case t.MapType():
             entries = f'non-null Struct("key": non-null {kernel_type(kind.keyType)}, "value": {kernel_type(kind.valueType)})'
             return f'Map("entries": {entries}, unsorted)'
+        case t.VariantType():
+            return 'Struct("value": Binary, "metadata": Binary)'
         case t.StructType():
             return f"Struct({', '.join(f'{quoted(field.name)}: {kernel_type(field.dataType)}' for field in kind.fields)})"
         case _:

@@ -21,6 +21,8 @@ def clocks_change(zone: str) -> bool:
 
 def reads_clock(source: t.DataType, target: t.DataType) -> bool:
     """Whether a cast between these types depends on the zone."""
+    if isinstance(source, t.VariantType):
+        return source != target
     if isinstance(source, t.ArrayType) and isinstance(target, t.ArrayType):
         return reads_clock(source.elementType, target.elementType)
     if isinstance(target, t.StringType):
@@ -46,7 +48,7 @@ def _holds_instants(kind: t.DataType) -> bool:
         case t.StructType():
             return any(_holds_instants(field.dataType) for field in kind)
         case _:
-            return isinstance(kind, t.TimestampType)
+            return isinstance(kind, t.TimestampType | t.VariantType)
 
 
 def wall_clock(instant: str, zone: str) -> str:

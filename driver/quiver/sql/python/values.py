@@ -12,6 +12,7 @@ from quiver.sql.arrow_types import arrow_type, nullable
 from quiver.sql.creating import WrongLength, to_arrow
 from quiver.sql.local_zone import clock
 from quiver.sql.rows import conversion, values_of
+from quiver.sql.variant import VariantVal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,6 +76,7 @@ _CLASSES: dict[type[t.DataType], tuple[type, ...]] = {
     t.TimestampNTZType: (datetime.datetime,),
     t.TimeType: (datetime.time,),
     t.DayTimeIntervalType: (datetime.timedelta,),
+    t.VariantType: (VariantVal,),
 }
 """What values of a type are, beside those that are told by other means; NumPy's and pandas' own are left to Arrow."""
 
@@ -121,7 +123,7 @@ def series_of(column: pa.Array | pa.ChunkedArray, kind: t.DataType, zone: str) -
         return values.dt.tz_convert(clock(zone) or _machine_zone()).dt.tz_localize(None).astype("datetime64[ns]")
     if isinstance(kind, t.TimestampNTZType | t.DayTimeIntervalType):
         return column.to_pandas().astype("datetime64[ns]" if isinstance(kind, t.TimestampNTZType) else "timedelta64[ns]")
-    if isinstance(kind, t.MapType) or (isinstance(kind, t.ArrayType) and conversion(kind) is not None):
+    if isinstance(kind, t.MapType | t.VariantType) or (isinstance(kind, t.ArrayType) and conversion(kind) is not None):
         return pd.Series(values_of(column, kind), dtype=object)
     return column.to_pandas(date_as_object=True)
 

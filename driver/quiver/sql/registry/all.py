@@ -23,5 +23,6 @@ from quiver.sql.registry import (  # noqa: F401
     sketches,
     strings,
     times_of_day,
+    variants,
     windows,
 )

@@ -49,7 +49,7 @@ def _writing(name: str, make: Make) -> None:
         return python(body, S)(args[:1], kinds[:1])
 
     def coerce(kinds: Types) -> Sequence[t.DataType | None]:
-        wanted = (t.StructType,) if name == "to_csv" else (t.StructType, t.ArrayType, t.MapType)
+        wanted = (t.StructType,) if name == "to_csv" else (t.StructType, t.ArrayType, t.MapType, t.VariantType)
         if not isinstance(kinds[0], wanted):
             raise mismatch(name, 1, '"STRUCT"' if name == "to_csv" else '"STRUCT", "ARRAY" or "MAP"', kinds[0])
         return [None] * len(kinds)

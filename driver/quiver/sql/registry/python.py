@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql.lowering.names import cast
 from quiver.sql.python.model import Bound, bound
 from quiver.sql.registry.model import Types
-from quiver.sql.types import ArrayType, DataType, DoubleType, IntegralType, StructType
+from quiver.sql.types import ArrayType, DataType, DoubleType, IntegralType, StructType, VariantType
 
 if TYPE_CHECKING:
     from datafusion import SessionContext
@@ -122,7 +122,7 @@ def counts_rows(text: str) -> bool:
 
 
 def _holds_struct(kind: DataType) -> bool:
-    return isinstance(kind, StructType) or (isinstance(kind, ArrayType) and _holds_struct(kind.elementType))
+    return isinstance(kind, StructType | VariantType) or (isinstance(kind, ArrayType) and _holds_struct(kind.elementType))
 
 
 def prepare(context: SessionContext, text: str) -> None:
@@ -176,12 +176,14 @@ def _kernel_function(name: str, needed: _Needed | _OfPartition | _Checked | _Roo
     return udf(body, [_loose(arrow_type(kind)) for kind in needed.takes], output, "volatile" if needed.volatile else "immutable", name)
 
 
-def _loose(kind: Any) -> Any:
-    """The type with nulls allowed everywhere but in keys: the kernel takes no others for it."""
+def _loose(kind: Any, inside: bool = False) -> Any:
+    """The type with nulls allowed everywhere but in keys: the kernel takes no others for it. `inside`: of a struct's member."""
     import pyarrow as pa
 
     if pa.types.is_list(kind):
-        return pa.list_(pa.field("item", _loose(kind.value_type)))
+        return pa.list_(pa.field("item", _loose(kind.value_type, inside)))
     if pa.types.is_struct(kind):
-        return pa.struct([pa.field(field.name, _loose(field.type)) for field in kind])
+        return pa.struct([pa.field(field.name, _loose(field.type, True)) for field in kind])
+    if inside and pa.types.is_map(kind):
+        return pa.map_(_loose(kind.key_type, True), pa.field("value", _loose(kind.item_type, True)))
     return kind

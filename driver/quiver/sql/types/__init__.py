@@ -45,6 +45,7 @@ from quiver.sql.types.nested import (
     StructField,
     StructType,
 )
+from quiver.sql.variant import VariantVal
 
 __all__ = [
     "AnsiIntervalType",
@@ -80,5 +81,6 @@ __all__ = [
     "TimestampType",
     "VarcharType",
     "VariantType",
+    "VariantVal",
     "YearMonthIntervalType",
 ]

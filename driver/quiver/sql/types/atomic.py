@@ -168,7 +168,7 @@ class CalendarIntervalType(DataType):
 
 
 class VariantType(AtomicType):
-    """Data of any shape. Columns can't have it here: keep JSON as text, or give it a schema with `from_json`."""
+    """Data of any shape; VariantVal in Python. It has no order: rows are not sorted, grouped or joined by it."""
 
 
 class DecimalType(FractionalType):
