@@ -192,7 +192,8 @@ class _Avro:
 
 
 class _Lines:
-    """Options: compression, encoding, linesep; for csv those of CsvLines and header; for json ignorenullfields; patterns and `zone`."""
+    """Options: compression, encoding, linesep; for csv those of CsvLines and header; for json ignorenullfields, variants; patterns,
+    `zone`."""
 
     def __init__(self, kind: str, raw: IO[bytes], schema: Any, options: Mapping[str, str]) -> None:
         forms = Forms(
@@ -208,7 +209,7 @@ class _Lines:
         self._encoding = "" if encoding.lower().replace("-", "") == "utf8" else kind_of_text or encoding
         self._mark = "\ufeff".encode("utf-16-be") if kind_of_text == "utf-16-be" else b""
         self._csv = CsvLines(options, forms) if kind == "csv" else None
-        self._json = JsonLines(forms, options.get("ignorenullfields") == "false") if kind == "json" else None
+        self._json = JsonLines(forms, options.get("ignorenullfields") == "false", "variants" in options) if kind == "json" else None
         self._file = compressed(raw, options.get("compression", ""))
         if self._csv is not None and options.get("header") == "true":
             self._put(self._csv.header(schema.names))

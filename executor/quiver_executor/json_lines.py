@@ -7,14 +7,19 @@ from typing import Any
 
 from quiver_executor.arrow_functions import compute
 from quiver_executor.value_texts import Forms, base64_texts, texts
+from quiver_proto.variants.decoding import part_of
+from quiver_proto.variants.json_form import as_json
+from quiver_proto.variants.shredded import is_variant
 
 _ESCAPED = '["\\\\\\x00-\\x1f]'
 
 
 class JsonLines:
-    """`keep_nulls`: members that are null are written, instead of left out."""
+    """`keep_nulls`: members that are null are written, instead of left out. `variants`: structs of `value` and `metadata`, both binaries,
+    are variants."""
 
-    def __init__(self, forms: Forms, keep_nulls: bool) -> None:
+    def __init__(self, forms: Forms, keep_nulls: bool, variants: bool = False) -> None:
+        self._variants = variants
         self._forms = forms
         self._keep_nulls = keep_nulls
 
@@ -44,6 +49,9 @@ class JsonLines:
         pc = compute()
 
         kind, is_ = array.type, pa.types
+        if self._variants and is_variant(kind):
+            parts = (value and part_of(value["value"], value["metadata"]) for value in array.to_pylist())
+            return pa.array([part and as_json(part, self._forms.zone) for part in parts], pa.string())
         if is_.is_struct(kind):
             written = self._members(kind, array.flatten(), len(array))
             return pc.if_else(array.is_valid(), written, pa.scalar(None, pa.string()))

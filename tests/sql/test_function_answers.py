@@ -6,12 +6,15 @@ In function_answers.txt `>` begins a statement, `=` tells its columns, `|` its r
 from __future__ import annotations
 
 import datetime
+import json
 import time
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from quiver import Conf, Context
@@ -19,6 +22,7 @@ from quiver.sql import Session
 from quiver.sql import functions as F
 from quiver.sql.errors import AnalysisException, PySparkException, PySparkTypeError, PySparkValueError
 from quiver.sql.types import VariantVal
+from quiver_proto.variants.encoding import encoded
 
 ANSWERS = Path(__file__).with_name("function_answers.txt")
 NAMES = {
@@ -207,3 +211,57 @@ def test_sketches_of_many_values_stay_small(spark: Session) -> None:
 def test_bytes_that_no_sketch_can_take(spark: Session) -> None:
     with pytest.raises(PySparkException, match="no UTF-8"):
         spark.sql("SELECT hll_sketch_agg(X'FF')").collect()
+
+
+def test_variants_in_frames_and_files(spark: Session, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    texts = ['{"a":[1,"x",null],"b":{"c":1.5}}', "[]", '"s"']
+    rows = [(n, VariantVal.parseJson(text), [None]) for n, text in enumerate(texts)]
+    frame = spark.createDataFrame(rows, "n int, v variant, l array<variant>")
+    frame.orderBy("n").limit(1).select("v").show(truncate=False)
+    assert f"|{texts[0]}|\n" in capsys.readouterr().out
+    assert frame.toJSON().first() == f'{{"n":0,"v":{texts[0]},"l":[null]}}'
+    for kind in ("parquet", "json"):
+        frame.coalesce(1).write.format(kind).save(f"{tmp_path}/{kind}")
+    read = spark.read.parquet(f"{tmp_path}/parquet")
+    assert read.schema == frame.schema
+    assert [row.v.toJson() for row in read.orderBy("n").collect()] == texts
+    assert (tmp_path / "json").glob("part*").__next__().read_text().splitlines()[2] == '{"n":2,"v":"s","l":[null]}'
+    with pytest.raises(AnalysisException, match="read them as texts"):
+        spark.read.schema("n int, v variant").json(f"{tmp_path}/json")
+    lines = spark.read.text(f"{tmp_path}/json").select(F.from_json("value", "n int, v variant").alias("r"))
+    again = lines.selectExpr("r.v:b.c::double c").where("c IS NOT NULL")
+    assert [tuple(row) for row in again.collect()] == [(1.5,)]
+    back = F.udf(lambda value: VariantVal.parseJson(value.toJson()), "variant")
+    assert [row[0].toJson() for row in frame.orderBy("n").select(back("v")).collect()] == texts
+    for kind in ("csv", "orc"):
+        with pytest.raises(AnalysisException, match="UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE"):
+            frame.write.format(kind).save(f"{tmp_path}/{kind}")
+    with pytest.raises(AnalysisException, match="INVALID_PARTITION_COLUMN_DATA_TYPE"):
+        frame.write.partitionBy("v").parquet(f"{tmp_path}/by")
+    with pytest.raises(AnalysisException, match="PARTITION_BY_VARIANT"):
+        frame.repartition("v")
+
+
+def test_shredded_variants(spark: Session, tmp_path: Path) -> None:
+    """As Spark writes them: members of a type of their own in columns, the rest in bytes."""
+    binary, member = pa.binary(), lambda kind: pa.struct([("value", pa.binary()), ("typed_value", kind)])
+    typed = pa.struct([("n", member(pa.int64())), ("xs", member(pa.list_(member(pa.float32()))))])
+    kind = pa.struct([("metadata", binary), ("value", binary), ("typed_value", typed)])
+    value, metadata = encoded({"rest": "r"})
+    text, (whole, names) = encoded("t")[0], encoded([1])
+    rows = [
+        {
+            "metadata": metadata, "value": value,
+            "typed_value": {"n": {"typed_value": 7}, "xs": {"typed_value": [{"typed_value": 1.5}, {"value": text}]}},
+        },
+        {"metadata": metadata, "value": None, "typed_value": {"n": {"value": text}, "xs": {}}},
+        {"metadata": names, "value": whole, "typed_value": None},
+        None,
+    ]  # fmt: skip
+    told = {"type": "struct", "fields": [{"name": "v", "type": "variant", "nullable": True, "metadata": {}}]}
+    schema = pa.schema([pa.field("v", kind)], {"org.apache.spark.sql.parquet.row.metadata": json.dumps(told)})
+    pq.write_table(pa.table([pa.array(rows, kind)], schema=schema), tmp_path / "shredded.parquet")
+    frame = spark.read.parquet(str(tmp_path / "shredded.parquet"))
+    assert frame.schema.simpleString() == "struct<v:variant>"
+    assert [row.v and row.v.toJson() for row in frame.collect()] == ['{"n":7,"rest":"r","xs":[1.5,"t"]}', '{"n":"t"}', "[1]", None]
+    assert frame.selectExpr("sum(try_variant_get(v, '$.n', 'int'))").first() == (7,)

@@ -56,7 +56,7 @@ def arrow_type(kind: t.DataType) -> pa.DataType:
         case t.StructType():
             return pa.struct([pa.field(field.name, arrow_type(field.dataType), field.nullable) for field in kind.fields])
         case t.VariantType():
-            return pa.struct([pa.field("value", pa.binary(), False), pa.field("metadata", pa.binary(), False)])
+            return pa.struct([("value", pa.binary()), ("metadata", pa.binary())])
         case _:
             raise TypeError(f"{kind!r} has no Arrow type")
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql import types as t
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import type_of
+from quiver.sql.analysis.variants import check_partitioned
 from quiver.sql.column import Column
 from quiver.sql.dataframe_core import DataFrameCore, listed
 from quiver.sql.deferred import correlated
@@ -277,6 +278,7 @@ class RowOperators(DataFrameCore):
         if by_range and not cols:
             raise PySparkValueError("At least one partition-by expression must be specified.", "CANNOT_BE_EMPTY")
         keys = tuple(self._session._state.analyser.resolve(column_of(item), self._relation.output) for item in cols)
+        check_partitioned(keys)
         return self._with(r.Repartition(self._relation, count, keys, by_range))
 
     def repartition(self, numPartitions: Any, *cols: Any) -> DataFrame:

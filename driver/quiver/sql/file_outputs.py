@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
+from quiver.sql.analysis.variants import holds_variant
 from quiver.sql.arrow_types import arrow_schema
 from quiver.sql.errors import AnalysisException, IllegalArgumentException
 from quiver.sql.text_options import check_encoding, zone_of_option
@@ -84,6 +85,8 @@ def file_format(kind: str, schema: t.StructType, options: Mapping[str, str], zon
             _check_csv(told)
             suffix = f".{_extension(options)}{shown}"
         case "json":
+            if any(holds_variant(field.dataType) for field in schema):
+                told["variants"] = "true"
             suffix = f".json{shown}"
         case "text":
             suffix = f".txt{shown}"
@@ -158,13 +161,13 @@ def _takes(kind: str, of: t.DataType) -> bool:
         case "text":
             return isinstance(of, t.StringType)
         case "csv":
-            return isinstance(of, t.AtomicType)
+            return isinstance(of, t.AtomicType) and not isinstance(of, t.VariantType)
         case "json":
             return True
         case "parquet":
             return not isinstance(of, t.YearMonthIntervalType)
         case "orc" | "avro":
-            return not isinstance(of, t.NullType | t.YearMonthIntervalType | t.DayTimeIntervalType | t.TimeType)
+            return not isinstance(of, t.NullType | t.YearMonthIntervalType | t.DayTimeIntervalType | t.TimeType | t.VariantType)
         case _:
             return True
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import spark_type
 from quiver.sql.errors import AnalysisException, check_names_differ
+from quiver.sql.type_json import type_from_json
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.filesystems import filesystem_of
 from quiver_proto.sources.columnar_files import avro_schema, orc_schema
@@ -71,7 +73,8 @@ def stored_schema(kind: str, path: str, store: StoreOptions = NO_STORE) -> pa.Sc
     try:
         with system.open_input(inner) as file:
             if kind == "parquet":
-                return _with_spark_metadata(_with_moments(pq.ParquetFile(file).schema))
+                stored = pq.ParquetFile(file).schema
+                return _with_spark_metadata(_with_moments(stored), frozenset(_VARIANT.findall(str(stored))))
             return pa.ipc.open_file(pa.PythonFile(file)).schema.remove_metadata()
     except (pa.ArrowException, OSError) as problem:
         raise FileUnreadable(path, str(problem).partition("\n")[0]) from problem
@@ -109,26 +112,72 @@ def _instants(kind: pa.DataType, physical: Iterator[str]) -> pa.DataType:
 
 _ROW = b"org.apache.spark.sql.parquet.row.metadata"
 """Under it Spark, and we, write the columns' schema into Parquet files, as JSON."""
-_FIELD = b"spark.metadata"
+_FIELD, _TYPE = b"spark.metadata", b"spark.type"
+_VARIANT = re.compile(r"^  \w+ group field_id=-?\d+ (.*) \(Variant\(\d+\)\) \{$", re.MULTILINE)
+"""In the text of a Parquet schema: columns that are variants."""
 
 
-def _with_spark_metadata(schema: pa.Schema) -> pa.Schema:
-    """The schema, with what Spark's own, which the file tells beside it, says of the columns: on each of them."""
-    told = (schema.metadata or {}).get(_ROW)
+def _with_spark_metadata(schema: pa.Schema, variants: frozenset[str]) -> pa.Schema:
+    """The schema, with what Spark's own, which the file tells beside it, says of the columns: on each of them. `variants`: columns that
+    Parquet itself calls so."""
     plain = schema.remove_metadata()
-    try:
-        of = {field["name"]: field["metadata"] for field in json.loads(told)["fields"] if field.get("metadata")} if told else {}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return plain  # What others have written there says nothing.
-    for place, field in enumerate(plain if of else ()):
-        if isinstance(of.get(field.name), dict):
-            plain = plain.set(place, field.with_metadata({_FIELD: json.dumps(of[field.name])}))
+    of = _told((schema.metadata or {}).get(_ROW))
+    for place, field in enumerate(plain if of or variants else ()):
+        metadata, kind = of.get(field.name, ({}, t.NullType()))
+        said = {_FIELD: json.dumps(metadata)} if metadata else {}
+        meant = _with_variants(t.VariantType() if field.name in variants else kind, field.type)
+        if meant is not None:
+            said[_TYPE] = meant.json()
+        if said:
+            plain = plain.set(place, field.with_metadata(said))
     return plain
+
+
+def _told(row: bytes | None) -> dict[str, tuple[dict[str, Any], t.DataType]]:
+    """What Spark's schema in a file says of each column: metadata and type. What others have written there says nothing."""
+    try:
+        fields = json.loads(row)["fields"] if row else []
+        found = {field["name"]: (field.get("metadata") or {}, field["type"]) for field in fields}
+        return {
+            name: (metadata, type_from_json(kind) if "variant" in json.dumps(kind) else t.NullType())
+            for name, (metadata, kind) in found.items()
+            if isinstance(metadata, dict)
+        }
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def _with_variants(told: t.DataType, stored: pa.DataType) -> t.DataType | None:
+    """The type of a column, where variants are in it: by what is told of it; None where there are none."""
+    import pyarrow as pa
+
+    match told:
+        case t.VariantType():
+            return told if pa.types.is_struct(stored) and stored.get_field_index("metadata") >= 0 else None
+        case t.ArrayType() if pa.types.is_list(stored):
+            item = _with_variants(told.elementType, stored.value_type)
+            return None if item is None else t.ArrayType(item)
+        case t.MapType() if pa.types.is_map(stored):
+            item = _with_variants(told.valueType, stored.item_type)
+            return None if item is None else t.MapType(spark_type(stored.key_type), item)
+        case t.StructType() if pa.types.is_struct(stored) and [field.name for field in stored] == told.names:
+            members = [_with_variants(field.dataType, stored.field(place).type) for place, field in enumerate(told)]
+            if not any(members):
+                return None
+            kinds = (kind or spark_type(stored.field(place).type) for place, kind in enumerate(members))
+            return t.StructType([t.StructField(name, kind) for name, kind in zip(told.names, kinds, strict=True)])
+        case _:
+            return None
 
 
 def _metadata(field: pa.Field) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((field.metadata or {}).get(_FIELD, b"{}"))
     return found
+
+
+def _type(field: pa.Field) -> t.DataType:
+    told = (field.metadata or {}).get(_TYPE)
+    return spark_type(field.type) if told is None else type_from_json(json.loads(told))
 
 
 def stored_names(wanted: t.StructType, path: str) -> t.StructType:
@@ -153,7 +202,7 @@ def _merged(schemas: Mapping[str, pa.Schema]) -> t.StructType:
         check_names_differ(schema.names, path)
         for arrow in schema:
             try:
-                field = t.StructField(arrow.name, spark_type(arrow.type), metadata=_metadata(arrow))
+                field = t.StructField(arrow.name, _type(arrow), metadata=_metadata(arrow))
             except TypeError as problem:
                 raise failed_to_read(path, f"Column [{arrow.name}]: {problem}.") from problem
             key = field.name.lower()

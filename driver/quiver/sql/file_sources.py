@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
+from quiver.sql.analysis.variants import holds_variant
 from quiver.sql.arrow_types import arrow_schema, spark_schema
 from quiver.sql.comparisons import Skipping
 from quiver.sql.discovery import Found, discover
@@ -62,13 +63,20 @@ def _native(session: Session, kind: str, found: Found, options: Options, wanted:
     held, verified = wanted, frozenset[str]()
     if held is None:
         held, verified, alike = schema_of_files(kind, [file.path for file in found.files], options)
-        if not alike:  # The kernel knows one spelling of a column.
+        # The kernel knows one spelling of a column, and one form of variants.
+        if not alike or _has_variants(held):
             return _read(session, kind, found, options, held, asked=False)
+    elif kind == "parquet" and _has_variants(held):
+        return _read(session, kind, found, options, held)
     schema, columns = _columns(session, held, found, wanted is not None)
     if wanted is not None and kind == "parquet" and found.files:
         schema = stored_names(schema, found.files[0].path)
     names = tuple(name for name, _ in found.partitions)
     return r.Files(kind, found.roots, tuple(options.items()), schema, columns, names, found.files, verified, zone=session.conf.zone())
+
+
+def _has_variants(columns: t.StructType) -> bool:
+    return any(holds_variant(field.dataType) for field in columns)
 
 
 def _verifies(session: Session, options: Options) -> bool:
@@ -107,6 +115,7 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
             _check_corrupt(held, csv.corrupt)
         case "json":
             json = json_options(options, zone)
+            _check_no_variant(wanted)
             parts = _parts(found, json.line, json.multi_line, slots)
             reader = JsonFiles(json)
             held = wanted or json_schema(context.parallelize(parts, len(parts)), json, keep)
@@ -157,13 +166,24 @@ def _hdf_parts(found: Found, options: Options) -> tuple[HdfTables, t.StructType,
     return HdfTables(key or ""), held, parts
 
 
+_NOT_ATOMIC = (t.ArrayType, t.MapType, t.StructType, t.VariantType, t.DayTimeIntervalType, t.YearMonthIntervalType)
+
+
 def _check_atomic(held: t.StructType, kind: str) -> None:
     for field in held:
-        if isinstance(field.dataType, t.ArrayType | t.MapType | t.StructType | t.DayTimeIntervalType | t.YearMonthIntervalType):
+        if isinstance(field.dataType, _NOT_ATOMIC):
             raise AnalysisException(
                 f'The {kind} datasource doesn\'t support the column `{field.name}` of the type "{field.dataType.simpleString().upper()}".',
                 "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE",
             )
+
+
+def _check_no_variant(wanted: t.StructType | None) -> None:
+    if wanted is not None and _has_variants(wanted):
+        raise AnalysisException(
+            "Files of JSON are not read as variants: read them as texts (`spark.read.text`), and use from_json or parse_json.",
+            "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE",
+        )
 
 
 def _check_corrupt(held: t.StructType, name: str) -> None:
@@ -209,6 +229,7 @@ def lines(session: Session, rdd: RDD[str], kind: str, options: Options, wanted: 
         _check_atomic(held, "CSV")
     else:
         parsing = json_options(options, zone)
+        _check_no_variant(wanted)
         held = wanted or json_schema(rdd, parsing, keep)
     schema = arrow_schema(held).serialize().to_pybytes()
     return session._state.runtime.produced(rdd.mapPartitions(Lines(parsing, schema)), held, session._state.new_id)

@@ -132,6 +132,8 @@ def _jsonable(value: Any, kind: t.DataType, there: tzinfo | None) -> Any:
             return written(value)
         case t.TimeType():
             return clock_text(value)
+        case t.VariantType():
+            return json.loads(value.toJson("UTC" if there is None else str(there)))
         case t.DayTimeIntervalType() | t.YearMonthIntervalType():
             from quiver.sql.showing import interval_text
 

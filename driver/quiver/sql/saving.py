@@ -204,7 +204,7 @@ def _check_keys(keys: Sequence[e.Attribute], names: Sequence[str], columns: Sequ
     for number, key in enumerate(keys):
         if key.id in {other.id for other in keys[:number]}:
             raise column_already_exists(names[number].lower())
-        if not isinstance(key.type, t.AtomicType):
+        if not isinstance(key.type, t.AtomicType) or isinstance(key.type, t.VariantType):
             raise AnalysisException(
                 f'Cannot use "{key.type.simpleString().upper()}" for partition column.', "INVALID_PARTITION_COLUMN_DATA_TYPE"
             )

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.sources.packages import needed
+from quiver_proto.spark_functions.java import SparkValueError
 from quiver_proto.store_options import NO_STORE, StoreOptions
 from quiver_proto.text_formats.text_input import Piece, opened
+from quiver_proto.variants.shredded import unshredded
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,9 +81,19 @@ class ParquetFiles:
                     if not _may_meet(file.metadata.row_group(group), names, self.conditions):
                         continue
                     for batch in file.iter_batches(1 << 16, row_groups=[group], columns=list(names), use_threads=False):
-                        yield batch.rename_columns([names[name] for name in batch.schema.names])
+                        yield _with_variants(batch.rename_columns([names[name] for name in batch.schema.names]), schema)
             except pa.ArrowException as problem:
                 raise FileUnreadable(part.path, str(problem).partition("\n")[0]) from problem
+            except SparkValueError as problem:
+                raise FileUnreadable(part.path, str(problem)) from problem
+
+
+def _with_variants(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """With its variants in the form that the schema wants."""
+    import pyarrow as pa
+
+    columns = [unshredded(column, schema.field(name).type) for name, column in zip(batch.schema.names, batch.columns, strict=True)]
+    return pa.RecordBatch.from_arrays(columns, names=batch.schema.names)
 
 
 def _may_meet(group: Any, names: dict[str, str], conditions: tuple[tuple[str, str, Any], ...]) -> bool:

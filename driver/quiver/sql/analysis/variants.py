@@ -121,6 +121,17 @@ def check_keys(keys: Sequence[e.Expression]) -> None:
             )
 
 
+def check_partitioned(keys: Sequence[e.Expression]) -> None:
+    """Raises AnalysisException for analysed keys of a repartitioning that are variants, or have some."""
+    for key in keys:
+        if holds_variant(kind := type_of(key)):
+            raise AnalysisException(
+                "The feature is not supported: Cannot use VARIANT producing expressions to partition a DataFrame, but the type of "
+                f'expression "{pretty(key)}" is "{kind.simpleString().upper()}".',
+                "UNSUPPORTED_FEATURE.PARTITION_BY_VARIANT",
+            )
+
+
 def check_partitions(window: e.WindowSpec) -> None:
     """Raises AnalysisException for keys of a window that are variants, or have some."""
     for key in window.partition_by:
