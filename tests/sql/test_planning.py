@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from quiver import Conf, Context
-from quiver.sql import Session
+from quiver.sql import Session, planning, sizing
 from quiver.sql.kernel_context import KernelContext
 
 
@@ -64,3 +64,39 @@ def test_files_that_are_pruned_do_not_count(tmp_path: Path, capsys: pytest.Captu
         assert "Runs as one task" in capsys.readouterr().out
         frame.groupBy("v").count().explain()
         assert "Runs in " in capsys.readouterr().out
+
+
+def test_a_few_columns_of_large_files_are_one_task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an executor has only some of the cores, and files are larger than is worth spreading."""
+    numbers = np.random.default_rng(1)
+    columns = {name: numbers.integers(0, 1 << 62, 1000) for name in "kabcdefgh"}
+    path = tmp_path / "wide.parquet"
+    pq.write_table(pa.table({**columns, "n": [{"x": 1, "y": 2}] * 1000}), path)
+    monkeypatch.setattr(planning, "SMALL", os.path.getsize(path) // 2)
+    monkeypatch.setattr(sizing, "FEW_COLUMNS", 20_000)
+    conf = Conf(loadDefaults=False).set("quiver.eventLog.dir", str(tmp_path / "events")).set("spark.ui.enabled", "false")
+    with Session(Context("inline", "test", conf=conf)) as spark:
+        monkeypatch.setattr(type(spark.sparkContext), "defaultParallelism", 2)
+        runtime = spark._state.runtime
+        frame = spark.read.parquet(str(path))
+
+        def where(relation: Any) -> str:
+            return runtime.explain(relation._relation).where
+
+        two = frame.groupBy("k").agg({"a": "max"})
+        assert where(two) == "as one task"
+        assert "needs columns of only 1" in runtime.explain(two._relation).notes[0]
+        assert where(frame.groupBy("k", "a").agg({"b": "max"})) == "in 2 stages"
+        # What is read twice counts twice.
+        assert where(two.join(frame.select("k", "b"), "k")) != "as one task"
+        assert where(frame.groupBy("k").agg({"n": "count"})) == "as one task"
+        # A value is four bytes, however well it is coded.
+        assert where(frame.groupBy("n").agg({"k": "max", "a": "max"})) == "in 2 stages"
+        least = {"quiver.sql.oneTask.maxBytes": str(os.path.getsize(path) - 1)}
+        monkeypatch.setattr(runtime._planning, "_setting", lambda key, default: least.get(key, default))
+        assert where(two) == "in 2 stages"
+
+
+@pytest.mark.parametrize(("needed", "memory", "little"), [(32 << 20, 0, True), (33 << 20, 0, False), (17 << 20, 256 << 20, False)])
+def test_what_is_little_depends_on_an_executors_memory(needed: int, memory: int, little: bool) -> None:
+    assert sizing.needs_little(needed, memory) == little

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from math import ceil, floor
@@ -74,6 +74,17 @@ def of_parquet(leaf: r.Files) -> Estimate | None:
     return Estimate(rows, columns)
 
 
+def stored_bytes(path: str) -> Mapping[str, int] | None:
+    """What a Parquet file's columns take, compressed, but four bytes a value at least: a value costs something, however well it is coded.
+
+    None where its footer can't be read.
+    """
+    try:
+        return _read(path)[0].sizes
+    except Exception:  # As above.
+        return None
+
+
 class StoredExtents:
     """Bounds of the rows of leaves, for one query, which is right only as long as the files' footers have the digests in
     `pins`, by path."""
@@ -109,11 +120,12 @@ _Number = int | Decimal
 @dataclass(frozen=True, slots=True)
 class _Footer:
     """Of a file: its rows; what is told of columns by some of its row groups; and bounds of those with whole numbers and decimals, by all
-    (None: the column has no values)."""
+    (None: the column has no values). `sizes`: see `stored_bytes`."""
 
     rows: int
     told: dict[str, _Told]
     exact: dict[str, tuple[_Number, _Number] | None]
+    sizes: dict[str, int]
 
 
 def _in_units(bounds: tuple[_Number, _Number], kind: t.DataType) -> Range | None:
@@ -158,7 +170,20 @@ def _footer(path: str, state: tuple[int, ...]) -> tuple[_Footer, int]:
         chunks = [group.column(place) for group in groups]
         if chunks[0].path_in_schema == name and all(chunk.is_stats_set for chunk in chunks):
             found[name] = functools.reduce(_Told.and_also, map(_told, chunks))
-    return _Footer(footer.num_rows, found, _exact(footer)), digest
+    return _Footer(footer.num_rows, found, _exact(footer), _sizes(groups, footer.num_row_groups)), digest
+
+
+def _sizes(groups: Sequence[Any], count: int) -> dict[str, int]:
+    """By these of `count` row groups. A column of parts is all of them, and each part as well."""
+    found: dict[str, int] = {}
+    for group in groups:
+        for place in range(group.num_columns):
+            chunk = group.column(place)
+            size = max(chunk.total_compressed_size, 4 * chunk.num_values) * count // len(groups)
+            path = chunk.path_in_schema
+            for name in {path, path.partition(".")[0]}:
+                found[name] = found.get(name, 0) + size
+    return found
 
 
 def _exact(footer: Any) -> dict[str, tuple[_Number, _Number] | None]:

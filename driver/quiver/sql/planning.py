@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql.analysis.cardinality import estimated
 from quiver.sql.analysis.join_order import with_ordered_joins
 from quiver.sql.analysis.narrowed_subqueries import with_narrowed_subqueries
+from quiver.sql.column_bytes import column_bytes
 from quiver.sql.file_statistics import StoredExtents, of_parquet
 from quiver.sql.kernel import session
 from quiver.sql.kernel_context import KernelContext
@@ -20,7 +21,7 @@ from quiver.sql.nesting import with_room
 from quiver.sql.producing import Production, placed
 from quiver.sql.queries import Settings
 from quiver.sql.registry.python import counts_rows, wants_partitions
-from quiver.sql.sizing import SMALL, WITHOUT_VIEWS, Sizing, sizing
+from quiver.sql.sizing import SMALL, WITHOUT_VIEWS, Sizing, needs_little, sizing
 from quiver.sql.tree import relations as r
 from quiver_proto.fragments import holds_rows, read_bytes, scans
 from quiver_proto.units import format_bytes
@@ -54,8 +55,8 @@ class Plans:
 class Planning:
     """One per session. A query is planned for one task with all the cores of an executor.
 
-    When it reads more than `quiver.sql.oneTask.maxBytes`, or more than SMALL where one executor has only some of the cores, it is planned
-    anew to be cut into stages. `setting(key, default)` tells settings as they are now.
+    When it reads more than `quiver.sql.oneTask.maxBytes`, it is planned anew to be cut into stages; where one executor has only some of the
+    cores, when it reads more than SMALL, unless it needs few columns of that. `setting(key, default)` tells settings as they are now.
     """
 
     def __init__(self, context: Context, setting: Callable[[str, str], str]) -> None:
@@ -106,7 +107,7 @@ class Planning:
             # Planning is a large part of what the driver does for a query: once, unless partitions are pruned.
             pieces = self._pieces(promised, sizes, _again(query))
             plans = self._staged(query, productions, sizes, pieces)
-            if plans.size == promised:
+            if plans.size == promised and promised > self.one_task_limit(plans, sizes)[0]:
                 return plans
         plans = self.whole(query, productions)
         if plans.size <= self.one_task_limit(plans, sizes)[0]:
@@ -135,6 +136,9 @@ class Planning:
         """Up to how many bytes of input a query is one task, and what says so."""
         limit = self._most_for_one_task(sizes)
         if limit < sizes.one_task_bytes:
+            needed = column_bytes(plans.plan) if limit < plans.size <= sizes.one_task_bytes else None
+            if needed is not None and needs_little(needed, self.executor_bytes()):
+                return sizes.one_task_bytes, f"{format_bytes(sizes.one_task_bytes)}, and needs columns of only {format_bytes(needed)} of it"
             return limit, f"the {format_bytes(SMALL)} that are worth spreading over executors"
         if limit >= plans.size > SMALL and holds_rows(plans.plan):
             # Files are compressed, but not all of their columns are wanted.
