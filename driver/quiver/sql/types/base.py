@@ -15,6 +15,7 @@ class DataType:
     def typeName(cls) -> str:
         """The name in JSON schemas.
 
+        >>> from quiver.sql.types import LongType
         >>> LongType.typeName()
         'long'
         """

@@ -40,6 +40,7 @@ class ArrayType(DataType):
     def toNullable(self) -> ArrayType:
         """With nulls allowed, at all depths.
 
+        >>> from quiver.sql.types import IntegerType
         >>> ArrayType(IntegerType(), False).toNullable()
         ArrayType(IntegerType(), True)
         """
@@ -80,6 +81,7 @@ class MapType(DataType):
     def toNullable(self) -> MapType:
         """With nulls allowed in values, at all depths.
 
+        >>> from quiver.sql.types import IntegerType, StringType
         >>> MapType(StringType(), IntegerType(), False).toNullable()
         MapType(StringType(), IntegerType(), True)
         """
@@ -124,6 +126,7 @@ class StructField(DataType):
 class StructType(DataType):
     """Columns of a DataFrame, or members of a nested value, in order.
 
+    >>> from quiver.sql.types import StringType
     >>> schema = StructType().add("a", StringType()).add("b", "int", False)
     >>> schema.names, schema["b"].nullable, len(schema)
     (['a', 'b'], False, 2)
