@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql import metastore as m
 from quiver.sql import types as t
+from quiver.sql.analysis.fixed_lengths import as_strings
 from quiver.sql.catalog_entries import CatalogMetadata, Column, Database, Function, Table, TablePartition
 from quiver.sql.errors import AnalysisException
 from quiver.sql.metastore import CATALOG, GLOBAL_TEMP
@@ -153,7 +154,7 @@ class Catalog:
         stored = self._session._state.stored(_plain(name))
         parts = set() if stored is None else {column.lower() for column in stored.partition_columns}
         dealt = set() if stored is None or stored.buckets is None else {column.lower() for column in stored.buckets.columns}
-        schema = self._session.table(name).schema if stored is None else stored.schema
+        schema = self._session.table(name).schema if stored is None else as_strings(stored.schema)
         return [
             Column(f.name, f.metadata.get("comment"), f.dataType.simpleString(), f.nullable, low in parts, low in dealt, False)
             for f in schema

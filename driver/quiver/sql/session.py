@@ -11,6 +11,7 @@ from quiver.conf import Conf
 from quiver.context import Context
 from quiver.sql import literals
 from quiver.sql import types as t
+from quiver.sql.analysis import fixed_lengths
 from quiver.sql.dataframe import DataFrame
 from quiver.sql.errors import IllegalArgumentException, PySparkRuntimeError, UnsupportedOperationException
 from quiver.sql.executions import note_sql
@@ -310,18 +311,22 @@ class Session(Interrupting):
         """What is in a table's folder now."""
         from pathlib import Path
 
+        schema = fixed_lengths.as_strings(table.schema)
         if table.provider.lower() in self._state.data_sources:
-            source = self.read.format(table.provider).schema(table.schema).options(**table.options)
+            source = self.read.format(table.provider).schema(schema).options(**table.options)
             return source.load(table.location if table.external else None)._relation
         folder = Path(table.location)
         if "://" not in table.location and not any(path.is_file() and path.name[0] not in "._" for path in folder.rglob("*")):
             if table.provider.lower() != "parquet":
-                return self.emptyDataFrame(table.schema)._relation
-            columns = r.columns_of(table.schema, self._state.new_id)
+                return self.emptyDataFrame(schema)._relation
+            columns = r.columns_of(schema, self._state.new_id)
             options = tuple(sorted(table.options.items()))
-            return r.Files("parquet", (table.location,), options, table.schema, columns, table.partition_columns)
-        reader = self.read.format(table.provider).schema(table.schema).options(**table.options)
-        return reader.load(table.location)._relation
+            return r.Files("parquet", (table.location,), options, schema, columns, table.partition_columns)
+        reader = self.read.format(table.provider).schema(schema).options(**table.options)
+        found = reader.load(table.location)._relation
+        if schema == table.schema:
+            return found
+        return self._state.analyser.project(found, [fixed_lengths.read(column) for column in found.output])
 
     def sql(self, sqlQuery: str, args: dict[str, Any] | Iterable[Any] | None = None, **kwargs: Any) -> DataFrame:
         """The rows of a query; a command is run at once. `args` are the values of `:name` markers (a dict) or of `?` (a list); `kwargs`

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from quiver.sql import literals
 from quiver.sql import types as t
+from quiver.sql.analysis import fixed_lengths
 from quiver.sql.errors import AnalysisException, check_names_differ
 from quiver.sql.file_outputs import format_named
 from quiver.sql.metastore import CATALOG, GLOBAL_TEMP, Buckets, Table, check_unused, location_taken
@@ -71,7 +72,7 @@ def create_as(session: Session, parts: Sequence[str], relation: r.Relation, spec
         for key in spec.partition_by
     ]
     rest = [column for column in relation.output if column.id not in {key.id for key in keys}]
-    schema = t.StructType([t.StructField(column.name, column.type, True, dict(column.metadata)) for column in (*rest, *keys)])
+    schema = t.StructType([fixed_lengths.field_of(column) for column in (*rest, *keys)])
     check_names_differ(schema.names)
     _check_buckets(spec, relation)
     table = Table(
@@ -255,9 +256,9 @@ def _arranged(
                 "INCOMPATIBLE_DATA_FOR_TABLE.CANNOT_SAFELY_CAST",
             )
         same = isinstance(value, e.Attribute) and value.type == column.dataType
-        value = value if same else e.Cast(value, column.dataType)
+        value = value if same else e.Cast(value, fixed_lengths.as_string(column.dataType))
         if isinstance(column.dataType, t.CharType | t.VarcharType):
-            value = e.Call("within_length", (value, e.Literal(column.dataType.length, t.IntegerType())))
+            value = fixed_lengths.stored(value, column.dataType)
         items.append(e.Alias(value, column.name))
     return session._state.analyser.project(relation, items)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from quiver.sql import types as t
-from quiver.sql.analysis import castable, intervals
+from quiver.sql.analysis import castable, fixed_lengths, intervals
 from quiver.sql.analysis.access import NAMES, accessed, decoded
 from quiver.sql.analysis.aggregation import check_windowed
 from quiver.sql.analysis.around import AROUND, NeedsQueryAround
@@ -166,7 +166,7 @@ class Resolver:
                     return visit(meant)
             if isinstance(inside, e.Call) and inside.name in FILLED:
                 inside = filled(inside)
-            meant = coerced(inside)
+            meant = coerced(fixed_lengths.compared(inside))
             check_comparisons(meant)
             return in_zone(meant, self._zone)
 

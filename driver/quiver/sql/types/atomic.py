@@ -66,6 +66,9 @@ class CharType(StringType):
     def _key(self) -> tuple[Any, ...]:
         return (self.length,)
 
+    def __repr__(self) -> str:
+        return f"CharType({self.length})"
+
 
 class VarcharType(StringType):
     """Text of at most `length` characters."""
@@ -81,6 +84,9 @@ class VarcharType(StringType):
 
     def _key(self) -> tuple[Any, ...]:
         return (self.length,)
+
+    def __repr__(self) -> str:
+        return f"VarcharType({self.length})"
 
 
 class BinaryType(AtomicType):
