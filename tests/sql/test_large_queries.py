@@ -6,6 +6,8 @@ import functools
 import operator
 import sys
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
@@ -24,7 +26,8 @@ from quiver.sql.lowering.window_layers import with_few_windows
 from quiver.sql.nesting import with_room
 from quiver.sql.scanning import shown
 from quiver.sql.tree import expressions as e
-from quiver.sql.tree.relations import Produced, Project, Relation
+from quiver.sql.tree.relations import Local, Produced, Project, Relation
+from quiver.sql.unions import with_flat_unions
 from quiver_proto.events import QueryPlanned
 
 
@@ -209,6 +212,37 @@ def _projects(relation: Relation) -> Iterator[Project]:
     while isinstance(relation, Project):
         yield relation
         relation = relation.child
+
+
+def test_long_lists_of_constants(spark: Session) -> None:
+    """Rows of constants are rows of the driver's, whatever their types have in common; casts by Spark's rules stay the kernel's."""
+    cells = [(n, f"{n}.5" if n % 2 else f"{n}", f"'x{n}'" if n % 3 else "NULL", f"DATE '2020-01-{n % 28 + 1:02}'") for n in range(300)]
+    told = spark.sql(f"VALUES {', '.join(f'({a}, {b}, {c}, {d}, {-a}L)' for a, b, c, d in cells)}")
+    assert isinstance(told._relation, Local)
+    assert [kind for _, kind in told.dtypes] == ["int", "decimal(11,1)", "string", "date", "bigint"]
+    expected = [(a, Decimal(b), None if c == "NULL" else f"x{a}", date(2020, 1, a % 28 + 1), -a) for a, b, c, _ in cells]
+    assert [tuple(row) for row in told.collect()] == expected
+    assert spark.sql("VALUES (1, 2), (2L, 0.5D), (3, NULL)").collect() == [(1, 2.0), (2, 0.5), (3, None)]
+    assert spark.sql("VALUES (1, (2)), (CAST('3' AS INT), 1 + 1)").collect() == [(1, 2), (3, 2)]
+    assert spark.sql("SELECT 2 IN (1, -2, 2), concat('a', 'b', NULL), (3), ((SELECT 1)), -(1), TRUE, array(1, NULL)").collect() == [
+        (True, None, 3, 1, -1, True, [1, None])
+    ]
+
+
+def test_chains_of_unions_are_one(spark: Session) -> None:
+    selects = [f"SELECT {n} AS a, {n}.5 AS b" if n % 9 else f"SELECT CAST('{n}' AS INT) AS a, 1 AS b" for n in range(200)]
+    rows = spark.sql(" UNION ALL ".join(selects))
+    flat = with_room(lambda: with_flat_unions(rows._relation))
+    assert height(rows._relation) > 190
+    assert height(flat) < 5
+    assert flat.output == rows._relation.output
+    assert sorted(map(tuple, rows.collect())) == [(n, Decimal(n) + Decimal("0.5") if n % 9 else 1) for n in range(200)]
+    assert sorted(spark.sql(" UNION ".join(f"SELECT {n % 7} AS a" for n in range(100))).collect()) == [(n,) for n in range(7)]
+    ranges = functools.reduce(DataFrame.union, [spark.range(n, n + 1) for n in range(80)])
+    twice = ranges.distinct().union(ranges).unionAll(spark.range(80, 81).where("id > 5"))
+    assert sorted(row[0] for row in twice.collect()) == sorted([*range(80), *range(81)])
+    with pytest.raises(ArithmeticException, match="CAST_OVERFLOW"):
+        spark.sql(" UNION ALL ".join(f"SELECT CAST({n} AS TINYINT) AS a" for n in range(150))).collect()
 
 
 def test_what_is_too_deep_or_has_no_end_says_so(spark: Session) -> None:

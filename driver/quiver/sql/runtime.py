@@ -43,6 +43,7 @@ from quiver.sql.spreading import Spread, spread_of
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.relations import schema_of
 from quiver.sql.types import StructType
+from quiver.sql.unions import with_flat_unions
 from quiver_proto import ops
 from quiver_proto.errors import KernelOutOfMemory, UnsupportedPlan
 from quiver_proto.ops import CallSite
@@ -173,7 +174,7 @@ class Runtime:
     def _shallow(self, relation: r.Relation, call_site: CallSite) -> r.Relation:
         """The relation, with parts that are computed before the rest where it is deeper than can be planned. Raises AnalysisException."""
         if with_room(lambda: height(relation)) > DEEPEST:
-            return with_room(lambda: self._in_parts(collapsed(relation), call_site))
+            return with_room(lambda: self._in_parts(collapsed(with_flat_unions(relation)), call_site))
         return relation
 
     def _in_parts(self, relation: r.Relation, call_site: CallSite) -> r.Relation:

@@ -44,6 +44,10 @@ _BEFORE_NAMES = frozenset({
 """What no condition follows."""
 
 
+_CONSTANTS = frozenset({TokenType.NUMBER, TokenType.STRING, TokenType.NULL, TokenType.TRUE, TokenType.FALSE})
+_ENDS = frozenset({TokenType.COMMA, TokenType.R_PAREN})
+
+
 class _Parser(SparkParser):
     # sqlglot would turn functions into those of all dialects; ours are found by Spark's names.
     FUNCTIONS: ClassVar[dict[str, Any]] = {}
@@ -144,6 +148,13 @@ class _Parser(SparkParser):
     TYPE_LITERAL_PARSERS: ClassVar[dict[Any, Any]] = dict.fromkeys(
         (g.DType.DATE, g.DType.TIME, g.DType.TIMESTAMP, g.DType.TIMESTAMPTZ, g.DType.TIMESTAMPNTZ, g.DType.TIMESTAMPLTZ), _typed_literal
     )
+
+    def _parse_disjunction(self) -> Any:
+        # A constant alone, of which there may be thousands in a list: twenty levels of operators are not looked for.
+        if self._curr is not None and self._curr.token_type in _CONSTANTS and self._next is not None and self._next.token_type in _ENDS:
+            self._advance()
+            return self.PRIMARY_PARSERS[self._prev.token_type](self, self._prev)
+        return super()._parse_disjunction()
 
     def parse_substr(self) -> Any:
         """`substr(text FROM start FOR length)`, or with commas."""

@@ -10,11 +10,13 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
+from quiver.sql.analysis.coercion import common_type
 from quiver.sql.analysis.decorrelation import lateral
 from quiver.sql.analysis.generators import is_generator
 from quiver.sql.analysis.implicit_casts import as_type
 from quiver.sql.analysis.rewriting import merged_projection, parts
 from quiver.sql.analysis.volatile import any_volatile
+from quiver.sql.constant_rows import local_rows
 from quiver.sql.errors import AnalysisException
 from quiver.sql.frontend import datafusion, hints, pivots
 from quiver.sql.frontend.constants import folded
@@ -145,40 +147,39 @@ def _series(query: Query, args: Sequence[Node]) -> r.Relation:
 
 def _values(query: Query, node: g.Values) -> r.Relation:
     reader = query.reader(())
-    branches: list[r.Relation] = []
+    rows: list[list[e.Expression]] = []
     for row in node.expressions:
         cells = row.expressions if isinstance(row, g.Tuple) else [row.this] if isinstance(row, g.Paren) else [row]
-        if branches and len(cells) != len(branches[0].output):
+        if rows and len(cells) != len(rows[0]):
             raise AnalysisException(
                 "An inline table needs rows of the same number of columns.", "INVALID_INLINE_TABLE.NUM_COLUMNS_MISMATCH"
             )
-        items = [e.Alias(reader.read(cell), f"col{number}") for number, cell in enumerate(cells, 1)]
-        branches.append(query.analyser.project(one_row(), items, query.outer))
-    return branches[0] if len(branches) == 1 else _together(query, branches, query.analyser.union(branches))
+        rows.append([reader.read(cell) for cell in cells])
+    made = _constants(query, rows) if len(rows) > 1 else None
+    if made is not None:
+        return made
+    branches = [
+        query.analyser.project(one_row(), [e.Alias(cell, f"col{number}") for number, cell in enumerate(row, 1)], query.outer)
+        for row in rows
+    ]
+    if len(branches) == 1:
+        return branches[0]
+    union = query.analyser.union(branches)
+    items = [merged_projection(branch)[1] for branch in branches]
+    return local_rows(items, union.columns) or _by_number(query, union)
 
 
-_PLAIN = (t.IntegralType, t.StringType, t.BooleanType, t.DoubleType, t.DateType)
-"""Types of which a literal's value is as it stands in a column."""
-
-
-def _together(query: Query, rows: Sequence[r.Relation], union: r.Union) -> r.Relation:
-    """Rows of plain constants as one piece, whose order stays whatever is made of it; others by the number of their row."""
-    columns: list[list[object]] = [[] for _ in union.columns]
-    for row in rows:
-        for column, values, item in zip(union.columns, columns, row.expressions if isinstance(row, r.Project) else (), strict=True):
-            cell = item.child if isinstance(item, e.Alias) else item
-            if not isinstance(cell, e.Literal) or not isinstance(column.type, _PLAIN):
-                return _by_number(query, union)
-            whole = isinstance(cell.type, t.IntegralType) and isinstance(column.type, t.IntegralType)
-            if cell.value is not None and not whole and type(cell.type) is not type(column.type):
-                return _by_number(query, union)
-            values.append(cell.value)
-    import pyarrow as pa
-
-    from quiver.sql.python.values import column_of
-
-    arrays = [column_of(values, column.type) for values, column in zip(columns, union.columns, strict=True)]
-    return r.Local(pa.Table.from_arrays(arrays, [f"c{number}" for number in range(len(arrays))]), union.columns)
+def _constants(query: Query, rows: Sequence[Sequence[e.Expression]]) -> r.Relation | None:
+    """Rows of plain constants as one piece. None for others, also where their types don't fit together."""
+    columns = []
+    for number, cells in enumerate(zip(*rows), 1):
+        literals = [cell for cell in cells if isinstance(cell, e.Literal)]
+        kind = common_type(list(dict.fromkeys(cell.type for cell in literals))) if len(literals) == len(cells) else None
+        if kind is None:
+            return None
+        nullable = any(cell.value is None for cell in literals)
+        columns.append(e.Attribute(query.analyser.fresh(), f"col{number}", kind, nullable))
+    return local_rows(rows, tuple(columns))
 
 
 _MOST_NUMBERED = 200

@@ -29,6 +29,8 @@ from quiver.sql.tree.walking import attributes_in
 
 _DEEP = 12
 """Relations nested deeper than this are put into the WITH list."""
+_BESIDE = 32
+"""Branches of a union that are listed beside each other."""
 _JOINS = {
     "inner": "INNER JOIN",
     "left": "LEFT JOIN",
@@ -167,7 +169,7 @@ class _Writer:
                 return f"SELECT * FROM {source}", depth
             case r.Union():
                 parts = [self._renamed(branch, relation.columns) for branch in relation.branches]
-                return " UNION ALL ".join(f"({text})" for text, _ in parts), max(depth for _, depth in parts) + 1
+                return _all_of([f"({text})" for text, _ in parts]), max(depth for _, depth in parts) + 1
             case r.SetOperation():
                 columns, wanted = told_apart(relation.output), each_once(relation.output)
                 (left, left_depth), (right, right_depth) = (self._renamed(side, columns) for side in (relation.left, relation.right))
@@ -304,6 +306,14 @@ class _Writer:
         finally:
             self._inside_subquery -= 1
             self._filters = above
+
+
+def _all_of(branches: list[str]) -> str:
+    """Their union. Many are put together in groups: the kernel takes a row of them for as many levels."""
+    while len(branches) > _BESIDE:
+        groups = (branches[first : first + _BESIDE] for first in range(0, len(branches), _BESIDE))
+        branches = [f"({' UNION ALL '.join(group)})" if len(group) > 1 else group[0] for group in groups]
+    return " UNION ALL ".join(branches)
 
 
 def _varying(condition: str) -> str:
