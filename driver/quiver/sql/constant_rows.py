@@ -31,7 +31,7 @@ def local_rows(rows: Sequence[Sequence[e.Expression]], columns: tuple[e.Attribut
     for place, column in enumerate(columns):
         if type(column.type) not in _CLASSES:
             return None
-        values = []
+        values: list[Any] = []
         casts: dict[t.DataType, tuple[bool, _Cast]] = {}
         for row in rows:
             cell = _bare(row[place], column.type)

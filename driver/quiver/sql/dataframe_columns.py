@@ -104,11 +104,7 @@ class ColumnOperators(DataFrameCore):
         names = self.columns
         for existing, new in colsMap.items():
             names = [new if fold(name) == fold(existing) else name for name in names]
-        items = [
-            column if column.name == name else e.Alias(column, name, metadata=column.metadata)
-            for column, name in zip(self._relation.output, names, strict=True)
-        ]
-        return self._with(self._session._state.analyser.project(self._relation, items))
+        return self._with(self._session._state.analyser.renamed(self._relation, names))
 
     def withMetadata(self, columnName: str, metadata: dict[str, Any]) -> DataFrame:
         """With this metadata kept with a column.

@@ -56,6 +56,21 @@ class Analyser(Resolver):
             return unnested(self, r.Aggregate(child, (), resolved))
         return unnested(self, r.Project(child, resolved))
 
+    def renamed(self, child: r.Relation, names: Sequence[str]) -> r.Relation:
+        """The columns under these names, in order. Programs rename one after the other, so those that stay are not looked at twice."""
+        columns = child.output
+        if any(HIDDEN in column.metadata for column in columns):
+            return self.project(
+                child, [e.Alias(column, name, metadata=column.metadata) for column, name in zip(columns, names, strict=True)]
+            )
+        return r.Project(
+            child,
+            tuple(
+                column if column.name == name else e.Alias(column, checked_name(name), self._new_id(), column.metadata)
+                for column, name in zip(columns, names, strict=True)
+            ),
+        )
+
     def in_windows(
         self, child: r.Relation, expressions: Sequence[e.Expression], outer: Levels = (), keys: Sequence[e.Expression] | None = None,
         as_columns: bool = False,

@@ -153,7 +153,8 @@ class _Parser(SparkParser):
         # A constant alone, of which there may be thousands in a list: twenty levels of operators are not looked for.
         if self._curr is not None and self._curr.token_type in _CONSTANTS and self._next is not None and self._next.token_type in _ENDS:
             self._advance()
-            return self.PRIMARY_PARSERS[self._prev.token_type](self, self._prev)
+            read: Any = self.PRIMARY_PARSERS[self._prev.token_type]
+            return read(self, self._prev)
         return super()._parse_disjunction()
 
     def parse_substr(self) -> Any:
