@@ -8,6 +8,7 @@ from quiver.sql.dataframe_core import DataFrameCore
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
+    from quiver.sql.python.table_argument import TableArg
 
 
 class PythonOperators(DataFrameCore):
@@ -32,6 +33,24 @@ class PythonOperators(DataFrameCore):
         0
         """
         return self._mapped(func, schema, "arrow")
+
+    def asTable(self) -> TableArg:
+        """This as what a table function (`udtf`) is called with: see there.
+
+        >>> @F.udtf(returnType="n int")
+        ... class Count:
+        ...     def __init__(self):
+        ...         self.n = 0
+        ...     def eval(self, row):
+        ...         self.n += 1
+        ...     def terminate(self):
+        ...         yield self.n,
+        >>> Count(spark.range(3).asTable().withSinglePartition()).collect()
+        [Row(n=3)]
+        """
+        from quiver.sql.python.table_argument import TableArg
+
+        return TableArg(self)
 
     def _mapped(self, func: Any, schema: Any, kind: str) -> DataFrame:
         from quiver.sql.python.applying import mapped

@@ -15,7 +15,7 @@ from sqlglot.tokenizer_core import Token, TokenType
 
 from quiver.sql.errors import ParseException
 from quiver.sql.frontend.heeded import check_heeded
-from quiver.sql.frontend.nodes import CopyTo, Unset
+from quiver.sql.frontend.nodes import CopyTo, TableOf, Unset
 from quiver.sql.nesting import with_room
 
 _SPELLED = ("CAST", "TRY_CAST", "EXTRACT", "TRIM", "POSITION", "OVERLAY", "SUBSTRING")
@@ -189,7 +189,42 @@ class _Parser(SparkParser):
             if not named and not self._match(TokenType.L_BRACKET, advance=False):
                 return [g.Literal.string(path), g.Literal.string(last)]
 
+    def parse_table_argument(self) -> Any:
+        """`TABLE(t) PARTITION BY … ORDER BY …`, or None where there is none."""
+        if not (self._curr and self._curr.token_type == TokenType.TABLE and self._next and self._next.token_type == TokenType.L_PAREN):
+            return None
+        self._advance(2)
+        found: dict[str, Any] = {"this": self._parse_select() or self._parse_table_parts()}
+        self._match_r_paren()
+
+        def listed(item: Any) -> list[Any]:
+            if self._match(TokenType.L_PAREN, advance=False):
+                return list(self._parse_wrapped_csv(item))
+            found = [item()]
+            if self._match(TokenType.COMMA, advance=False) and self._tokens[self._index + 2].token_type != TokenType.FARROW:
+                self.raise_error("Several expressions of PARTITION BY or ORDER BY need parentheses around them")
+            return found
+
+        if self._match(TokenType.PARTITION_BY) or self._match(TokenType.DISTRIBUTE_BY):
+            found["partition"] = listed(self._parse_disjunction)
+        elif self._match_text_seq("WITH", "SINGLE", "PARTITION"):
+            found["single"] = True
+        if len(found) > 1 and (self._match(TokenType.ORDER_BY) or self._match(TokenType.SORT_BY)):
+            found["order"] = listed(self._parse_ordered)
+        return self.expression(TableOf(**found))
+
     def _parse_lambda(self, alias: bool = False) -> Any:
+        table = self.parse_table_argument()
+        if table is not None:
+            return table
+        if self._next and self._next.token_type == TokenType.FARROW:
+            place = self._index
+            name = self._curr.text
+            self._advance(2)
+            table = self.parse_table_argument()
+            if table is not None:
+                return self.expression(g.Kwarg(this=g.var(name), expression=table))
+            self._retreat(place)
         # sqlglot's way for arguments of one token would not see a name after them without AS.
         argument = super()._parse_lambda(alias)
         named = alias and self._curr is not None and self._curr.token_type in (TokenType.VAR, TokenType.IDENTIFIER)

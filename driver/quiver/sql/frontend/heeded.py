@@ -9,7 +9,7 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql.errors import ParseException
-from quiver.sql.frontend.nodes import CopyTo
+from quiver.sql.frontend.nodes import CopyTo, TableOf
 
 _PLAIN = frozenset({"this", "expression", "expressions", "alias", "negate"})
 """Heeded of every kind of node that has no row of its own."""
@@ -73,6 +73,7 @@ _HEEDED: dict[type[Any], str] = {
     g.Property: "this value",
     g.Insert: "this expression source overwrite by_name partition with_ where conflict",
     CopyTo: "this to stored partition options",
+    TableOf: "this partition order single",
     g.Drop: "this tables kind exists temporary purge",
     g.UserDefinedFunction: "this expressions wrapped",
     g.Cache: "this expression lazy options",

@@ -17,3 +17,9 @@ class Unset(Node):
     """`UNSET TBLPROPERTIES` of ALTER: `expressions` are the keys."""
 
     arg_types: ClassVar[dict[str, bool]] = {"expressions": True}
+
+
+class TableOf(Node):
+    """`TABLE(t) PARTITION BY … ORDER BY …` as a function's argument. `this` is a query or a table; `single`: WITH SINGLE PARTITION."""
+
+    arg_types: ClassVar[dict[str, bool]] = {"this": True, "partition": False, "order": False, "single": False}

@@ -21,6 +21,7 @@ from quiver.sql.errors import AnalysisException
 from quiver.sql.frontend import datafusion, hints, pivots
 from quiver.sql.frontend.constants import folded
 from quiver.sql.frontend.dialect import unsupported
+from quiver.sql.frontend.table_arguments import user_rows
 from quiver.sql.registry.model import lookup
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -111,6 +112,9 @@ def table_function(query: Query, name: str, args: Sequence[Node]) -> r.Relation:
     """`range(…)`, or a generator over one row."""
     analyser = query.analyser
     reader = query.reader(())
+    made: r.Relation | None = user_rows(query, name, args)
+    if made is not None:
+        return made
     if name.lower() == "range":
         values = [folded(reader.read(argument)) for argument in args]
         if not 1 <= len(values) <= 4 or not all(isinstance(value, int) for value in values):
@@ -260,13 +264,17 @@ def _join(query: Query, left: r.Relation, join: g.Join) -> r.Relation:
 
 
 def _lateral_view(query: Query, source: r.Relation, view: g.Lateral) -> r.Relation:
-    call = query.reader(source.output).read(view.this)
-    if not is_generator(call):
-        raise AnalysisException("LATERAL VIEW takes a generator, such as explode.", "UNSUPPORTED_GENERATOR.NOT_GENERATOR")
     alias = view.args.get("alias")
     columns = [column.name for column in alias.columns] if alias is not None else []
     name = alias.name if alias is not None else ""
-    return query.analyser.generate(source, call, columns, name, bool(view.args.get("outer")), query.outer)
+    keeps = bool(view.args.get("outer"))
+    made = user_rows(query, view.this.name, view.this.expressions, source, name, columns, keeps) if _is_call(view.this) else None
+    if made is not None:
+        return made
+    call = query.reader(source.output).read(view.this)
+    if not is_generator(call):
+        raise AnalysisException("LATERAL VIEW takes a generator, such as explode.", "UNSUPPORTED_GENERATOR.NOT_GENERATOR")
+    return query.analyser.generate(source, call, columns, name, keeps, query.outer)
 
 
 def _lateral(query: Query, left: r.Relation, node: Node, how: str, on: Node | None) -> r.Relation:
@@ -290,11 +298,18 @@ def _lateral(query: Query, left: r.Relation, node: Node, how: str, on: Node | No
     always = on is None or (isinstance(on, g.Boolean) and bool(on.this))
     if how == "left" and not always:
         raise unsupported("LEFT JOIN LATERAL of a function with a condition", node)
+    made = user_rows(query, node.this.name, node.this.expressions, left, name, columns, how == "left") if _is_call(node.this) else None
+    if made is not None:
+        return made if always or on is None else analyser.filter(made, query.reader(made.output).read(on), query.outer)
     call = query.reader(left.output).read(datafusion.as_rows(node.this))
     if not is_generator(call):
         raise AnalysisException(f"Could not resolve `{node.this.name}` to a table-valued function.", "UNRESOLVABLE_TABLE_VALUED_FUNCTION")
     result = analyser.generate(left, call, columns, name, how == "left", query.outer)
     return result if always or on is None else analyser.filter(result, query.reader(result.output).read(on), query.outer)
+
+
+def _is_call(node: Node) -> bool:
+    return isinstance(node, g.Anonymous)
 
 
 # ---- samples ----

@@ -65,10 +65,20 @@ from quiver.sql.functions.xml_paths import *
 power = pow
 negate = negative
 
-_USERS = ("udtf", "ArrowUDFType", "PandasUDFType", "arrow_udf", "call_udf", "pandas_udf", "udf")
-"""They need Column, which needs these functions: they are imported when they are asked for."""
+_USERS = {
+    **dict.fromkeys(("ArrowUDFType", "PandasUDFType", "arrow_udf", "call_udf", "pandas_udf", "udf"), "user_defined"),
+    **dict.fromkeys(("arrow_udtf", "udtf"), "table_functions"),
+    **dict.fromkeys(
+        ("AnalyzeArgument", "AnalyzeResult", "OrderingColumn", "PartitioningColumn", "SelectedColumn", "SkipRestOfInputTableException"),
+        "udtf_analysis",
+    ),
+}
+"""Names and modules of quiver.sql.python. They need Column, which needs these functions: they are imported when they are asked for."""
 
-__all__ = ["ArrowUDFType", "PandasUDFType", "arrow_udf", "call_udf", "negate", "pandas_udf", "power", "udf", "udtf"]
+__all__ = [
+    "AnalyzeArgument", "AnalyzeResult", "ArrowUDFType", "OrderingColumn", "PandasUDFType", "PartitioningColumn", "SelectedColumn",
+    "SkipRestOfInputTableException", "arrow_udf", "arrow_udtf", "call_udf", "negate", "pandas_udf", "power", "udf", "udtf",
+]  # fmt: skip
 __all__ += aggregates.__all__
 __all__ += basics.__all__
 __all__ += binaries.__all__
@@ -98,15 +108,23 @@ __all__ += windows.__all__
 __all__ += xml_paths.__all__
 
 if TYPE_CHECKING:
-    from quiver.sql.python.table_functions import udtf
+    from quiver.sql.python.table_functions import arrow_udtf, udtf
+    from quiver.sql.python.udtf_analysis import (
+        AnalyzeArgument,
+        AnalyzeResult,
+        OrderingColumn,
+        PartitioningColumn,
+        SelectedColumn,
+        SkipRestOfInputTableException,
+    )
     from quiver.sql.python.user_defined import ArrowUDFType, PandasUDFType, arrow_udf, call_udf, pandas_udf, udf
 else:
 
     def __getattr__(name: str) -> object:
         if name in _USERS:
-            from quiver.sql.python import table_functions, user_defined
+            import importlib
 
-            return table_functions.udtf if name == "udtf" else getattr(user_defined, name)
+            return getattr(importlib.import_module(f"quiver.sql.python.{_USERS[name]}"), name)
         if name.startswith("__"):
             raise AttributeError(name)
         from quiver.sql.functions.absent import absent

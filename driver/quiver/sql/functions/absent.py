@@ -15,7 +15,6 @@ REASONS: Final = (
     (r".*_xml", _XML),
     (r"(try_)?reflect|java_method", _JAVA),
     (r"st_.*", "there are no types of places on maps"),
-    (r"arrow_udtf", "use `udtf`, or `mapInArrow`"),
     (r"unwrap_udt", "there are no types of users"),
     (r"years|months|days|hours|bucket", _WRITE),
     (r"input_file_.*", "of a row's file only its name and `_metadata` are known: `input_file_name()`, `_metadata.file_size`"),

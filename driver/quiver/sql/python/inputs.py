@@ -14,8 +14,10 @@ _ids = itertools.count(-1, -1)
 """Of columns that no user sees: negative, so that they are nobody else's."""
 
 
-def by_partition(leaf: r.PythonMap, takes: t.StructType, gives: t.StructType) -> MapBatches:
+def by_partition(leaf: r.PythonMap, takes: t.StructType, gives: t.StructType) -> MapBatches | Sealed:
     """What runs over the batches of the child."""
+    if leaf.kind == "rows":
+        return Sealed(leaf.function)
     return MapBatches(Sealed(leaf.function), leaf.function.name, leaf.kind == "pandas", takes, gives, leaf.zone, leaf.rows)
 
 

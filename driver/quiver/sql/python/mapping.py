@@ -99,7 +99,7 @@ class MapGroups:
                 raise
             except faults.RAISED as error:
                 raise faults.raised(self.name, error, f"key {faults.shown([None] * len(key), key)}") from error
-            yield from _batches_of(result, self.name, self.is_pandas, self.gives, self.zone)
+            yield from batches_of(result, self.name, self.is_pandas, self.gives, self.zone)
 
     def _key(self, table: pa.Table) -> tuple[Any, ...]:
         first = table.slice(0, 1)
@@ -143,10 +143,12 @@ def _results(results: Any, name: str, is_pandas: bool, gives: t.StructType, zone
             raise below.error from None
         except faults.RAISED as error:
             raise faults.raised(name, error) from error
-        yield from _batches_of(result, name, is_pandas, gives, zone)
+        yield from batches_of(result, name, is_pandas, gives, zone)
 
 
-def _batches_of(result: Any, name: str, is_pandas: bool, gives: t.StructType, zone: str) -> Iterator[pa.RecordBatch]:
+def batches_of(result: Any, name: str, is_pandas: bool, gives: t.StructType, zone: str) -> Iterator[pa.RecordBatch]:
+    """What a user's function gave, a DataFrame or (no `is_pandas`) a Table or RecordBatch, as batches of these columns. Raises
+    PythonException for other columns."""
     import pyarrow as pa
 
     wanted = pa.schema([pa.field(field.name, nullable(field.type)) for field in arrow_schema(gives)])

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.errors import PySparkRuntimeError, PySparkTypeError
+from quiver.sql.errors import AnalysisException, PySparkAttributeError, PySparkRuntimeError, PySparkTypeError
 from quiver.sql.literals import column_of
 from quiver.sql.python.user_defined import UserDefinedFunction
 from quiver.sql.tree import expressions as e
+from quiver.sql.tree.walking import walk
 
 if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
@@ -20,28 +22,37 @@ if TYPE_CHECKING:
 class UserDefinedTableFunction:
     """A class whose `eval` yields rows (tuples), and whose `terminate`, where it has one, yields the last ones. Made by udtf.
 
-    Called with columns or values it gives a DataFrame; registered with `spark.udtf`, SQL calls it in FROM, LATERAL and LATERAL VIEW. Each
-    call has an instance of its own.
+    Called with columns, values or a table (`df.asTable()`) it gives a DataFrame; registered with `spark.udtf`, SQL calls it in FROM and in
+    LATERAL joins. An instance is given the rows of one partition, or of one group of the table's: `eval` is called for each of them, then
+    `terminate`, whose rows of a LATERAL join stand beside the last row, and in any case `cleanup`.
     """
 
-    def __init__(self, func: type, returnType: t.StructType | str, name: str | None = None, deterministic: bool = False) -> None:
-        if not isinstance(func, type):
-            raise PySparkTypeError(
-                f"Invalid function: the function handler must be a class, got {type(func).__name__}.", "INVALID_UDTF_HANDLER_TYPE"
-            )
-        if not callable(getattr(func, "eval", None)):
-            raise PySparkTypeError(f"The class `{func.__name__}` must have a method `eval`.", "INVALID_UDTF_NO_EVAL")
+    def __init__(
+        self,
+        func: type,
+        returnType: t.StructType | str | None,
+        name: str | None = None,
+        deterministic: bool = False,
+        is_arrow: bool = False,
+    ) -> None:
+        _check_handler(func, returnType, is_arrow)
         self.func = func
+        self.is_arrow = is_arrow
         self._name: str = name or func.__name__
         self._returns = returnType
         self._deterministic = deterministic
         self._made: UserDefinedFunction | None = None
 
     @property
-    def returnType(self) -> t.StructType:
-        """The columns of its rows. Raises PySparkTypeError for a type that is no struct."""
+    def evalType(self) -> int:
+        """Spark's number of what kind of function it is."""
+        return 302 if self.is_arrow else 300
+
+    @property
+    def returnType(self) -> t.StructType | None:
+        """The columns of its rows; None where analyze() tells them. Raises PySparkTypeError for a type that is no struct."""
         kind = t.DataType.fromDDL(self._returns) if isinstance(self._returns, str) else self._returns
-        if not isinstance(kind, t.StructType):
+        if kind is not None and not isinstance(kind, t.StructType):
             raise PySparkTypeError(f"The return type of the table function `{self._name}` must be a struct.", "UDTF_RETURN_TYPE_MISMATCH")
         self._returns = kind
         return kind
@@ -53,32 +64,88 @@ class UserDefinedTableFunction:
 
     def asDeterministic(self) -> UserDefinedTableFunction:
         """The same function, which gives equal rows for equal arguments."""
-        return UserDefinedTableFunction(self.func, self._returns, self._name, True)
+        return self._copy(self._name, True)
 
-    def _function(self) -> UserDefinedFunction:
+    def _copy(self, name: str, deterministic: bool) -> UserDefinedTableFunction:
+        return UserDefinedTableFunction(self.func, self._returns, name, deterministic, self.is_arrow)
+
+    @property
+    def _analyzes(self) -> bool:
+        return self._returns is None
+
+    def _as_generator(self, args: Sequence[e.Expression], names: Sequence[str | None]) -> e.Expression:
+        """A call whose arguments depend on a query around: an instance for each row. Raises AnalysisException for what needs more."""
+        returns = self.returnType
+        if returns is None or self.is_arrow:
+            what = "made of Arrow columns" if self.is_arrow else "analyzed"
+            raise AnalysisException(
+                f"The table function `{self._name}` is {what}: it can be called in FROM, or in a LATERAL join of a table.",
+                "UNSUPPORTED_FEATURE.TABLE_OPERATION",
+            )
         if self._made is None:
-            rows = t.ArrayType(self.returnType)
-            self._made = UserDefinedFunction(CallRows(self.func), rows, "row", self._name, self._deterministic)
-        return self._made
-
-    def _routine(self, args: Sequence[e.Expression], names: Sequence[str | None]) -> e.Expression:
-        return e.Call("inline", (self._function()._routine(args, names),))
+            self._made = UserDefinedFunction(CallRows(self.func), t.ArrayType(returns), "row", self._name, self._deterministic)
+        return e.Call("inline", (self._made._routine(args, names),))
 
     def __call__(self, *args: Any, **kwargs: Any) -> DataFrame:
         from quiver.sql.column import Column
+        from quiver.sql.python.table_argument import TableArg
+        from quiver.sql.python.table_calls import table_call
         from quiver.sql.session import Session
 
-        session = Session.getActiveSession()
+        tables = [value for value in (*args, *kwargs.values()) if isinstance(value, TableArg)]
+        session = tables[0]._df._session if tables else Session.getActiveSession()
         if session is None:
             raise PySparkRuntimeError(f"`{self._name}` makes a DataFrame: there is no session that it could be of.", "NO_ACTIVE_SESSION")
-        values = [column_of(value) for value in (*args, *kwargs.values())]
-        rows = self._function()._call(values, [*[None] * len(args), *kwargs])
-        return session.range(1).select(Column(e.Call("inline", (rows,))))
+        given = [value._argument if isinstance(value, TableArg) else column_of(value) for value in (*args, *kwargs.values())]
+        names = [*[None] * len(args), *kwargs]
+        plain = [value for value in given if isinstance(value, e.Expression)]
+        if any(isinstance(part, e.Outer) for value in plain for part in walk(value)):
+            return session.range(1).select(Column(self._as_generator(plain, names)))
+        return session._dataframe(table_call(session._state.analyser, self, given, names))
+
+
+def _check_handler(handler: Any, returns: Any, is_arrow: bool) -> None:
+    """Raises PySparkTypeError, PySparkAttributeError for a class that is no table function."""
+    if not isinstance(handler, type):
+        raise PySparkTypeError(
+            f"Invalid function: the function handler must be a class, got {type(handler).__name__}.", "INVALID_UDTF_HANDLER_TYPE"
+        )
+    name = handler.__name__
+    if not hasattr(handler, "eval"):
+        raise PySparkAttributeError(
+            f"The UDTF '{name}' is invalid. It does not implement the required 'eval' method.", "INVALID_UDTF_NO_EVAL"
+        )
+    analyze = inspect.getattr_static(handler, "analyze", None)
+    if analyze is not None and is_arrow:
+        raise PySparkAttributeError(
+            f"The arrow UDTF '{name}' is invalid. It has an 'analyze' method: give a return type instead.",
+            "INVALID_ARROW_UDTF_WITH_ANALYZE",
+        )
+    if returns is None and not isinstance(analyze, staticmethod):
+        raise PySparkAttributeError(
+            f"The UDTF '{name}' is invalid. It does not specify its return type or implement the required 'analyze' static method.",
+            "INVALID_UDTF_RETURN_TYPE",
+        )
+    if returns is not None and analyze is not None:
+        raise PySparkAttributeError(
+            f"The UDTF '{name}' is invalid. It has both its return type and an 'analyze' attribute. Please make it have one of them.",
+            "INVALID_UDTF_BOTH_RETURN_TYPE_AND_ANALYZE",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class TableRoutine:
+    """What a name of a session's table function means: in FROM the function is asked for, elsewhere it is a generator."""
+
+    function: UserDefinedTableFunction
+
+    def __call__(self, args: Sequence[e.Expression], names: Sequence[str | None]) -> e.Expression:
+        return self.function._as_generator(args, names)
 
 
 @dataclass(frozen=True, slots=True)
 class CallRows:
-    """All rows of one call of a user's class."""
+    """All rows of one call of a user's class, for calls that depend on a query around."""
 
     handler: type
 
@@ -97,7 +164,8 @@ def _rows(made: Iterable[Any] | None) -> Iterable[Any]:
 
 
 def udtf(cls: Any = None, *, returnType: Any = None, useArrow: bool | None = None) -> Any:
-    """A class as a function that makes rows: `udtf(Cls, returnType="a int, b string")`, or a decorator.
+    """A class as a function that makes rows: `udtf(Cls, returnType="a int, b string")`, or a decorator. Without `returnType` the class has
+    a static method `analyze`, which is told the arguments (AnalyzeArgument) and gives an AnalyzeResult.
 
     >>> @F.udtf(returnType="n int, square int")
     ... class Squares:
@@ -111,10 +179,27 @@ def udtf(cls: Any = None, *, returnType: Any = None, useArrow: bool | None = Non
     [Row(id=0, square=0), Row(id=1, square=1), Row(id=2, square=4)]
     """
 
+    return _maker(cls, returnType, False)
+
+
+def arrow_udtf(cls: Any = None, *, returnType: Any = None) -> Any:
+    """As udtf, of Arrow columns: `eval` is given a pyarrow.RecordBatch for a table, else a pyarrow.Array for each argument, and yields
+    pyarrow.Tables or RecordBatches.
+
+    >>> import pyarrow as pa
+    >>> @F.arrow_udtf(returnType="rows long")
+    ... class Sizes:
+    ...     def eval(self, batch: pa.RecordBatch):
+    ...         yield pa.table({"rows": [batch.num_rows]})
+    >>> Sizes(spark.range(3).asTable().withSinglePartition()).collect()
+    [Row(rows=3)]
+    """
+    return _maker(cls, returnType, True)
+
+
+def _maker(cls: Any, returns: Any, is_arrow: bool) -> Any:
     def make(handler: Any) -> UserDefinedTableFunction:
-        if returnType is None:
-            raise PySparkTypeError("Argument `returnType` should not be None: rows' columns are not analysed here.", "CANNOT_BE_NONE")
-        return UserDefinedTableFunction(handler, returnType)
+        return UserDefinedTableFunction(handler, returns, is_arrow=is_arrow)
 
     return make if cls is None else make(cls)
 
@@ -135,6 +220,6 @@ class UDTFRegistration:
         """
         if not isinstance(f, UserDefinedTableFunction):
             raise PySparkTypeError(f"Cannot register {f!r}: it is not what udtf made.", "CANNOT_REGISTER_UDTF")
-        made = UserDefinedTableFunction(f.func, f._returns, name, f._deterministic)
-        self.sparkSession._state.routines[name.lower()] = made._routine
+        made = f._copy(name, f._deterministic)
+        self.sparkSession._state.routines[name.lower()] = TableRoutine(made)
         return made

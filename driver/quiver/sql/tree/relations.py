@@ -368,7 +368,8 @@ class Observe(Hint):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PythonMap(Unary):
-    """A user's function of an iterator of the batches of a partition. `function`: sealed (ops.Function). `kind`: pandas or arrow.
+    """A user's function of an iterator of the batches of a partition. `function`: sealed (ops.Function). `kind`: pandas or arrow; rows:
+    it takes and gives batches as they are (python.table_rows.TableRows).
 
     `rows`: of a batch at most; `zone`: in which pandas has instants.
     """
