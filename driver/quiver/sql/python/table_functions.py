@@ -187,12 +187,12 @@ def arrow_udtf(cls: Any = None, *, returnType: Any = None) -> Any:
     pyarrow.Tables or RecordBatches.
 
     >>> import pyarrow as pa
-    >>> @F.arrow_udtf(returnType="rows long")
-    ... class Sizes:
+    >>> @F.arrow_udtf(returnType="id long")
+    ... class Odd:
     ...     def eval(self, batch: pa.RecordBatch):
-    ...         yield pa.table({"rows": [batch.num_rows]})
-    >>> Sizes(spark.range(3).asTable().withSinglePartition()).collect()
-    [Row(rows=3)]
+    ...         yield pa.table({"id": [id for id in batch.column("id").to_pylist() if id % 2]})
+    >>> Odd(spark.range(3).asTable().withSinglePartition()).collect()
+    [Row(id=1)]
     """
     return _maker(cls, returnType, True)
 
