@@ -149,14 +149,15 @@ class Changing:
             return tree
         if depth == len(self._steps) - 1:
             return change(tree, step)
-        there = step in tree if isinstance(step, str) else step < len(tree)
+        holder: Any = tree
+        there = step in holder if isinstance(step, str) else step < len(holder)
         if not there and not creates:
             return tree
-        below = tree[step] if there else {} if isinstance(self._steps[depth + 1], str) else []
+        below = holder[step] if there else {} if isinstance(self._steps[depth + 1], str) else []
         made = self._changed(below, depth + 1, change, creates, strict)
         if isinstance(step, str):
-            return _with_member(tree, step, made)
-        return [*tree[:step], made, *tree[step + 1 :]] if there else [*self._padded(tree, step), made]
+            return _with_member(holder, step, made)
+        return [*holder[:step], made, *holder[step + 1 :]] if there else [*self._padded(holder, step), made]
 
 
 def _with_member(members: dict[str, Any], name: str, member: Any) -> dict[str, Any]:
