@@ -308,6 +308,18 @@ def test_what_can_not_be_a_function_is_refused_at_once(df: DataFrame, users: Ses
             use()
 
 
+def test_lists_within_structs_and_stars(users: Session, df: DataFrame) -> None:
+    shown = F.udf(lambda value: str(value))
+    nested = F.struct("id", F.struct(F.array("v").alias("l")).alias("s"))
+    given = [nested, F.create_map(F.lit("k"), F.array(F.struct(F.array("id").alias("i")))), F.array(nested)]
+    first = df.where("v = 2.5").select(*(shown(each) for each in given)).first()
+    one = "Row(id=2, s=Row(l=[2.5]))"
+    assert tuple(first or ()) == (one, "{'k': [Row(i=[2])]}", f"[{one}]")
+    count = F.pandas_udf(lambda lists: int(lists.map(len).sum()), "long", F.PandasUDFType.GROUPED_AGG)
+    assert df.agg(count(F.array("id", "id"))).collect() == [(8,)]
+    assert df.where("v = 2.5").select(F.udf(lambda *values: str(values))("*")).collect() == [("(2, None, 2.5)",)]
+
+
 def test_classes_that_make_rows(users: Session) -> None:
     class Words:
         def __init__(self) -> None:

@@ -80,6 +80,10 @@ class Resolver:
         """`struct(*)`: with the columns as arguments."""
         if isinstance(expression, e.Call) and any(isinstance(argument, e.Star) for argument in expression.args):
             return replace(expression, args=tuple(self.expand(expression.args, columns)))
+        if isinstance(expression, e.PythonCall) and any(isinstance(argument, e.Star) for argument in expression.args):
+            given = [(self.expand([argument], columns), name) for argument, name in zip(expression.args, expression.names, strict=True)]
+            names = tuple(name for found, name in given for _ in found)
+            return replace(expression, args=tuple(one for found, _ in given for one in found), names=names)
         return rebuilt(expression, lambda child: self._with_stars(child, columns))
 
     def resolve(self, expression: e.Expression, columns: Columns, outer: Levels = ()) -> e.Expression:

@@ -15,6 +15,7 @@ from quiver.sql.lowering.casts import spark_cast
 from quiver.sql.lowering.folding import FOLDING, folded
 from quiver.sql.lowering.names import cast, column, constant, quoted, text
 from quiver.sql.lowering.zones import instant
+from quiver.sql.python.model import lists_within
 from quiver.sql.registry.guarding import CHECKED
 from quiver.sql.registry.model import AFTER, ORDERED, OVER
 from quiver.sql.registry.python import checked
@@ -208,7 +209,7 @@ def _python(call: e.PythonCall, subquery: Subquery, over: str = "") -> str:
     """An aggregate is a function of the list of its group's arguments."""
     bound = call.function.bind([type_of(argument) for argument in call.args], call.names, call.zone, call.rows)
     # Of what type a whole number is (of row_number(), an unsigned one), the kernel only knows where it matters to itself.
-    args = [_whole(lowered(argument, subquery), type_of(argument)) for argument in call.args]
+    args = [_exact(lowered(argument, subquery), type_of(argument), call.function.is_aggregate) for argument in call.args]
     if call.function.is_aggregate:
         members = ", ".join(f"'_{place}', {argument}" for place, argument in enumerate(args))
         return f"{bound.name}(array_agg(named_struct({members})){over})"
@@ -217,8 +218,9 @@ def _python(call: e.PythonCall, subquery: Subquery, over: str = "") -> str:
     return f"{bound.name}({', '.join(['random()'] * bound.leading + args)})"
 
 
-def _whole(value: str, kind: t.DataType) -> str:
-    return cast(value, kind) if isinstance(kind, t.IntegralType) else value
+def _exact(value: str, kind: t.DataType, is_member: bool) -> str:
+    """The kernel does not make what is inside structs fit a function of users (see model.Bound.kernel_function)."""
+    return cast(value, kind) if isinstance(kind, t.IntegralType) or lists_within(kind, is_member) else value
 
 
 def _window(window: e.WindowSpec, subquery: Subquery) -> str:
