@@ -22,6 +22,8 @@ NOTES = {
     "array_sort": "a comparator as `aggregate`'s functions",
     "from_json": "options as `spark.read.json`'s: no other locale than en-US, no bounds of texts and nesting",
     "from_csv": "options as `spark.read.csv`'s: no other locale than en-US",
+    "from_xml": "no variants; no document types, and no schemas in XSD",
+    "to_xml": "no variants",
     "arrays_zip": "two arrays of one name can't be collected as rows",
     "aes_encrypt": "executors need the package cryptography (`pip install quiver-cluster[crypto]`)",
     "aes_decrypt": "as `aes_encrypt`",

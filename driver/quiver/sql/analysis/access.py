@@ -35,8 +35,11 @@ NAMES = frozenset(
         "time_bucket",
         "from_json",
         "from_csv",
+        "from_xml",
         "to_json",
         "to_csv",
+        "to_xml",
+        "schema_of_xml",
         "window",
         "window_time",
         "round",
@@ -95,9 +98,9 @@ def accessed(call: e.Call, fold: Fold) -> e.Expression:
             return windowed(call)
         case "window_time":
             return last_moment(call)
-        case "from_json" | "from_csv":
+        case "from_json" | "from_csv" | "from_xml":
             return _typed_document(call)
-        case "to_json" | "to_csv":
+        case "to_json" | "to_csv" | "to_xml" | "schema_of_xml":
             return replace(call, args=(*call.args[:1], *map(_document_options, call.args[1:])))
         case function if function in CAST_FUNCTIONS:
             if len(call.args) != 1:
@@ -200,8 +203,9 @@ def _typed_document(call: e.Call) -> e.Call:
     if len(call.args) < 2:
         return call
     text, schema, *options = call.args
-    if isinstance(schema, e.Call) and schema.name in ("schema_of_json", "schema_of_csv") and isinstance(schema.args[0], e.Literal):
-        schema = e.Literal(None, schema_of(schema.name, str(schema.args[0].value)))
+    if isinstance(schema, e.Call) and schema.name.startswith("schema_of_") and isinstance(schema.args[0], e.Literal):
+        given = [str(each.value) for each in schema.args[:2] if isinstance(each, e.Literal)]
+        schema = e.Literal(None, schema_of(schema.name, *given))
     elif isinstance(schema, e.Literal) and isinstance(schema.value, str):
         schema = e.Literal(None, t.DataType.fromDDL(schema.value))
     elif not (isinstance(schema, e.Literal) and schema.value is None):

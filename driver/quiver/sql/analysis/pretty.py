@@ -226,7 +226,18 @@ def _call(call: e.Call) -> str:
             args.insert(0, "current_timezone()")
         case "from_json" if len(args) > 1 and args[1].lower().startswith("map<"):
             return "entries"
-        case "approx_count_distinct" | "from_json" | "to_json" | "from_csv" | "to_csv" | "schema_of_json" | "schema_of_csv":
+        case (
+            "approx_count_distinct"
+            | "from_json"
+            | "to_json"
+            | "from_csv"
+            | "to_csv"
+            | "schema_of_json"
+            | "schema_of_csv"
+            | "from_xml"
+            | "to_xml"
+            | "schema_of_xml"
+        ):
             args = args[:1]
         case "withfield":
             return f"{_fields_of(call, args[0])}, WithField({args[2]}))"

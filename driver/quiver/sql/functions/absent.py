@@ -8,11 +8,9 @@ from typing import Final
 
 from quiver.sql.errors import PySparkAttributeError
 
-_XML = "records in XML are not read; use the `xpath` functions, or a user's function with `xml.etree`"
 _JAVA = "there is no Java"
 _WRITE = "tables are not partitioned by transforms of columns; use a column of its own"
 REASONS: Final = (
-    (r".*_xml", _XML),
     (r"(try_)?reflect|java_method", _JAVA),
     (r"st_.*", "there are no types of places on maps"),
     (r"unwrap_udt", "there are no types of users"),

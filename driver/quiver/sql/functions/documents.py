@@ -1,4 +1,4 @@
-"""Functions of text in JSON and CSV."""
+"""Functions of text in JSON, CSV and XML."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from quiver.sql.literals import column_of, expression_of
 from quiver.sql.tree import expressions as e
 
 __all__ = [
-    "from_csv", "from_json", "get_json_object", "json_array_length", "json_object_keys", "json_tuple", "schema_of_csv", "schema_of_json",
-    "to_csv", "to_json",
+    "from_csv", "from_json", "from_xml", "get_json_object", "json_array_length", "json_object_keys", "json_tuple", "schema_of_csv",
+    "schema_of_json", "schema_of_xml", "to_csv", "to_json", "to_xml",
 ]  # fmt: skip
 Options = Mapping[str, str]
 Schema = t.StructType | t.ArrayType | t.MapType | Column | str
@@ -69,6 +69,36 @@ def to_csv(col: ColumnOrName, options: Options | None = None) -> Column:
     '2,Alice'
     """
     return call("to_csv", column_of(col), *_options(options))
+
+
+def from_xml(col: ColumnOrName, schema: t.StructType | Column | str, options: Options | None = None) -> Column:
+    """Text of an element in XML as a struct of its attributes (`_name`) and elements; with text beside them, that is `_VALUE`.
+
+    What does not fit is null, and what comes after it. Texts with a document type are malformed, as entities could be declared there.
+
+    >>> df = spark.createDataFrame([('<p k="x"><a>1</a><a>2</a></p>',), ("<p><a>",)], ["v"])
+    >>> df.select(F.from_xml("v", "_k STRING, a ARRAY<INT>").alias("p")).collect()
+    [Row(p=Row(_k='x', a=[1, 2])), Row(p=Row(_k=None, a=None))]
+    """
+    return _read("from_xml", col, schema, options)
+
+
+def to_xml(col: ColumnOrName, options: Options | None = None) -> Column:
+    """A struct as text in XML: an element `ROW` (or `rowTag`) of its members; those that are null are left out.
+
+    >>> spark.range(1).select(F.to_xml(F.struct(F.lit("x").alias("_k"), F.array(F.lit(1), F.lit(2)).alias("a")), {"indent": ""})).first()[0]
+    '<ROW k="x"><a>1</a><a>2</a></ROW>\\n'
+    """
+    return call("to_xml", column_of(col), *_options(options))
+
+
+def schema_of_xml(xml: Column | str, options: Options | None = None) -> Column:
+    """The type of a text in XML, as DDL.
+
+    >>> spark.range(1).select(F.schema_of_xml('<p><a k="x">1</a></p>').alias("s")).first()[0]
+    'STRUCT<a: STRUCT<_VALUE: BIGINT, _k: STRING>>'
+    """
+    return call("schema_of_xml", expression_of(xml), *_options(options))
 
 
 def get_json_object(col: ColumnOrName, path: str) -> Column:

@@ -25,4 +25,5 @@ from quiver.sql.registry import (  # noqa: F401
     times_of_day,
     variants,
     windows,
+    xml_records,
 )

@@ -14,16 +14,18 @@ from quiver.sql.registry.define import define, mismatch, result
 from quiver.sql.registry.model import Function, Types, register
 from quiver.sql.registry.python import python
 from quiver.sql.text_options import csv_options, json_options
+from quiver.sql.xml_options import xml_options
 from quiver_proto.spark_functions import csv_text, json_text, xml_paths
+from quiver_proto.xml_records.calls import schema_of_xml
 
 S = result("s")
 Make = Callable[[str, json_text.Options, str], Any]
 
 
 def reading_options(name: str, given: Mapping[str, str], zone: str) -> Any:
-    """JsonOptions or CsvOptions of what `from_json` or `from_csv` is given. Raises as the readers of files do."""
+    """JsonOptions, CsvOptions or XmlOptions of what `from_json`, `from_csv` or `from_xml` is given. Raises as the readers of files do."""
     options = {key.lower(): value for key, value in given.items()}
-    return csv_options(options, zone) if name == "from_csv" else json_options(options, zone)
+    return {"from_csv": csv_options, "from_json": json_options, "from_xml": xml_options}[name](options, zone)
 
 
 def _reading(name: str) -> None:
@@ -104,9 +106,12 @@ def _tuple(args: Sequence[str], kinds: Types) -> str:
 register(Function("json_tuple", _tuple, _tuple_type, lambda kinds: [t.StringType()] * len(kinds), kind="generator", arity=(2, None)))
 
 
-def schema_of(name: str, value: str) -> t.DataType:
-    """The type that `schema_of_json` or `schema_of_csv` of a constant tells. Raises AnalysisException."""
+def schema_of(name: str, value: str, options: str = "{}") -> t.DataType:
+    """The type that one of `schema_of_json`, `_csv` and `_xml` of a constant tells (`options`: in JSON). Raises AnalysisException."""
     try:
+        if name == "schema_of_xml":
+            given = {str(key).lower(): str(each) for key, each in json.loads(options).items()}
+            return t.DataType.fromDDL(schema_of_xml(xml_options(given, "UTC"))(value))
         return t.DataType.fromDDL(json_text.schema_of_json(value) if name == "schema_of_json" else csv_text.schema_of_csv(value))
     except ValueError as error:
         raise AnalysisException(str(error), "INVALID_SCHEMA") from None

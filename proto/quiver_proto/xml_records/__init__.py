@@ -1,0 +1,1 @@
+"""Records in XML: read by a type, told the type of, and written, as Spark has them."""

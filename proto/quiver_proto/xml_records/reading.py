@@ -1,0 +1,245 @@
+"""Elements as values of a column's type. What does not fit is null, and so is what comes after it in the record, as Spark has it."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from quiver_proto.spark_functions.java import SparkValueError
+from quiver_proto.text_formats.conversion import Formats, converter
+from quiver_proto.text_formats.malformed import FAIL
+from quiver_proto.text_formats.text_input import Line
+from quiver_proto.variants.shredded import is_variant
+from quiver_proto.xml_records.elements import Element, element_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class XmlOptions:
+    """Spark's options of XML. `corrupt`: the column of malformed records. `null`: the text that is a null."""
+
+    row_tag: str = "ROW"
+    attribute_prefix: str = "_"
+    value_tag: str = "_VALUE"
+    null: str | None = None
+    mode: str = "PERMISSIVE"
+    corrupt: str = "_corrupt_record"
+    excludes_attributes: bool = False
+    strips: bool = True
+    ignores_prefixes: bool = False
+    infers: bool = True
+    prefers_date: bool = True
+    prefers_decimal: bool = False
+    line: Line = field(default_factory=Line)
+    formats: Formats = field(default_factory=Formats)
+
+    def name_of(self, name: str) -> str:
+        """Of an element or attribute, as columns have it."""
+        return name.rpartition(":")[2] if self.ignores_prefixes else name
+
+    def attributes_of(self, element: Element) -> dict[str, str]:
+        """By the names of their columns."""
+        if self.excludes_attributes:
+            return {}
+        return {
+            self.attribute_prefix + self.name_of(name): value
+            for name, value in element.attributes.items()
+            if not (self.ignores_prefixes and name.partition(":")[0] == "xmlns")
+        }
+
+    def texts_of(self, element: Element) -> list[str]:
+        """The texts between elements that are not blank."""
+        return [each.strip() if self.strips else each for each in element.content if isinstance(each, str) and each.strip()]
+
+
+class Problems:
+    """What of a record did not fit, once something has not."""
+
+    __slots__ = ("first",)
+
+    def __init__(self) -> None:
+        self.first = ""
+
+
+Convert = Callable[[Element, Problems], Any]
+FromText = Callable[[str], Any]
+
+
+def from_text(kind: pa.DataType, options: XmlOptions) -> FromText:
+    """What makes a value of a text; ValueError for one that is none. Raises TypeError for types that texts are not of."""
+    import pyarrow as pa
+
+    is_ = pa.types
+    if is_variant(kind):
+        raise TypeError("XML is not read as variants")
+    make = _boolean if is_.is_boolean(kind) else _no_value if is_.is_binary(kind) else converter(kind, options.formats)
+    strips = is_.is_floating(kind) or is_.is_integer(kind)
+
+    def read(text: str) -> Any:
+        value = text.strip() if options.strips or strips else text
+        if value == options.null or (make is not None and not value.strip()):
+            return None
+        try:
+            return value if make is None else make(value)
+        except OverflowError:
+            raise ValueError(text) from None
+
+    return read
+
+
+def _no_value(text: str) -> bytes:
+    raise ValueError("texts in XML are no binaries")
+
+
+def _boolean(text: str) -> bool:
+    folded = text.strip().lower()
+    if folded not in ("true", "false", "1", "0"):
+        raise ValueError(text)
+    return folded in ("true", "1")
+
+
+def element_reader(kind: pa.DataType, options: XmlOptions) -> Convert:
+    """What makes a value of an element. It raises ValueError where that does not fit; structs tell problems."""
+    import pyarrow as pa
+
+    is_ = pa.types
+    if is_.is_struct(kind) and not is_variant(kind):
+        return struct_reader(list(kind), options)
+    if is_.is_map(kind):
+        return _map_reader(kind.item_type, options)
+    if is_.is_list(kind):
+        item = element_reader(kind.value_type, options)
+        return lambda element, problems: [item(element, problems)]
+    read = from_text(kind, options)
+    if is_.is_string(kind):
+        return lambda element, problems: _markup(element, options) if element.has_elements() else _read_text(read, element)
+    return lambda element, problems: _read_text(read, element)
+
+
+def _read_text(read: FromText, element: Element) -> Any:
+    return read(element.text())
+
+
+def _markup(element: Element, options: XmlOptions) -> str:
+    """What an element holds, as text in XML again."""
+    from xml.sax.saxutils import escape, quoteattr
+
+    written = []
+    for each in element.content:
+        if isinstance(each, str):
+            written.append(escape(each.strip() if options.strips else each))
+        else:
+            attributes = "".join(f" {name}={quoteattr(value)}" for name, value in each.attributes.items())
+            written.append(f"<{each.name}{attributes}>{_markup(each, options)}</{each.name}>")
+    return "".join(written)
+
+
+def _map_reader(kind: pa.DataType, options: XmlOptions) -> Convert:
+    item, attribute = element_reader(kind, options), _text_or_nothing(kind, options)
+
+    def read(element: Element, problems: Problems) -> list[tuple[str, Any]]:
+        pairs = {name: attribute(value) for name, value in options.attributes_of(element).items()}
+        for each in element.content:
+            if isinstance(each, Element):
+                pairs[options.name_of(each.name)] = item(each, problems)
+        return list(pairs.items())
+
+    return read
+
+
+def _text_or_nothing(kind: pa.DataType, options: XmlOptions) -> FromText:
+    import pyarrow as pa
+
+    return (lambda text: None) if pa.types.is_nested(kind) else from_text(kind, options)
+
+
+def struct_reader(fields: Sequence[pa.Field], options: XmlOptions) -> Convert:
+    """What makes a struct of an element's attributes, elements and text. Columns are found in any case."""
+    import pyarrow as pa
+
+    is_list = [pa.types.is_list(each.type) for each in fields]
+    kinds = [each.type.value_type if listed else each.type for each, listed in zip(fields, is_list, strict=True)]
+    places = {each.name.lower(): place for place, each in reversed(list(enumerate(fields)))}
+    elements = [element_reader(kind, options) for kind in kinds]
+    texts = {place: from_text(kind, options) for place, kind in enumerate(kinds) if not pa.types.is_nested(kind)}
+    own = places.get(options.value_tag.lower())
+
+    def read(element: Element, problems: Problems) -> dict[str, Any]:
+        found: list[Any] = [None] * len(kinds)
+
+        def put(place: int, value: Any) -> None:
+            found[place] = [*(found[place] or ()), value] if is_list[place] else value
+
+        def fill() -> None:
+            for name, value in options.attributes_of(element).items():
+                if (place := places.get(name.lower(), -1)) in texts:
+                    put(place, texts[place](value))
+            for each in element.content:
+                if isinstance(each, Element):
+                    if (place := places.get(options.name_of(each.name).lower(), -1)) >= 0:
+                        put(place, elements[place](each, problems))
+                        if problems.first:
+                            return
+                elif own in texts and each.strip():
+                    put(own, texts[own](each))
+
+        try:
+            fill()
+        except ValueError as problem:
+            problems.first = str(problem) or "a value does not fit"
+        return {each.name: value for each, value in zip(fields, found, strict=True)}
+
+    return read
+
+
+class RecordReader:
+    """Reads texts of one element each as structs of the fields."""
+
+    def __init__(self, fields: Sequence[pa.Field], options: XmlOptions) -> None:
+        self._names = [each.name for each in fields]
+        self._read = struct_reader([each for each in fields if each.name != options.corrupt], options)
+        self._options = options
+
+    def __call__(self, text: str) -> tuple[dict[str, Any], str]:
+        """(the struct, what is wrong with the text)."""
+        problems = Problems()
+        try:
+            found = self._read(element_of(text), problems)
+        except ValueError as problem:
+            return {name: text if name == self._options.corrupt else None for name in self._names}, f"no XML ({problem})"
+        if self._options.corrupt in self._names:
+            found[self._options.corrupt] = text if problems.first else None
+        return found, problems.first
+
+
+class XmlReader:
+    """Reads text in XML as a struct, for the kernel; what does not fit is null."""
+
+    def __init__(self, kind: pa.StructType, options: XmlOptions) -> None:
+        self._given = (kind, options)
+        self.__module__, self.__qualname__, self.__name__ = __name__, f"read {kind} {options}", "from_xml"
+        self._read: RecordReader | None = None
+
+    def __reduce__(self) -> Any:
+        return xml_reader, self._given
+
+    def __call__(self, text: str) -> dict[str, Any]:
+        kind, options = self._given
+        if self._read is None:
+            self._read = RecordReader(list(kind), options)
+        found, problem = self._read(text)
+        if problem and options.mode == FAIL:
+            raise SparkValueError(
+                "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", f"Malformed records are detected in record parsing: {text}."
+            )
+        return found
+
+
+@functools.lru_cache(256)
+def xml_reader(kind: pa.StructType, options: XmlOptions) -> XmlReader:
+    """Raises TypeError in its first call for a type that XML has no values of."""
+    return XmlReader(kind, options)
