@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
@@ -46,7 +46,7 @@ def changed(value: Any, of_expression: OfExpression = _nothing, of_relation: OfR
             fresh = changed(old, of_expression, of_relation)
             if fresh is not old:
                 changes[name] = fresh
-    return replace(value, **changes) if changes else value
+    return replace(cast("Any", value), **changes) if changes else value
 
 
 def parts(value: Any) -> Iterator[e.Expression | r.Relation]:

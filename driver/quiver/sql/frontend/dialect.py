@@ -165,9 +165,22 @@ class _Parser(SparkParser):
         start = self._parse_bitwise()
         return self.expression(g.Substring(this=args[0], start=start, length=self._parse_bitwise() if self._match(TokenType.FOR) else None))
 
+    _before_colon = False
+    """Is this the key of a map literal, whose colon is before the value?"""
+
+    def _parse_bracket_key_value(self, is_map: bool = False) -> Any:
+        if not is_map:
+            return super()._parse_bracket_key_value(is_map)
+        around, self._before_colon = self._before_colon, True
+        try:
+            key = self._parse_disjunction()
+        finally:
+            self._before_colon = around
+        return self._parse_slice(key)
+
     def _parse_column_ops(self, this: Any) -> Any:
         made = super()._parse_column_ops(this)
-        if made is None or not self._match(TokenType.COLON):
+        if made is None or self._before_colon or not self._match(TokenType.COLON):
             return made
         return self._parse_column_ops(self.expression(g.Anonymous(this=VARIANT_PATH, expressions=[made, *self.parse_variant_path()])))
 
