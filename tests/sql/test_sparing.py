@@ -49,6 +49,8 @@ def table(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
         "RANGE BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING), row_number() OVER (ORDER BY k) FROM t ORDER BY k",
         "SELECT k, ntile(7) OVER (PARTITION BY g ORDER BY k), ntile(500) OVER (ORDER BY k), "
         "percent_rank() OVER (PARTITION BY g ORDER BY a), cume_dist() OVER (PARTITION BY s ORDER BY a DESC) FROM t ORDER BY k",
+        "SELECT k, sum(a) OVER (PARTITION BY 1), max(a) OVER (PARTITION BY upper('x'), g, 2 + 3), count(*) OVER (ORDER BY 'x'), "
+        "min(a) OVER (PARTITION BY CAST(NULL AS INT) ORDER BY 1 DESC), rank() OVER (PARTITION BY 'y' ORDER BY a) FROM t ORDER BY k",
     ],
 )
 def test_the_same_rows(table: Session, query: str) -> None:
@@ -70,6 +72,7 @@ def test_the_same_rows(table: Session, query: str) -> None:
         "SELECT d, count(DISTINCT a), count(DISTINCT s) FROM t GROUP BY d",  # Numbers that are equal and not the same.
         "SELECT g, count(DISTINCT a) FROM t GROUP BY ROLLUP (g)",
         "SELECT k, sum(a) OVER (ORDER BY k), row_number() OVER (ORDER BY k) FROM t",
+        "SELECT k, sum(a) OVER (PARTITION BY rand(1) > 0.5), sum(a) OVER (ORDER BY 1 RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t",
         "SELECT g, count(a) FROM t GROUP BY g",
         "SELECT sum(a) OVER (ORDER BY k ROWS BETWEEN 1 PRECEDING AND UNBOUNDED FOLLOWING), row_number() OVER (ORDER BY k) FROM t",
         "SELECT collect_list(a), median(a), max_by(a, k) FROM t",

@@ -78,6 +78,12 @@ def can_group(keys: Sequence[e.Expression]) -> bool:
     )
 
 
+def is_constant(key: e.Expression) -> bool:
+    """Whether it is surely the same of all rows."""
+    own = (e.Windowed, e.ScalarSubquery, e.Exists, e.InSubquery)
+    return not attributes_in(key) and not _may_differ(key) and not any(isinstance(node, own) or is_aggregate(node) for node in walk(key))
+
+
 def is_repeatable(relation: r.Relation) -> bool:
     """Whether it surely gives the same rows whenever it is computed."""
     if isinstance(relation, Leaf | r.Span):

@@ -4,6 +4,7 @@ lists and ordered sets           of rows that are sorted by group (gathering.py)
 several DISTINCT aggregates      each over the distinct values of its own arguments, and these joined by group: a group-by spills,
                                  the set inside an aggregate can't
 aggregates over whole windows    computed by group and joined to the rows: the kernel would hold all rows of a window's partition
+windows by constants              without these keys
 windows to their partition's end  from the end: what comes after a row would have to be held for it
 ntile, percent_rank, cume_dist   from a number that a window gives as rows pass, and how many rows its partition has
 
@@ -19,7 +20,7 @@ from quiver.sql import types as t
 from quiver.sql.analysis.rewriting import changed
 from quiver.sql.analysis.typing import type_of
 from quiver.sql.lowering.gathering import gathered
-from quiver.sql.lowering.replacing import aggregates_in, can_group, is_repeatable, named, unique, with_given
+from quiver.sql.lowering.replacing import aggregates_in, can_group, is_constant, is_repeatable, named, unique, with_given
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import all_of, attributes_in, walk
@@ -48,7 +49,7 @@ def _spared(node: r.Relation) -> r.Relation | None:
     if isinstance(node, r.Aggregate):
         made = _without_sets(node)
         return gathered(node) if made is node else made
-    return _without_whole_windows(_by_numbers(_backwards(node)))
+    return _without_whole_windows(_by_numbers(_backwards(_without_constant_keys(node))))
 
 
 # ---- DISTINCT ----
@@ -117,6 +118,22 @@ def _joined(left: r.Relation, right: r.Relation, keys: Sequence[e.Expression], s
 # ---- windows ----
 
 
+def _without_constant_keys(node: r.Project) -> r.Project:
+    """Windows of all rows say so, whatever they are written like: rows of one value make one partition, and are in any order."""
+    given = [(windowed, made) for windowed in _windows(node) if (made := _of_what_differs(windowed)) != windowed]
+    return replace(node, expressions=with_given(node.expressions, given)) if given else node
+
+
+def _of_what_differs(windowed: e.Windowed) -> e.Windowed:
+    window = windowed.window
+    keys = tuple(key for key in window.partition_by if not is_constant(key))
+    order, frame = window.order_by, window.frame
+    of_peers = frame is None or (frame.unit == "range" and frame.start is None and frame.end == 0)
+    if order and of_peers and _is_summed(windowed.function) and all(is_constant(key.child) for key in order):
+        order, frame = (), None  # All rows are equal in it, up to the current one: that is all.
+    return replace(windowed, window=replace(window, partition_by=keys, order_by=order, frame=frame))
+
+
 def _without_whole_windows(node: r.Project) -> r.Project:
     whole = [each for each in _windows(node) if _is_whole(each) and can_group(each.window.partition_by)]
     if not whole or not is_repeatable(node.child):
@@ -132,11 +149,15 @@ def _without_whole_windows(node: r.Project) -> r.Project:
 
 
 def _is_whole(windowed: e.Windowed) -> bool:
-    function, window = windowed.function, windowed.window
-    if not isinstance(function, e.Call) or function.order or function.name.lower() not in _SUMMED:
+    window = windowed.window
+    if not _is_summed(windowed.function):
         return False
     unbounded = window.frame is not None and window.frame.start is None and window.frame.end is None
     return unbounded or (window.frame is None and not window.order_by)
+
+
+def _is_summed(function: e.Expression) -> bool:
+    return isinstance(function, e.Call) and not function.order and function.name.lower() in _SUMMED
 
 
 def _backwards(node: r.Project) -> r.Project:
