@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from quiver.sql import Session
+from quiver.sql import functions as F
 from quiver.sql.large_limits import FEWEST, UNKNOWN, most_held, with_large_limits_sorted
 from quiver_proto.fragments import width
 from quiver_proto.v1.kernel_pb2 import GlobalLimit, LocalLimit, Many, Plan, Sort
@@ -27,7 +29,7 @@ def test_heaps_are_for_what_a_part_of_the_memory_holds() -> None:
 @pytest.mark.parametrize("fetch", [-1, 10, 50_000])
 def test_few_rows_are_kept_in_a_heap(below: Plan, fetch: int) -> None:
     plan = limited(fetch, below)
-    with_large_limits_sorted(plan, lambda: 50_000)
+    assert not with_large_limits_sorted(plan, lambda: 50_000)
     assert plan == limited(fetch, below)
 
 
@@ -42,5 +44,12 @@ def test_few_rows_are_kept_in_a_heap(below: Plan, fetch: int) -> None:
 )
 def test_many_rows_are_sorted(below: Plan, fetch: int, expected: Plan) -> None:
     plan = Plan(union=Many(inputs=[ROW, limited(fetch, below)]))
-    with_large_limits_sorted(plan, lambda: 50_000)
+    assert with_large_limits_sorted(plan, lambda: 50_000)
     assert plan == Plan(union=Many(inputs=[ROW, expected]))
+
+
+def test_they_are_shown_as_sorts(spark: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    for count, heaps in ((10, True), (1 << 33, False)):
+        spark.range(1 << 34).orderBy(F.col("id") % 10, "id").limit(count).explain(True)
+        shown = capsys.readouterr().out
+        assert ("TopK" in shown) == heaps, shown

@@ -23,6 +23,7 @@ from quiver_proto.v1.kernel_pb2 import Plan
 if TYPE_CHECKING:
     import datafusion
     import pyarrow as pa
+    from datafusion.plan import ExecutionPlan
 
 
 class KernelContext:
@@ -56,6 +57,12 @@ class KernelContext:
             raise
         scanning.resolve(plan, self._mirrors, query.pins)
         return frame, physical, plan
+
+    def decoded(self, plan: Plan) -> ExecutionPlan:
+        """The physical plan that is `plan`."""
+        from datafusion.plan import ExecutionPlan
+
+        return ExecutionPlan.from_bytes(self.context, plan.SerializeToString())
 
     def statistics(self, query: Query, productions: Mapping[str, Production]) -> str:
         """The physical plan with how many rows and bytes the kernel expects of each operator."""

@@ -29,12 +29,14 @@ def most_held(task_bytes: int, tight: bool = False) -> int:
     return max(FEWEST, rows) if task_bytes else UNKNOWN
 
 
-def with_large_limits_sorted(plan: Plan, most: Callable[[], int]) -> None:
-    """Have each sort of `plan` that keeps more than `most()` first rows sort all, below a limit. `most` is asked where one may."""
-    for child in children(plan):
-        with_large_limits_sorted(child, most)
+def with_large_limits_sorted(plan: Plan, most: Callable[[], int]) -> bool:
+    """Have each sort of `plan` that keeps more than `most()` first rows sort all, below a limit. `most` is asked where one may.
+
+    Whether there was one.
+    """
+    below = [with_large_limits_sorted(child, most) for child in children(plan)]
     if kind_of(plan) != "sort" or plan.sort.fetch <= FEWEST or plan.sort.fetch <= most():
-        return
+        return any(below)
     rows, whole = plan.sort.fetch, copied(plan)
     whole.sort.fetch = -1
     if width(plan) == 1 and rows > _MOST_COUNTED:
@@ -45,3 +47,4 @@ def with_large_limits_sorted(plan: Plan, most: Callable[[], int]) -> None:
         plan.local_limit.fetch = rows
     else:  # Sorted partitions are merged above, by what takes no more.
         plan.CopyFrom(whole)
+    return True

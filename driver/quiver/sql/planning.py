@@ -195,8 +195,8 @@ def _plans(
     kernel: KernelContext, query: Query, productions: Mapping[str, Production], pieces: int | None, most: Callable[[], int]
 ) -> Plans:
     frame, physical, plan = kernel.planned(query, productions)
-    if " LIMIT " in query.text:
-        with_large_limits_sorted(plan, most)
+    if " LIMIT " in query.text and with_large_limits_sorted(plan, most):
+        physical = kernel.decoded(plan)  # As it is shown.
     size = _size(plan, productions)
     placed(plan, productions)
     return Plans(kernel, frame, physical, plan, pieces, size)
