@@ -48,6 +48,8 @@ _EXECUTING = {
 }
 
 
+_FEW_ROWS = 64
+"""Batches that are to be as small as this are so in files too: the kernel would take them as they are there, however many rows."""
 _USERS = b"quiver.sql.python.evaluating"
 """Where a plan calls a user's function, it names who does."""
 _Run = Callable[[Task, Any], bytes | MapOutput | ResultBlock]
@@ -125,7 +127,8 @@ def _write(sink: ops.FragmentWrite, plan: Plan, shown: Mapping[str, str], hashin
 
     made = _planned(task, sink, _one_partition(plan, split), shown, hashing if sink.width > 1 else None)
     schema = pa.ipc.read_schema(pa.py_buffer(sink.schema))
-    pieces = Pieces(task, schema, sink.width, sink.shuffle_id)
+    rows = int(dict(sink.settings).get(ops.BATCH_ROWS, 0))
+    pieces = Pieces(task, schema, sink.width, sink.shuffle_id, rows if rows <= _FEW_ROWS else 0)
 
     async def pull(number: int) -> None:
         async for batch in made.context.execute(made.execution, number):

@@ -27,11 +27,12 @@ class Pieces:
     """Batches on their way into the pieces of one map output.
 
     Beyond a part of the slot's memory they go to disk: those of a single piece to the output itself, others to runs that are put together
-    at the end.
+    at the end. `most_rows`: of a batch, which its readers take as it is (0: any).
     """
 
-    def __init__(self, task: Task, schema: Any, width: int, shuffle_id: int) -> None:
+    def __init__(self, task: Task, schema: Any, width: int, shuffle_id: int, most_rows: int = 0) -> None:
         self.records = 0
+        self._most_rows = most_rows
         self._task = task
         self._schema = schema
         self._width = width
@@ -81,7 +82,7 @@ class Pieces:
 
     def _opened(self) -> _Output:
         if self._output is None:
-            self._output = _Output(self._task, self._path, self._schema)
+            self._output = _Output(self._task, self._path, self._schema, self._most_rows)
         return self._output
 
     def _batches(self, piece: int) -> Iterator[Any]:
@@ -99,11 +100,12 @@ class Pieces:
 class _Output(ArrowOutput):
     """A map output while it is written, piece by piece. It goes with its task unless it is finished."""
 
-    def __init__(self, task: Task, path: str, schema: Any) -> None:
+    def __init__(self, task: Task, path: str, schema: Any, most_rows: int) -> None:
         import pyarrow as pa
 
         super().__init__(task, path)
         task.closers.append(self)
+        self._most_rows = most_rows
         self._ranges: list[tuple[int, int, int]] = []
         self._start = 8 + len(schema.serialize())
         self._writer = pa.ipc.new_file(self._sink, schema, options=blocks.write_options())
@@ -112,7 +114,8 @@ class _Output(ArrowOutput):
         """More batches of the piece. Raises QuotaExceeded, DiskFull."""
         with explained(self._task.env, self._path):
             for batch in _coalesced(batches):
-                self._writer.write_batch(batch)
+                for start in range(0, batch.num_rows, self._most_rows or batch.num_rows):
+                    self._writer.write_batch(batch.slice(start, self._most_rows or batch.num_rows))
 
     def end_piece(self, rows: int) -> None:
         # Before the first batch the writer has written nothing, not even the schema.

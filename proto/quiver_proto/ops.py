@@ -30,6 +30,9 @@ from typing import Any
 from quiver_proto.storage import StorageLevel
 from quiver_proto.store_options import NO_STORE, StoreOptions
 
+BATCH_ROWS = "datafusion.execution.batch_size"
+"""A setting of the kernel: rows of a batch."""
+
 
 @dataclass(frozen=True, slots=True)
 class CallSite:

@@ -14,7 +14,7 @@ from quiver.sql.errors import AnalysisException, PySparkTypeError, wrong_argumen
 from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.metastore import GLOBAL_TEMP
 from quiver.sql.row import Row
-from quiver.sql.rows import Rows, rows_of
+from quiver.sql.rows import Rows, packed, rows_of, unpacked
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver_proto.errors import KernelOutOfMemory
@@ -87,7 +87,7 @@ class Actions(DataFrameCore):
         call_site, runtime, given = capture(), self._session._state.runtime, Rows(self.schema.json())
 
         def begun(batches: RDD[pa.RecordBatch]) -> tuple[Iterator[Row], list[Row]]:
-            rows = batches.mapPartitions(given).toLocalIterator(prefetchPartitions)
+            rows = given(unpacked(batches.mapPartitions(packed).toLocalIterator(prefetchPartitions)))
             return rows, list(itertools.islice(rows, 1))
 
         with spark_errors(self._relation, call_site):

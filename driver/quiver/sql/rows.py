@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import tzinfo
 from typing import TYPE_CHECKING, Any
@@ -16,6 +16,7 @@ from quiver.sql.errors import PySparkNotImplementedError
 from quiver.sql.local_zone import clock, local_zone
 from quiver.sql.row import Row, row_of
 from quiver.sql.variant import VariantVal
+from quiver_proto.blocks import write_options
 from quiver_proto.errors import ValueRefused
 from quiver_proto.spark_functions.casts import written
 from quiver_proto.spark_functions.times_of_day import shown as clock_text
@@ -66,6 +67,25 @@ class Rows:
         kinds = t.StructType.fromJson(json.loads(self.schema))
         for batch in batches:
             yield from rows_of(pa.Table.from_batches([batch]), kinds)
+
+
+def packed(batches: Iterator[pa.RecordBatch]) -> Iterator[bytes]:
+    """Each batch as a compressed stream of its own, of just its rows: Rows of them would be several times as large."""
+    import pyarrow as pa
+
+    for batch in batches:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, batch.schema, options=write_options()) as writer:
+            writer.write_batch(batch)
+        yield sink.getvalue().to_pybytes()
+
+
+def unpacked(streams: Iterable[bytes]) -> Iterator[pa.RecordBatch]:
+    """The batches again."""
+    import pyarrow as pa
+
+    for stream in streams:
+        yield from pa.ipc.open_stream(pa.py_buffer(stream))
 
 
 def conversion(kind: t.DataType, zone: str = "") -> Convert | None:

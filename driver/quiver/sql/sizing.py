@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from quiver.sql.adapting import Policy
 from quiver.sql.errors import IllegalArgumentException
 from quiver_proto.errors import BadSetting
+from quiver_proto.ops import BATCH_ROWS
 from quiver_proto.units import parse_memory
 
 CORES = "quiver.cores"
@@ -54,6 +55,8 @@ class Sizing:
 
     heeds_hints: bool = True
     """Of the program, which may not know how much memory there is."""
+    widens: bool = False
+    """Whether expressions may make so much of each row (`repeat(text, 3000)`) that a usual batch of them does not fit."""
     views: bool = True
     """Whether strings are views, of buffers that live as long as any of their strings does. They cost less CPU, and are not counted."""
 
@@ -108,6 +111,7 @@ class Sizing:
                 skew_bytes=max(1, self.policy.skew_bytes // 4),
             ),
             joins_by_sorting=tried > 1,
+            widens=tried > 1,
             heeds_hints=False,
             views=False,
         )
@@ -115,7 +119,7 @@ class Sizing:
     def task_settings(self) -> tuple[tuple[str, str], ...]:
         """What the kernel is told where tasks run."""
         # With small batches, more runs can be merged in the same memory, and less is on its way between operators.
-        return () if self.heeds_hints else (("datafusion.execution.batch_size", "1024"),)
+        return () if self.heeds_hints else ((BATCH_ROWS, "64" if self.widens else "1024"),)
 
     def kernel_settings(self) -> tuple[tuple[str, str], ...]:
         """What the kernel's planner is told."""
