@@ -126,6 +126,7 @@ class Sizing:
         small = max(0, self.broadcast_bytes)
         joins = (("datafusion.optimizer.prefer_hash_join", "false"),) if self.joins_by_sorting else ()
         return (
+            *self.task_settings(),  # Some operators bring them along.
             *joins,
             *(() if self.views else WITHOUT_VIEWS),
             ("datafusion.optimizer.hash_join_single_partition_threshold", str(small)),
