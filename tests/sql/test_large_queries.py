@@ -22,7 +22,7 @@ from quiver.sql.analysis.rewriting import parts
 from quiver.sql.dividing import divided, height
 from quiver.sql.errors import AnalysisException, ArithmeticException
 from quiver.sql.lowering.relations import lower
-from quiver.sql.lowering.window_layers import with_few_windows
+from quiver.sql.lowering.window_layers import has_many_windows, with_few_windows
 from quiver.sql.nesting import with_room
 from quiver.sql.scanning import shown
 from quiver.sql.tree import expressions as e
@@ -170,6 +170,12 @@ def test_thousands_of_conditions(spark: Session) -> None:
     assert (numbers.where(listed).count(), numbers.where(~listed).count()) == (5, 3)
     mixed = [(F.col("id") > -n) & (F.length(F.col("n").cast("string")) < n + 2) for n in range(1, 120)]
     assert numbers.where(functools.reduce(operator.and_, mixed)).count() == 8
+    # Constants are written in the type that all have in common, not cast one by one.
+    wide = numbers.selectExpr(
+        "id IN (1, 2Y, 3L, NULL) AS a", "cast(id AS tinyint) IN (1, 300) AS b", "id IN (2, 2.5) AS c", "id IN ('2') AS d"
+    )
+    assert [tuple(row) for row in wide.limit(3).collect()] == [(None, *[False] * 3), (True, True, False, False), (True, False, True, True)]
+    assert "cast" not in lower(numbers.where(F.col("id").isin(list(range(1000))))._relation).text.split("IN (")[1]
     told = numbers.select(functools.reduce(operator.or_, [F.col("n") + n > 300 + n for n in range(200)])).collect()
     assert [row[0] for row in told] == [None, None, *[False] * 8]
 
@@ -197,7 +203,9 @@ def test_windows_of_many_orders(spark: Session) -> None:
     frame = spark.createDataFrame(list(zip(rows, *keys.values(), strict=True)), ["row", *keys])
     numbered = [(F.row_number().over(Window.orderBy(F.desc(key))) * 10 + F.col("row")).alias(f"of_{key}") for key in keys]
     found = frame.orderBy("row").select("row", *numbered, F.sum("k1").over(Window.partitionBy("row")).alias("one"))
-    layers = with_few_windows(found._relation)
+    layers = with_few_windows(found._relation, lambda layer: layer)
+    assert has_many_windows(found._relation)
+    assert with_few_windows(found._relation, lambda layer: layer, beyond=25) is found._relation
     assert layers.output == found._relation.output
     windows = [sum(isinstance(part, e.Windowed) for part in parts(layer.expressions)) for layer in _projects(layers)]
     assert windows == [8, 1, 8, 8]  # From above: the last eight stay where they were.

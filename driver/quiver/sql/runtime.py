@@ -25,7 +25,7 @@ from quiver.sql.lazy_checkpoints import LazyCheckpoints
 from quiver.sql.lowering.collapsing import collapsed
 from quiver.sql.lowering.relations import Query
 from quiver.sql.lowering.sparing import spared
-from quiver.sql.lowering.window_layers import with_few_windows
+from quiver.sql.lowering.window_layers import MANY, has_many_windows, with_few_windows
 from quiver.sql.nesting import TooDeep, with_room
 from quiver.sql.observation import observing
 from quiver.sql.plan_drawing import Operator
@@ -175,6 +175,8 @@ class Runtime:
         """The relation, with parts that are computed before the rest where it is deeper than can be planned. Raises AnalysisException."""
         if with_room(lambda: height(relation)) > DEEPEST:
             return with_room(lambda: self._in_parts(collapsed(with_flat_unions(relation)), call_site))
+        if has_many_windows(relation):
+            return with_room(lambda: with_few_windows(relation, lambda layer: self._rows(layer, call_site), MANY))
         return relation
 
     def _in_parts(self, relation: r.Relation, call_site: CallSite) -> r.Relation:
@@ -184,13 +186,18 @@ class Runtime:
 
     def _divided(self, relation: r.Relation, call_site: CallSite) -> r.Relation:
         """The relation in less deep parts. Raises TooDeep where there is only one."""
-        parted = with_room(lambda: self._parted(with_few_windows(collapsed(relation)), call_site))
+        flat = with_room(lambda: collapsed(relation))
+        layered = with_room(lambda: with_few_windows(flat, lambda layer: self._rows(layer, call_site)))
+        parted = with_room(lambda: self._parted(flat, call_site)) if layered is flat else layered
         if parted is None:
             raise TooDeep
         return parted
 
     def _parted(self, relation: r.Relation, call_site: CallSite) -> r.Relation | None:
-        return divided(relation, lambda part: r.Produced(self.batches(part, call_site), part.output))
+        return divided(relation, lambda part: self._rows(part, call_site))
+
+    def _rows(self, part: r.Relation, call_site: CallSite) -> r.Relation:
+        return r.Produced(self.batches(part, call_site), part.output)
 
     def _bounded(self, spread: Spread | None, call_site: CallSite) -> Spread | None:
         return bounded(spread, lambda keys: self.batches(keys, call_site), self._context.defaultParallelism)

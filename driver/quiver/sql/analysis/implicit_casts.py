@@ -78,11 +78,19 @@ def coerced(expression: e.Expression) -> e.Expression:
             kind = common_type([type_of(expression.child), *map(type_of, expression.options)])
             if kind is None:
                 raise AnalysisException("the options of IN have types that don't fit the value", "DATATYPE_MISMATCH.DATA_DIFF_TYPES")
-            return e.In(as_type(expression.child, kind), tuple(as_type(option, kind) for option in expression.options))
+            return e.In(as_type(expression.child, kind), tuple(_option(option, kind) for option in expression.options))
         case _:
             return expression
 
 
+def _option(option: e.Expression, kind: t.DataType) -> e.Expression:
+    """One of IN. A whole constant is written in a wider type at once: there may be a hundred thousand of them, and a cast of each."""
+    if isinstance(option, e.Literal) and type(option.type) in _WHOLE and type(kind) in _WHOLE and option.value is not None:
+        return option if option.type == kind else e.Literal(option.value, kind)
+    return as_type(option, kind)
+
+
+_WHOLE = (t.ByteType, t.ShortType, t.IntegerType, t.LongType)
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
 
 
