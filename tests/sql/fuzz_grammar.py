@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -67,9 +67,16 @@ def tables(rng: random.Random) -> dict[Table, pa.Table]:
         kinds = ["int", *(rng.choice(list(TYPES)) for _ in range(rng.randint(2, 5)))]
         columns = tuple((f"t{number}_c{place}", kind) for place, kind in enumerate(kinds))
         count = rng.choice((0, 1, 40, 120)) if number else 150
-        nulls = rng.choice((0.0, 0.1, 0.5))
+        nulls = rng.choice((0.0, 0.1, 0.5, 0.5, 1.0))
         data = [pa.array([None if rng.random() < nulls else value(rng, kind) for _ in range(count)], TYPES[kind]) for kind in kinds]
-        made[Table(f"t{number}", columns)] = pa.table(data, names=[name for name, _ in columns])
+        names = [name for name, _ in columns]
+        if rng.random() < 0.4:  # Fields of a struct are columns as well.
+            fields = [pa.array([value(rng, kind) for _ in range(count)], TYPES[kind]) for kind in ("int", "string")]
+            missing = pa.array([rng.random() < 0.2 for _ in range(count)], pa.bool_())
+            data.append(pa.StructArray.from_arrays(fields, ["x", "y"], mask=missing))
+            names.append(f"t{number}_s")
+            columns = (*columns, (f"t{number}_s.x", "int"), (f"t{number}_s.y", "string"))
+        made[Table(f"t{number}", columns)] = pa.table(data, names=names)
     return made
 
 
@@ -84,12 +91,16 @@ class Grammar:
     def query(self) -> str:
         """One SELECT. With a LIMIT its order is total."""
         source, text = self._select(2)
-        if self._rng.random() < 0.2:
-            keys = ", ".join(
-                f"{name} {self._rng.choice(('ASC', 'DESC'))} NULLS {self._rng.choice(('FIRST', 'LAST'))}" for name, _ in source
-            )
-            text = f"SELECT * FROM ({text}) AS {self._name('q')} ORDER BY {keys} LIMIT {self._rng.choice((0, 1, 7, 50))}"
-        return text
+        return self._first(source, text) if self._rng.random() < 0.2 else text
+
+    def _order(self, columns: Sequence[tuple[str, str]]) -> str:
+        rng = self._rng
+        return ", ".join(f"{name} {rng.choice(('ASC', 'DESC'))} NULLS {rng.choice(('FIRST', 'LAST'))}" for name, _ in columns)
+
+    def _first(self, columns: Sequence[tuple[str, str]], text: str) -> str:
+        offset = f" OFFSET {self._rng.choice((1, 5, 100))}" if self._rng.random() < 0.3 else ""
+        limit = self._rng.choice((0, 1, 7, 50))
+        return f"SELECT * FROM ({text}) AS {self._name('q')} ORDER BY {self._order(columns)} LIMIT {limit}{offset}"
 
     def _name(self, prefix: str) -> str:
         self._names += 1
@@ -98,16 +109,52 @@ class Grammar:
     def _select(self, depth: int) -> tuple[tuple[tuple[str, str], ...], str]:
         kinds: list[Callable[[int], tuple[tuple[tuple[str, str], ...], str]]] = [self._plain, self._plain, self._grouped, self._windowed]
         if depth:
-            kinds += [self._set_operation, self._grouped, self._with]
+            kinds += [self._set_operation, self._grouped, self._with, self._labelled, self._limited]
         return self._rng.choice(kinds)(depth)
 
+    def _limited(self, depth: int) -> tuple[tuple[tuple[str, str], ...], str]:
+        columns, text = self._select(depth - 1)
+        return columns, self._first(columns, text)
+
+    def _labelled(self, depth: int) -> tuple[tuple[tuple[str, str], ...], str]:
+        """A union whose branches are told apart by a constant."""
+        rng, kind, label, made = self._rng, self._rng.choice(list(TYPES)), self._name("u"), self._name("u")
+        sides = []
+        for number in rng.sample(range(4), 2):
+            source = self._source(depth - 1)
+            sides.append(
+                f"SELECT {number} AS {label}, {self._of_kind(source, kind, 1)} AS {made} FROM {source.text}{self._where(source, 0)}"
+            )
+        columns = ((label, "int"), (made, kind))
+        text = " UNION ALL ".join(f"({side})" for side in sides)
+        return columns, self._first(columns, text) if rng.random() < 0.5 else text
+
     def _plain(self, depth: int) -> tuple[tuple[tuple[str, str], ...], str]:
-        source = self._source(depth)
+        rng, source = self._rng, self._source(depth)
         items = [self._expression(source, 2) for _ in range(self._rng.randint(1, 4))]
+        if depth and rng.random() < 0.15:
+            items.append(self._looked_up(source))
         named = [(self._name("e"), kind, text) for kind, text in items]
         distinct = "DISTINCT " if self._rng.random() < 0.15 else ""
         listed = ", ".join(f"{text} AS {name}" for name, _, text in named)
         return tuple((name, kind) for name, kind, _ in named), f"SELECT {distinct}{listed} FROM {source.text}{self._where(source, depth)}"
+
+    def _looked_up(self, source: Source) -> tuple[str, str]:
+        """A subquery as a value."""
+        rng, table, inner = self._rng, self._rng.choice(self._tables), self._name("x")
+        key, given = f"{inner}.{table.columns[0][0]}", rng.choice([name for name, kind in source.columns if kind == "int"] or ["1"])
+        rows = f"FROM {table.name} AS {inner}"
+        return rng.choice(
+            (
+                ("bigint", f"(SELECT count(*) {rows} WHERE {key} = {given})"),
+                ("int", f"(SELECT max({key}) {rows} WHERE {key} = {given})"),
+                ("int", f"(SELECT min({key}) {rows})"),
+                # As a value Spark's IN knows no third truth.
+                ("boolean", f"coalesce({given} IN (SELECT {key} {rows}), FALSE)"),
+                ("boolean", f"coalesce({given} NOT IN (SELECT {key} {rows} WHERE {key} > 3), FALSE)"),
+                ("boolean", f"EXISTS (SELECT 1 {rows} WHERE {key} = {given})"),
+            )
+        )
 
     def _grouped(self, depth: int) -> tuple[tuple[tuple[str, str], ...], str]:
         rng, source = self._rng, self._source(depth)
@@ -121,14 +168,17 @@ class Grammar:
         text = f"SELECT {listed} FROM {source.text}{self._where(source, depth)}"
         if keys:
             inner = ", ".join(text for _, _, text in keys)
-            text += f" GROUP BY {f'ROLLUP ({inner})' if rolled else inner}"
-            if rng.random() < 0.3:
-                text += f" HAVING count(*) {rng.choice(('>', '<=', '<>'))} {rng.randint(1, 4)}"
+            every = f"GROUPING SETS (({inner}), ({keys[0][2]}), ())"
+            text += f" GROUP BY {rng.choice((f'ROLLUP ({inner})', f'CUBE ({inner})', every)) if rolled else inner}"
+        if rng.random() < 0.3:
+            table, inner = rng.choice(self._tables), self._name("x")
+            least = f"{rng.randint(-2, 6)} > (SELECT max({inner}.{table.columns[0][0]}) FROM {table.name} AS {inner})"
+            text += f" HAVING {rng.choice((f'count(*) > {rng.randint(0, 4)}', f'count(*) <= {rng.randint(0, 40)}', least))}"
         return tuple((name, kind) for name, kind, _ in keys + sums), text
 
     def _windowed(self, depth: int) -> tuple[tuple[tuple[str, str], ...], str]:
         rng, source = self._rng, self._source(depth)
-        order = ", ".join(f"{name} {rng.choice(('ASC', 'DESC'))} NULLS {rng.choice(('FIRST', 'LAST'))}" for name, _ in source.columns)
+        order = self._order(source.columns)
         part = f"PARTITION BY {', '.join(name for name, _ in rng.sample(source.columns, min(len(source.columns), rng.randint(1, 2))))} "
         part = part if rng.random() < 0.8 else ""
         name, kind = rng.choice(source.columns)
@@ -142,6 +192,12 @@ class Grammar:
                 ("bigint", f"count({name}) OVER ({part}ORDER BY {order} ROWS BETWEEN {offset} PRECEDING AND CURRENT ROW)"),
                 (kind, f"{rng.choice(('min', 'max'))}({name}) OVER ({part.rstrip()})"),
                 (kind, f"first_value({name}) OVER ({part}ORDER BY {order})"),
+                (kind, f"last_value({name}) OVER ({part}ORDER BY {order} ROWS BETWEEN {offset} PRECEDING AND {offset} FOLLOWING)"),
+                (kind, f"max({name}) OVER ({part}ORDER BY {order} ROWS BETWEEN UNBOUNDED PRECEDING AND {offset} PRECEDING)"),
+                ("bigint", f"ntile({offset}) OVER ({part}ORDER BY {order})"),
+                ("double", f"percent_rank() OVER ({part}ORDER BY {name} NULLS FIRST)"),
+                ("double", f"cume_dist() OVER ({part}ORDER BY {name} NULLS LAST)"),
+                *self._ranged(source, part),
             ]
         )
         shown = [(self._name("k"), of, column) for column, of in source.columns]
@@ -150,9 +206,20 @@ class Grammar:
         names = (*((new, of) for new, of, _ in shown), (made, kind))
         return names, f"SELECT {listed}, {call} AS {made} FROM {source.text}{self._where(source, 0)}"
 
+    def _ranged(self, source: Source, part: str) -> list[tuple[str, str]]:
+        """Sums over rows whose key is near."""
+        keys, values = ([name for name, kind in source.columns if kind in kinds] for kinds in (("int", "bigint"), NUMBERS))
+        if not keys:
+            return []
+        order = f"ORDER BY {self._rng.choice(keys)} {self._rng.choice(('ASC', 'DESC'))} NULLS {self._rng.choice(('FIRST', 'LAST'))}"
+        frame = self._rng.choice(
+            ("BETWEEN 2 PRECEDING AND 1 FOLLOWING", "BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW", "BETWEEN 1 FOLLOWING AND 3 FOLLOWING")
+        )
+        return [("double", f"sum(CAST({self._rng.choice(values)} AS DOUBLE)) OVER ({part}{order} RANGE {frame})")]
+
     def _set_operation(self, depth: int) -> tuple[tuple[tuple[str, str], ...], str]:
         rng = self._rng
-        word = rng.choice(("UNION ALL", "UNION", "INTERSECT", "EXCEPT"))
+        word = rng.choice(("UNION ALL", "UNION", "INTERSECT", "EXCEPT", "INTERSECT ALL", "EXCEPT ALL"))
         width = rng.randint(1, 2)
         kinds = [rng.choice(list(TYPES)) for _ in range(width)]
         names = [(self._name("u"), kind) for kind in kinds]
@@ -186,9 +253,18 @@ class Grammar:
         kind = rng.choice(("JOIN", "JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"))
         both = Source(f"{left.text}, {right.text}", left.columns + right.columns)
         on = f"{left.columns[0][0]} = {right.columns[0][0]}"
-        if kind != "FULL JOIN" and rng.random() < 0.3:
+        if rng.random() < 0.3:
             on += f" AND {self._predicate(both, 1)}"
-        return Source(f"{left.text} {kind} {right.text} ON {on}", both.columns)
+        if rng.random() < 0.15:
+            return Source(f"{left.text} {rng.choice(('LEFT SEMI', 'LEFT ANTI'))} JOIN {right.text} ON {on}", left.columns)
+        joined = Source(f"{left.text} {kind} {right.text} ON {on}", both.columns)
+        if rng.random() < 0.3:
+            third = self._leaf()
+            on = f"{rng.choice(both.columns[:1] + right.columns[:1])[0]} = {third.columns[0][0]}"
+            joined = Source(
+                f"{joined.text} {rng.choice(('JOIN', 'LEFT JOIN', 'FULL JOIN'))} {third.text} ON {on}", both.columns + third.columns
+            )
+        return joined
 
     def _leaf(self) -> Source:
         table = self._rng.choice(self._tables)
@@ -262,7 +338,10 @@ class Grammar:
             case "double":
                 choices += [f"CAST({self._of_kind(source, 'int', depth - 1)} AS DOUBLE) / 4", f"floor({own}) * CAST(1 AS DOUBLE)"]
             case "decimal":
-                choices.append(f"abs({own})")
+                choices += [f"abs({own})", f"CAST({own} + {other} AS DECIMAL(10, 2))", f"(-{own})"]
+                choices.append(f"CAST({self._of_kind(source, 'int', depth - 1)} AS DECIMAL(10, 2))")
+            case "date":
+                choices += [f"CAST(date_trunc('{rng.choice(('month', 'year'))}', {own}) AS DATE)", f"least({own}, {other})"]
             case "string":
                 choices += [f"upper({own})", f"lower({own})", f"substring({own}, {rng.randint(1, 3)}, {rng.randint(0, 4)})"]
                 choices += [f"({own} || {other})", f"trim({own})", f"CAST({self._of_kind(source, 'int', depth - 1)} AS STRING)"]
@@ -308,3 +387,8 @@ def literal(given: object, kind: str) -> str:
             return f"CAST('{given}' AS DOUBLE)"
         case _:
             return f"CAST({given} AS {kind.upper()})"
+
+
+def for_duckdb(query: str) -> str:
+    """As DuckDB words it."""
+    return query.replace("LEFT SEMI JOIN", "SEMI JOIN").replace("LEFT ANTI JOIN", "ANTI JOIN")

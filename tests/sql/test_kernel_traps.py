@@ -136,6 +136,7 @@ def test_no_row_of_an_aggregate_passes_a_filter_without_truth(spark: Session) ->
         assert answer(spark, f"SELECT * FROM ({counted}) a WHERE {condition}") == []
         assert answer(spark, f"SELECT a.n FROM ({counted}) a CROSS JOIN small WHERE {condition}") == []
         assert answer(spark, f"SELECT a.n FROM ({counted}) a JOIN small ON {condition}") == []
+        assert answer(spark, f"{counted} GROUP BY ROLLUP (v) HAVING {condition}") == []
     assert answer(spark, f"{counted} HAVING n > 3 AND 5 < (SELECT max(k) FROM large)") == [(40,)]
 
 

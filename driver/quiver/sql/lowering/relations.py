@@ -130,9 +130,10 @@ class _Writer:
             case r.Filter():
                 source, depth = self._source(relation.child, is_filter=True)
                 condition = self._text(relation.condition)
-                if self._is_volatile_over_union(relation.child) or id(relation) in self._guarding:
+                if self._is_volatile_over_union(relation.child) or id(relation) in self._guarding or _totals(relation.child):
                     # The kernel takes filters below a union with whatever they need computed: functions would be called twice, and rows
-                    # be chosen by other results than are seen; and below what counts rows. It leaves those that are not the same each time.
+                    # be chosen by other results than are seen; below what counts rows; and below what has a row of all rows, if there are
+                    # none. It leaves those that are not the same each time.
                     condition = _varying(condition)
                 if id(relation) in self._fenced:
                     counted = self._fence(relation, f"*, CASE WHEN {condition} THEN 1 END AS {HERE}", source)
@@ -314,6 +315,13 @@ def _all_of(branches: list[str]) -> str:
         groups = (branches[first : first + _BESIDE] for first in range(0, len(branches), _BESIDE))
         branches = [f"({' UNION ALL '.join(group)})" if len(group) > 1 else group[0] for group in groups]
     return " UNION ALL ".join(branches)
+
+
+def _totals(relation: r.Relation) -> bool:
+    """Whether one of its grouping sets is of all rows."""
+    while isinstance(relation, r.Project | r.Filter | r.Aliased | r.Hint):
+        relation = relation.child
+    return isinstance(relation, r.Aggregate) and relation.sets is not None and () in relation.sets
 
 
 def _varying(condition: str) -> str:
