@@ -130,14 +130,17 @@ class _Writer:
             case r.Filter():
                 source, depth = self._source(relation.child, is_filter=True)
                 condition = self._text(relation.condition)
-                if self._is_volatile_over_union(relation.child) or id(relation) in self._guarding or _totals(relation.child):
+                if self._is_volatile_over_union(relation.child) or id(relation) in self._guarding:
                     # The kernel takes filters below a union with whatever they need computed: functions would be called twice, and rows
-                    # be chosen by other results than are seen; below what counts rows; and below what has a row of all rows, if there are
-                    # none. It leaves those that are not the same each time.
+                    # be chosen by other results than are seen; and below what counts rows. It leaves those that are not the same each time.
                     condition = _varying(condition)
                 if id(relation) in self._fenced:
                     counted = self._fence(relation, f"*, CASE WHEN {condition} THEN 1 END AS {HERE}", source)
                     return f"{counted} WHERE {_varying(f'{HERE} >= 0')}", depth + 1
+                if _totals(relation.child):  # Whose row of all rows is there even if there are none: no condition may go below.
+                    listed = ", ".join(map(column, each_once(relation.output)))
+                    drawn = f"(SELECT *, random() AS {HERE} FROM {source})"
+                    return f"SELECT {listed} FROM {drawn} WHERE coalesce({condition}, FALSE) = ({HERE} >= 0)", depth + 1
                 return f"SELECT * FROM {source} WHERE {condition}", depth
             case r.Aggregate():
                 relation = aggregated_in_order(relation)
