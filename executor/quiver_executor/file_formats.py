@@ -11,9 +11,10 @@ from quiver_executor.compressed import compressed
 from quiver_executor.csv_lines import CsvLines, text_lines
 from quiver_executor.json_lines import JsonLines
 from quiver_executor.value_texts import Forms
+from quiver_executor.xml_rows import XmlRows
 from quiver_proto.ops import FileFormat
 
-TEXTS = frozenset({"csv", "json", "text"})
+TEXTS = frozenset({"csv", "json", "text", "xml"})
 """Formats without row groups: what is held of them need not be large to be written."""
 _TEXT_ROWS = 8192
 
@@ -192,8 +193,8 @@ class _Avro:
 
 
 class _Lines:
-    """Options: compression, encoding, linesep; for csv those of CsvLines and header; for json ignorenullfields, variants; patterns,
-    `zone`."""
+    """Options: compression, encoding, linesep; for csv those of CsvLines and header; for json ignorenullfields, variants; for xml those of
+    XmlRows; patterns, `zone`."""
 
     def __init__(self, kind: str, raw: IO[bytes], schema: Any, options: Mapping[str, str]) -> None:
         forms = Forms(
@@ -210,6 +211,7 @@ class _Lines:
         self._mark = "\ufeff".encode("utf-16-be") if kind_of_text == "utf-16-be" else b""
         self._csv = CsvLines(options, forms) if kind == "csv" else None
         self._json = JsonLines(forms, options.get("ignorenullfields") == "false", "variants" in options) if kind == "json" else None
+        self._xml = XmlRows(options) if kind == "xml" else None
         self._file = compressed(raw, options.get("compression", ""))
         if self._csv is not None and options.get("header") == "true":
             self._put(self._csv.header(schema.names))
@@ -220,6 +222,8 @@ class _Lines:
                 self._put(self._csv.lines(batch))
             elif self._json is not None:
                 self._put(text_lines(self._json.objects(batch), self._end))
+            elif self._xml is not None:
+                self._put(self._xml.rows(batch))
             else:
                 self._put(text_lines(batch.column(0), self._end))
 
@@ -231,6 +235,8 @@ class _Lines:
             self._mark = b""
 
     def close(self) -> None:
+        if self._xml is not None:
+            self._put(self._xml.end())
         self._file.close()
 
     def abandon(self) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from quiver.sql import Session
-from quiver.sql.errors import AnalysisException, SparkRuntimeException
+from quiver.sql.errors import AnalysisException, PySparkException, SparkRuntimeException
 from quiver_proto.xml_records.elements import DEEPEST, element_of
 from quiver_proto.xml_records.inferring import ddl, record_kind
 from quiver_proto.xml_records.reading import XmlOptions
@@ -125,3 +126,62 @@ def test_structs_are_written(spark: Session) -> None:
         assert spark.sql(f"SELECT to_xml({value}{given})").first()[0] == expected, value  # type: ignore[index]
     with pytest.raises(SparkRuntimeException, match="can be no name"):
         spark.sql("SELECT to_xml(named_struct('a b', id)) FROM range(1)").collect()
+
+
+def test_files_are_read(spark: Session, tmp_path: Path) -> None:
+    def read(text: str, schema: str | None = None, **options: Any) -> Any:
+        path = tmp_path / "rows.xml"
+        path.write_text(text)
+        found = spark.read.xml(str(path), schema=schema, **{"rowTag": "r", **options})
+        return found.schema.simpleString(), [row[:] for row in found.collect()]
+
+    usual = '<?xml version="1.0"?><rs><r i="1"><a>1</a><b>x</b></r><r><a>2.5</a></r><!-- <r><a>7</a></r> --></rs>'
+    assert read(usual) == ("struct<_i:bigint,a:double,b:string>", [(1, 1.0, "x"), (None, 2.5, None)])
+    nested = "<rs><r><a>1</a><r><a>9</a></r></r><r/></rs>"
+    assert read(nested) == ("struct<a:bigint,r:struct<a:bigint>>", [(1, (9,)), (None, None)])
+    assert read('<rs><n:r xmlns:n="u"><n:a>1</n:a></n:r></rs>', rowTag="n:r") == ("struct<_xmlns:n:string,n:a:bigint>", [("u", 1)])
+    assert read('<rs><r>hello</r><r k="2">yo</r></rs>') == ("struct<_VALUE:string,_k:bigint>", [("hello", None), ("yo", 2)])
+    assert read("<rs><r><a>1</a></r></rs>", "a INT, z STRING") == ("struct<a:int,z:string>", [(1, None)])
+    bad = "<rs><r><a>1</a></r><r><a>x</a></r><r><a>3</b></r></rs>"
+    told = [(1, None), (None, "<r><a>x</a></r>"), (None, "<r><a>3</b></r>")]
+    assert read(bad, "a INT, _corrupt_record STRING")[1] == told
+    assert read(bad, "a INT", mode="DROPMALFORMED")[1] == [(1,)]
+    assert read("<rs><r><a>1</a></r><r><a>x</b></r></rs>")[0] == "struct<_corrupt_record:string,a:bigint>"
+    with pytest.raises(PySparkException, match="Malformed records"):
+        read(bad, "a INT", mode="FAILFAST")
+    bomb = _BOMB.replace("<p>", "<rs><r>").replace("</p>", "</r><r><b>2</b></r></rs>")
+    assert read(bomb, "b STRING")[1] == [(None,), ("2",)]
+    assert read("<r " + "'\"" * 20_000, "b STRING")[1] == [(None,)]
+    with pytest.raises(AnalysisException, match="rowTag"):
+        spark.read.xml(str(tmp_path))
+    frame = spark.createDataFrame([("<p><a>1</a></p>",), ('<p k="2"/>',)], "value STRING")
+    assert [row[:] for row in spark.read.xml(frame).collect()] == [(None, 1), (2, None)]
+
+
+def test_files_are_written(spark: Session, tmp_path: Path) -> None:
+    path = tmp_path / "out"
+    frame = spark.sql(
+        "SELECT 1 a, 'x' b, array(1, 2) c, named_struct('_k', 1, '_VALUE', 't') d, CAST(NULL AS STRING) e, 3 _z"
+        " UNION ALL SELECT 2, NULL, array(), NULL, 'q', 4"
+    ).coalesce(1)
+
+    def written(**options: Any) -> bytes:
+        frame.write.mode("overwrite").options(**options).xml(str(path))
+        return b"".join(file.read_bytes() for file in path.glob("part-*.xml"))
+
+    # The bytes are those of PySpark 4.3.
+    assert written(rowTag="r", rootTag="rs") == (
+        b'<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n<rs>\n    <r z="3">\n        <a>1</a>\n        <b>x</b>\n'
+        b"        <c>1</c>\n        <c>2</c>\n"
+        b'        <d k="1">t</d>\n    </r>\n    <r z="4">\n        <a>2</a>\n        <e>q</e>\n    </r>\n</rs>'
+    )
+    assert [tuple(row) for row in spark.read.xml(str(path), "r").sort("a").collect()] == [
+        (3, 1, "x", [1, 2], ("t", 1), None), (4, 2, None, None, None, "q"),
+    ]  # fmt: skip
+    other = written(rowTag="r", rootTag='rs foo="bar"', nullValue="nil", declaration='version="1.0"')
+    assert other.startswith(b'<?xml version="1.0"?>\n<rs foo="bar">\n    <r z="3">')
+    assert other.endswith(b"<a>2</a>\n        <b>nil</b>\n        <d>nil</d>\n        <e>q</e>\n    </r>\n</rs>")
+    with pytest.raises(AnalysisException, match="rowTag"):
+        written()
+    with pytest.raises(AnalysisException, match="doesn't support the column `i`"):
+        spark.sql("SELECT INTERVAL 1 DAY i").write.xml(str(path), "r")

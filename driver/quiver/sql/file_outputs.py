@@ -11,15 +11,16 @@ from quiver.sql.analysis.variants import holds_variant
 from quiver.sql.arrow_types import arrow_schema
 from quiver.sql.errors import AnalysisException, IllegalArgumentException
 from quiver.sql.text_options import check_encoding, zone_of_option
+from quiver.sql.xml_options import row_tag
 from quiver_proto.ops import FileFormat
 from quiver_proto.units import parse_memory
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-FORMATS = ("parquet", "csv", "json", "text", "orc", "arrow", "avro")
+FORMATS = ("parquet", "csv", "json", "text", "orc", "arrow", "avro", "xml")
 """What can be written."""
-_NAMES = {"csv": "CSV", "json": "JSON", "text": "Text", "orc": "ORC", "parquet": "Parquet", "arrow": "Arrow", "avro": "Avro"}
+_NAMES = {"csv": "CSV", "json": "JSON", "text": "Text", "orc": "ORC", "parquet": "Parquet", "arrow": "Arrow", "avro": "Avro", "xml": "XML"}
 _ALIASES = {"feather": "arrow", "ipc": "arrow", "txt": "text"}
 _CODECS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "parquet": {
@@ -43,7 +44,7 @@ _CODECS: Mapping[str, Mapping[str, tuple[str, str]]] = {
 }  # fmt: skip
 """Of each kind, by Spark's names: (what the writer is told, what the file's name shows)."""
 _DEFAULT_CODECS = {"parquet": "snappy", "orc": "zstd", "avro": "deflate"}
-_LINES = frozenset({"csv", "json", "text"})
+_LINES = frozenset({"csv", "json", "text", "xml"})
 _PASSED = {
     "parquet": {"parquet.page.size": "pagesize", "parquet.enable.dictionary": "dictionary", "compressionlevel": "compressionlevel"},
     "orc": {"orc.stripe.size": "stripe"},
@@ -53,6 +54,7 @@ _CSV_OPTIONS = (
     "quote", "escape", "chartoescapequoteescaping", "escapequotes", "quoteall", "nullvalue", "emptyvalue", "comment",
     "ignoreleadingwhitespace", "ignoretrailingwhitespace",
 )  # fmt: skip
+_XML_OPTIONS = ("attributeprefix", "valuetag", "roottag", "declaration", "arrayelementname", "nullvalue", "indent", "validatename")
 
 
 def format_named(name: str) -> str:
@@ -88,6 +90,12 @@ def file_format(kind: str, schema: t.StructType, options: Mapping[str, str], zon
             if any(holds_variant(field.dataType) for field in schema):
                 told["variants"] = "true"
             suffix = f".json{shown}"
+        case "xml":
+            told.update((name, options[name]) for name in _XML_OPTIONS if name in options)
+            told.update(rowtag=row_tag(options), kind=schema.json())
+            if not told.get("roottag", "ROWS").strip("<> "):
+                raise IllegalArgumentException("'rootTag' option should not be an empty string.")
+            suffix = f".xml{shown}"
         case "text":
             suffix = f".txt{shown}"
         case "avro":
@@ -164,6 +172,8 @@ def _takes(kind: str, of: t.DataType) -> bool:
             return isinstance(of, t.AtomicType) and not isinstance(of, t.VariantType)
         case "json":
             return True
+        case "xml":
+            return not isinstance(of, t.YearMonthIntervalType | t.DayTimeIntervalType | t.VariantType)
         case "parquet":
             return not isinstance(of, t.YearMonthIntervalType)
         case "orc" | "avro":

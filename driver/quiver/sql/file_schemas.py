@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def called(kind: str) -> str:
     """A format as messages write it."""
-    return kind.upper() if kind in ("csv", "json", "orc") else kind.capitalize()
+    return kind.upper() if kind in ("csv", "json", "orc", "xml") else kind.capitalize()
 
 
 def failed_to_read(path: str, problem: object, condition: str = "FAILED_READ_FILE.NO_HINT") -> AnalysisException:

@@ -15,13 +15,14 @@ from quiver.sql.file_schemas import called, failed_to_read, schema_of_files, sto
 from quiver.sql.scanning import NATIVE
 from quiver.sql.store_access import store_access
 from quiver.sql.text_options import csv_options, flag, json_options, line_of, sampling_ratio
-from quiver.sql.text_schemas import csv_schema, first_record, json_schema
+from quiver.sql.text_schemas import csv_schema, first_record, json_schema, xml_schema
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
+from quiver.sql.xml_options import file_options, xml_options
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.sources.columnar_files import ArrowFiles, AvroFiles, OrcFiles, ParquetFiles
 from quiver_proto.sources.hdf_files import HdfTables, rows_and_schema
-from quiver_proto.sources.text_files import BinaryFiles, CsvFiles, JsonFiles, Lines, TextFiles
+from quiver_proto.sources.text_files import BinaryFiles, CsvFiles, JsonFiles, Lines, TextFiles, XmlFiles
 from quiver_proto.store_options import is_store_option
 from quiver_proto.text_formats.text_input import Line, Piece, pieces
 
@@ -115,11 +116,18 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
             _check_corrupt(held, csv.corrupt)
         case "json":
             json = json_options(options, zone)
-            _check_no_variant(wanted)
+            _check_no_variant(wanted, "JSON")
             parts = _parts(found, json.line, json.multi_line, slots)
             reader = JsonFiles(json)
             held = wanted or json_schema(context.parallelize(parts, len(parts)), json, keep)
             _check_corrupt(held, json.corrupt)
+        case "xml":
+            xml = file_options(options, zone)
+            _check_no_variant(wanted, "XML")
+            parts = _parts(found, xml.line, True, slots)
+            reader = XmlFiles(xml)
+            held = wanted or xml_schema(context.parallelize(parts, len(parts)), xml, keep)
+            _check_corrupt(held, xml.corrupt)
         case "text":
             line, whole = line_of(options, "Text"), flag(options, "wholetext", False)
             parts = _parts(found, line, whole, slots)
@@ -178,10 +186,10 @@ def _check_atomic(held: t.StructType, kind: str) -> None:
             )
 
 
-def _check_no_variant(wanted: t.StructType | None) -> None:
+def _check_no_variant(wanted: t.StructType | None, kind: str) -> None:
     if wanted is not None and _has_variants(wanted):
         raise AnalysisException(
-            "Files of JSON are not read as variants: read them as texts (`spark.read.text`), and use from_json or parse_json.",
+            f"Files of {kind} are not read as variants: read JSON as texts (`spark.read.text`), and use from_json or parse_json.",
             "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE",
         )
 
@@ -209,7 +217,7 @@ def _check_text(held: t.StructType, found: Found) -> None:
 
 
 def lines(session: Session, rdd: RDD[str], kind: str, options: Options, wanted: t.StructType | None) -> r.Relation:
-    """The rows of an RDD of CSV's lines, or of texts in JSON. Raises as `files`."""
+    """The rows of an RDD of CSV's lines, or of texts in JSON or XML. Raises as `files`."""
     zone = session.conf.zone()
     keep = sampling_ratio(options)
     held: t.StructType
@@ -227,9 +235,13 @@ def lines(session: Session, rdd: RDD[str], kind: str, options: Options, wanted: 
         else:
             held = wanted
         _check_atomic(held, "CSV")
+    elif kind == "xml":
+        parsing = xml_options(options, zone)
+        _check_no_variant(wanted, "XML")
+        held = wanted or xml_schema(rdd, parsing, keep)
     else:
         parsing = json_options(options, zone)
-        _check_no_variant(wanted)
+        _check_no_variant(wanted, "JSON")
         held = wanted or json_schema(rdd, parsing, keep)
     schema = arrow_schema(held).serialize().to_pybytes()
     return session._state.runtime.produced(rdd.mapPartitions(Lines(parsing, schema)), held, session._state.new_id)

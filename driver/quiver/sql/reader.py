@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from quiver.sql.dataframe import DataFrame
     from quiver.sql.session import Session
 
-FORMATS = ("arrow", "avro", "binaryfile", "csv", "delta", "hdf5", "iceberg", "jdbc", "json", "orc", "parquet", "text")
+FORMATS = ("arrow", "avro", "binaryfile", "csv", "delta", "hdf5", "iceberg", "jdbc", "json", "orc", "parquet", "text", "xml")
 _ALIASES = {"feather": "arrow", "hdf": "hdf5", "ipc": "arrow"}
 NAMES = frozenset({*FORMATS, *_ALIASES, "noop"})
 """What no data source of the program can be called."""
@@ -61,7 +61,7 @@ class DataFrameReader:
         self._schema: t.StructType | None = None
 
     def format(self, source: str) -> DataFrameReader:
-        """The format that `load` reads: parquet (unless told), csv, json, text, binaryFile, orc, arrow (or feather), jdbc.
+        """The format that `load` reads: parquet (unless told), csv, json, xml, text, binaryFile, orc, arrow (or feather), jdbc.
 
         With their extras: avro, delta (options versionAsOf, timestampAsOf), iceberg (snapshot-id, as-of-timestamp, branch, tag), hdf5
         (key, rowsPerPartition). And the names of data sources that were registered: see quiver.sql.datasource.DataSource.
@@ -114,7 +114,7 @@ class DataFrameReader:
             return self._session._dataframe(database(self._session, self._options, self._schema))
         given = path if path is not None else self._options.get("path")
         if not given:
-            if kind in ("text", "binaryfile", "csv", "json") and self._schema is not None:
+            if kind in ("text", "binaryfile", "csv", "json", "xml") and self._schema is not None:
                 raise AnalysisException("'path' is not specified.", "UNSPECIFIED_PATH")
             raise AnalysisException(
                 f"Unable to infer schema for {called(kind)}. It must be specified manually: no path is given.", "UNABLE_TO_INFER_SCHEMA"
@@ -187,6 +187,31 @@ class DataFrameReader:
         if isinstance(path, RDD | DataFrameCore):
             return self._of_lines(path, "json", schema, options)
         return self.load(path, "json", schema, **options)
+
+    def xml(
+        self,
+        path: str | Sequence[str] | RDD[str] | DataFrame,
+        rowTag: str | None = None,
+        schema: t.StructType | str | None = None,
+        **options: Any,
+    ) -> DataFrame:
+        """The elements `rowTag` of files; or texts of one element each, of an RDD, or of a DataFrame of one column.
+
+        Attributes are columns `_name`, the text of elements that have more than text is `_VALUE`. Options as Spark's, but for
+        rowValidationXSDPath and wildcardColName. A task reads a file as a whole. In files with a document type, records whose entities
+        it declares are malformed.
+
+        >>> import os, tempfile
+        >>> path = os.path.join(tempfile.mkdtemp(), "rows.xml")
+        >>> with open(path, "w") as file:
+        ...     _ = file.write('<all><r k="x"><n>1</n></r><r><n>2.5</n></r></all>')
+        >>> spark.read.xml(path, "r").collect()
+        [Row(_k='x', n=1.0), Row(_k=None, n=2.5)]
+        """
+        self.option("rowTag", rowTag if rowTag is not None else self._options.get("rowtag"))
+        if isinstance(path, RDD | DataFrameCore):
+            return self._of_lines(path, "xml", schema, options)
+        return self.load(path, "xml", schema, **options)
 
     def _of_lines(
         self, given: RDD[str] | DataFrameCore, kind: str, schema: t.StructType | str | None, options: dict[str, Any]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from quiver.sql.tvf import TableValuedFunction
 
 log = logging.getLogger("quiver.sql")
-_FORMATS = frozenset({"parquet", "csv", "json", "orc", "avro", "text", "arrow", "binaryfile", "delta"})
+_FORMATS = frozenset({"parquet", "csv", "json", "orc", "avro", "text", "arrow", "binaryfile", "delta", "xml"})
 """Of files that SQL reads without a table: SELECT * FROM parquet.`path`."""
 
 

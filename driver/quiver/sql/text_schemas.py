@@ -1,8 +1,8 @@
-"""What columns CSV and JSON files have: tasks look at all records, or some (`samplingRatio`)."""
+"""What columns CSV, JSON and XML files have: tasks look at all records, or some (`samplingRatio`)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,9 @@ from quiver_proto.text_formats import csv_batches, csv_types, json_types
 from quiver_proto.text_formats.csv_lines import CsvOptions
 from quiver_proto.text_formats.json_batches import JsonOptions
 from quiver_proto.text_formats.text_input import Piece
+from quiver_proto.xml_records import files as xml_files
+from quiver_proto.xml_records import inferring as xml_types
+from quiver_proto.xml_records.reading import XmlOptions
 
 if TYPE_CHECKING:
     from quiver.rdd import RDD
@@ -75,12 +78,28 @@ def json_schema(rdd: RDD[Any], options: JsonOptions, keep: float) -> t.StructTyp
         return [json_types.types_of(piece, options, keep) for piece in _each(pieces)]
 
     found = rdd.mapPartitions(types_of).collect()
-    merged: Any = reduce(json_types.merged, (kind for kind, _ in found), ("struct", {}))
-    kind = _type(merged, options.drop_null_fields)
+    return _by_name(found, json_types.merged, options.corrupt, options.drop_null_fields)
+
+
+def xml_schema(rdd: RDD[Any], options: XmlOptions, keep: float) -> t.StructType:
+    """As json_schema."""
+
+    def types_of(pieces: Any) -> list[tuple[Any, bool]]:
+        return [xml_files.types_of(piece, options, keep) for piece in _each(pieces)]
+
+    def merged(one: Any, other: Any) -> Any:
+        return xml_types.merged(one, other, options)
+
+    return _by_name(rdd.mapPartitions(types_of).collect(), merged, options.corrupt)
+
+
+def _by_name(found: Sequence[tuple[Any, bool]], merged: Callable[[Any, Any], Any], corrupt: str, drops_null: bool = False) -> t.StructType:
+    """Of (type, whether a record was malformed) of each part."""
+    kind = _type(reduce(merged, (kind for kind, _ in found), ("struct", {})), drops_null)
     assert isinstance(kind, t.StructType)
     fields = list(kind)
-    if any(bad for _, bad in found) and options.corrupt not in kind.names:
-        fields.append(t.StructField(options.corrupt, t.StringType()))
+    if any(bad for _, bad in found) and corrupt not in kind.names:
+        fields.append(t.StructField(corrupt, t.StringType()))
     return t.StructType(sorted(fields, key=lambda field: field.name))
 
 

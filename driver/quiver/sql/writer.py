@@ -9,7 +9,6 @@ from quiver.callsite import capture
 from quiver.sql.delta_targets import write_delta
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, column_not_found, wrong_argument
 from quiver.sql.metastore import Buckets
-from quiver.sql.refusals import NotOffered
 from quiver.sql.saving import Output, run_only, save, save_mode
 from quiver.sql.table_writes import TableSpec, create_as, insert_into, name_parts
 
@@ -35,8 +34,6 @@ class DataFrameWriter:
     4
     """
 
-    xml = NotOffered("there is no XML here. Write JSON: `df.write.json(path)`")
-
     def __init__(self, df: DataFrame) -> None:
         self._df = df
         self._format: str | None = None
@@ -61,7 +58,7 @@ class DataFrameWriter:
         return self
 
     def format(self, source: str) -> DataFrameWriter:
-        """What `save` and `saveAsTable` write: parquet (unless told), csv, json, text, orc, arrow, avro, or
+        """What `save` and `saveAsTable` write: parquet (unless told), csv, json, xml, text, orc, arrow, avro, or
         noop, which computes the rows and leaves them. `save` alone: jdbc, and with its extra delta, whose table gets all rows or none
         (modes as of files; `overwriteSchema` with overwrite takes the rows' columns for the table's), and data sources that were
         registered (see quiver.sql.datasource.DataSource)."""
@@ -319,6 +316,42 @@ class DataFrameWriter:
             ignoreNullFields=ignoreNullFields,
         )  # fmt: skip
         self.save(path, "json", mode)
+
+    def xml(
+        self,
+        path: str,
+        rowTag: str | None = None,
+        mode: str | None = None,
+        attributePrefix: str | None = None,
+        valueTag: str | None = None,
+        rootTag: str | None = None,
+        declaration: str | None = None,
+        arrayElementName: str | None = None,
+        nullValue: str | None = None,
+        dateFormat: str | None = None,
+        timestampFormat: str | None = None,
+        compression: str | None = None,
+        encoding: str | None = None,
+        validateName: bool | str | None = None,
+    ) -> None:
+        """Documents of one element `rootTag` (ROWS) of an element `rowTag` a row, as to_xml writes it. Files of no rows are empty.
+
+        >>> import pathlib, tempfile
+        >>> path = pathlib.Path(tempfile.mkdtemp(), "out")
+        >>> spark.sql("SELECT 1 AS a, 'x' AS _k").write.xml(str(path), "r", rootTag="all", declaration="")
+        >>> print(next(path.glob("part-*")).read_text())
+        <all>
+            <r k="x">
+                <a>1</a>
+            </r>
+        </all>
+        """
+        self._given(
+            rowTag=rowTag, attributePrefix=attributePrefix, valueTag=valueTag, rootTag=rootTag, declaration=declaration,
+            arrayElementName=arrayElementName, nullValue=nullValue, dateFormat=dateFormat, timestampFormat=timestampFormat,
+            compression=compression, encoding=encoding, validateName=validateName,
+        )  # fmt: skip
+        self.save(path, "xml", mode)
 
     def text(self, path: str, compression: str | None = None, lineSep: str | None = None) -> None:
         """The lines of the only column, a text. Raises AnalysisException for other columns.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from quiver.sql.errors import UnsupportedOperationException
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, UnsupportedOperationException
 from quiver.sql.text_options import flag, formats_of, line_of, mode_of
 from quiver_proto.xml_records.reading import XmlOptions
 
@@ -34,3 +34,18 @@ def xml_options(options: Mapping[str, str], zone: str) -> XmlOptions:
         line_of(options, "XML"),
         formats_of(options, zone),
     )
+
+
+def row_tag(options: Mapping[str, str]) -> str:
+    """The element that is a row. Raises AnalysisException XML_ROW_TAG_MISSING, IllegalArgumentException."""
+    tag = options.get("rowtag")
+    if tag is None:
+        raise AnalysisException("`rowTag` option is required for reading/writing files in XML format.", "XML_ROW_TAG_MISSING")
+    if not tag.strip("<> "):
+        raise IllegalArgumentException("'rowTag' option should not be an empty string.")
+    return tag.strip("<> ")
+
+
+def file_options(options: Mapping[str, str], zone: str) -> XmlOptions:
+    """As xml_options, of files. Raises AnalysisException too, without the option rowTag."""
+    return xml_options({**options, "rowtag": row_tag(options)}, zone)

@@ -11,6 +11,8 @@ from quiver_proto.text_formats import csv_batches, json_batches
 from quiver_proto.text_formats.csv_lines import CsvOptions
 from quiver_proto.text_formats.json_batches import JsonOptions
 from quiver_proto.text_formats.text_input import Line, Piece, content, lines_of, text_blocks
+from quiver_proto.xml_records import files as xml_files
+from quiver_proto.xml_records.reading import XmlOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -33,6 +35,15 @@ class JsonFiles:
     def read(self, part: Piece, schema: pa.Schema, wanted: frozenset[str]) -> Iterator[pa.RecordBatch]:
         chosen = frozenset(schema.names) if self.options.corrupt in wanted else wanted
         return json_batches.batches(part, schema, self.options, chosen)
+
+
+@dataclass(frozen=True, slots=True)
+class XmlFiles:
+    options: XmlOptions
+
+    def read(self, part: Piece, schema: pa.Schema, wanted: frozenset[str]) -> Iterator[pa.RecordBatch]:
+        chosen = frozenset(schema.names) if self.options.corrupt in wanted else wanted
+        return xml_files.batches(part, schema, self.options, chosen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +85,9 @@ class BinaryFiles:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """What maps a partition's lines (CSV) or texts (JSON) to batches."""
+    """What maps a partition's lines (CSV) or texts (JSON, XML) to batches."""
 
-    options: CsvOptions | JsonOptions
+    options: CsvOptions | JsonOptions | XmlOptions
     schema: bytes
 
     def __call__(self, lines: Iterator[str | bytes]) -> Iterator[pa.RecordBatch]:
@@ -88,6 +99,8 @@ class Lines:
         while some := list(islice(texts, 8192)):
             if isinstance(self.options, CsvOptions):
                 found = csv_batches.batches(some, schema, self.options)
+            elif isinstance(self.options, XmlOptions):
+                found = xml_files.batches(some, schema, self.options, wanted)
             else:
                 found = json_batches.batches(some, schema, self.options, wanted)
             for batch in found:
