@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from typing import Any, TypeVar
 
-from quiver.plan.model import PlannedJob
+from quiver.plan.model import PlannedJob, StageUpdates
 from quiver_proto.accumulators import (
     COMPLEX_ACCUMULATOR_PARAM,
     FLOAT_ACCUMULATOR_PARAM,
@@ -57,6 +57,10 @@ def accumulator(value: T, accum_param: AccumulatorParam[T] | None, id_base: int)
     return Accumulator(id_base + next(_numbers), value, param)
 
 
+class OfJob(AccumulatorParam[T]):
+    """Of an accumulator that is made for one job: what was added counts even where another job does all of it again."""
+
+
 @contextlib.contextmanager
 def repeated() -> Iterator[None]:
     """Inside, an action that runs out of the kernel's memory is done again as a whole, on other partitions: what its own tasks have added
@@ -69,10 +73,16 @@ def repeated() -> Iterator[None]:
 
 
 def give_up_updates(job: PlannedJob) -> None:
-    """The job ran out of the kernel's memory. Its map stages may serve the next one: what they added counts."""
+    """The job ran out of the kernel's memory. Its map stages may serve the next one: what they added counts, and what was added for the
+    job alone (OfJob)."""
     if _is_repeated.get():
         result = job.stages[-1].spec.stage_id
-        job.updates[:] = [each for each in job.updates if each.stage_id != result]
+        job.updates[:] = [each if each.stage_id != result else each._replace(updates=_of_job(each)) for each in job.updates]
+
+
+def _of_job(update: StageUpdates) -> bytes:
+    opened = _opened(update.updates, update.stage_id, update.partition)
+    return pickle.dumps({aid: term for aid, term in opened.items() if (to := find(aid)) is not None and isinstance(to.accum_param, OfJob)})
 
 
 def add_updates(job: PlannedJob) -> Sequence[AccumulatorsUpdated]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import datetime
 import os
+import signal
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 
@@ -173,3 +175,40 @@ def test_the_shuffles_of_a_query_go_with_it(bridged: Session) -> None:
         assert len(released) > jobs
     finally:
         del sc._driver.release_shuffle
+
+
+def test_slots_that_die_in_functions(bridged: Session, tmp_path: Path) -> None:
+    can_die = bridged.context.master != "inline"
+
+    def dies(kind: str) -> None:
+        if can_die and not (tmp_path / kind).exists():
+            (tmp_path / kind).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def of_row(n: int) -> int:
+        if n == 17:
+            dies("row")
+        return n + 1
+
+    @F.pandas_udf("long")
+    def of_series(parts: Iterator[pd.Series]) -> Iterator[pd.Series]:
+        for part in parts:
+            if 18 in set(part):
+                dies("series")
+            yield part * 2
+
+    def of_group(group: pd.DataFrame) -> pd.DataFrame:
+        if group.k[0] == 1:
+            dies("group")
+        return pd.DataFrame({"k": group.k[:1], "n": [len(group)], "total": [group.v.sum()]})
+
+    @F.pandas_udf("long")
+    def sums(v: pd.Series) -> int:
+        dies("sums")
+        return int(v.sum())
+
+    rows = bridged.range(0, 30, 1, 3).select((F.col("id") % 3).alias("k"), of_series(F.udf(of_row, "long")("id")).alias("v"))
+    found = rows.groupBy("k").applyInPandas(of_group, "k long, n long, total long").collect()
+    assert sorted(found) == [(k, 10, sum(2 * (n + 1) for n in range(k, 30, 3))) for k in range(3)]
+    assert rows.agg(sums("v")).collect() == [(sum(2 * (n + 1) for n in range(30)),)]
+    assert sorted(each.name for each in tmp_path.iterdir()) == (["group", "row", "series", "sums"] if can_die else [])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -111,10 +112,10 @@ def test_what_readers_may_give(spark: Session) -> None:
         r"DATA_SOURCE_RETURN_SCHEMA_MISMATCH.*2 columns, Found: 1": source(lambda part: iter([(1,)])),
         r"DATA_SOURCE_RETURN_SCHEMA_MISMATCH.*\['a', 'b'\].*\['c', 'd'\]": source(lambda part: iter([Row(c=1, d=2)])),
         r"DATA_SOURCE_RETURN_SCHEMA_MISMATCH(.|\n)*int64": source(lambda part: iter([pa.record_batch({"a": [1], "b": ["x"]})])),
-        r"`Mine` raised ZeroDivisionError(.|\n)*InputPartition\(value=None\)": source(lambda part: 1 // 0),
+        r"`Mine.read` raised ZeroDivisionError.*\(partition=InputPartition\(value=None\)\)": source(lambda part: 1 // 0),
         r"PYTHON_DATA_SOURCE_ERROR.*plan.*'partitions' to return a list, got 'tuple'": source(iter, partitions=lambda self: ()),
         r"PYTHON_DATA_SOURCE_ERROR.*'InputPartition', got 'int'": source(iter, partitions=lambda self: [1]),
-        r"PYTHON_DATA_SOURCE_ERROR.*create(.|\n)*schema is not implemented": type("Mine", (d.DataSource,), {}),
+        r"PYTHON_DATA_SOURCE_ERROR.*create.*Mine: schema\(\): (.|\n)*schema is not implemented": type("Mine", (d.DataSource,), {}),
         r"INVALID_SCHEMA.NON_STRUCT_TYPE": source(iter, 5),
     }
     for message, made in wrong.items():
@@ -184,10 +185,10 @@ def test_writing(spark: Session, tmp_path: Path) -> None:
     assert killed.exists() == can_die
     df.limit(0).write.format("sink").mode("append").save()
     assert logged().endswith("] False {}\n")
-    with pytest.raises(PythonException, match=r"`Sink` raised ValueError: unlucky"):
+    with pytest.raises(PythonException, match=r"`Sink.write` raised ValueError: unlucky, in partition 0"):
         spark.range(12, 16, numPartitions=2).withColumnRenamed("id", "n").write.format("sink").mode("append").save()
     assert logged() in ("abort [None, None]\n", "abort [None, [14, 15]]\n")
-    with pytest.raises(AnalysisException, match=r"PYTHON_DATA_SOURCE_ERROR.*commit(.|\n)*the disk is full"):
+    with pytest.raises(AnalysisException, match=r"PYTHON_DATA_SOURCE_ERROR.*Sink: commit\(\): OSError: the disk is full"):
         df.write.format("sink").mode("append").option("fail", True).save()
     assert logged() == "commit [[4, 5], [6, 7]] False {'fail': 'true'}\nabort [[4, 5], [6, 7]]\n"
     df.coalesce(1).write.format("sink").mode("append").option("arrow", 1).save()
@@ -197,3 +198,111 @@ def test_writing(spark: Session, tmp_path: Path) -> None:
     for mode in ("error", "ignore"):
         with pytest.raises(AnalysisException, match=r"UNSUPPORTED_DATA_SOURCE_SAVE_MODE"):
             df.write.format("sink").mode(mode).save()
+
+
+def test_writes_that_are_planned_anew_and_aborts_that_fail(spark: Session, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    log, tried = tmp_path / "log", tmp_path / "tried"
+
+    class Told(d.WriterCommitMessage):
+        def __init__(self, rows: list[int]) -> None:
+            self.rows = rows
+
+    class Writer(d.DataSourceWriter):
+        def __init__(self, fails: str) -> None:
+            self.fails, self.number = fails, len(list(tmp_path.glob("writer*")))
+            (tmp_path / f"writer{self.number}").touch()
+
+        def write(self, iterator: Iterator[Any]) -> Any:
+            rows = [row.id for row in iterator]
+            if self.fails == "message":
+                return Told([signal, threading.Lock()])  # type: ignore[list-item]
+            return Told(rows)
+
+        def commit(self, messages: Any) -> None:
+            with log.open("a") as file:
+                file.write(f"{self.number} commit {sorted(row for each in messages for row in each.rows)}\n")
+
+        def abort(self, messages: Any) -> None:
+            with log.open("a") as file:
+                file.write(f"{self.number} abort {[each and each.rows for each in messages]}\n")
+            if self.fails:
+                raise OSError("no way back")
+
+    class Again(d.DataSource):
+        def writer(self, schema: StructType, overwrite: bool) -> d.DataSourceWriter:
+            return Writer(self.options.get("fails", ""))
+
+    def much(n: int) -> int:
+        """So many elements that no memory has room for them, the first time that it is asked for 3."""
+        if n != 3 or tried.exists():
+            return 1
+        tried.touch()
+        return 2_000_000_000
+
+    spark.dataSource.register(Again)
+    rows = spark.range(4, numPartitions=2).withColumn("many", F.size(F.array_repeat("id", F.udf(much, "int").asNondeterministic()("id"))))
+    rows.write.format("again").mode("append").save()
+    given_up, committed = log.read_text().splitlines()
+    assert given_up in ("0 abort [None, None]", "0 abort [[0, 1], None]")
+    assert committed == "1 commit [0, 1, 2, 3]"
+    if spark.sparkContext.master == "inline":
+        assert given_up == "0 abort [[0, 1], None]"
+    with pytest.raises(PythonException, match=r"`Again.write` returned a message that can't be pickled") as raised:
+        rows.write.format("again").mode("append").option("fails", "message").save()
+    assert raised.value.__notes__ == ["abort() of Python data source Again failed too: OSError: no way back"]
+    assert "no way back" in caplog.text
+    assert log.read_text().count("2 abort") == 1
+
+
+def test_tables(spark: Session, tmp_path: Path) -> None:
+    class Kept(d.WriterCommitMessage):
+        def __init__(self, rows: list[Any]) -> None:
+            self.rows = rows
+
+    class Store(d.DataSourceReader, d.DataSourceWriter):
+        """Rows in one file, whose name is an option."""
+
+        def __init__(self, options: Any, overwrite: bool = False) -> None:
+            self.file, self.overwrite = tmp_path / options["at"], overwrite
+
+        def read(self, partition: d.InputPartition) -> Iterator[Any]:
+            yield from pickle.loads(self.file.read_bytes())
+
+        def write(self, iterator: Iterator[Any]) -> Any:
+            return Kept([tuple(row) for row in iterator])
+
+        def commit(self, messages: Any) -> None:
+            before = [] if self.overwrite or not self.file.exists() else pickle.loads(self.file.read_bytes())
+            self.file.write_bytes(pickle.dumps([*before, *(row for each in messages for row in each.rows)]))
+
+    class Shelf(d.DataSource):
+        def reader(self, schema: StructType) -> d.DataSourceReader:
+            return Store(self.options)
+
+        def writer(self, schema: StructType, overwrite: bool) -> d.DataSourceWriter:
+            return Store(self.options, overwrite)
+
+    def rows(table: str) -> list[Any]:
+        return sorted(spark.table(table).collect(), key=str)
+
+    spark.dataSource.register(Shelf)
+    df = spark.createDataFrame([(1, "x")], "n int, t string")
+    df.write.format("shelf").option("at", "one").saveAsTable("kept")
+    spark.sql("INSERT INTO kept (t, n) VALUES ('y', 2)")
+    df.selectExpr("3 AS a", "'z' AS b").write.insertInto("kept")
+    df.selectExpr("'w' AS t", "4 AS n").write.format("shelf").mode("append").saveAsTable("kept")
+    assert rows("kept") == [(1, "x"), (2, "y"), (3, "z"), (4, "w")]
+    spark.sql("INSERT OVERWRITE kept SELECT n + 10, t FROM kept WHERE n < 3")
+    assert rows("kept") == [(11, "x"), (12, "y")]
+    for wrong in ("INSERT INTO kept SELECT 1", "INSERT INTO kept SELECT array(1), 'x'", "CREATE TABLE kept USING shelf AS SELECT 1 AS n"):
+        with pytest.raises(AnalysisException, match=r"ARITY|CANNOT_SAFELY_CAST|ALREADY_EXISTS"):
+            spark.sql(wrong)
+    failing = df.select(F.udf(lambda n: n // 0, "int")("n").alias("n"))
+    with pytest.raises(PythonException, match="ZeroDivisionError"):
+        failing.write.format("shelf").option("at", "none").saveAsTable("none")
+    assert not spark.catalog.tableExists("none")
+    with pytest.raises(AnalysisException, match="no partitionBy"):
+        df.write.format("shelf").option("at", "none").partitionBy("n").saveAsTable("none")
+    spark.sql("CREATE OR REPLACE TABLE kept USING shelf OPTIONS (at 'two') AS SELECT 5 AS m")
+    assert (rows("kept"), spark.table("kept").columns) == ([(5,)], ["m"])
+    spark.sql("DROP TABLE kept")

@@ -27,6 +27,7 @@ from quiver_proto.filesystems import filesystem_of
 from quiver_proto.ops import CallSite
 
 if TYPE_CHECKING:
+    from quiver.sql.datasource import DataSource
     from quiver.sql.session import Session
 
 
@@ -58,7 +59,8 @@ def create_as(session: Session, parts: Sequence[str], relation: r.Relation, spec
     """
     database, name = _placed(session, parts)
     existing = session._state.store.table(database, name)
-    provider = format_named(spec.provider)
+    source = session._state.data_sources.get(spec.provider.lower())
+    provider = format_named(spec.provider) if source is None else spec.provider.lower()
     if existing is not None and mode == "ignore":
         return NOTHING
     if existing is not None and existing.view is not None and mode in ("append", "overwrite"):
@@ -66,7 +68,8 @@ def create_as(session: Session, parts: Sequence[str], relation: r.Relation, spec
     if existing is not None and mode == "append":
         _check_alike(existing, provider, spec, relation)
         return insert_into(session, parts, relation, call_site, by_name=True, options=spec.options)
-    location = _local(spec.location) if spec.location else session._state.store.folder(database, name)
+    given = _local(spec.location) if source is None else spec.location
+    location = given if spec.location else session._state.store.folder(database, name)
     keys = [
         column_named(relation.output, key, lambda key: AnalysisException(f"Partition column `{key}` not found in the query's columns."))
         for key in spec.partition_by
@@ -74,13 +77,24 @@ def create_as(session: Session, parts: Sequence[str], relation: r.Relation, spec
     rest = [column for column in relation.output if column.id not in {key.id for key in keys}]
     schema = t.StructType([fixed_lengths.field_of(column) for column in (*rest, *keys)])
     check_names_differ(schema.names)
-    _check_buckets(spec, relation)
+    if source is None:
+        _check_buckets(spec, relation)
+    elif spec.partition_by or spec.buckets is not None:
+        raise AnalysisException(f"Tables of the data source '{provider}' of the program have no partitionBy and no bucketBy.")
     table = Table(
         database, name.lower(), schema, provider, location, bool(spec.location), tuple(key.name for key in keys), _kept(spec.options),
         dict(spec.properties), spec.description, buckets=spec.buckets,
     )  # fmt: skip
     if existing is not None and mode == "error":
         session._state.store.create_table(table)  # Says that there is one.
+    if source is not None:
+        if existing is None and not table.external:
+            check_unused(table)
+        _into_source(session, source, table, relation, spec.options, mode == "overwrite", call_site)
+        if existing is not None:
+            session._state.store.drop_table(database, name)
+        session._state.store.create_table(table)
+        return NOTHING
     replaces = existing is not None and existing.location == location
     if existing is not None:
         check_not_read(relation, existing.location.rstrip("/"), existing.full_name)
@@ -125,8 +139,12 @@ def insert_into(
     given = {_key(table, name): value for name, value in (partition or {}).items()}
     static = {name: value for name, value in given.items() if value is not None}
     relation = _arranged(session, table, relation, by_name, columns, static)
-    values = _static_values(session, table, static) if overwrite else ()
     together = {**table.options, **(options or {})}
+    source = session._state.data_sources.get(table.provider.lower())
+    if source is not None:
+        _into_source(session, source, table, relation, together, overwrite, call_site)
+        return NOTHING
+    values = _static_values(session, table, static) if overwrite else ()
     if overwrite and not (table.partition_columns and is_dynamic(session, together)):
         check_not_read(relation, table.location.rstrip("/"), table.full_name)
     output = Output(
@@ -134,6 +152,22 @@ def insert_into(
         table.partition_columns, table.buckets, values,
     )  # fmt: skip
     return save(session, relation, output, call_site)
+
+
+def _into_source(
+    session: Session,
+    source: type[DataSource],
+    table: Table,
+    relation: r.Relation,
+    options: Mapping[str, str],
+    overwrite: bool,
+    call_site: CallSite,
+) -> None:
+    """What the program's data source does with the rows is all there is: a table of it is only its options and columns."""
+    from quiver.sql.python.sources import write_source
+
+    told = {**_kept(options), **({"path": table.location} if table.external else {})}
+    write_source(session, relation, source, told, "overwrite" if overwrite else "append", call_site)
 
 
 def _placed(session: Session, parts: Sequence[str]) -> tuple[str, str]:

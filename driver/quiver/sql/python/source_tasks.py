@@ -50,7 +50,7 @@ class SourceRows:
         except PySparkRuntimeError:
             raise
         except faults.RAISED as error:
-            raise faults.raised(self.name, error, f"partition {part!r}") from error
+            raise faults.raised(f"{self.name}.read", error, faults.shown(["partition"], [part])) from error
         if first is _NOTHING:
             return
         records = self._safe(itertools.chain([first], given), part)
@@ -68,7 +68,7 @@ class SourceRows:
             except StopIteration:
                 return
             except faults.RAISED as error:
-                raise faults.raised(self.name, error, f"partition {part!r}") from error
+                raise faults.raised(f"{self.name}.read", error, faults.shown(["partition"], [part])) from error
             yield record
 
     def _strange(self, given: Any, wanted: str) -> PySparkRuntimeError:
@@ -107,7 +107,7 @@ class SourceRows:
             except Misfit as problem:
                 shown = faults.shown(self.columns.names, records[problem.row]) if problem.row >= 0 else ""
                 raise faults.misfit(
-                    self.name, f"for column `{field.name}` {problem.problem}", field.dataType.simpleString(), shown,
+                    f"{self.name}.read", f"for column `{field.name}` {problem.problem}", field.dataType.simpleString(), shown,
                     condition="DATA_SOURCE_INVALID_RETURN_TYPE",
                 ) from problem  # fmt: skip
         kinds = [pa.field(field.name, array.type) for field, array in zip(self.columns, arrays)]
@@ -150,14 +150,17 @@ class SourceWrites:
         except faults.Below as below:
             raise below.error from None
         except faults.RAISED as error:
-            raise faults.raised(self.name, error) from error
+            raise faults.raised(f"{self.name}.write", error) from error
         if not isinstance(message, WriterCommitMessage):
             raise PySparkRuntimeError(
                 "Expected 'WriterCommitMessage' as the return type of the `write` method of data source "
                 f"'{self.name}', got '{type(message).__name__}'.",
                 "DATA_SOURCE_TYPE_MISMATCH",
             )
-        pickled: bytes = cloudpickle.dumps(message)
+        try:
+            pickled: bytes = cloudpickle.dumps(message)
+        except faults.RAISED as error:
+            raise faults.misfit(f"{self.name}.write", f"a message that can't be pickled ({error})", "one of plain values") from error
         context = TaskContext.get()
         assert context is not None
         self.told.add({context.partitionId(): pickled})

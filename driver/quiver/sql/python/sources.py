@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from quiver.accumulators import AccumulatorParam
+from quiver.accumulators import Accumulator, OfJob
 from quiver.sql import types as t
 from quiver.sql.datasource import CaseInsensitiveDict, DataSource, DataSourceReader, DataSourceWriter, Filter, InputPartition
 from quiver.sql.errors import AnalysisException, PySparkException
@@ -24,14 +25,18 @@ if TYPE_CHECKING:
     from quiver.sql.session import Session
 
 
+log = logging.getLogger("quiver.sql")
+
+
 @contextlib.contextmanager
-def _calling(kind: str, action: str) -> Iterator[None]:
-    """Inside, what a user's class raises is AnalysisException PYTHON_DATA_SOURCE_ERROR."""
+def _calling(kind: str, action: str, method: str) -> Iterator[None]:
+    """Inside, what a user's class raises is AnalysisException PYTHON_DATA_SOURCE_ERROR. `method`: that is called there."""
     try:
         yield
     except faults.RAISED as error:
-        why = str(error) if isinstance(error, PySparkException) else faults.user_traceback(error)
-        raise AnalysisException(f"Failed to {action} Python data source {kind}: {why}", "PYTHON_DATA_SOURCE_ERROR") from error
+        told = isinstance(error, PySparkException)
+        why = str(error) if told else f"{type(error).__name__}: {error}\n\n{faults.user_traceback(error)}"
+        raise AnalysisException(f"Failed to {action} Python data source {kind}: {method}: {why}", "PYTHON_DATA_SOURCE_ERROR") from error
 
 
 def _check(value: Any, wanted: type, what: str) -> None:
@@ -39,17 +44,22 @@ def _check(value: Any, wanted: type, what: str) -> None:
         raise AnalysisException(f"Expected {what}, got '{type(value).__name__}'.", "DATA_SOURCE_TYPE_MISMATCH")
 
 
+def _named(source: type[DataSource]) -> str:
+    with _calling(source.__name__, "create", "name()"):
+        return source.name()
+
+
 def _made(source: type[DataSource], options: Mapping[str, str]) -> DataSource:
-    with _calling(source.name(), "create"):
+    with _calling(_named(source), "create", "__init__()"):
         return source(CaseInsensitiveDict(options))
 
 
 def source_rows(session: Session, source: type[DataSource], options: Mapping[str, str], given: t.StructType | None) -> r.Sourced:
     """The rows of a source, of the columns that were `given` or that it tells. Raises AnalysisException PYTHON_DATA_SOURCE_ERROR,
     ParseException for columns in DDL that is none."""
-    name = source.name()
+    name = _named(source)
     made = _made(source, options)
-    with _calling(name, "create"):
+    with _calling(name, "create", "schema()"):
         told = made.schema() if given is None else given
     schema = t.DataType.fromDDL(told) if isinstance(told, str) else told
     if not isinstance(schema, t.StructType):
@@ -72,12 +82,14 @@ class _Planned:
     rows: int
 
     def __call__(self, wanted: frozenset[str], conditions: Iterable[e.Expression]) -> tuple[SourceRows, tuple[InputPartition, ...]]:
-        with _calling(self.name, "plan"):
+        with _calling(self.name, "plan", "reader()"):
             reader = self.source.reader(self.schema)
             _check(reader, DataSourceReader, "an instance of DataSourceReader")
-            filters = filters_of(conditions, self.names)
-            if filters and type(reader).pushFilters is not DataSourceReader.pushFilters:
+        filters = filters_of(conditions, self.names)
+        if filters and type(reader).pushFilters is not DataSourceReader.pushFilters:
+            with _calling(self.name, "plan", "pushFilters()"):
                 self._push(reader, filters)
+        with _calling(self.name, "plan", "partitions()"):
             parts = reader.partitions()
             _check(parts, list, "'partitions' to return a list")
             for part in parts:
@@ -94,7 +106,7 @@ class _Planned:
             )
 
 
-class _Messages(AccumulatorParam[dict[int, bytes]]):
+class _Messages(OfJob[dict[int, bytes]]):
     """By partition, the message of the task that was done."""
 
     def zero(self, value: dict[int, bytes]) -> dict[int, bytes]:
@@ -104,15 +116,60 @@ class _Messages(AccumulatorParam[dict[int, bytes]]):
         return {**value1, **value2}
 
 
+class _Try:
+    """One job that writes, and the writer that is asked for it; then its end, a commit or an abort, which there is once."""
+
+    def __init__(self, session: Session, source: DataSource, name: str, schema: t.StructType, overwrite: bool) -> None:
+        self._context, self._name, self._schema = session.context, name, schema
+        self._ended = False
+        self._width = 0
+        self._told: Accumulator[dict[int, bytes]] | None = None
+        with _calling(name, "create", "writer()"):
+            self._writer = source.writer(schema, overwrite)
+            _check(self._writer, DataSourceWriter, "an instance of DataSourceWriter")
+
+    @property
+    def begun(self) -> bool:
+        """Whether tasks may have written."""
+        return self._told is not None
+
+    def write(self, rows: RDD[Any]) -> list[bytes]:
+        """The messages of tasks, by partition."""
+        self._width, self._told = rows.getNumPartitions(), self._context.accumulator({}, _Messages())
+        results: list[bytes] = rows.mapPartitions(SourceWrites(self._writer, self._name, self._schema, self._told)).collect()
+        return results
+
+    def commit(self, results: Sequence[bytes]) -> None:
+        """What it raises leaves abort() to be done."""
+        with _calling(self._name, "commit", "commit()"):
+            self._writer.commit(messages_of(results))
+        self._ended = True
+
+    def abort(self, cause: BaseException | None) -> None:
+        """Tell the writer what tasks were done, but after an end. What its abort raises is logged, and a note of the cause."""
+        if self._ended:
+            return
+        self._ended = True
+        done = self._told.value if self._told is not None else {}
+        try:
+            self._writer.abort(messages_of([done.get(partition) for partition in range(self._width)]))
+        except faults.RAISED as error:
+            what = f"abort() of Python data source {self._name} failed too: {type(error).__name__}: {error}"
+            log.warning("%s", what, exc_info=error)
+            if cause is not None:
+                cause.add_note(what)
+
+
 def write_source(
     session: Session, relation: r.Relation, source: type[DataSource], options: Mapping[str, str], mode: str, call_site: CallSite
 ) -> None:
-    """Have tasks write the rows, and then commit on the driver, or abort where a task or the commit fails; once.
+    """Have tasks write the rows, and then commit on the driver, or abort where a task or the commit fails; once for each writer.
 
-    Raises AnalysisException UNSUPPORTED_DATA_SOURCE_SAVE_MODE for modes but append and overwrite, PYTHON_DATA_SOURCE_ERROR for what is
-    raised on the driver; PythonException for what `write` raises.
+    When the kernel runs out of memory the rows are planned anew, for another writer; the one before is aborted first. What an abort raises
+    does not hide why there is one. Raises AnalysisException UNSUPPORTED_DATA_SOURCE_SAVE_MODE for modes but append and overwrite,
+    PYTHON_DATA_SOURCE_ERROR for what is raised on the driver; PythonException for what `write` raises.
     """
-    name = source.name()
+    name = _named(source)
     if mode not in ("append", "overwrite"):
         spelled = {"error": "ErrorIfExists", "ignore": "Ignore"}[mode]
         raise AnalysisException(
@@ -120,27 +177,25 @@ def write_source(
             'Please use either the "Append" or "Overwrite" mode instead.',
             "UNSUPPORTED_DATA_SOURCE_SAVE_MODE",
         )
-    schema = r.schema_of(relation)
-    with _calling(name, "create"):
-        writer = source(CaseInsensitiveDict(options)).writer(schema, mode == "overwrite")
-        _check(writer, DataSourceWriter, "an instance of DataSourceWriter")
+    made, schema = _made(source, options), r.schema_of(relation)
+
+    def begin() -> _Try:
+        return _Try(session, made, name, schema, mode == "overwrite")
+
+    tried = begin()
     session.context._check(call_site.operator)
-    width = 0
-    told: Any = None
 
     def written(rows: RDD[Any]) -> list[bytes]:
-        nonlocal width, told
-        width, told = rows.getNumPartitions(), session.context.accumulator({}, _Messages())
-        results: list[bytes] = rows.mapPartitions(SourceWrites(writer, name, schema, told)).collect()
-        return results
+        nonlocal tried
+        if tried.begun:
+            tried.abort(None)
+            tried = begin()
+        return tried.write(rows)
 
     try:
         with spark_errors(relation, call_site):
             results = session._state.runtime.retried(relation, call_site, written)
-        with _calling(name, "commit"):
-            writer.commit(messages_of(results))
-    except BaseException:
-        done = told.value if told is not None else {}
-        with _calling(name, "abort"):
-            writer.abort(messages_of([done.get(partition) for partition in range(width)]))
+        tried.commit(results)
+    except BaseException as cause:
+        tried.abort(cause)
         raise
