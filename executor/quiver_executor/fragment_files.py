@@ -12,6 +12,7 @@ from quiver_executor.disk import explained
 from quiver_executor.kernel_memory import output_bytes
 from quiver_executor.shuffle_files import ClaimingFile, checksum, create
 from quiver_executor.task import Task
+from quiver_executor.views import plain_schema
 from quiver_proto import blocks
 from quiver_proto.blocks import IndexEntry
 
@@ -19,6 +20,8 @@ _BATCH_BYTES = 1 << 20
 """Small batches of a piece are put together to about this size: each costs its reader some microseconds a column."""
 _SINGLE_BYTES = 16 << 20
 """So much is held of a map output of one piece."""
+_MOST_BYTES = 8 << 20
+"""Of a batch, unless one row is larger: who reads it holds all of it."""
 _LARGE_BYTES = 128 << 10
 """From this on, copying a batch costs more than reading one more."""
 
@@ -106,6 +109,7 @@ class _Output(ArrowOutput):
         super().__init__(task, path)
         task.closers.append(self)
         self._most_rows = most_rows
+        self._divides = plain_schema(schema).equals(schema)  # Each part of a batch of views would have all of its bytes.
         self._ranges: list[tuple[int, int, int]] = []
         self._start = 8 + len(schema.serialize())
         self._writer = pa.ipc.new_file(self._sink, schema, options=blocks.write_options())
@@ -114,8 +118,11 @@ class _Output(ArrowOutput):
         """More batches of the piece. Raises QuotaExceeded, DiskFull."""
         with explained(self._task.env, self._path):
             for batch in _coalesced(batches):
-                for start in range(0, batch.num_rows, self._most_rows or batch.num_rows):
-                    self._writer.write_batch(batch.slice(start, self._most_rows or batch.num_rows))
+                rows = self._most_rows or batch.num_rows
+                if self._divides and batch.nbytes > _MOST_BYTES:
+                    rows = max(1, min(rows, batch.num_rows * _MOST_BYTES // batch.nbytes))
+                for start in range(0, batch.num_rows, rows):
+                    self._writer.write_batch(batch.slice(start, rows))
 
     def end_piece(self, rows: int) -> None:
         # Before the first batch the writer has written nothing, not even the schema.

@@ -71,6 +71,18 @@ def test_a_single_piece_is_written_as_it_comes(bench: Bench, monkeypatch: pytest
     assert os.path.exists(path)
 
 
+def test_batches_of_files_are_of_few_bytes_and_rows(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fragment_files, "_MOST_BYTES", 1000)
+    task = Task(bench.env, (), (), None, {}, {}, 1, 0, 0)
+    wide = pa.record_batch({"k": list(range(50)), "s": ["x" * 92] * 49 + ["y" * 3000]}, pa.schema([("k", pa.int64()), ("s", pa.string())]))
+    for rows, most in ((0, 7), (3, 3)):
+        pieces = Pieces(task, wide.schema, 1, 12 + rows, rows)
+        pieces.add(0, wide)
+        file = pa.ipc.open_file(pieces.commit()[0])
+        assert file.read_all().equals(pa.Table.from_batches([wide]))
+        assert max(file.get_batch(number).num_rows for number in range(file.num_record_batches)) <= most
+
+
 @pytest.mark.parametrize("width", [1, 2])
 def test_whole_outputs_are_read_batch_by_batch(bench: Bench, width: int) -> None:
     """Of a range the kernel reads all batches at once: merges of sorted runs held all of their rows."""
