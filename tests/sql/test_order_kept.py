@@ -50,6 +50,31 @@ def test_order_is_kept(spark: Session, table: str, operator: str) -> None:
     assert kept == sorted(kept)
 
 
+STORED: dict[str, Callable[[Session, str], DataFrame]] = {
+    "range": lambda spark, table: spark.range(0, 3 * ROWS, 3).withColumnRenamed("id", "v"),
+    "long range": lambda spark, table: spark.range(0, 120_000).withColumnRenamed("id", "v"),
+    "list": lambda spark, table: spark.createDataFrame(pa.table({"v": range(ROWS)})),
+    "file": lambda spark, table: spark.read.parquet(table).select("v"),
+    "python": lambda spark, table: spark.createDataFrame(pa.table({"v": range(ROWS)})).mapInArrow(lambda batches: batches, "v long"),
+}
+
+
+@pytest.mark.parametrize("source", STORED)
+def test_stored_rows_are_seen_in_their_order(spark: Session, table: str, source: str) -> None:
+    """Without a sort nobody promises it, but everybody looks at the first rows, and at the last."""
+    df = STORED[source](spark, table)
+    rows = [row.v for row in df.collect()]
+    assert rows == sorted(rows)
+    worked_on = df.filter("v % 2 = 0").selectExpr("v * 10 AS v")
+    made = [v * 10 for v in rows if v % 2 == 0]
+    assert worked_on.toArrow()["v"].to_pylist() == made
+    assert [row.v for row in worked_on.tail(3)] == made[-3:]
+    assert [row.v for row in worked_on.take(3)] == made[:3]
+    (row,) = df.agg(F.first("v").alias("first"), F.last("v").alias("last"), F.collect_list("v").alias("all")).collect()
+    assert (row.first, row.last, row.all) == (rows[0], rows[-1], rows)
+    assert [row.v for row in worked_on.offset(len(made) - 5).limit(3).collect()] == made[-5:-2]
+
+
 def test_what_is_made_of_a_row_stays_together(spark: Session, table: str) -> None:
     made = spark.read.parquet(table).orderBy(F.col("k") % 3, F.desc("v")).drop("k", "s").select(F.explode(F.sequence("v", F.col("v") + 2)))
     rows = made.toArrow()["col"].to_pylist()

@@ -76,7 +76,7 @@ class Planning:
     def _lowered(self, relation: r.Relation, sizes: Sizing) -> Query:
         relation = self._prepared(relation)
         stored = StoredExtents()
-        query = lower(relation, of_leaf=stored.of)
+        query = lower(relation, of_leaf=stored.of, cores=self._context._driver.executor_cores())
         if wants_partitions(query.text):
             query = lower(relation, self._pieces(0, sizes), stored.of)
         query.pins = stored.pins
@@ -118,7 +118,9 @@ class Planning:
         """For one task, whatever it reads."""
         # Executors may still come: a session's first query must not settle for how many cores there were then.
         settings = WITHOUT_VIEWS if query.windowed else ()
-        kernel = self._kernel(self._context._driver.executor_cores(), ordered=query.ordered, settings=settings)
+        # Several partitions race for the rows of a limit: the first that come would be in the result, not the first that there are.
+        cores = 1 if query.first else self._context._driver.executor_cores()
+        kernel = self._kernel(cores, ordered=query.ordered, spread=query.ordered, settings=settings)
         return _plans(kernel, query, productions, None, lambda: most_held(self.executor_bytes()))
 
     def spread(self, query: Query, productions: Mapping[str, Production], sizes: Sizing) -> Plans:

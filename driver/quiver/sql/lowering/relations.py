@@ -22,7 +22,7 @@ from quiver.sql.lowering.narrowing import Filtered, after, shielded
 from quiver.sql.lowering.repeats import by_place, each_once, told_apart
 from quiver.sql.lowering.sampling import HERE, fenced, sample
 from quiver.sql.lowering.sort_keys import with_key_columns
-from quiver.sql.lowering.sortedness import aggregated_in_order, sorted_by
+from quiver.sql.lowering.sortedness import aggregated_in_order, order_of, sorted_by
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import attributes_in
@@ -48,13 +48,15 @@ _numbers = itertools.count(1)
 class Query:
     """`text` is the SELECT; `leaves` are the tables that it names, which the kernel must be given, with their columns called `name#id`.
 
-    `ordered`: rows that were sorted are worked on further, in their order. `windowed`: functions over windows are in it. `pins`: files
+    `ordered`: rows that were sorted, or are stored in some order, are worked on further, in their order. `first`: of stored rows only the
+    first are wanted. `windowed`: functions over windows are in it. `pins`: files
     that it relies on being as they are, with digests of their footers, by path.
     """
 
     text: str
     leaves: dict[str, r.Relation] = field(default_factory=dict)
     ordered: bool = False
+    first: bool = False
     windowed: bool = False
     pins: Mapping[str, int] = field(default_factory=dict)
 
@@ -63,29 +65,19 @@ def _unknown(leaf: r.Relation) -> Extent:
     return Extent(leaf.table.num_rows) if isinstance(leaf, r.Local) else Extent()
 
 
-def lower(relation: r.Relation, slices: int = 1, of_leaf: OfLeaf = _unknown) -> Query:
-    """The query whose rows are the relation's, columns in the order of its output. Series of numbers are in so many partitions at most.
+def lower(relation: r.Relation, slices: int = 1, of_leaf: OfLeaf = _unknown, cores: int = 1) -> Query:
+    """The query whose rows are the relation's, columns in the order of its output. Series of numbers are in at most so many partitions,
+    long ones whose order is kept in at least `cores`.
 
     `of_leaf`: what is known of stored rows, so that less need be checked."""
     relation = without_needless_checks(by_place(with_key_columns(collapsed(relation))), of_leaf)
-    writer = _Writer(slices, *counted_below_filters(relation))
+    order = order_of(relation)
+    writer = _Writer(max(slices, cores) if order.is_long_series else slices, *counted_below_filters(relation))
     text, _ = writer.select(relation)
     if writer.named:
         listed = ", ".join(f"{name} AS ({query})" for name, query in writer.named)
         text = f"WITH {listed} {text}"
-    return Query(text, writer.leaves, _sorted_below(relation), " OVER (" in text)
-
-
-def _sorted_below(relation: r.Relation) -> bool:
-    """Is there a sort below operators that keep its order and do more than to choose columns?"""
-    more = False
-    while not isinstance(relation, r.Sort):
-        if not isinstance(relation, r.Project | r.Filter | r.Limit | r.Aliased | r.Hint | r.Generate | r.Sample):
-            return False
-        columns_only = isinstance(relation, r.Project) and all(isinstance(item, e.Attribute) for item in relation.expressions)
-        more = more or not (columns_only or isinstance(relation, r.Aliased | r.Hint))
-        relation = relation.child
-    return more
+    return Query(text, writer.leaves, order.is_kept, order.is_limited, " OVER (" in text)
 
 
 def leaf_name(relation: r.Relation) -> str:

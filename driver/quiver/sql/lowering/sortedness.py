@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from quiver.sql.registry.model import WITH_NULLS
 from quiver.sql.tree import expressions as e
@@ -15,6 +15,43 @@ _IN_ORDER: Final = frozenset({
     f"collect_list{WITH_NULLS}",
 })  # fmt: skip
 """Aggregates that show in which order rows come."""
+
+
+_LONG = 100_000
+"""Numbers of a series that are worth dealing to several cores."""
+
+
+class Order(NamedTuple):
+    """What becomes of the order in which rows are sorted or stored.
+
+    `is_kept`: every operator above leaves rows in it, so that a program sees it. `is_limited`: of stored rows only the first are wanted,
+    those of the first partitions, or all in one order. `is_long_series`: they are numbers that can be dealt to several cores, in order.
+    """
+
+    is_kept: bool = False
+    is_limited: bool = False
+    is_long_series: bool = False
+
+
+def order_of(relation: r.Relation) -> Order:
+    """Spark promises no order without a sort, but programs see that of files, lists and ranges, and so do ours."""
+    limited = more = False
+    while isinstance(relation, r.Project | r.Filter | r.Limit | r.Aliased | r.Hint | r.Generate | r.Sample):
+        columns_only = isinstance(relation, r.Project) and all(isinstance(item, e.Attribute) for item in relation.expressions)
+        more = more or not (columns_only or isinstance(relation, r.Aliased | r.Hint))
+        limited = limited or isinstance(relation, r.Limit)
+        relation = relation.child
+    match relation:
+        case r.Sort():  # The kernel ends with its merge, unless there is something to do above.
+            return Order(more)
+        case r.Span():
+            return Order(True, limited, not limited and len(range(relation.start, relation.end, relation.step)) >= _LONG)
+        case r.Files() | r.Local() | r.Produced() | r.Sourced() | r.PythonMap() | r.GroupedMap():
+            return Order(True, limited)
+        case r.Aggregate() if not relation.keys and relation.sets is None and shows_order(relation):
+            return Order(is_limited=order_of(relation.child).is_kept)
+        case _:
+            return Order()
 
 
 def sorted_by(relation: r.Relation) -> tuple[r.Relation, tuple[e.SortKey, ...]] | None:
@@ -51,9 +88,14 @@ def _renamed(relation: r.Aliased, below: r.Relation, keys: tuple[e.SortKey, ...]
     return r.Aliased(below, relation.name, (*relation.columns, *more)), now
 
 
+def shows_order(relation: r.Aggregate) -> bool:
+    """Does it give the first of its rows, or a list of them?"""
+    return any(_shows_order(node) for output in relation.outputs for node in walk(output))
+
+
 def aggregated_in_order(relation: r.Aggregate) -> r.Aggregate:
     """With the order of the rows below written into the aggregates that show it."""
-    if not any(_shows_order(node) for output in relation.outputs for node in walk(output)):
+    if not shows_order(relation):
         return relation
     below = sorted_by(relation.child)
     if below is None:
