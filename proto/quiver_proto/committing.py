@@ -65,7 +65,9 @@ class OutputJob:
                 raise OutputExists(self.directory) from None
             raise PathUnwritable(self.directory, "it is a file") from None
         except OSError as error:
-            raise PathUnwritable(self.directory, f"it can't be created: {error.strerror or error}") from None
+            found = system.stat(path)
+            problem = f"it can't be created: {error.strerror or error}" if found is None or found.is_directory else "it is a file"
+            raise PathUnwritable(self.directory, problem) from None
 
     @staticmethod
     def _make(system: FileSystem, path: str, new: bool) -> bool:

@@ -352,6 +352,15 @@ def test_errors_before_anything_is_made(spark: Session, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("kind", ["parquet", "delta"])
+def test_a_path_that_is_a_file(spark: Session, tmp_path: Path, kind: str) -> None:
+    (tmp_path / "file").write_text("kept")
+    for mode in ("append", "overwrite"):
+        with pytest.raises(PathUnwritable, match="file' can't be written: it is a file"):
+            spark.range(3).write.format(kind).mode(mode).save(str(tmp_path / "file"))
+    assert (tmp_path / "file").read_text() == "kept"
+
+
 def test_a_failed_write_leaves_nothing(spark: Session, tmp_path: Path) -> None:
     bad = spark.range(100).selectExpr("1 DIV (id - 99) AS x", "id % 2 AS k")
     for mode in ("error", "append", "overwrite"):

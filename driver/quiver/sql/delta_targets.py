@@ -26,6 +26,7 @@ from quiver.sql.table_writes import can_store
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver_proto.committing import OutputJob
+from quiver_proto.errors import PathUnwritable
 from quiver_proto.filesystems import LOCAL
 from quiver_proto.ops import CallSite
 from quiver_proto.partition_paths import values_of
@@ -46,11 +47,14 @@ def write_delta(session: Session, relation: r.Relation, output: Output, call_sit
     option `overwriteSchema` takes the rows' columns for the table's. Raises AnalysisException: DELTA_TABLE_ALREADY_EXISTS,
     DELTA_FAILED_TO_MERGE_FIELDS, DELTA_UNSUPPORTED_FEATURES_FOR_WRITE, DELTA_CONCURRENT_WRITE (another writer was faster),
     DELTA_TABLE_UNREADABLE, DELTA_INVALID_PATH,
-    DELTA_WRITE_UNCERTAIN (whether the rows are the table's can't be told: its log can't be read), PackageMissing.
+    DELTA_WRITE_UNCERTAIN (whether the rows are the table's can't be told: its log can't be read); PathUnwritable, PackageMissing.
     """
     deltalake = needed("deltalake", "deltalake", "delta", "Writing Delta tables")
     path = delta_directory(output.path)
     check_names_differ(column.name for column in relation.output)
+    found = LOCAL.stat(path)
+    if found is not None and not found.is_directory:
+        raise PathUnwritable(path, "it is a file")
     for name in ("replacewhere", "mergeschema", "partitionoverwritemode"):
         if output.options.get(name, "false").lower() not in ("false", "static"):
             raise AnalysisException(f"Option {name} of Delta tables is not offered here.", "UNSUPPORTED_FEATURE.TABLE_OPERATION")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from quiver.sql import types as t
 from quiver.sql.analysis.decorrelation import EMPTY, ZERO, Domain, lateral
@@ -63,7 +63,7 @@ def _operands(value: Any) -> Iterator[Any]:
 
 
 def _filter(analyser: Analyser, relation: r.Filter) -> r.Relation:
-    every = conjuncts(relation.condition)
+    every = conjuncts(_said_of_parts(relation.condition))
     simple = [part for part in every if not _has(part)]
     asking = [part for part in every if _has(part)]
     # What needs no subquery comes first: else one might be asked about every pair of rows of a cross join.
@@ -99,6 +99,34 @@ def _filter(analyser: Analyser, relation: r.Filter) -> r.Relation:
     return result if result.output == relation.output else r.Project(result, relation.output)
 
 
+def _said_of_parts(value: Any) -> Any:
+    """With NOT of AND, OR and NOT put on their parts, where one is IN: as in Spark, NOT IN as a value is not what IN is not."""
+
+    def visit(node: e.Expression) -> e.Expression | None:
+        if not isinstance(node, e.Call) or node.name != "not" or not _has_in(node):
+            return None
+        (inner,) = node.args
+        if not isinstance(inner, e.Call) or inner.name not in ("and", "or", "not"):
+            return None
+        if inner.name == "not":
+            return cast(e.Expression, _said_of_parts(inner.args[0]))
+        negated = tuple(cast(e.Expression, _said_of_parts(e.Call("not", (part,)))) for part in inner.args)
+        return e.Call("or" if inner.name == "and" else "and", negated)
+
+    return changed(value, visit, lambda relation: relation)
+
+
+def _has_in(value: e.Expression) -> bool:
+    return isinstance(value, e.InSubquery) or any(map(_has_in, _operands(value)))
+
+
+def _is_null(expression: e.Expression) -> bool:
+    """Whether it is written as null."""
+    while isinstance(expression, e.Cast):
+        expression = expression.child
+    return isinstance(expression, e.Literal) and expression.value is None
+
+
 def _equal(child: e.Expression, right: r.Relation) -> e.Expression:
     """The test of IN, over both sides."""
     values = child.values if isinstance(child, e.StructOf) and len(right.output) > 1 else (child,)
@@ -129,16 +157,18 @@ class _Values:
                     if in_filter and _plain(node.relation, self.ids):
                         return node
                     return self._exists(node.relation)
+                case e.InSubquery() if _is_null(node.child):
+                    return e.Case(((self._exists(node.relation), e.Literal(None, t.BooleanType())),), e.Literal(False, t.BooleanType()))
                 case e.InSubquery():
                     return self._in(self.of(node.child), node.relation)
-                case e.Call(name="not") if isinstance(inner := node.args[0], e.InSubquery):
+                case e.Call(name="not") if isinstance(inner := node.args[0], e.InSubquery) and not _is_null(inner.child):
                     return e.Call("not", (self._in(self.of(inner.child), inner.relation, maybe=True),))
                 case e.ScalarSubquery():
                     return node if self._kernels(node.relation) else self._scalar(node.relation)
                 case _:
                     return None
 
-        return changed(value, visit, lambda relation: relation)
+        return changed(_said_of_parts(value), visit, lambda relation: relation)
 
     def depends(self, relation: r.Relation) -> bool:
         """Whether a subquery refers to the source's columns."""

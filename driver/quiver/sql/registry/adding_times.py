@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from quiver.sql import types as t
 from quiver.sql.lowering.names import cast
+from quiver.sql.registry.define import mismatch
 from quiver.sql.registry.guarding import guarded
 from quiver.sql.registry.model import Types
 from quiver.sql.registry.operands import differing, numbers, sum_type
 from quiver_proto.spark_functions.times_of_day import DAY
 
 _DATES = (t.DateType, t.TimestampType, t.TimestampNTZType)
+DAYS: Final = '"INT", "SMALLINT" or "TINYINT"'
+"""The types that count days."""
+
+
+def is_count_of_days(kind: t.DataType) -> bool:
+    """Whether a date can be moved by as many days: by a BIGINT or a number with a fraction it can't."""
+    return isinstance(kind, t.ByteType | t.ShortType | t.IntegerType | t.NullType)
 
 
 def _is_days(kind: t.DataType) -> bool:
@@ -30,18 +39,23 @@ def plus_operands(kinds: Types) -> Sequence[t.DataType | None]:
         if _is_moved(kinds):
             return [None, None]
         raise differing("+", kinds)
-    if any(isinstance(kind, _DATES) for kind in kinds):
-        for kind, other in (kinds, kinds[::-1]):
-            if isinstance(kind, t.DateType) and isinstance(other, t.DayTimeIntervalType) and not _is_days(other):
-                return [t.TimestampType() if each is kind else None for each in kinds]
-            if isinstance(kind, t.DateType) and isinstance(other, t.IntegralType | t.NullType):
-                return [None if each is kind else t.IntegerType() for each in kinds]
-            if isinstance(kind, t.StringType):
-                raise differing("+", kinds)
-        if all(isinstance(kind, _DATES) for kind in kinds) or any(isinstance(kind, t.NumericType) for kind in kinds):
-            raise differing("+", kinds)
+    return _moved("+", kinds) if any(isinstance(kind, _DATES) for kind in kinds) else numbers("+", kinds)
+
+
+def _moved(operator: str, kinds: Types) -> Sequence[t.DataType | None]:
+    """What a date or an instant and what it is moved by are cast to."""
+    for kind, other in (kinds, kinds[::-1]):
+        if isinstance(kind, t.DateType) and isinstance(other, t.DayTimeIntervalType) and not _is_days(other):
+            return [t.TimestampType() if each is kind else None for each in kinds]
+        if isinstance(kind, t.DateType) and is_count_of_days(other):
+            return [None if each is kind else t.IntegerType() for each in kinds]
+    if any(isinstance(kind, t.AnsiIntervalType | t.NullType) for kind in kinds):
         return [None, None]
-    return numbers("+", kinds)
+    by = [kind for kind in kinds if not isinstance(kind, t.DateType)]
+    if len(by) < 2 and not any(isinstance(kind, _DATES) for kind in by):
+        read = t.DateType() if not by or isinstance(by[0], t.StringType) else by[0]  # A text beside a date is one.
+        raise mismatch("date_add" if operator == "+" else "date_sub", 2, DAYS, read)
+    raise differing(operator, kinds)
 
 
 def plus_type(kinds: Types) -> t.DataType:
@@ -78,12 +92,16 @@ def minus_operands(kinds: Types) -> Sequence[t.DataType | None]:
     for kind, other in (kinds, kinds[::-1]):
         if isinstance(kind, t.StringType) and isinstance(other, _DATES):
             return [other, other]
+        if isinstance(kind, t.NullType) and isinstance(other, t.DateType):
+            return [other, other]
+    if isinstance(kinds[1], t.DateType) and not isinstance(kinds[0], _DATES):
+        raise mismatch("-", 1, '"DATE"', kinds[0])
     if all(isinstance(kind, _DATES) for kind in kinds):
         if all(isinstance(kind, t.DateType) for kind in kinds):
             return [None, None]
         walls = any(isinstance(kind, t.TimestampNTZType) for kind in kinds)
         return [t.TimestampNTZType() if walls else t.TimestampType()] * 2
-    return plus_operands(kinds) if any(isinstance(kind, _DATES) for kind in kinds) else numbers("-", kinds)
+    return _moved("-", kinds) if any(isinstance(kind, _DATES) for kind in kinds) else numbers("-", kinds)
 
 
 def _of_clocks(operator: str, args: Sequence[str], kinds: Types, lenient: bool) -> str | None:

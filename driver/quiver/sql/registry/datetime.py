@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException
@@ -12,6 +12,7 @@ from quiver.sql.lowering.names import cast, constant_text, text
 from quiver.sql.lowering.times_of_day import with_day
 from quiver.sql.lowering.zones import instant, wall_clock
 from quiver.sql.registry import chrono
+from quiver.sql.registry.adding_times import DAYS, is_count_of_days
 from quiver.sql.registry.define import Lower, define, mismatch, result
 from quiver.sql.registry.model import Function, Types, register, template
 from quiver.sql.registry.python import python
@@ -52,8 +53,20 @@ def _shifted(sign: str) -> Lower:
     return lambda args, kinds: cast(f"(arrow_cast({args[0]}, 'Int32') {sign} {args[1]})", t.DateType())
 
 
-define("date_add", "Di", "D", _shifted("+"), "dateadd")
-define("date_sub", "Di", "D", _shifted("-"))
+def _days_counted(name: str) -> Callable[[Types], Sequence[t.DataType | None]]:
+    def coerce(kinds: Types) -> Sequence[t.DataType | None]:
+        day, count = kinds
+        if not isinstance(day, t.DateType | t.TimestampType | t.TimestampNTZType | t.StringType | t.NullType):
+            raise mismatch(name, 1, '"DATE"', day)
+        if not is_count_of_days(count) and not isinstance(count, t.StringType):
+            raise mismatch(name, 2, DAYS, count)
+        return [t.DateType(), t.IntegerType()]
+
+    return coerce
+
+
+register(Function("date_add", _shifted("+"), result("D"), _days_counted("date_add"), arity=(2, 2)), "dateadd")
+register(Function("date_sub", _shifted("-"), result("D"), _days_counted("date_sub"), arity=(2, 2)))
 define("datediff", "DD", "i", "(arrow_cast({0}, 'Int32') - arrow_cast({1}, 'Int32'))", "date_diff")
 
 
