@@ -154,6 +154,7 @@ def test_a_cancelled_query_stops(spark: Session, work_dir: tuple[str, Path]) -> 
 
 OTHERS: dict[str, Callable[[Session, str], Any]] = {
     "groups": lambda spark, _: spark.sql("SELECT max(n) FROM (SELECT count(*) AS n FROM numbers GROUP BY id * 7919 % 100000007)").collect(),
+    "constants": lambda spark, _: spark.sql(rf"SELECT '{'a' * 60}b' RLIKE '^((a+)+)\\2c$'").collect(),
     "files": lambda spark, path: spark.table("numbers").write.parquet(path),
 }
 
@@ -167,6 +168,25 @@ def test_whatever_is_at_work_stops(spark: Session, work_dir: tuple[str, Path], t
     burning.cancelled("all jobs were cancelled")
     until(lambda: not leftovers(work_dir[1]), "nothing of it is left")
     assert not list(tmp_path.glob("out/**/part-*"))
+
+
+def test_what_is_costly_is_not_computed_by_the_planner(spark: Session) -> None:
+    """It could not be cancelled there, and nothing would limit its memory."""
+    if spark.context.master != "inline":
+        return
+    runtime = spark._state.runtime
+    for call, is_late in {
+        "aggregate(sequence(1, 3), 0, (a, x) -> a + x)": True,
+        "size(sequence(1, 300000000))": True,
+        "size(sequence(1, 3))": False,
+        "repeat(repeat('a', 9), 9)": True,
+        "repeat('a', 9)": False,
+        "'aab' RLIKE '^(a+)+$'": True,
+        "'aab' RLIKE 'a+b'": False,
+    }.items():
+        plan = runtime.explain(spark.sql(f"SELECT {call} AS x")._relation).logical
+        assert ("random()" in plan) == is_late, plan
+    assert spark.sql("SELECT aggregate(sequence(1, 3), 0, (a, x) -> a + x) AS x, 'aab' RLIKE '^(a+)+b$' AS y").collect() == [(6, True)]
 
 
 def test_ctrl_c_stops_it(spark: Session, work_dir: tuple[str, Path]) -> None:

@@ -46,13 +46,16 @@ def no_room(function: str, size: float, of: str = "bytes") -> RuntimeError:
 
 
 def check_elements(function: str, count: int) -> None:
-    """Raises SparkValueError when an array of so many elements can't be made."""
+    """Raises SparkValueError when an array of so many elements can't be made, and what `no_room` gives when the task has no room for it."""
     if count > MOST:
         raise SparkValueError(
             "COLLECTION_SIZE_LIMIT_EXCEEDED.FUNCTION",
             f"Can't create array with {count} elements which exceeding the array size limit {MOST}, "
             f"unsuccessful try to create arrays in the function `{function}`.",
         )
+
+    if count > _FEW and _Allowance.task_bytes is not None and count * OBJECT_BYTES > _Allowance.task_bytes:
+        raise no_room(function, count * OBJECT_BYTES)
 
 
 def check_bytes(function: str, size: int) -> None:

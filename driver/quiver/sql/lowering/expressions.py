@@ -12,6 +12,7 @@ from quiver.sql.analysis.typing import function_of, nullable, type_of
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering import chains
 from quiver.sql.lowering.casts import spark_cast
+from quiver.sql.lowering.computed_late import is_late, late
 from quiver.sql.lowering.folding import FOLDING, folded
 from quiver.sql.lowering.names import cast, column, constant, quoted, text
 from quiver.sql.lowering.zones import instant
@@ -155,8 +156,11 @@ def _call(call: e.Call, subquery: Subquery, over: str = "") -> str:
         # It knows no FILTER behind IGNORE NULLS, and of an aggregate's single row it takes a count with a FILTER for that without.
         call = _of_chosen_rows(call)
     if any(isinstance(argument, e.Lambda) for argument in call.args) and call.name in (*FOLDING, "array_sort"):
-        return folded(call, lambda child: lowered(child, subquery))
+        array, is_held = call.args[0], is_late(call, function.name)
+        return folded(call, lambda child: late(lowered(child, subquery)) if is_held and child is array else lowered(child, subquery))
     args = [lowered(argument, subquery) for argument in call.args]
+    if is_late(call, function.name):
+        args[0] = late(args[0])
     if call.distinct and len(args) > 1 and call.name.lower() == "count":
         args = [_together(args)]
         call = replace(call, args=(e.Literal(None, t.NullType()),))
