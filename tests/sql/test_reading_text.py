@@ -85,6 +85,7 @@ JSON: list[tuple[str, dict[str, Any], list[tuple[str, str]], list[tuple[Any, ...
     ('{"a":1};{"a":2}', {"lineSep": ";"}, [("a", "bigint")], [(1,), (2,)]),
     ('\n{"a":1} x\n{"a":1}{"a":2}\n  \n', {}, [("a", "bigint")], [(1,), (1,)]),
     ('{"a":"\\ud83d\\ude00"}\n{"a":"\\ud83d é"}\n', {}, [("a", "string")], [("😀",), ("\ufffd é",)]),
+    ('{"a":1}\n[1,2]\n', {}, [("_corrupt_record", "string"), ("a", "bigint")], [(None, 1), ("[1,2]", None)]),
     ('{"a":1}\nnull\n1\n', {}, [("_corrupt_record", "string"), ("a", "bigint")], [(None, 1), ("null", None), ("1", None)]),
 ]
 

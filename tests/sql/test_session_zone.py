@@ -120,3 +120,9 @@ def test_zones_by_all_their_names(given: str, name: str) -> None:
 def test_what_is_no_zone(given: str) -> None:
     with pytest.raises(ValueError, match=r"no (time zone|offset)"):
         kernel_zone(given)
+
+
+def test_variants_are_shown_with_the_clocks_of_the_session(berlin: Session, capsys: pytest.CaptureFixture[str]) -> None:
+    at = "cast(timestamp'2024-07-15 12:00:00' as variant)"
+    berlin.sql(f"select {at} v, array({at}) w").show(truncate=False)
+    assert capsys.readouterr().out.count('"2024-07-15 12:00:00+02:00"') == 2

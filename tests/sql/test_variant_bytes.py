@@ -95,3 +95,6 @@ def test_values_in_python() -> None:
     assert parsed("12 and more") == parsed("12")
     with pytest.raises(SparkValueError, match="MALFORMED_RECORD"):
         parsed("12and more")
+    with pytest.raises(SparkValueError) as refused:
+        parsed("[" + "1," * 100_000)
+    assert len(str(refused.value)) < 500

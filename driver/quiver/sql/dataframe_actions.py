@@ -249,7 +249,7 @@ class Actions(DataFrameCore):
         from quiver.sql.showing import table_text
 
         kinds = [column.type for column in self._relation.output]
-        return table_text(self.columns, self._shown(n), n, width, vertical, kinds)
+        return table_text(self.columns, self._shown(n), n, width, vertical, kinds, str(self._session.conf.zone()))
 
     def _shown(self, n: int) -> list[Row]:
         """One row more than `n`, if there is one, with instants as clocks of the session's zone show them."""
@@ -299,7 +299,7 @@ class Actions(DataFrameCore):
 
         n, width = int(conf.get("spark.sql.repl.eagerEval.maxNumRows", "20")), int(conf.get("spark.sql.repl.eagerEval.truncate", "20"))
         kinds = [column.type for column in self._relation.output]
-        return table_html(self.columns, self._shown(max(n, 0)), max(n, 0), max(width, 0), kinds)
+        return table_html(self.columns, self._shown(max(n, 0)), max(n, 0), max(width, 0), kinds, str(conf.zone()))
 
     # ---- views ----
 

@@ -13,8 +13,8 @@ from quiver_proto.spark_functions.casts import written
 from quiver_proto.spark_functions.times_of_day import shown as clock_text
 
 
-def cell(value: Any, kind: t.DataType) -> str:
-    """A value as show() prints it."""
+def cell(value: Any, kind: t.DataType, zone: str = "UTC") -> str:
+    """A value as show() prints it. `zone`: by whose clocks variants have their instants."""
     if value is None:
         return "NULL"
     if isinstance(value, str):
@@ -26,15 +26,16 @@ def cell(value: Any, kind: t.DataType) -> str:
             return (
                 "{"
                 + ", ".join(
-                    cell(member, field.dataType) for member, field in zip(value.values() if isinstance(value, dict) else value, kind.fields)
+                    cell(member, field.dataType, zone)
+                    for member, field in zip(value.values() if isinstance(value, dict) else value, kind.fields)
                 )
                 + "}"
             )
         case t.ArrayType():
-            return "[" + ", ".join(cell(item, kind.elementType) for item in value) + "]"
+            return "[" + ", ".join(cell(item, kind.elementType, zone) for item in value) + "]"
         case t.MapType():
             pairs = value.items() if isinstance(value, dict) else value
-            return "{" + ", ".join(f"{cell(key, kind.keyType)} -> {cell(item, kind.valueType)}" for key, item in pairs) + "}"
+            return "{" + ", ".join(f"{cell(key, kind.keyType, zone)} -> {cell(item, kind.valueType, zone)}" for key, item in pairs) + "}"
         case t.BinaryType():
             return "[" + " ".join(f"{byte:02X}" for byte in value) + "]"
         case t.FloatType():
@@ -50,6 +51,8 @@ def cell(value: Any, kind: t.DataType) -> str:
             return clock_text(value)
         case t.DayTimeIntervalType() | t.YearMonthIntervalType():
             return interval_text(value, kind)
+        case t.VariantType():
+            return str(value.toJson(zone))
         case _:
             return str(value)
 
@@ -83,10 +86,12 @@ def interval_text(value: Any, kind: t.DayTimeIntervalType | t.YearMonthIntervalT
     return f"INTERVAL '{sign}{text}' {kind.simpleString().removeprefix('interval ').upper()}"
 
 
-def table_text(names: Sequence[str], rows: Sequence[Sequence[Any]], n: int, width: int, vertical: bool, kinds: Sequence[t.DataType]) -> str:
+def table_text(
+    names: Sequence[str], rows: Sequence[Sequence[Any]], n: int, width: int, vertical: bool, kinds: Sequence[t.DataType], zone: str = "UTC"
+) -> str:
     """`rows` may hold one more than `n`, which is then told of. `width`: longest cell (0: any)."""
     more = len(rows) > n
-    cells = [[_cut(cell(value, kind), width) for value, kind in zip(tuple(row), kinds)] for row in rows[:n]]
+    cells = [[_cut(cell(value, kind, zone), width) for value, kind in zip(tuple(row), kinds)] for row in rows[:n]]
     if vertical:
         text = _vertical(names, cells)
     else:
@@ -102,14 +107,16 @@ def table_text(names: Sequence[str], rows: Sequence[Sequence[Any]], n: int, widt
     return text
 
 
-def table_html(names: Sequence[str], rows: Sequence[Sequence[Any]], n: int, width: int, kinds: Sequence[t.DataType]) -> str:
+def table_html(
+    names: Sequence[str], rows: Sequence[Sequence[Any]], n: int, width: int, kinds: Sequence[t.DataType], zone: str = "UTC"
+) -> str:
     """As table_text, as a table of HTML."""
     from html import escape
 
     def line(tag: str, values: Sequence[str]) -> str:
         return f"<tr>{''.join(f'<{tag}>{escape(value)}</{tag}>' for value in values)}</tr>\n"
 
-    cells = [[_cut(cell(value, kind), width) for value, kind in zip(tuple(row), kinds)] for row in rows[:n]]
+    cells = [[_cut(cell(value, kind, zone), width) for value, kind in zip(tuple(row), kinds)] for row in rows[:n]]
     more = f"only showing top {n} row{'s' if n != 1 else ''}\n" if len(rows) > n else ""
     return f"<table border='1'>\n{line('th', names)}{''.join(line('td', values) for values in cells)}</table>\n{more}"
 

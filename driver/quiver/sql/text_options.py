@@ -86,7 +86,7 @@ def _check_meaning(options: Options, source: str) -> None:
         )
     if "singlevariantcolumn" in options:
         raise UnsupportedOperationException(
-            f"Option singleVariantColumn of {source}: there is no VARIANT here. Read texts (`spark.read.text`).",
+            f"Option singleVariantColumn of {source}: files are not read as variants. Read texts (`spark.read.text`), and use parse_json.",
             "UNSUPPORTED_FEATURE.VARIANT",
         )
 

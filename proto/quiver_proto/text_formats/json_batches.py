@@ -160,11 +160,11 @@ def _rows(text: str, converts: Sequence[tuple[str, Convert]], options: JsonOptio
 
 
 def _converted(found: Any, converts: Sequence[tuple[str, Convert]], record: _Record) -> list[tuple[list[Any], str]]:
+    objects = found if isinstance(found, list) else [found]
+    if not all(isinstance(each, dict) for each in objects):
+        return [([None] * len(converts), "no object")]
     rows: list[tuple[list[Any], str]] = []
-    for each in found if isinstance(found, list) else [found]:
-        if not isinstance(each, dict):
-            rows.append(([None] * len(converts), "no object"))
-            continue
+    for each in objects:
         record.problem = ""
         row = []
         for name, convert in converts:

@@ -18,6 +18,7 @@ from quiver_proto.variants.encoding import encoded
 _PLAIN = re.compile(r"-?\d+(?:\.\d*)?")
 _WIDE = Context(prec=100)
 _EXACT_DIGITS = 38
+_SHOWN = 200
 _BEHIND = ("", " ", "\t", "\r", "\n")
 """What may stand behind a number or a word."""
 
@@ -42,9 +43,10 @@ def tree_of_json(text: str) -> Any:
     except SparkValueError:
         raise
     except (ValueError, RecursionError):
+        shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
         raise SparkValueError(
             "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION",
-            f"Malformed records are detected in record parsing: {text}. Use `try_parse_json` to have null for them.",
+            f"Malformed records are detected in record parsing: {shown}. Use `try_parse_json` to have null for them.",
         ) from None
 
 

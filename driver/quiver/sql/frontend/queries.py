@@ -219,7 +219,7 @@ class Query:
             raise AnalysisException(
                 f"The {clause} expression must evaluate to a constant value.", "INVALID_LIMIT_LIKE_EXPRESSION.IS_UNFOLDABLE"
             ) from None
-        if not isinstance(value, int) or isinstance(value, bool):
+        if not isinstance(value, int) or isinstance(value, bool) or not -(2**31) <= value < 2**31:
             raise AnalysisException(f"The {clause} expression must be integer type.", "INVALID_LIMIT_LIKE_EXPRESSION.DATA_TYPE")
         if value < 0:
             raise AnalysisException(
