@@ -98,6 +98,19 @@ def test_json_means_what_it_means_to_spark(spark: Session, tmp_path: Path) -> No
         assert [tuple(row) for row in df.collect()] == expected, text
 
 
+def test_corrupt_records_alone_are_not_asked_for(spark: Session, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text('{"a":1}\nxx\n')
+    files = spark.read.schema("a int, bad string").option("columnNameOfCorruptRecord", "bad")
+    for df in (files.json(str(tmp_path)), files.csv(str(tmp_path), header=True)):
+        for query in (df.select("bad"), df.where("bad is not null").groupBy().count(), df.groupBy("bad").count()):
+            with pytest.raises(AnalysisException, match="QUERY_ONLY_CORRUPT_RECORD_COLUMN"):
+                query.collect()
+        assert df.count() == df.where("a is not null or bad is not null").count() + df.where("a is null and bad is null").count()
+    kept = files.json(str(tmp_path)).cache()
+    assert kept.where("bad is not null").select("bad").collect() == [("xx",)]
+    kept.unpersist()
+
+
 def test_json_values_of_asked_types(spark: Session, tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(
         '{"i":1,"d":"2026-01-01","t":"2026-01-01T10:00:00Z","x":1.25,"b":"AQI=","m":{"k":1},"l":[1,null],"s":{"x": 1.50}}\n'

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.rdd import RDD
 from quiver.sql import types as t
-from quiver.sql.analysis.fixed_lengths import as_string
+from quiver.sql.analysis.fixed_lengths import check_no_lengths
 from quiver.sql.database_sources import database
 from quiver.sql.dataframe_core import DataFrameCore
 from quiver.sql.errors import AnalysisException, PySparkValueError, wrong_argument
@@ -88,11 +88,7 @@ class DataFrameReader:
         kinds = t.DataType.fromDDL(schema) if isinstance(schema, str) else schema
         if not isinstance(kinds, t.StructType):
             raise wrong_argument("schema", "str or StructType", schema)
-        if as_string(kinds) != kinds:
-            raise AnalysisException(
-                "The char/varchar type can't be used in the table schema: use string, or put the rows into a table.",
-                "UNSUPPORTED_CHAR_OR_VARCHAR_AS_STRING",
-            )
+        check_no_lengths(kinds)
         self._schema = kinds
         return self
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql.analysis.demand import Demand
 from quiver.sql.arrow_types import arrow_schema
+from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import attributes_in
 from quiver.sql.types import StructField, StructType
@@ -23,6 +24,8 @@ def sourced(context: Context, leaf: r.Sourced, demand: Demand | None) -> tuple[R
     """The rows that the query can use of the leaf, with nulls in columns that it doesn't; about how many bytes will be read."""
     reader, parts, size = leaf.reader, leaf.parts, leaf.size
     wanted = frozenset(c.name for c in leaf.columns if demand is None or c.id in demand.columns)
+    if leaf.format in ("csv", "json"):
+        _check_records(leaf, wanted)
     conditions = () if demand is None else demand.conditions
     if leaf.push is not None:
         reader, parts = leaf.push(wanted, conditions)
@@ -41,6 +44,17 @@ def sourced(context: Context, leaf: r.Sourced, demand: Demand | None) -> tuple[R
         leaf.hidden,
     )
     return context.parallelize(parts, max(1, len(parts))).mapPartitions(reading), size
+
+
+def _check_records(leaf: r.Sourced, wanted: frozenset[str]) -> None:
+    """Raises AnalysisException where the column of corrupt records alone is asked for: which they are depends on the columns read."""
+    corrupt = dict(leaf.options).get("columnnameofcorruptrecord", "_corrupt_record")
+    if wanted - {*leaf.partition_columns, *leaf.hidden} == {corrupt}:
+        raise AnalysisException(
+            f"The feature is not supported: queries of CSV or JSON files that refer to the column of corrupt records `{corrupt}` only. "
+            "Cache the DataFrame, or save its rows, and query those.",
+            "UNSUPPORTED_FEATURE.QUERY_ONLY_CORRUPT_RECORD_COLUMN",
+        )
 
 
 def _pruned(leaf: r.Sourced, demand: Demand) -> tuple[tuple[Any, ...], int | None]:

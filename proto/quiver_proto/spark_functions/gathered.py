@@ -34,6 +34,33 @@ def _commonest(values: list[Any] | None) -> list[Any]:
     return [value for count, value in counts.values() if count == most]
 
 
+def listed_in_order(rows: list[Any] | None, separator: str | None, directions: str) -> str | None:
+    """The values "v" that are not null as one text, by the keys "0", "1" …; `directions` has two letters for each key: "a"scending or
+    "d"escending, nulls "f"irst or "l"ast."""
+    present = [row for row in rows or () if row["v"] is not None]
+    for place in reversed(range(len(directions) // 2)):
+        ascending, first = directions[2 * place] == "a", directions[2 * place + 1] == "f"
+        key = str(place)
+        known = [row for row in present if row[key] is not None]
+        known.sort(key=lambda row: _comparable(row[key]), reverse=not ascending)
+        nulls = [row for row in present if row[key] is None]
+        present = nulls + known if first else known + nulls
+    return (separator or "").join(row["v"] for row in present) if present else None
+
+
+def _comparable(value: Any) -> Any:
+    """By which values sort as in SQL: NaN is the greatest number, null members are less than others."""
+    match value:
+        case dict():
+            return tuple((member is not None, _comparable(member) if member is not None else 0) for member in value.values())
+        case list():
+            return tuple((member is not None, _comparable(member) if member is not None else 0) for member in value)
+        case float():
+            return (value != value, value if value == value else 0.0)
+        case _:
+            return value
+
+
 def weighed_percentile(pairs: list[Any] | None, share: float) -> float | None:
     """Between the values beside the rank, where each value is there as often as its pair says."""
     present = sorted((pair["v"], pair["n"]) for pair in pairs or () if pair["v"] is not None and pair["n"])

@@ -69,6 +69,8 @@ _SURELY_NOTHING = -400
 """Places left of the point: no double has so many."""
 _LEAST_SCALE = -(2**31) + 1
 """Java's decimals have more places."""
+_GREATEST_SCALE = 646_456_993
+"""Ten to this is more than Java's numbers can be."""
 
 
 def _no_number(scale: int) -> NoReturn:
@@ -78,7 +80,7 @@ def _no_number(scale: int) -> NoReturn:
 def _rounded(value: Any, scale: int, mode: str) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return value
-    if scale <= _LEAST_SCALE:
+    if scale <= _LEAST_SCALE or (isinstance(value, float) and scale >= _GREATEST_SCALE):
         _no_number(scale)
     if scale < _SURELY_NOTHING:
         return type(value)(0)

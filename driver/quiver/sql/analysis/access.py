@@ -10,6 +10,7 @@ from dataclasses import replace
 from quiver.sql import types as t
 from quiver.sql.analysis.cast_functions import CAST_FUNCTIONS
 from quiver.sql.analysis.coercion import as_decimal
+from quiver.sql.analysis.fixed_lengths import check_no_lengths
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.times_of_day import bucketed, current_time
 from quiver.sql.analysis.typing import nullable, type_of
@@ -210,6 +211,7 @@ def _typed_document(call: e.Call) -> e.Call:
         schema = e.Literal(None, t.DataType.fromDDL(schema.value))
     elif not (isinstance(schema, e.Literal) and schema.value is None):
         raise AnalysisException(f'The schema "{pretty(schema)}" of `{call.name}` must be a constant.', "INVALID_SCHEMA.NON_STRING_LITERAL")
+    check_no_lengths(schema.type)
     if call.name == "from_csv" and not isinstance(schema.type, t.StructType):
         schema = e.Literal(None, t.StructType([t.StructField("value", schema.type)]))
     options = list(map(_document_options, options))

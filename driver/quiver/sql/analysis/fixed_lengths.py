@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from quiver.sql import types as t
+from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
 
 WRITTEN: Final = "__CHAR_VARCHAR_TYPE_STRING"
@@ -48,6 +49,15 @@ def as_string(kind: t.DataType) -> t.DataType:
             return t.StructType([t.StructField(f.name, as_string(f.dataType), f.nullable, f.metadata) for f in kind])
         case _:
             return kind
+
+
+def check_no_lengths(kind: t.DataType) -> None:
+    """Raises AnalysisException for CHARs and VARCHARs where no table is described."""
+    if as_string(kind) != kind:
+        raise AnalysisException(
+            "The char/varchar type can't be used in the table schema: use string, or put the rows into a table.",
+            "UNSUPPORTED_CHAR_OR_VARCHAR_AS_STRING",
+        )
 
 
 def stored(value: e.Expression, kind: t.CharType | t.VarcharType) -> e.Expression:

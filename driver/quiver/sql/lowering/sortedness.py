@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final, NamedTuple
 
-from quiver.sql.registry.model import WITH_NULLS
+from quiver.sql import types as t
+from quiver.sql.registry.model import LISTED_BY_ITSELF, WITH_NULLS
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import attributes_in, rebuilt, walk
@@ -95,8 +96,11 @@ def shows_order(relation: r.Aggregate) -> bool:
 
 def aggregated_in_order(relation: r.Aggregate) -> r.Aggregate:
     """With the order of the rows below written into the aggregates that show it."""
-    if not shows_order(relation):
-        return relation
+    calls = [node for output in relation.outputs for node in walk(output) if isinstance(node, e.Call)]
+    if not any(map(_shows_order, calls)):
+        return _by_themselves(relation) if len({call.order for call in calls if call.order}) > 1 else relation
+    if any(call.order for call in calls):
+        relation = _by_themselves(relation)
     below = sorted_by(relation.child)
     if below is None:
         return relation
@@ -106,6 +110,23 @@ def aggregated_in_order(relation: r.Aggregate) -> r.Aggregate:
         return replace(node, order=keys) if isinstance(node, e.Call) and _shows_order(node) else rebuilt(node, ordered)
 
     return r.Aggregate(child, relation.keys, tuple(map(ordered, relation.outputs)), relation.sets)
+
+
+def _by_themselves(relation: r.Aggregate) -> r.Aggregate:
+    """With texts of an order of their own sorted one by one: the kernel sorts rows by one of the orders, which other aggregates show."""
+
+    def alone(node: e.Expression) -> e.Expression:
+        if not (isinstance(node, e.Call) and node.name.lower() in ("listagg", "string_agg") and node.order and not node.distinct):
+            return rebuilt(node, alone)
+        value, *rest = node.args
+        separator = rest[0] if rest else e.Literal("", t.StringType())
+        firsts = [key.ascending if key.nulls_first is None else key.nulls_first for key in node.order]
+        ways = ["a" if key.ascending else "d" for key in node.order]
+        directions = "".join(way + ("f" if first else "l") for way, first in zip(ways, firsts, strict=True))
+        args = (value, separator, e.Literal(directions, t.StringType()), *(key.child for key in node.order))
+        return replace(node, name=LISTED_BY_ITSELF, args=args, order=())
+
+    return r.Aggregate(relation.child, relation.keys, tuple(map(alone, relation.outputs)), relation.sets)
 
 
 def _shows_order(node: e.Expression) -> bool:

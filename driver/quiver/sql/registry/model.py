@@ -43,6 +43,8 @@ AFTER: Final = "\ud800"
 """In what an aggregate is lowered to: behind each aggregate of the kernel's, where FILTER and OVER go. Without it they go to the end.
 
 Half a surrogate, which no user's text can have on its way to the kernel."""
+LISTED_BY_ITSELF: Final = "listagg by itself"
+"""Of value, separator, directions and keys: a list whose order the kernel is not asked for."""
 ORDERED: Final = "\ud801"
 """In the last argument of an aggregate whose rows are taken in an order: behind it come the keys. It becomes ORDER BY."""
 DESCENDING: Final = " desc"

@@ -11,7 +11,7 @@ from quiver.sql.lowering.casts import spark_cast
 from quiver.sql.lowering.names import cast, text
 from quiver.sql.registry.aggregates import gathered_by
 from quiver.sql.registry.define import define, mismatch
-from quiver.sql.registry.model import AFTER, DESCENDING, ORDERED, Types
+from quiver.sql.registry.model import AFTER, DESCENDING, LISTED_BY_ITSELF, ORDERED, Types
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import gathered
 
@@ -139,9 +139,22 @@ define(f"mode within group{DESCENDING}", "*", "0", gathered_by("greatest_mode", 
 
 
 def _listed(args: Sequence[str], kinds: Types) -> str:
-    separator, ordered, order = (args[1] if len(args) > 1 else text("")).partition(ORDERED)
+    *before, last = args
+    last, ordered, order = last.partition(ORDERED)
+    value, separator = (before[0], last) if before else (last, text(""))
     separator = f"coalesce({separator}, '')" if separator.startswith("arrow_cast(NULL") else separator
-    return f"string_agg({args[0]}, {separator}{ordered}{order})"
+    return f"string_agg({value}, {separator}{ordered}{order})"
+
+
+def _listed_by_itself(args: Sequence[str], kinds: Types) -> str:
+    """Of value, separator, directions and keys; see gathered.listed_in_order."""
+    value, separator, directions, *keys = args
+    names = ["v", *(str(place) for place in range(len(keys)))]
+    members = ", ".join(f"{text(name)}, {member}" for name, member in zip(names, (value, *keys), strict=True))
+    row = t.StructType([t.StructField(name, kind) for name, kind in zip(names, (kinds[0], *kinds[3:]), strict=True)])
+    listed = python(gathered.listed_in_order, lambda kinds: t.StringType(), nulls=True)
+    pairs = f"array_agg(named_struct({members})){AFTER}"
+    return listed([pairs, separator, directions], [t.ArrayType(row), t.StringType(), t.StringType()])
 
 
 def _distinctly_listed(direction: str) -> Callable[[Sequence[str], Types], str]:
@@ -160,3 +173,4 @@ def _distinctly_listed(direction: str) -> Callable[[Sequence[str], Types], str]:
 for _name, _direction in (("listagg distinct", "ASC"), (f"listagg distinct{DESCENDING}", "DESC")):
     define(_name, "*s", "s", _distinctly_listed(_direction), kind="aggregate", nullable=True)
 define("string_agg", "s?s", "s", _listed, "listagg", kind="aggregate", nullable=True)
+define(LISTED_BY_ITSELF, "sss*+", "s", _listed_by_itself, kind="aggregate", nullable=True)
