@@ -284,3 +284,9 @@ def test_files_must_stay_what_a_query_relies_on(spark: Session, tmp_path: Path) 
     pq.write_table(pa.table({"v": [MOST, 2]}), path)
     with pytest.raises(errors.ArithmeticException, match="OVERFLOW"):
         frame.collect()
+
+
+def test_windows_over_a_series_in_one_partition(spark: Session) -> None:
+    """It is sorted, which the kernel relied on when it planned, and did not know any more when it ran."""
+    assert sorted(row.id for row in spark.range(10).exceptAll(spark.range(5)).collect()) == [5, 6, 7, 8, 9]
+    assert spark.sql("SELECT id, count(*) OVER (PARTITION BY id) AS n FROM range(3)").collect() == [(0, 1), (1, 1), (2, 1)]
