@@ -226,7 +226,7 @@ def test_variants_in_frames_and_files(spark: Session, tmp_path: Path, capsys: py
     assert read.schema == frame.schema
     assert [row.v.toJson() for row in read.orderBy("n").collect()] == texts
     assert (tmp_path / "json").glob("part*").__next__().read_text().splitlines()[2] == '{"n":2,"v":"s","l":[null]}'
-    with pytest.raises(AnalysisException, match="read them as texts"):
+    with pytest.raises(AnalysisException, match="read JSON as texts"):
         spark.read.schema("n int, v variant").json(f"{tmp_path}/json")
     lines = spark.read.text(f"{tmp_path}/json").select(F.from_json("value", "n int, v variant").alias("r"))
     again = lines.selectExpr("r.v:b.c::double c").where("c IS NOT NULL")
