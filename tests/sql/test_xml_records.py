@@ -162,7 +162,7 @@ def test_files_are_written(spark: Session, tmp_path: Path) -> None:
     path = tmp_path / "out"
     frame = spark.sql(
         "SELECT 1 a, 'x' b, array(1, 2) c, named_struct('_k', 1, '_VALUE', 't') d, CAST(NULL AS STRING) e, 3 _z"
-        " UNION ALL SELECT 2, NULL, array(), NULL, 'q', 4"
+        " UNION ALL SELECT 2, NULL, array(), NULL, 'q', 4 ORDER BY a"
     ).coalesce(1)
 
     def written(**options: Any) -> bytes:
