@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -113,3 +114,24 @@ def test_subqueries_are_asked_after_joins(spark: Session, table: str) -> None:
                AND (a.s LIKE '%number 7 %' OR b.s IN (SELECT s FROM rows c WHERE c.v = b.v AND c.k IN (1, 2, 3)))"""
     assert "CrossJoinExec" not in spark._state.runtime.explain(spark.sql(query)._relation).physical
     assert spark.sql(query).collect() == [(3,)]
+
+
+def test_threads_plan_queries_of_the_same_rows(spark: Session) -> None:
+    """Each leaf is given to the kernel once, whoever comes first."""
+    problems: list[BaseException] = []
+
+    def count(df: DataFrame, start: threading.Barrier) -> None:
+        start.wait(60)
+        try:
+            assert df.groupBy("v").count().count() == 50
+        except BaseException as problem:
+            problems.append(problem)
+
+    for _ in range(3):
+        df, start = spark.createDataFrame(pa.table({"v": range(50)})), threading.Barrier(4)
+        threads = [threading.Thread(target=count, args=(df, start)) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert problems == []

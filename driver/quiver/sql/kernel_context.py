@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 import weakref
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,8 @@ class KernelContext:
         """By their directories' names."""
         self._mirrored: dict[str, str] = {}
         """Which mirror a leaf has."""
+        self._registering = threading.RLock()  # Recursive queries run others of theirs.
+        """Programs plan in several threads, often queries of the same leaves."""
 
     def planned(self, query: Query, productions: Mapping[str, Production]) -> tuple[datafusion.DataFrame, Any, Plan]:
         """A lowered query's logical plan, its physical plan as the kernel has it, and this with the files that it reads.
@@ -80,9 +83,12 @@ class KernelContext:
 
     def _logical(self, query: Query, productions: Mapping[str, Production]) -> datafusion.DataFrame:
         for name, leaf in query.leaves.items():
-            if name not in productions and not self.context.table_exist(name):
-                self._register(name, leaf)
-                weakref.finalize(leaf, _forget, weakref.ref(self), name).atexit = False
+            if name in productions:
+                continue
+            with self._registering:
+                if not self.context.table_exist(name):
+                    self._register(name, leaf)
+                    weakref.finalize(leaf, _forget, weakref.ref(self), name).atexit = False
         prepare(self.context, query.text)
         try:
             for production in productions.values():
