@@ -152,10 +152,15 @@ def test_what_is_logged_is_what_is_wrong(spark: Session, caplog: pytest.LogCaptu
     assert "PyErr" not in told
 
 
-def test_such_a_task_is_not_tried_again(spark: Session, caplog: pytest.LogCaptureFixture) -> None:
-    with pytest.raises(errors.ArithmeticException):
-        of(spark).sql("SELECT a / b FROM v").collect()
-    assert not [record for record in caplog.records if "it will be tried again" in record.getMessage()]
+def test_such_a_task_is_not_tried_again_and_its_error_is_logged_as_raised(spark: Session, caplog: pytest.LogCaptureFixture) -> None:
+    for expression in ("a / b", "s::date", "i * i"):
+        caplog.clear()
+        with pytest.raises(errors.PySparkException) as caught:
+            of(spark).sql(f"SELECT {expression} FROM v").collect()
+        (line,) = [record.getMessage() for record in caplog.records if "failed on" in record.getMessage()]
+        assert f": {type(caught.value).__name__}: [{caught.value.getCondition()}] " in line
+        assert line.endswith("no more tries")
+        assert "Arrow" not in line
 
 
 def test_ansi_mode_stays_on(spark: Session) -> None:

@@ -13,7 +13,7 @@ from quiver.plan.selection import JobSelection, RefusedGroups
 from quiver.progress import StageProgress
 from quiver.runner.blocklog import BlockLog
 from quiver.runner.broadcasts import Broadcasts
-from quiver.runner.failures import JobFailure, failure_of
+from quiver.runner.failures import JobFailure, failure_of, told
 from quiver.runner.joblog import JobLog
 from quiver.runner.jobs import RunningJob, keep_updates
 from quiver.runner.links import ExecutorLink
@@ -453,13 +453,14 @@ class Engine:
         if (progress := self._progress.get(action.stage_id)) is not None:
             progress.running -= 1
             progress.failed += 1
-        self._job_log.failed(action)
+        kind, message = told(failure)
+        self._job_log.failed(action, kind, message)
         if failure.kind is not FailureKind.KILLED:
             then = "it will be tried again" if action.will_retry else "no more tries"
             log.warning(
                 "task %d.%d of stage %d failed on %s (%s): %s; %s",
                 action.partition, action.attempt, action.stage_id, action.executor_id, failure.kind.value,
-                f"{failure.exception_type}: {failure.message}", then,
+                f"{kind}: {message}", then,
             )  # fmt: skip
 
     def _finish_stage(self, action: m.StageFinished) -> None:

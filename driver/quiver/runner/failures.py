@@ -30,13 +30,13 @@ class JobFailure(Exception):
             return self.error or QuiverError("the job failed without a reason: please report this")
         exception = _open(self.failure)
         if isinstance(exception, ValueRefused):
-            exception = _in_sparks_terms(exception)
+            exception = _in_sparks_terms(exception) or exception
         exception.add_note(self.note())
         return exception
 
     def summary(self) -> str:
         """One line, without opening anything."""
-        return str(self.error) if self.failure is None else f"{self.failure.exception_type}: {self.failure.message}"
+        return str(self.error) if self.failure is None else ": ".join(told(self.failure))
 
     def note(self) -> str:
         """Where it happened, for people; "" for an error of the driver itself. Opens nothing."""
@@ -91,13 +91,27 @@ def opened(execute: Callable[[PlannedJob], Sequence[bytes]], job: PlannedJob) ->
     raise exception
 
 
-def _in_sparks_terms(refused: ValueRefused) -> BaseException:
+def told(failure: TaskFailure) -> tuple[str, str]:
+    """The type and the message of the error, for people: of a value that the kernel refused, Spark's, not the kernel's own words.
+
+    >>> from quiver_proto.ids import TaskId
+    >>> from quiver_proto.errors import to_wire
+    >>> kernels = ValueRefused("DataFusion error: Arrow error: Divide by zero error")
+    >>> told(TaskFailure(TaskId(1), FailureKind.FATAL, "ValueRefused", str(kernels), error=to_wire(kernels)))[0]
+    'ArithmeticException'
+    """
+    refused = from_wire(*failure.error) if failure.error is not None and failure.exception_type == ValueRefused.__name__ else None
+    meant = _in_sparks_terms(refused) if isinstance(refused, ValueRefused) else None
+    return (failure.exception_type, failure.message) if meant is None else (type(meant).__name__, str(meant))
+
+
+def _in_sparks_terms(refused: ValueRefused) -> BaseException | None:
+    """What is known without the query; None where the kernel's text says nothing of values."""
     from quiver.sql.kernel_errors import translated
 
     meant = translated(refused)
-    if meant is None:
-        return refused
-    meant.__cause__ = refused
+    if meant is not None:
+        meant.__cause__ = refused
     return meant
 
 

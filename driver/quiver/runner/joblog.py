@@ -75,10 +75,10 @@ class JobLog:
             )
         )
 
-    def failed(self, action: m.TaskAttemptFailed) -> None:
-        """An attempt at a task failed."""
+    def failed(self, action: m.TaskAttemptFailed, kind: str, message: str) -> None:
+        """An attempt at a task failed, with an error of this kind and message."""
         failure = action.failure
-        text = f"{failure.exception_type}: {failure.message}\n{failure.traceback}".rstrip()
+        text = f"{kind}: {message}\n{failure.traceback}".rstrip()
         self._events.append(
             e.TaskFailed(
                 self._wall_clock(),
@@ -90,7 +90,7 @@ class JobLog:
                 action.attempt,
                 failure.started_at,
                 failure.kind.value,
-                failure.message,
+                message,
                 text,
                 failure.metrics,
                 failure.slot,
