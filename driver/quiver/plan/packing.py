@@ -12,6 +12,8 @@ from typing import Any
 
 from quiver_proto import ops
 from quiver_proto.frames import PROTOCOL
+from quiver_proto.storage import StorageLevel
+from quiver_proto.store_options import StoreOptions
 
 _DEEP = 100
 """Bodies of more operators than this are pickled bottom up."""
@@ -54,7 +56,11 @@ def _reducer(kind: type[Any]) -> Callable[[Any], tuple[Any, ...]]:
     return lambda node: (kind, values(node))
 
 
-_REDUCERS = {kind: _reducer(kind) for kind in vars(ops).values() if isinstance(kind, type) and dataclasses.is_dataclass(kind)}
+_REDUCERS = {
+    kind: _reducer(kind)
+    for kind in (*vars(ops).values(), StorageLevel, StoreOptions)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind)
+}
 
 
 def _reduced_function(function: ops.Function) -> tuple[Any, ...]:
