@@ -1,4 +1,5 @@
-"""Frozen dataclasses to protobuf bytes and back. With `codec_tasks` (the executor stream) the only importer of generated code.
+"""Frozen dataclasses to protobuf bytes and back. With `codec_tasks` and `codec_task_ends` (the executor's stream), it alone imports
+generated code.
 
 A dataclass goes to the protobuf message of its own name, field by field by name; `_compile` looks at the types once. What a
 peer of another version sends beyond our fields is dropped, what it does not send has protobuf's default.
