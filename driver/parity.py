@@ -25,7 +25,7 @@ _MARK = "Differs from PySpark:"
 
 ELSEWHERE = {
     "BoundedFloat": "quiver.rdd",
-    "Partitioner": "quiver.plan.lineage:Partitioning",
+    "Partitioner": "quiver.plan.partitioning:Partitioning",
     "PStatsParam": "quiver_proto.profiling",
     "ProfilerCollector": "quiver.profiler",
     "ExecutorResourceRequest": "quiver.resource",

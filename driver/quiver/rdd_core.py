@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from quiver.callsite import capture
 from quiver.closures import DriverOnly, seal
-from quiver.plan.lineage import Dataset, Narrow, Parallelized, Partitioning, Shuffled, ancestors, is_worth_gathering
+from quiver.plan.lineage import Dataset, Narrow, Parallelized, Shuffled, ancestors, is_worth_gathering
+from quiver.plan.partitioning import Partitioning
 from quiver_proto import frames, functions, ops
 from quiver_proto.errors import NotAnRDD
 from quiver_proto.ops import CallSite

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from quiver.callsite import capture
 from quiver.closures import seal
-from quiver.plan.lineage import Partitioning, Unioned
+from quiver.plan.lineage import Unioned
+from quiver.plan.partitioning import Partitioning
 from quiver.rdd_core import RddCore, check_other
 from quiver_proto import functions, ops
 from quiver_proto.frames import load

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from quiver.callsite import capture
 from quiver.closures import seal
-from quiver.plan.lineage import Partitioning
+from quiver.plan.partitioning import Partitioning
 from quiver.rdd_core import check_other
 from quiver.rdd_narrow import RecordOperators
 from quiver_proto import comparing, functions, ops

@@ -31,8 +31,8 @@ from quiver.plan.lineage import (
     Unioned,
     Vanished,
     Zipped,
-    split_of,
 )
+from quiver.plan.splits import split_of
 from quiver.scheduler.blocks import StoredDataset
 from quiver.scheduler.caching import Caching, Variant
 from quiver_proto import ops

@@ -1,4 +1,4 @@
-"""Lineage as plain data: how each dataset is made from others, and which split each of its partitions has.
+"""Lineage as plain data: how each dataset is made from others. `splits` tells what a task is given of it.
 
     Dataset
     ├── sources      Parallelized, Span, Files
@@ -15,15 +15,14 @@ Everything here is walked with loops, never by recursion along a chain: lineages
 
 from __future__ import annotations
 
-import functools
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any, NamedTuple
 
+from quiver.plan.partitioning import Partitioning
 from quiver_proto import ops
-from quiver_proto.hashing import portable_hash
 from quiver_proto.ids import ShuffleId, StageId
 from quiver_proto.ops import CallSite
 from quiver_proto.storage import StorageLevel
@@ -35,31 +34,6 @@ TextChunk = tuple[str, int, int]
 MOST_GATHERED = 16
 """Gathered datasets in one stage: their iterators nest, and what is used twice is computed twice."""
 _MOST_SEEN = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Partitioning:
-    """How keys map to partitions, as PySpark's Partitioner. `function` is the user's, or that of a range; None is the portable hash.
-
-    Two datasets of equal partitioning have equal keys in the same partition.
-    """
-
-    width: int
-    function: Callable[[Any], int] | None = None
-
-    @property
-    def numPartitions(self) -> int:
-        """The width."""
-        return self.width
-
-    @property
-    def partitionFunc(self) -> Callable[[Any], int]:
-        """key -> int; its remainder by the width is the partition."""
-        return portable_hash if self.function is None else self.function
-
-    def __call__(self, key: Any) -> int:
-        """The partition of a key. Only true here as there for keys whose hash is the same in every process (see `is_seedless`)."""
-        return self.partitionFunc(key) % self.width
 
 
 class Mark:
@@ -433,70 +407,6 @@ class Vanished(Dataset):
 
     def count_partitions(self) -> int:
         return self.slices
-
-
-def split_of(dataset: Dataset, partition: int, cut: int = -1) -> Any:
-    """The split of one partition, in the shape that quiver_proto.ops tells for the dataset's tree of nodes.
-
-    With `cut` n, it ends on every path at the n-th Kept from the top (from 0): that block is believed to be there.
-    """
-    wraps: list[int] = []
-    while True:
-        if isinstance(dataset, Narrow):
-            wraps.extend([partition] * dataset.indexes)
-            dataset = dataset.chain_base
-        if isinstance(dataset, Kept):
-            wraps.append(partition)
-            if cut == 0:
-                break
-            cut -= 1
-            dataset = dataset.parent
-        elif isinstance(dataset, Unioned):
-            branch, partition = dataset.locate(partition)
-            wraps.append(branch)
-            dataset = dataset.branches[branch]
-        else:
-            break
-    split: Any
-    match dataset:
-        case Kept() | Vanished():
-            split = None
-        case Saved():
-            split = tuple(dataset.files[partition])
-        case Parallelized():
-            split = dataset.frames[partition]
-        case Span():
-            split = dataset.slice(partition)
-        case Files():
-            split = [tuple(chunk) for chunk in dataset.chunks()[partition]]
-        case Shuffled():
-            split = partition
-        case Coalesced():
-            split = [split_of(dataset.parent, i, cut) for i in dataset.group(partition)]
-        case Crossed():
-            rights = dataset.right.width
-            split = (split_of(dataset.left, partition // rights, cut), split_of(dataset.right, partition % rights, cut))
-        case Zipped():
-            split = (split_of(dataset.left, partition, cut), split_of(dataset.right, partition, cut))
-        case Gathered():
-            split = [split_of(side, partition, cut) for side in dataset.sides]
-        case _:
-            raise AssertionError(type(dataset))
-    for wrap in reversed(wraps):
-        split = (wrap, split)
-    return split
-
-
-def splitter(dataset: Dataset) -> Callable[[int], Any]:
-    """`split_of` for one dataset, with what does not depend on the partition looked up once."""
-    base = dataset.base
-    if isinstance(dataset, Narrow) and dataset.indexes:
-        return functools.partial(split_of, dataset)
-    if isinstance(base, Span):
-        return base.slice
-    if isinstance(base, Parallelized):
-        return base.frames.__getitem__
-    return functools.partial(split_of, base)
 
 
 def ancestors(dataset: Dataset) -> Iterator[tuple[int, bool, Dataset]]:

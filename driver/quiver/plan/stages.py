@@ -29,10 +29,10 @@ from quiver.plan.lineage import (
     Unioned,
     Vanished,
     Zipped,
-    splitter,
 )
 from quiver.plan.model import Driver, PlannedJob, PlannedStage
 from quiver.plan.packing import dump_split, planned_body
+from quiver.plan.splits import splitter
 from quiver.scheduler.model import Needs, StageSpec
 from quiver_proto import ops
 from quiver_proto.frames import dump_records
