@@ -32,6 +32,7 @@ from quiver_manager.status import status
 from quiver_proto import cluster as c
 from quiver_proto import versions
 from quiver_proto.auth import TlsFiles, application_token
+from quiver_proto.cluster_status import ClusterStatus, GetStatus
 from quiver_proto.errors import BadSetting, ConnectionFailed, ManagerUnreachable
 from quiver_proto.ids import NodeId
 from quiver_proto.logs import Log
@@ -158,7 +159,7 @@ class ManagerDaemon:
     def drain_node(self, request: c.DrainNode, context: grpc.ServicerContext) -> c.Ack:
         return self._reply(request, c.Ack)
 
-    def get_status(self, request: c.GetStatus, context: grpc.ServicerContext) -> c.ClusterStatus:
+    def get_status(self, request: GetStatus, context: grpc.ServicerContext) -> ClusterStatus:
         with self._news:
             return replace(status(self._state, self._versions, time.monotonic()), unix_time=time.time())
 

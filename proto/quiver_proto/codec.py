@@ -43,7 +43,7 @@ _OWN_CODEC = {
 
 
 def encode(message: Any) -> bytes:
-    """The protobuf bytes of one of the dataclasses of `cluster` or `sessions`. ValueError for a number out of int64's range."""
+    """The protobuf bytes of a dataclass of `cluster`, `cluster_status` or `sessions`. ValueError for a number out of int64's range."""
     return cast(bytes, _compile(cast(Hashable, type(message)))[1](message).SerializeToString())
 
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from quiver_proto import cluster, messages, sessions
+from quiver_proto import cluster, cluster_status, messages, sessions
 
 Request = TypeVar("Request")
 Reply = TypeVar("Reply")
@@ -70,7 +70,9 @@ class Manager:
     WATCH_APPLICATION = ServerStream[cluster.WatchApplication, cluster.ClusterEvent](
         "Manager", "WatchApplication", cluster.WatchApplication, cluster.ClusterEvent
     )
-    GET_STATUS = Unary[cluster.GetStatus, cluster.ClusterStatus]("Manager", "GetStatus", cluster.GetStatus, cluster.ClusterStatus)
+    GET_STATUS = Unary[cluster_status.GetStatus, cluster_status.ClusterStatus](
+        "Manager", "GetStatus", cluster_status.GetStatus, cluster_status.ClusterStatus
+    )
     DRAIN_NODE = Unary[cluster.DrainNode, cluster.Ack]("Manager", "DrainNode", cluster.DrainNode, cluster.Ack)
 
 

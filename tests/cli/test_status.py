@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from quiver.cli.status import as_text, ask
-from quiver_proto.cluster import ApplicationRow, ClusterStatus, ExecutorRow, NodeStatusRow
+from quiver_proto.cluster_status import ApplicationRow, ClusterStatus, ExecutorRow, NodeStatusRow
 from quiver_proto.errors import BadMasterUrl
 from quiver_proto.ids import ApplicationId, ExecutorId, NodeId
 

@@ -13,6 +13,7 @@ from manager_process import GIB, ManagerProcess, NodeDaemon, Watcher, eventually
 
 from quiver_proto import cluster as c
 from quiver_proto.auth import TlsFiles, application_token
+from quiver_proto.cluster_status import GetStatus
 from quiver_proto.errors import AuthenticationFailed, BadSetting, IncompatibleVersions, ManagerUnreachable
 from quiver_proto.rpc import Client
 from quiver_proto.services import Manager
@@ -63,7 +64,7 @@ def registration(application_id="app-1", **request):
 
 def test_a_life_of_an_application(manager, client):
     node = NodeDaemon(manager)
-    eventually(lambda: client.call(Manager.GET_STATUS, c.GetStatus()).nodes, "the node")
+    eventually(lambda: client.call(Manager.GET_STATUS, GetStatus()).nodes, "the node")
     answer = client.call(Manager.REGISTER_APPLICATION, registration())
     assert answer.token == application_token(manager.secret, "app-1")
     watcher = Watcher(manager, "app-1")
@@ -71,7 +72,7 @@ def test_a_life_of_an_application(manager, client):
     assert up == c.ExecutorLaunched("app-1/0", "n1", "host", "e:1", 2, 4 * GIB, "b:1")
     [launch] = node.calls
     assert (launch.token, launch.environment) == (answer.token, registration().environment)
-    status = client.call(Manager.GET_STATUS, c.GetStatus())
+    status = client.call(Manager.GET_STATUS, GetStatus())
     assert [(row.name, row.state, row.executors, row.cores) for row in status.applications] == [("word count", "running", 1, 2)]
     assert [(row.node_id, row.state, row.cores_used) for row in status.nodes] == [("n1", "alive", 2)]
     for _ in range(2):
@@ -95,10 +96,10 @@ def test_kill_9_is_a_pause_for_a_running_application(manager, client):
 
     manager.start()
     eventually(lambda: node.epoch > epoch, "the node's new registration")
-    eventually(lambda: client.call(Manager.GET_STATUS, c.GetStatus()).nodes[0].state == "alive", "the node alive")
+    eventually(lambda: client.call(Manager.GET_STATUS, GetStatus()).nodes[0].state == "alive", "the node alive")
     eventually(lambda: watcher.connections > connections, "the watcher's new stream")
     eventually(lambda: client.call(Manager.APPLICATION_HEARTBEAT, c.ApplicationHeartbeat("app-1")).known, "the application known")
-    status = client.call(Manager.GET_STATUS, c.GetStatus())
+    status = client.call(Manager.GET_STATUS, GetStatus())
     assert status.manager_epoch == 2
     assert [(row.executor_id, row.state) for row in status.executors] == [("app-1/0", "running")]
     assert [type(call) for call in node.calls] == [c.LaunchExecutor]  # nothing was stopped or started
@@ -206,7 +207,7 @@ def test_a_wrong_secret_and_wrong_asks_are_refused_with_their_type(shared, askin
         Client(shared.address, "manager", "not-the-secret-at-all") as stranger,
         pytest.raises(AuthenticationFailed, match=shared.address),
     ):
-        stranger.call(Manager.GET_STATUS, c.GetStatus())
+        stranger.call(Manager.GET_STATUS, GetStatus())
     with pytest.raises(BadSetting, match="--num-executors"):
         asking.call(Manager.REGISTER_APPLICATION, registration(instances=-1))
     with pytest.raises(BadSetting, match=r"more than the 2 cores of quiver\.cores\.max"):
@@ -243,7 +244,7 @@ def test_tls(tmp_path):
     flags = ("--tls-cert", str(cert), "--tls-key", str(key), "--tls-ca", str(cert))
     manager = ManagerProcess(tmp_path, *flags)
     with Client(manager.address, "manager", manager.secret, TlsFiles(str(cert), str(key), str(cert))) as client:
-        assert client.call(Manager.GET_STATUS, c.GetStatus()).manager_epoch == 1
+        assert client.call(Manager.GET_STATUS, GetStatus()).manager_epoch == 1
     with Client(manager.address, "manager", manager.secret) as plain, pytest.raises(ManagerUnreachable):
-        plain.call(Manager.GET_STATUS, c.GetStatus())
+        plain.call(Manager.GET_STATUS, GetStatus())
     manager.end()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from quiver_proto import cluster, sessions
+from quiver_proto import cluster, cluster_status, sessions
 from quiver_proto import messages as m
 from quiver_proto.codec import decode, decode_from_executor, decode_to_executor, encode, encode_from_executor, encode_to_executor
 from quiver_proto.errors import MalformedMessage
@@ -47,7 +47,9 @@ def _dataclasses(module):
     return [value for value in vars(module).values() if dataclasses.is_dataclass(value) and value.__module__ == module.__name__]
 
 
-@pytest.mark.parametrize("kind", [*_dataclasses(cluster), *_dataclasses(sessions)], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", [*_dataclasses(cluster), *_dataclasses(cluster_status), *_dataclasses(sessions)], ids=lambda kind: kind.__name__
+)
 def test_cluster_and_session_messages_survive(kind):
     @given(strategy(kind))
     @settings(max_examples=15, deadline=None)

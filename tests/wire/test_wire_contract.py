@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from quiver_proto import cluster, codec, messages, services, sessions
+from quiver_proto import cluster, cluster_status, codec, messages, services, sessions
 from quiver_proto.services import BothStream, ServerStream, Unary, methods_of
 from quiver_proto.v1 import driver_pb2, executor_pb2, manager_pb2, node_pb2
 
@@ -43,7 +43,9 @@ def _dataclasses(module):
     return [value for value in vars(module).values() if dataclasses.is_dataclass(value) and value.__module__ == module.__name__]
 
 
-@pytest.mark.parametrize("kind", [*_dataclasses(cluster), *_dataclasses(sessions)], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(
+    "kind", [*_dataclasses(cluster), *_dataclasses(cluster_status), *_dataclasses(sessions)], ids=lambda kind: kind.__name__
+)
 def test_a_dataclass_has_the_fields_of_its_message(kind):
     descriptor = codec._message_class(kind).DESCRIPTOR
     in_message = {field.containing_oneof.name if field.containing_oneof else field.name for field in descriptor.fields}

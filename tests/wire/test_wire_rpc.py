@@ -10,6 +10,7 @@ import pytest
 from quiver_proto import cluster as c
 from quiver_proto import errors, services
 from quiver_proto.auth import RequireToken
+from quiver_proto.cluster_status import GetStatus
 from quiver_proto.rpc import Client, add_service, open_channel
 from quiver_proto.services import BothStream, Manager, Method, Node, ServerStream, Unary, methods_of
 from quiver_proto.serving import listen
@@ -86,14 +87,14 @@ def test_an_error_in_a_stream_keeps_its_type(edge, manager):
 def test_a_log_tail_of_any_length_does_not_break_the_status(edge, manager):
     edge.result = errors.ExecutorLaunchFailed("node-a", "exit code 1", "line\n" * 100_000)
     with pytest.raises(errors.ExecutorLaunchFailed) as caught:
-        manager.call(Manager.GET_STATUS, c.GetStatus())
+        manager.call(Manager.GET_STATUS, GetStatus())
     assert 1_000 < len(caught.value.fields[2]) < 100_000
 
 
 def test_an_unexpected_error_is_told_as_its_text(edge, manager, caplog):
     edge.result = ZeroDivisionError("division by zero")
     with pytest.raises(errors.QuiverError, match="ZeroDivisionError: division by zero"):
-        manager.call(Manager.GET_STATUS, c.GetStatus())
+        manager.call(Manager.GET_STATUS, GetStatus())
     assert "a call failed" in caplog.text
 
 
@@ -113,7 +114,7 @@ def _call_raw(address: str, method: Method, metadata: tuple[tuple[str, str], ...
 
 
 EVERY_METHOD = [method for service in services.SERVICES for method in methods_of(service)]
-UNKNOWN = Unary("Manager", "NoSuchMethod", c.GetStatus, c.Ack)
+UNKNOWN = Unary("Manager", "NoSuchMethod", GetStatus, c.Ack)
 
 
 @pytest.mark.parametrize("metadata", [(), (("quiver-token", "wrong"),), (("quiver-token", ""),), (("authorization", TOKEN),)], ids=str)
@@ -140,7 +141,7 @@ def test_two_tokens_are_no_token(edge):
 
 def test_a_wrong_secret_is_an_authentication_failure_that_names_the_address(edge):
     with Client(edge._address, "manager", "not the secret") as client, pytest.raises(errors.AuthenticationFailed, match=edge._address):
-        client.call(Manager.GET_STATUS, c.GetStatus())
+        client.call(Manager.GET_STATUS, GetStatus())
 
 
 def test_a_server_without_a_token_is_impossible():
@@ -167,7 +168,7 @@ def test_nobody_there(peer, kind):
         closed.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{closed.getsockname()[1]}"  # Bound without listening: nobody else gets it meanwhile.
         with Client(address, peer, TOKEN) as client, pytest.raises(kind, match="connection refused"):
-            client.call(Manager.GET_STATUS, c.GetStatus())
+            client.call(Manager.GET_STATUS, GetStatus())
 
 
 def test_a_cancelled_stream_just_ends(edge, manager):

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import click
 
-from quiver_proto.cluster import ClusterStatus, GetStatus
+from quiver_proto.cluster_status import ClusterStatus, GetStatus
 from quiver_proto.units import format_bytes, format_seconds
 
 
