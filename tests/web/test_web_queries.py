@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -208,9 +209,16 @@ def test_a_stage_of_several_jobs_is_listed_once(get_from: GetFrom) -> None:
     assert re.search(r"0 1 3 –", text_of(get("/sql").text))
 
 
+def wide(told: e.OperatorsMeasured) -> e.OperatorsMeasured:
+    """The same with long texts and numbers."""
+    many = len(told.names)
+    rows = [1_000_000 + count for count in told.rows]
+    return replace(told, details=["a column, " * 30] * many, rows=rows, spills=[4] * many, spilled_bytes=[329 << 20] * many)
+
+
 @pytest.mark.browser
 def test_the_sql_page_in_chromium(tmp_path: Path) -> None:
-    whole = log()
+    whole = [wide(event) if isinstance(event, e.OperatorsMeasured) else event for event in log()]
     path = write(tmp_path / "log.jsonl", whole[: len(begun())])
     with web_process(path) as web, chromium(tmp_path / "profile") as browser:
 
@@ -224,8 +232,11 @@ def test_the_sql_page_in_chromium(tmp_path: Path) -> None:
         eventually(lambda: "has not begun" in text(), "the query's page")
         with path.open("a") as file:
             file.writelines(e.encode(event) + "\n" for event in whole[len(begun()) :])
-        eventually(lambda: "succeeded" in text() and "1,000" in text(), "the page follows the log")
+        eventually(lambda: "succeeded" in text() and "1,001,000" in text(), "the page follows the log")
         assert browser.execute_script("return document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+        assert browser.execute_script(
+            "const tree = document.querySelector('.plan-tree'); return tree.scrollWidth <= tree.parentNode.clientWidth"
+        )
         browser.find_element("css selector", ".plan-tree .opens a").click()
         eventually(lambda: "Stage 1" in browser.title, "a stage's page")
         assert not error_entries(browser)
