@@ -17,7 +17,10 @@ $(shell test -x $(PY) || rm -f $(RUN_STAMP) $(DEV_STAMP))
 
 PIP := $(PY) -m pip --disable-pip-version-check --no-input --quiet
 
-.PHONY: help demo test check lint types imports proto proto-check docs browser clean
+# Modules of tests that run at a time, each process with those of its own. 0: all in one, as a debugger needs it.
+JOBS ?= 2
+
+.PHONY: help demo test check lint types mypy pyright imports proto proto-check docs browser clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the targets.
@@ -26,8 +29,8 @@ help:  ## Show the targets.
 demo: $(RUN_STAMP)  ## Word count on a manager and two node daemons. TEXT=path: other text. KEEP=1: keep the UI until Ctrl-C.
 	@$(BIN)/quiver demo
 
-test: $(DEV_STAMP) browser  ## Run the tests (TESTS=tests/rdd: only those; ARGS: for pytest; BROWSER=0: without Chromium).
-	@$(PY) -m pytest $(if $(filter 0,$(BROWSER)),-m 'not browser') $(TESTS) $(ARGS)
+test: $(DEV_STAMP) browser  ## Run the tests (TESTS=tests/rdd: only those; ARGS: for pytest; JOBS=0: in one process; BROWSER=0: without Chromium).
+	@$(PY) -m pytest --numprocesses=$(JOBS) --dist=loadfile --no-loadscope-reorder $(if $(filter 0,$(BROWSER)),-m 'not browser') $(TESTS) $(ARGS)
 
 check: lint types imports proto-check test  ## Format, lint, types, imports, generated code, tests.
 
@@ -35,8 +38,12 @@ lint: $(DEV_STAMP)  ## Formatting and lint, without changing files.
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 
-types: $(DEV_STAMP)  ## mypy (strict) and pyright.
+types: mypy pyright  ## mypy (strict) and pyright.
+
+mypy: $(DEV_STAMP)
 	@$(BIN)/mypy
+
+pyright: $(DEV_STAMP)
 	@$(BIN)/pyright --pythonpath $(PY)
 
 imports: $(DEV_STAMP)  ## Imports between the packages run one way.

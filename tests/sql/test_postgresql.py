@@ -6,13 +6,13 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from quiver import Conf, Context
 from quiver.sql import Session
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, SparkRuntimeException
 
@@ -66,9 +66,8 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def spark(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
-    conf = Conf(loadDefaults=False).set("quiver.eventLog.dir", str(tmp_path_factory.mktemp("events"))).set("spark.ui.enabled", "false")
-    with Session(Context("local[2]", "test", conf=conf)) as session:
+def spark(server: str, shared: Callable[[str], AbstractContextManager[Session]]) -> Iterator[Session]:
+    with shared("local[2]") as session:
         yield session
 
 
