@@ -1,10 +1,11 @@
-"""Which jobs a cancellation means: all, a group's, those with a tag; and groups whose later jobs are refused."""
+"""Which jobs a cancellation means: all, a group's, those with a tag; and which are refused when they come later."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from quiver_proto.ids import JobId
 from quiver_proto.messages import QUERY
 
 GROUP = "spark.jobGroup.id"
@@ -65,3 +66,23 @@ class RefusedGroups:
     def reason(self, properties: Mapping[str, str]) -> str:
         """Why a job with these local properties is refused; "" when it is not."""
         return self._reasons.get(properties.get(GROUP, ""), "")
+
+
+class CancelledEarly:
+    """Jobs that were cancelled when they were not known: they have ended, or another thread is about to submit them. `most` of them."""
+
+    __slots__ = ("_most", "_reasons")
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._reasons: dict[JobId, str] = {}
+
+    def add(self, job_id: JobId, reason: str) -> None:
+        """One more; the first of too many is forgotten."""
+        self._reasons[job_id] = reason
+        if len(self._reasons) > self._most:
+            del self._reasons[next(iter(self._reasons))]
+
+    def take(self, job_id: JobId) -> str | None:
+        """Why a job that comes now is cancelled, told once."""
+        return self._reasons.pop(job_id, None)

@@ -9,10 +9,11 @@ from typing import Protocol, assert_never
 
 from quiver.eventlog import EventLog
 from quiver.plan.model import PlannedJob, PlannedStage
-from quiver.plan.selection import JobSelection, RefusedGroups
+from quiver.plan.selection import CancelledEarly, JobSelection, RefusedGroups
 from quiver.progress import StageProgress
 from quiver.runner.blocklog import BlockLog
 from quiver.runner.broadcasts import Broadcasts
+from quiver.runner.executors import Executors
 from quiver.runner.failures import JobFailure, failure_of, told
 from quiver.runner.joblog import JobLog
 from quiver.runner.jobs import RunningJob, keep_updates
@@ -37,7 +38,6 @@ from quiver_proto.messages import (
     BroadcastTable,
     ExecutorHeartbeat,
     FailureKind,
-    ForgetStage,
     KillTasks,
     LaunchTasks,
     MapOutput,
@@ -46,7 +46,6 @@ from quiver_proto.messages import (
     RemoveShuffle,
     ReplicateBlock,
     TasksEnded,
-    ToExecutor,
 )
 
 log = logging.getLogger("quiver.driver")
@@ -93,16 +92,12 @@ class Engine:
         self._job_over = job_over
         self._observer: JobObserver | None = None
         self._cluster_error: BaseException | None = None
-        self._links: dict[ExecutorId, ExecutorLink] = {}
-        self._block_servers: dict[str, str] = {}
+        self._executors = Executors(events, wall_clock)
         self._stages: dict[StageId, PlannedStage] = {}
         self._jobs: dict[JobId, RunningJob] = {}
-        self._early: dict[JobId, str] = {}
-        """Jobs that were cancelled when they were not known."""
+        self._early = CancelledEarly(MOST_EARLY)
         self._attempts: dict[tuple[StageId, int], AddStage] = {}
-        self._holders: dict[tuple[StageId, int], set[ExecutorId]] = {}
         self._progress: dict[StageId, StageProgress] = {}
-        self._sampled: dict[ExecutorId, float] = {}
         self._map_stages: dict[ShuffleId, StageId] = {}
         self._skew = SkewWatch(skew or SkewPolicy())
         self.book = StatusBook(self._scheduler.tasks_on, self._skew, self._operator_log.tables)
@@ -123,7 +118,7 @@ class Engine:
         if self._refused and (refused := self._refused.reason(job.properties)):
             running.finish(JobFailure(error=JobCancelled(job.job_id, refused)))
             return
-        if self._early and (reason := self._early.pop(job.job_id, None)) is not None:
+        if (reason := self._early.take(job.job_id)) is not None:
             running.finish(JobFailure(error=JobCancelled(job.job_id, reason)))
             return
         self._jobs[job.job_id] = running
@@ -146,10 +141,7 @@ class Engine:
         if job_id in self._jobs:
             self.step(m.JobCancelRequested(job_id, reason))
         elif not self._stopped:
-            # It has ended, or another thread is about to submit it.
-            self._early[job_id] = reason
-            if len(self._early) > MOST_EARLY:
-                del self._early[next(iter(self._early))]
+            self._early.add(job_id, reason)
 
     def cancel_jobs(self, selection: JobSelection, reason: str) -> None:
         self._refused.add(selection, reason)
@@ -176,7 +168,7 @@ class Engine:
         return self._scheduler.map_sizes(shuffle_id)
 
     def remove_broadcast(self, broadcast_id: int, destroy: bool, done: Callable[[], None]) -> None:
-        self.broadcasts.remove(broadcast_id, destroy, self._links, done)
+        self.broadcasts.remove(broadcast_id, destroy, self._executors.links, done)
 
     def stop(self, error: BaseException | None = None) -> None:
         """Fail what runs, let go of the executors, close the event log. Twice does nothing."""
@@ -185,34 +177,25 @@ class Engine:
         self._stopped = True
         for running in list(self._jobs.values()):
             self._end_job(running, "failed", JobFailure(error=error or ContextStopped(str(running.job.call_site))))
-        for link in list(self._links.values()):
-            link.close()
-        self._links.clear()
+        self._executors.close()
         self._events.append(e.ApplicationEnded(self._wall_clock()))
         self._events.close()
 
     # ---- from executors and the cluster ----
 
     def executor_added(self, link: ExecutorLink) -> None:
-        self._links[link.executor_id] = link
+        self._executors.add(link)
         self.book.executor_added(link)
-        if link.block_server:
-            self._block_servers[link.node_id] = link.block_server
-        self._events.append(
-            e.ExecutorAdded(
-                self._wall_clock(), link.executor_id, link.node_id, link.host, link.cores, link.memory_bytes, link.pid, link.log_dir
-            )
-        )
         self.step(m.ExecutorRegistered(link.executor_id, link.node_id, link.cores, link.memory_bytes, link.resources))
 
     def executor_gone(self, executor_id: ExecutorId, reason: str, asked: bool = False) -> None:
-        self._drop_link(executor_id, reason)
+        self._drop(executor_id, reason)
         self.step(m.ExecutorGone(executor_id, reason, asked))
 
     def node_lost(self, node_id: NodeId, reason: str) -> None:
-        for link in [link for link in self._links.values() if link.node_id == node_id]:
-            self._drop_link(link.executor_id, reason)
-        self._block_servers.pop(node_id, None)
+        for executor_id in self._executors.on_node(node_id):
+            self._drop(executor_id, reason)
+        self._executors.block_servers.pop(node_id, None)
         self.step(m.NodeLost(node_id, reason))
 
     def cluster_waiting(self, reason: str, error: BaseException | None) -> None:
@@ -237,10 +220,7 @@ class Engine:
         self.step(m.BlocksReported(changed.executor_id, changed.blocks))
 
     def heartbeat(self, beat: ExecutorHeartbeat) -> None:
-        now = self._wall_clock()
-        if beat.executor_id in self._links and now - self._sampled.get(beat.executor_id, 0.0) >= 1.0:
-            self._sampled[beat.executor_id] = now
-            self._events.append(e.ExecutorSampled(now, beat.executor_id, beat.rss_bytes, beat.running_tasks, beat.queued_tasks))
+        self._executors.heard(beat)
 
     # ---- the core's turn ----
 
@@ -281,11 +261,11 @@ class Engine:
 
     def executor_cores(self) -> int:
         """Of the largest executor; 0 when there is none."""
-        return max((link.cores for link in list(self._links.values())), default=0)
+        return self._executors.most_cores()
 
     def block_server(self, node_id: str) -> str:
         """Where blocks of `node_id` are served (`host:port`), "" when they are not."""
-        return self._block_servers.get(node_id, "")
+        return self._executors.block_servers.get(node_id, "")
 
     @property
     def busy(self) -> bool:
@@ -316,7 +296,7 @@ class Engine:
             case m.TaskAttemptFailed():
                 self._attempt_failed(action)
             case m.Kill():
-                self._send(action.executor_id, KillTasks(action.task_ids, action.reason))
+                self._executors.send(action.executor_id, KillTasks(action.task_ids, action.reason))
             case m.WaitingBecause():
                 self._job_log.waits(action)
                 if action.reason:
@@ -325,11 +305,11 @@ class Engine:
                 self._block_log.changed(action.executor_id, action.blocks)
             case m.DropDataset():
                 for executor_id in action.executor_ids:
-                    self._send(executor_id, RemoveDataset(action.dataset_id))
+                    self._executors.send(executor_id, RemoveDataset(action.dataset_id))
             case m.Replicate():
                 block = action.block
                 request = ReplicateBlock(block, self.block_server(block.node_id), action.use_memory, action.use_disk)
-                self._send(action.executor_id, request)
+                self._executors.send(action.executor_id, request)
             case m.ShuffleForgotten():
                 self._forget_shuffle(action.shuffle_id)
             case m.TaskDiscarded():
@@ -337,17 +317,12 @@ class Engine:
             case _:
                 assert_never(action)
 
-    def _send(self, executor_id: ExecutorId, message: ToExecutor) -> None:
-        if (link := self._links.get(executor_id)) is not None:
-            link.send(message)
-
     def _forget_shuffle(self, shuffle_id: ShuffleId) -> None:
         if (stage_id := self._map_stages.pop(shuffle_id, None)) is not None:
             self._stages.pop(stage_id, None)
         self._skew.forget(shuffle_id)
         self._events.append(e.ShuffleRemoved(self._wall_clock(), shuffle_id))
-        for link in self._links.values():
-            link.send(RemoveShuffle(shuffle_id))
+        self._executors.send_to_all(RemoveShuffle(shuffle_id))
 
     def _begin_stage(self, action: m.StageBegan) -> None:
         stage = self._stages[action.stage_id]
@@ -360,11 +335,11 @@ class Engine:
         if stage.spec.barrier:
             width = len(action.partitions)
             self._meetings.begin(action.stage_id, action.stage_attempt, width)
-            properties = {**properties, "addresses": ",".join(self._address(executor_id) for executor_id in action.executors)}
+            properties = {**properties, "addresses": ",".join(self._executors.address(executor_id) for executor_id in action.executors)}
         cached = cache_tables(self._scheduler, stage.spec, action.partitions)
         self._attempts[action.stage_id, action.stage_attempt] = AddStage(
             action.stage_id, action.stage_attempt, stage.body, inputs,
-            dict(self._block_servers) if inputs or cached or broadcasts else {}, properties, cached, broadcasts,
+            dict(self._executors.block_servers) if inputs or cached or broadcasts else {}, properties, cached, broadcasts,
             barrier=width, cores_per_task=stage.spec.cores_per_task,
         )  # fmt: skip
         count = len(action.partitions)
@@ -384,16 +359,14 @@ class Engine:
 
     def _broadcasts_of(self, stage: PlannedStage) -> Mapping[int, BroadcastTable]:
         try:
-            return self.broadcasts.tables(stage.broadcasts, self._links.values())
+            return self.broadcasts.tables(stage.broadcasts, self._executors.links.values())
         except QuiverError as error:
             self._fail_stage(stage.spec.stage_id, error)
             return {}
 
     def _launch(self, action: m.Launch) -> None:
-        link = self._links.get(action.executor_id)
-        if link is None:
+        if action.executor_id not in self._executors.links:
             return
-        key = (action.stage_id, action.stage_attempt)
         stage = self._stages[action.stage_id]
         try:
             if stage.variant is not None:
@@ -406,12 +379,11 @@ class Engine:
             return
         if self._meetings:
             self._meetings.launched(action.stage_id, action.stage_attempt, action.task_ids, action.partitions)
-        holders = self._holders.setdefault(key, set())
-        if action.executor_id not in holders:
-            holders.add(action.executor_id)
-            link.send(self._attempts[key])
-            self.broadcasts.sent(self._attempts[key].broadcasts, action.executor_id)
-        link.send(
+        description = self._attempts[action.stage_id, action.stage_attempt]
+        if self._executors.describe(action.executor_id, description):
+            self.broadcasts.sent(description.broadcasts, action.executor_id)
+        self._executors.send(
+            action.executor_id,
             LaunchTasks(
                 action.stage_id,
                 action.stage_attempt,
@@ -421,7 +393,7 @@ class Engine:
                 splits,
                 action.cores_per_task,
                 action.resources or {},
-            )
+            ),
         )
         self._progress[action.stage_id].running += len(splits)
         self._job_log.launched(action)
@@ -464,27 +436,18 @@ class Engine:
             )  # fmt: skip
 
     def _finish_stage(self, action: m.StageFinished) -> None:
-        key = (action.stage_id, action.stage_attempt)
-        self._attempts.pop(key, None)
+        self._attempts.pop((action.stage_id, action.stage_attempt), None)
         self._progress.pop(action.stage_id, None)
         self.book.stage_ended(action.stage_id, action.status)
         if self._meetings:
-            self._meetings.over(*key)
+            self._meetings.over(action.stage_id, action.stage_attempt)
         self._operator_log.tell(action.stage_id)
         self._job_log.stage_ended(action)
-        for executor_id in self._holders.pop(key, ()):
-            if (link := self._links.get(executor_id)) is not None:
-                link.send(ForgetStage(action.stage_id, action.stage_attempt))
+        self._executors.forget_stage(action.stage_id, action.stage_attempt)
 
     def _release(self, releases: Sequence[BarrierReleased]) -> None:
         for release in releases:
-            for executor_id in self._holders.get((release.stage_id, release.stage_attempt), ()):
-                if (link := self._links.get(executor_id)) is not None:
-                    link.send(release)
-
-    def _address(self, executor_id: ExecutorId) -> str:
-        link = self._links.get(executor_id)
-        return "" if link is None else link.block_server or f"{link.host}:0"
+            self._executors.send_to_stage(release.stage_id, release.stage_attempt, release)
 
     def _fail_stage(self, stage_id: StageId, error: BaseException) -> None:
         for running in self._jobs.values():
@@ -494,7 +457,7 @@ class Engine:
 
     def _failure_of(self, action: m.JobEndedBadly) -> JobFailure:
         stage = self._stages.get(action.failed_stage) if action.failed_stage is not None else None
-        return failure_of(action, "" if stage is None else stage.spec.name, self._policy, self._cluster_error, bool(self._links))
+        return failure_of(action, "" if stage is None else stage.spec.name, self._policy, self._cluster_error, bool(self._executors.links))
 
     def _end_job(self, running: RunningJob, status: str, failure: JobFailure | None) -> None:
         job = running.job
@@ -511,14 +474,10 @@ class Engine:
         self._job_over()
         running.finish(failure)
 
-    def _drop_link(self, executor_id: ExecutorId, reason: str) -> None:
-        link = self._links.pop(executor_id, None)
-        self._sampled.pop(executor_id, None)
+    def _drop(self, executor_id: ExecutorId, reason: str) -> None:
         self.book.executor_gone(executor_id)
         self.broadcasts.executor_gone(executor_id)
-        if link is not None:
-            link.close()
-            self._events.append(e.ExecutorRemoved(self._wall_clock(), executor_id, reason))
+        self._executors.drop(executor_id, reason)
 
     def _shuffle_of(self, stage_id: StageId) -> ShuffleId | None:
         stage = self._stages.get(stage_id)

@@ -14,7 +14,7 @@ from quiver.scheduler.blocks import StoredSummary
 from quiver.serve.broadcasts import receive
 from quiver.serve.outcome import failed, pieces, update_pieces
 from quiver.serve.plans import from_message
-from quiver.serve.sessions import MOST_EARLY, Session, SessionTable
+from quiver.serve.sessions import Session, SessionTable
 from quiver_proto.cluster import Ack, HeartbeatReply
 from quiver_proto.errors import JobCancelled, QuiverError, ResourcesUnavailable
 from quiver_proto.events import AccumulatorsUpdated, QueryEvent, decode
@@ -192,9 +192,7 @@ class SessionHost:
             session.refused.add(selection, request.reason or "cancelled by its client")
             one = request.job_id != ANY_JOB
             if one and request.job_id not in session.jobs | session.answered:
-                session.early[request.job_id] = request.reason or "cancelled by its client"
-                if len(session.early) > MOST_EARLY:
-                    del session.early[next(iter(session.early))]
+                session.early.add(request.job_id, request.reason or "cancelled by its client")
         wanted = [job for job in running if (request.job_id == job.job_id if one else selection.concerns(job.properties))]
         for job in wanted:
             self._driver.cancel(job.job_id, request.reason or "cancelled by its client")
@@ -332,7 +330,7 @@ class SessionHost:
             if plan.job_id in session.answered:
                 raise QuiverError(f"the result of job {plan.job_id} was delivered before and is no longer held. Call the action again.")
             self._check_ids(session, plan)
-            if refused := session.early.pop(plan.job_id, "") or session.refused.reason(plan.properties):
+            if refused := session.early.take(plan.job_id) or session.refused.reason(plan.properties):
                 raise JobCancelled(plan.job_id, refused)
             if self._draining:
                 raise ResourcesUnavailable("another job", "this driver is shutting down", "Connect to it again once it has been restarted.")

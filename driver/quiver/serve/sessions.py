@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from quiver.plan.selection import RefusedGroups
+from quiver.plan.selection import CancelledEarly, RefusedGroups
 from quiver_proto.errors import ConnectionFailed, QuiverError
 from quiver_proto.ids import JobId, ShuffleId
 
@@ -48,8 +48,7 @@ class Session:
     refused: RefusedGroups = field(default_factory=RefusedGroups)
     datasets: set[int] = field(default_factory=set)
     """Persisted datasets that its jobs used."""
-    early: dict[JobId, str] = field(default_factory=dict)
-    """Jobs that were cancelled before they came, with the reasons: the client's threads call at the same time. At most MOST_EARLY."""
+    early: CancelledEarly = field(default_factory=lambda: CancelledEarly(MOST_EARLY))
 
 
 class SessionTable:
