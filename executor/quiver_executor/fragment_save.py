@@ -42,7 +42,7 @@ class SavedFiles:
         self._place = Place(task, sink)
         self._apart = sink.apart
         count = 1 if sink.single else streams
-        encoders = encoders_for(sink, count)
+        encoders = _encoders(sink, count)
         self._streams = [_Stream(task, sink, self._place, self._first + number, count, encoders) for number in range(count)]
 
     async def add(self, stream: int, batch: Any) -> None:
@@ -94,7 +94,7 @@ class SavedFiles:
         self._place.remove()
 
 
-def encoders_for(sink: ops.FragmentSave, streams: int) -> int:
+def _encoders(sink: ops.FragmentSave, streams: int) -> int:
     """Threads that make a stream's files side by side: those of a task of several cores whose rows come as one stream, as a sort's do, and
     may be dealt into any number of files."""
     free = streams == 1 and sink.format.kind in _COLUMNAR

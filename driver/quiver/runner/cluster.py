@@ -203,7 +203,7 @@ class Cluster:
                 reply = self._manager.call(Manager.HANDSHAKE, hello, _ANSWER_LIMIT_S)
                 break
             except ManagerUnreachable:
-                # It may be starting just now.
+                # It may be starting just now, which nothing tells. No thread of ours runs yet that could end the wait.
                 if time.monotonic() >= deadline:
                     raise
                 time.sleep(_FIRST_RETRY_S)

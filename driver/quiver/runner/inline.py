@@ -219,6 +219,7 @@ class InlineDriver:
         self._released: deque[ShuffleId] = deque()
         self._unwanted: deque[int] = deque()
         self._asked: deque[Callable[[], None]] = deque()
+        self._was_asked = threading.Event()
         self._on_stop: list[Callable[[], None]] = []
 
     def run(self, job: PlannedJob) -> Sequence[bytes]:
@@ -247,9 +248,7 @@ class InlineDriver:
                         if changed := self._link.changed(ended):
                             self.engine.blocks_changed(changed)
                     else:
-                        deadline = self.engine.next_deadline()
-                        if deadline is not None:
-                            time.sleep(max(0.0, deadline - time.monotonic()))
+                        self._wait(limit)
                         self.engine.tick()
             except KeyboardInterrupt:
                 self.engine.cancel(job.job_id, "interrupted")
@@ -272,13 +271,21 @@ class InlineDriver:
     def _ask(self, request: Callable[[], None]) -> None:
         """Done at once when no job runs, else between two tasks of the one that does."""
         self._asked.append(request)
+        self._was_asked.set()
         if self._lock.acquire(blocking=False):
             try:
                 self._obey()
             finally:
                 self._lock.release()
 
+    def _wait(self, limit: float) -> None:
+        """Until the engine is to look again, the job is out of time (`limit`, 0: never), or another thread asks for something."""
+        deadline = self.engine.next_deadline()
+        if deadline is not None:
+            self._was_asked.wait(max(0.0, (min(deadline, limit) if limit else deadline) - time.monotonic()))
+
     def _obey(self) -> None:
+        self._was_asked.clear()
         while self._asked:
             self._asked.popleft()()
 

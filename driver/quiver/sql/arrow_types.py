@@ -61,16 +61,16 @@ def arrow_type(kind: t.DataType) -> pa.DataType:
             raise TypeError(f"{kind!r} has no Arrow type")
 
 
-def nullable(kind: pa.DataType) -> pa.DataType:
-    """The type with nulls allowed everywhere but in keys."""
+def nullable(kind: pa.DataType, item: str = "element") -> pa.DataType:
+    """The type with nulls allowed everywhere but in keys. `item`: the name of lists' items."""
     import pyarrow as pa
 
     if pa.types.is_map(kind):
-        return pa.map_(nullable(kind.key_type), pa.field("value", nullable(kind.item_type)))
+        return pa.map_(nullable(kind.key_type, item), pa.field("value", nullable(kind.item_type, item)))
     if pa.types.is_list(kind):
-        return pa.list_(pa.field("element", nullable(kind.value_type)))
+        return pa.list_(pa.field(item, nullable(kind.value_type, item)))
     if pa.types.is_struct(kind):
-        return pa.struct([pa.field(field.name, nullable(field.type)) for field in kind])
+        return pa.struct([pa.field(field.name, nullable(field.type, item)) for field in kind])
     return kind
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.analysis.variants import holds_variant
 from quiver.sql.arrow_types import arrow_schema
 from quiver.sql.errors import AnalysisException, IllegalArgumentException
 from quiver.sql.text_options import check_encoding, zone_of_option
+from quiver.sql.types.holding import holds
 from quiver.sql.xml_options import row_tag
 from quiver_proto.ops import FileFormat
 from quiver_proto.units import parse_memory
@@ -87,7 +87,7 @@ def file_format(kind: str, schema: t.StructType, options: Mapping[str, str], zon
             _check_csv(told)
             suffix = f".{_extension(options)}{shown}"
         case "json":
-            if any(holds_variant(field.dataType) for field in schema):
+            if holds(schema, t.VariantType):
                 told["variants"] = "true"
             suffix = f".json{shown}"
         case "xml":

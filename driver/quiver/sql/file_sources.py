@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.analysis.variants import holds_variant
 from quiver.sql.arrow_types import arrow_schema, spark_schema
 from quiver.sql.comparisons import Skipping
 from quiver.sql.discovery import Found, discover
@@ -18,6 +17,7 @@ from quiver.sql.text_options import csv_options, flag, json_options, line_of, sa
 from quiver.sql.text_schemas import csv_schema, first_record, json_schema, xml_schema
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
+from quiver.sql.types.holding import holds
 from quiver.sql.xml_options import file_options, xml_options
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.sources.columnar_files import ArrowFiles, AvroFiles, OrcFiles, ParquetFiles
@@ -65,19 +65,15 @@ def _native(session: Session, kind: str, found: Found, options: Options, wanted:
     if held is None:
         held, verified, alike = schema_of_files(kind, [file.path for file in found.files], options)
         # The kernel knows one spelling of a column, and one form of variants.
-        if not alike or _has_variants(held):
+        if not alike or holds(held, t.VariantType):
             return _read(session, kind, found, options, held, asked=False)
-    elif kind == "parquet" and _has_variants(held):
+    elif kind == "parquet" and holds(held, t.VariantType):
         return _read(session, kind, found, options, held)
     schema, columns = _columns(session, held, found, wanted is not None)
     if wanted is not None and kind == "parquet" and found.files:
         schema = stored_names(schema, found.files[0].path)
     names = tuple(name for name, _ in found.partitions)
     return r.Files(kind, found.roots, tuple(options.items()), schema, columns, names, found.files, verified, zone=session.conf.zone())
-
-
-def _has_variants(columns: t.StructType) -> bool:
-    return any(holds_variant(field.dataType) for field in columns)
 
 
 def _verifies(session: Session, options: Options) -> bool:
@@ -187,7 +183,7 @@ def _check_atomic(held: t.StructType, kind: str) -> None:
 
 
 def _check_no_variant(wanted: t.StructType | None, kind: str) -> None:
-    if wanted is not None and _has_variants(wanted):
+    if wanted is not None and holds(wanted, t.VariantType):
         raise AnalysisException(
             f"Files of {kind} are not read as variants: read JSON as texts (`spark.read.text`), and use from_json or parse_json.",
             "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE",

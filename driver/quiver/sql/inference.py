@@ -10,6 +10,7 @@ from typing import Any
 
 from quiver.sql import types as t
 from quiver.sql.errors import PySparkTypeError, PySparkValueError
+from quiver.sql.types.holding import holds
 from quiver.sql.variant import VariantVal
 
 _KINDS: dict[type, Callable[[], t.DataType]] = {
@@ -45,7 +46,7 @@ def infer_rows(rows: Sequence[Any], names: Sequence[str] | None = None) -> t.Str
         raise PySparkValueError("Can not infer schema from an empty dataset.", "CANNOT_INFER_EMPTY_SCHEMA")
     found = _merged(infer_row(row, names) for row in rows)
     assert isinstance(found, t.StructType)
-    if _is_open(found):
+    if holds(found, t.NullType):
         raise PySparkValueError("Some of types cannot be determined after inferring.", "CANNOT_DETERMINE_TYPE")
     return found
 
@@ -123,16 +124,3 @@ def _merged(kinds: Iterable[t.DataType]) -> t.DataType:
     for kind in kinds:
         found = merge(found, kind)
     return found
-
-
-def _is_open(kind: t.DataType) -> bool:
-    """Whether a part of the type is still unknown."""
-    match kind:
-        case t.StructType():
-            return any(_is_open(field.dataType) for field in kind)
-        case t.ArrayType():
-            return _is_open(kind.elementType)
-        case t.MapType():
-            return _is_open(kind.keyType) or _is_open(kind.valueType)
-        case _:
-            return isinstance(kind, t.NullType)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import itertools
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
@@ -238,21 +238,19 @@ def part_of(value: bytes, metadata: bytes) -> Part:
 
 def tree_of(part: Part) -> Any:
     """Dicts, lists and scalars (encoding.Encoded), to be changed and encoded again."""
-    match part.kind:
-        case "object":
-            return {name: tree_of(member) for name, member in part.members()}
-        case "array":
-            return [tree_of(item) for item in part.items()]
-        case _:
-            return v.Encoded(part.raw())
+    return _tree(part, lambda scalar: v.Encoded(scalar.raw()))
 
 
 def python_of(part: Part) -> Any:
     """Dicts, lists and Python's values."""
+    return _tree(part, Part.scalar)
+
+
+def _tree(part: Part, of_scalar: Callable[[Part], Any]) -> Any:
     match part.kind:
         case "object":
-            return {name: python_of(member) for name, member in part.members()}
+            return {name: _tree(member, of_scalar) for name, member in part.members()}
         case "array":
-            return [python_of(item) for item in part.items()]
+            return [_tree(item, of_scalar) for item in part.items()]
         case _:
-            return part.scalar()
+            return of_scalar(part)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from quiver_proto.spark_functions.java import SparkValueError
+from quiver_proto.spark_functions.path_steps import steps_in
 from quiver_proto.variants.decoding import Part
 from quiver_proto.variants.encoding import MOST, Encoded
 from quiver_proto.variants.json_form import duplicate
@@ -21,18 +22,14 @@ _SHAPE = "A valid path should start with `$` and is followed by {} segments like
 
 
 def _steps(path: str) -> Steps | None:
-    if not path.startswith("$"):
+    found = steps_in(path, _STEP)
+    if found is None:
         return None
-    steps: list[str | int] = []
-    at = 1
-    while at < len(path):
-        found = _STEP.match(path, at)
-        if found is None:
-            return None
-        name, place, single, double = found.groups()
-        steps.append(int(place) if place is not None else next(text for text in (name, single, double) if text is not None))
-        at = found.end()
-    return tuple(steps)
+    given = (step.groups() for step in found)
+    return tuple(
+        int(place) if place is not None else next(text for text in (name, single, double) if text is not None)
+        for name, place, single, double in given
+    )
 
 
 @functools.lru_cache(256)

@@ -8,12 +8,13 @@ from quiver.sql import types as t
 from quiver.sql.analysis.aggregation import is_aggregate
 from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import type_of
-from quiver.sql.analysis.variants import check_order, holds_variant
+from quiver.sql.analysis.variants import check_order
 from quiver.sql.errors import AnalysisException
 from quiver.sql.registry.model import lookup
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import children_of, walk
+from quiver.sql.types.holding import holds
 
 
 def check_no_generator(clause: str, expressions: Iterable[e.Expression]) -> None:
@@ -86,26 +87,19 @@ def check_sorted(keys: Iterable[e.Expression]) -> None:
     keys = list(keys)
     check_operator("Sort", keys, windows=True)
     for key in keys:
-        check_order(key, key)
-        kind = type_of(key)
-        if has_map(kind):
-            raise AnalysisException(
-                f'Cannot resolve "{pretty(key)}" due to data type mismatch: The `sortorder` does not support ordering on type '
-                f'"{kind.simpleString().upper()}".',
-                "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE",
-            )
+        check_order(key, key, without=t.VariantType | t.MapType)
 
 
 def check_compared(columns: Sequence[e.Attribute]) -> None:
     """Raises AnalysisException for columns whose rows can't be told to be equal: those with maps or variants."""
     for column in columns:
-        if holds_variant(column.type):
+        if holds(column.type, t.VariantType):
             raise AnalysisException(
                 "The feature is not supported: Cannot have VARIANT type columns in a set operation (INTERSECT, EXCEPT, etc.), but the type "
                 f'of column `{column.name}` is "{column.type.simpleString().upper()}".',
                 "UNSUPPORTED_FEATURE.SET_OPERATION_ON_VARIANT_TYPE",
             )
-        if has_map(column.type):
+        if holds(column.type, t.MapType):
             raise AnalysisException(
                 "The feature is not supported: Cannot have MAP type columns in a set operation (INTERSECT, EXCEPT, etc.), but the type of "
                 f'column `{column.name}` is "{column.type.simpleString().upper()}".',
@@ -121,16 +115,3 @@ def one_column(relation: r.Relation) -> e.ScalarSubquery:
             "INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN",
         )
     return e.ScalarSubquery(relation)
-
-
-def has_map(kind: t.DataType) -> bool:
-    """Whether a map is of the type, or in it."""
-    match kind:
-        case t.MapType():
-            return True
-        case t.ArrayType():
-            return has_map(kind.elementType)
-        case t.StructType():
-            return any(has_map(field.dataType) for field in kind)
-        case _:
-            return False

@@ -85,12 +85,13 @@ def coerced(expression: e.Expression) -> e.Expression:
 
 def _option(option: e.Expression, kind: t.DataType) -> e.Expression:
     """One of IN. A whole constant is written in a wider type at once: there may be a hundred thousand of them, and a cast of each."""
-    if isinstance(option, e.Literal) and type(option.type) in _WHOLE and type(kind) in _WHOLE and option.value is not None:
-        return option if option.type == kind else e.Literal(option.value, kind)
-    return as_type(option, kind)
+    match option:
+        case e.Literal(value=int(value), type=t.IntegralType()) if isinstance(kind, t.IntegralType):
+            return option if option.type == kind else e.Literal(value, kind)
+        case _:
+            return as_type(option, kind)
 
 
-_WHOLE = (t.ByteType, t.ShortType, t.IntegerType, t.LongType)
 _ARITHMETIC = frozenset({"+", "-", "*", "/", "%"})
 
 

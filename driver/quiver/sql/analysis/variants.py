@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from types import UnionType
 from typing import Final
 
 from quiver.sql import types as t
@@ -11,6 +12,7 @@ from quiver.sql.analysis.pretty import pretty
 from quiver.sql.analysis.typing import type_of
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
+from quiver.sql.types.holding import holds
 
 FILLED: Final = frozenset({"variant_get", "try_variant_get", "variant_set", "try_variant_set", "variant_strip_nulls", "variant path"})
 """Calls that `filled` rewrites."""
@@ -47,21 +49,6 @@ def _type(text: str) -> t.DataType:
     return parse_type(text)
 
 
-def holds_variant(kind: t.DataType) -> bool:
-    """Whether a variant is of the type, or in it."""
-    match kind:
-        case t.VariantType():
-            return True
-        case t.ArrayType():
-            return holds_variant(kind.elementType)
-        case t.MapType():
-            return holds_variant(kind.keyType) or holds_variant(kind.valueType)
-        case t.StructType():
-            return any(holds_variant(field.dataType) for field in kind)
-        case _:
-            return False
-
-
 _FIRST: Callable[[e.Call], tuple[e.Expression, ...]] = lambda call: call.args[:1]  # noqa: E731
 _ALL: Callable[[e.Call], tuple[e.Expression, ...]] = lambda call: call.args  # noqa: E731
 _LAST: Callable[[e.Call], tuple[e.Expression, ...]] = lambda call: call.args[1:2]  # noqa: E731
@@ -81,7 +68,7 @@ def check_comparisons(expression: e.Expression) -> None:
         compared: tuple[e.Expression, ...] = (expression.child,)
         name = "in"
     elif isinstance(expression, e.Call) and expression.name in ("hash", "xxhash64"):
-        if any(holds_variant(type_of(argument)) for argument in expression.args):
+        if any(holds(type_of(argument), t.VariantType) for argument in expression.args):
             raise AnalysisException(
                 f'Cannot resolve "{pretty(expression)}" due to data type mismatch: Input to the function `{expression.name}` cannot '
                 'contain elements of the "VARIANT" type yet.',
@@ -92,7 +79,7 @@ def check_comparisons(expression: e.Expression) -> None:
         compared, name = _ORDERING[expression.name](expression), expression.name
     elif isinstance(expression, e.Call) and expression.name in ("map", "create_map"):
         for key in expression.args[::2]:
-            if holds_variant(type_of(key)):
+            if holds(type_of(key), t.VariantType):
                 raise AnalysisException(
                     f'Cannot resolve "{pretty(expression)}" due to data type mismatch: The key of map cannot be/contain "VARIANT".',
                     "DATATYPE_MISMATCH.INVALID_MAP_KEY_TYPE",
@@ -101,19 +88,13 @@ def check_comparisons(expression: e.Expression) -> None:
     else:
         return
     for argument in compared:
-        kind = type_of(argument)
-        if holds_variant(kind):
-            raise AnalysisException(
-                f'Cannot resolve "{pretty(expression)}" due to data type mismatch: The `{name}` does not support ordering on type '
-                f'"{kind.simpleString().upper()}".',
-                "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE",
-            )
+        check_order(expression, argument, name)
 
 
 def check_keys(keys: Sequence[e.Expression]) -> None:
     """Raises AnalysisException for keys of groups that are variants, or have some."""
     for key in keys:
-        if holds_variant(kind := type_of(key)):
+        if holds(kind := type_of(key), t.VariantType):
             raise AnalysisException(
                 f'The expression "{pretty(key)}" cannot be used as a grouping expression because its data type '
                 f'"{kind.simpleString().upper()}" is not an orderable data type.',
@@ -124,7 +105,7 @@ def check_keys(keys: Sequence[e.Expression]) -> None:
 def check_partitioned(keys: Sequence[e.Expression]) -> None:
     """Raises AnalysisException for analysed keys of a repartitioning that are variants, or have some."""
     for key in keys:
-        if holds_variant(kind := type_of(key)):
+        if holds(kind := type_of(key), t.VariantType):
             raise AnalysisException(
                 "The feature is not supported: Cannot use VARIANT producing expressions to partition a DataFrame, but the type of "
                 f'expression "{pretty(key)}" is "{kind.simpleString().upper()}".',
@@ -135,7 +116,7 @@ def check_partitioned(keys: Sequence[e.Expression]) -> None:
 def check_partitions(window: e.WindowSpec) -> None:
     """Raises AnalysisException for keys of a window that are variants, or have some."""
     for key in window.partition_by:
-        if holds_variant(kind := type_of(key)):
+        if holds(kind := type_of(key), t.VariantType):
             raise AnalysisException(
                 f'Column expression "{pretty(key)}" cannot be sorted because its type "{kind.simpleString().upper()}" is not orderable.',
                 "EXPRESSION_TYPE_IS_NOT_ORDERABLE",
@@ -144,11 +125,13 @@ def check_partitions(window: e.WindowSpec) -> None:
         check_order(key, key.child if isinstance(key, e.SortKey) else key)
 
 
-def check_order(key: e.Expression, value: e.Expression) -> None:
-    """Raises AnalysisException for a key of a sort that is a variant, or has some."""
-    if holds_variant(kind := type_of(value)):
+def check_order(
+    expression: e.Expression, value: e.Expression, name: str = "sortorder", without: type[t.DataType] | UnionType = t.VariantType
+) -> None:
+    """Raises AnalysisException for a value that is of a type `without` order, or has some. `name`: what orders it in the expression."""
+    if holds(kind := type_of(value), without):
         raise AnalysisException(
-            f'Cannot resolve "{pretty(key)}" due to data type mismatch: The `sortorder` does not support ordering on type '
+            f'Cannot resolve "{pretty(expression)}" due to data type mismatch: The `{name}` does not support ordering on type '
             f'"{kind.simpleString().upper()}".',
             "DATATYPE_MISMATCH.INVALID_ORDERING_TYPE",
         )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from quiver.sql import types as t
-from quiver.sql.analysis.variants import holds_variant
 from quiver.sql.lowering.interval_casts import interval_cast
 from quiver.sql.lowering.names import cast, text
 from quiver.sql.lowering.times_of_day import cast_of_time
 from quiver.sql.lowering.zones import cast_in_zone, instant
 from quiver.sql.registry.python import python
+from quiver.sql.types.holding import holds
 from quiver_proto.spark_functions import casts
 from quiver_proto.variants import calls
 
@@ -25,7 +25,7 @@ _PLAIN_TIME = (
 def spark_cast(value: str, source: t.DataType, target: t.DataType, lenient: bool, zone: str) -> str:
     """`value`, of type `source`, as `target`; `lenient`: null where it can't be. `zone`: of the session."""
     own: str | None
-    if source != target and (holds_variant(source) or holds_variant(target)):
+    if source != target and (holds(source, t.VariantType) or holds(target, t.VariantType)):
         own = _of_variants(value, source, target, lenient, zone)
     elif isinstance(source, t.TimeType) or isinstance(target, t.TimeType):
         own = cast_of_time(value, source, target, lenient, zone)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from quiver.sql import types as t
 from quiver.sql.lowering.names import cast, text
+from quiver.sql.types.holding import holds
 
 _INSTANT = t.TimestampType()
 _WALL = t.TimestampNTZType()
@@ -26,7 +27,7 @@ def reads_clock(source: t.DataType, target: t.DataType) -> bool:
     if isinstance(source, t.ArrayType) and isinstance(target, t.ArrayType):
         return reads_clock(source.elementType, target.elementType)
     if isinstance(target, t.StringType):
-        return _holds_instants(source)
+        return holds(source, t.TimestampType | t.VariantType)
     if isinstance(source, t.MapType) and isinstance(target, t.MapType):
         return reads_clock(source.keyType, target.keyType) or reads_clock(source.valueType, target.valueType)
     if isinstance(source, t.StructType) and isinstance(target, t.StructType):
@@ -37,18 +38,6 @@ def reads_clock(source: t.DataType, target: t.DataType) -> bool:
         or (isinstance(target, t.TimestampType) and isinstance(source, shown))
         or (isinstance(source, t.TimeType) and isinstance(target, t.TimestampNTZType))  # Of today.
     )
-
-
-def _holds_instants(kind: t.DataType) -> bool:
-    match kind:
-        case t.ArrayType():
-            return _holds_instants(kind.elementType)
-        case t.MapType():
-            return _holds_instants(kind.keyType) or _holds_instants(kind.valueType)
-        case t.StructType():
-            return any(_holds_instants(field.dataType) for field in kind)
-        case _:
-            return isinstance(kind, t.TimestampType | t.VariantType)
 
 
 def wall_clock(instant: str, zone: str) -> str:

@@ -89,7 +89,8 @@ class Bound:
         from quiver.sql.arrow_types import arrow_type, nullable
 
         is_aggregate = self.function.is_aggregate
-        takes = [_as_cast(arrow_type(kind)) if lists_within(kind, is_aggregate) else nullable(arrow_type(kind)) for kind in self.takes]
+        # A cast of the kernel's gives lists of items, where columns of files have elements.
+        takes = [nullable(arrow_type(kind), "item" if lists_within(kind, is_aggregate) else "element") for kind in self.takes]
         if is_aggregate:
             takes = [pa.list_(pa.field("item", pa.struct([pa.field(f"_{place}", kind) for place, kind in enumerate(takes)])))]
         takes = [pa.float64()] * self.leading + takes
@@ -107,16 +108,3 @@ def lists_within(kind: t.DataType, is_member: bool = False) -> bool:
             return any(lists_within(field.dataType, True) for field in kind)
         case _:
             return False
-
-
-def _as_cast(kind: Any) -> Any:
-    """The Arrow type that a cast of the kernel's gives: its lists have items, where columns of files have elements."""
-    import pyarrow as pa
-
-    if pa.types.is_map(kind):
-        return pa.map_(_as_cast(kind.key_type), pa.field("value", _as_cast(kind.item_type)))
-    if pa.types.is_list(kind):
-        return pa.list_(pa.field("item", _as_cast(kind.value_type)))
-    if pa.types.is_struct(kind):
-        return pa.struct([pa.field(field.name, _as_cast(field.type)) for field in kind])
-    return kind

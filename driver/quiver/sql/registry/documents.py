@@ -15,7 +15,7 @@ from quiver.sql.registry.model import Function, Types, register
 from quiver.sql.registry.python import python
 from quiver.sql.text_options import csv_options, json_options
 from quiver.sql.xml_options import xml_options
-from quiver_proto.spark_functions import csv_text, json_text, xml_paths
+from quiver_proto.spark_functions import csv_text, json_parts, json_text, xml_paths
 from quiver_proto.xml_records.calls import schema_of_xml
 
 S = result("s")
@@ -68,10 +68,10 @@ _reading("from_json")
 _reading("from_csv")
 _writing("to_json", json_text.json_writer)
 _writing("to_csv", csv_text.csv_writer)
-define("get_json_object", "ss", "s", python(json_text.get_json_object, S), nullable=True)
-define("json_array_length", "s", "i", python(json_text.json_array_length, result("i")), nullable=True)
-define("json_object_keys", "s", "[s]", python(json_text.json_object_keys, lambda kinds: t.ArrayType(t.StringType())), nullable=True)
-define("schema_of_json", "s?s", "s", python(json_text.schema_of_json, S), nullable=False)
+define("get_json_object", "ss", "s", python(json_parts.get_json_object, S), nullable=True)
+define("json_array_length", "s", "i", python(json_parts.json_array_length, result("i")), nullable=True)
+define("json_object_keys", "s", "[s]", python(json_parts.json_object_keys, lambda kinds: t.ArrayType(t.StringType())), nullable=True)
+define("schema_of_json", "s?s", "s", python(json_parts.schema_of_json, S), nullable=False)
 define("schema_of_csv", "s?s", "s", python(csv_text.schema_of_csv, S), nullable=False)
 
 
@@ -100,7 +100,7 @@ def _tuple_type(kinds: Types) -> t.StructType:
 
 
 def _tuple(args: Sequence[str], kinds: Types) -> str:
-    return f"make_array({python(json_text.json_tuple, _tuple_type, nulls=True)(args, kinds)})"
+    return f"make_array({python(json_parts.json_tuple, _tuple_type, nulls=True)(args, kinds)})"
 
 
 register(Function("json_tuple", _tuple, _tuple_type, lambda kinds: [t.StringType()] * len(kinds), kind="generator", arity=(2, None)))
@@ -112,6 +112,6 @@ def schema_of(name: str, value: str, options: str = "{}") -> t.DataType:
         if name == "schema_of_xml":
             given = {str(key).lower(): str(each) for key, each in json.loads(options).items()}
             return t.DataType.fromDDL(schema_of_xml(xml_options(given, "UTC"))(value))
-        return t.DataType.fromDDL(json_text.schema_of_json(value) if name == "schema_of_json" else csv_text.schema_of_csv(value))
+        return t.DataType.fromDDL(json_parts.schema_of_json(value) if name == "schema_of_json" else csv_text.schema_of_csv(value))
     except ValueError as error:
         raise AnalysisException(str(error), "INVALID_SCHEMA") from None

@@ -6,13 +6,13 @@ import json
 from collections.abc import Sequence
 
 from quiver.sql import types as t
-from quiver.sql.analysis.variants import holds_variant
 from quiver.sql.arrow_types import arrow_type
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.names import constant_text
 from quiver.sql.registry.define import mismatch, result
 from quiver.sql.registry.model import Function, Types, register
 from quiver.sql.registry.python import python
+from quiver.sql.types.holding import holds
 from quiver.sql.xml_options import xml_options
 from quiver_proto.xml_records.calls import schema_of_xml
 from quiver_proto.xml_records.reading import xml_reader
@@ -52,27 +52,15 @@ def _write_kinds(kinds: Types) -> Sequence[t.DataType | None]:
     _check(kinds[0], "to_xml")
     if not isinstance(kinds[0], t.StructType):
         raise mismatch("to_xml", 1, '"STRUCT"', kinds[0])
-    if _has_interval(kinds[0]):
+    if holds(kinds[0], t.AnsiIntervalType):
         raise AnalysisException(
             "The function `to_xml` takes no intervals: cast them to strings.", "DATATYPE_MISMATCH.UNEXPECTED_INPUT_TYPE"
         )
     return [None] * len(kinds)
 
 
-def _has_interval(kind: t.DataType) -> bool:
-    match kind:
-        case t.StructType():
-            return any(_has_interval(field.dataType) for field in kind)
-        case t.ArrayType():
-            return _has_interval(kind.elementType)
-        case t.MapType():
-            return _has_interval(kind.keyType) or _has_interval(kind.valueType)
-        case _:
-            return isinstance(kind, t.DayTimeIntervalType | t.YearMonthIntervalType)
-
-
 def _check(kind: t.DataType, name: str) -> None:
-    if holds_variant(kind):
+    if holds(kind, t.VariantType):
         raise AnalysisException(
             f"The function `{name}` takes no variants here: name the members as a struct, or use JSON.",
             "DATATYPE_MISMATCH.INVALID_XML_SCHEMA",
