@@ -2,7 +2,8 @@
 all of it back.
 
     <directory>/_temporary/<job>/.commit      the journal: JSON, complete from its first moment
-    committed                                 when the last of its files has left the job's place; nothing is taken back then
+    committed                                 when the last of its files has left the job's place, or once there is the file `until` that
+                                              it names; nothing is taken back then
 
 Only local directories have journals: elsewhere nobody can tell whether the driver lives (see staging_leases).
 """
@@ -30,8 +31,8 @@ class Moves:
     files: list[Move]
 
 
-def write_journal(place: str, directory: str, moves: Moves) -> None:
-    """Raises OSError; then there is no journal."""
+def write_journal(place: str, directory: str, moves: Moves, until: str = "") -> None:
+    """`until`: a path below the directory; all is taken back as long as there is no such file. Raises OSError; then there is no journal."""
 
     def below(path: str) -> str:
         return os.path.relpath(path, directory)
@@ -40,6 +41,7 @@ def write_journal(place: str, directory: str, moves: Moves) -> None:
         "replaced": [(below(source), below(target)) for source, target in moves.replaced],
         "made": [below(path) for path in moves.made],
         "files": [(below(source), below(target)) for source, target in moves.files],
+        "until": until,
     }
     unfinished = f"{place}/{JOURNAL}.new"
     with open(unfinished, "x", encoding="utf-8", errors="surrogateescape") as file:
@@ -71,10 +73,11 @@ def cut_short(place: str, directory: str) -> Moves | None:
             [path(below) for below in told["made"]],
             [(path(source), path(target)) for source, target in told["files"]],
         )
+        until = path(told["until"]) if told.get("until") else ""
     except (KeyError, TypeError, ValueError) as problem:
         raise PermissionError(f"{place}/{JOURNAL} is no journal") from problem
     last = (*moves.replaced, *moves.files)[-1:]
-    if not last or not os.path.lexists(last[0][0]):
+    if os.path.lexists(until) if until else not last or not os.path.lexists(last[0][0]):
         return None
     return Moves([move for move in moves.replaced if _was_put_aside(move)], moves.made, [move for move in moves.files if _is_done(move)])
 

@@ -39,6 +39,8 @@ class OutputJob:
         self.name = os.urandom(8).hex()
         self._made = False
         self._lease: Lease | None = None
+        self._is_half_done = False
+        """A commit failed, and so did taking it back: the job's place may hold the only copy of what was there before."""
 
     def prepare(self, *, new: bool) -> None:
         """Make the directory, and the job's place in it. `new`: raises OutputExists when there is anything at `directory`.
@@ -84,11 +86,12 @@ class OutputJob:
                     sweep(path)
         return False
 
-    def commit(self, files: Sequence[tuple[str, str]], replaces: Iterable[str] = (), *, marked: bool = True) -> None:
+    def commit(self, files: Sequence[tuple[str, str]], replaces: Iterable[str] = (), *, marked: bool = True, until: str = "") -> None:
         """Put `files` in place, each (path below the job's place, path below the directory), and (`marked`) write _SUCCESS.
 
         What is in the directories `replaces` (paths below the directory, "" for itself) is gone then; other jobs' places stay. When
-        anything fails, all is put back as it was and PathUnwritable is raised.
+        anything fails, all is put back as it was and PathUnwritable is raised. `until`: a file (path below the directory) that the caller
+        makes afterwards, and then calls `close`; should this process die before there is that file, what was put in place goes again.
         """
         system, path = filesystem_of(self.directory, self._store)
         path, staging = path.rstrip("/"), staging_directory(path, self.name)
@@ -102,17 +105,22 @@ class OutputJob:
             made = _missing_parents(system, path, [final for _, final in listed], old)
             moves = Moves(aside, made, [(f"{staging}/{staged}", f"{path}/{final}") for staged, final in listed])
             if system is LOCAL:
-                write_journal(staging, path, moves)
+                write_journal(staging, path, moves, until)
             self._move(system, staging, moves, done)
             if system is not LOCAL:
                 # Moving is copying there: what is replaced is removed when the rest is done. Its files have other names.
                 for entry in old:
                     system.remove_tree(entry)
         except BaseException as error:
-            take_back(done, system)
+            self._is_half_done = bool(take_back(done, system))
             if isinstance(error, OSError):
                 raise PathUnwritable(self.directory, f"the output can't be put in place: {error.strerror or error}") from None
             raise
+        if not until:
+            self.close()
+
+    def close(self) -> None:
+        """Remove the place of a job that is committed. Never raises."""
         try:
             self._clear()
         except OSError:
@@ -134,8 +142,14 @@ class OutputJob:
             done.files.append(move)
 
     def abort(self) -> None:
-        """Remove what the job and its tasks made, the directory too when it was not there before. Never raises."""
+        """Remove what the job and its tasks made, the directory too when it was not there before. Never raises.
+
+        After a commit that could not be taken back all stays as it is: the next reader or writer there tries that again.
+        """
         system, path = filesystem_of(self.directory, self._store)
+        if self._is_half_done and self._lease is not None:
+            self._lease.close()
+            return
         try:
             self._clear()
             if self._made:

@@ -65,7 +65,9 @@ def sweep(directory: str) -> None:
                 if dead:
                     _remove(place, directory)
         except FileNotFoundError:
-            pass  # Its own driver, or another, has just removed it; or it has no owner.
+            # Its own driver, or another, has just removed it; or it has no owner. Of what is being removed that file can go before others.
+            if place.endswith(GONE):
+                shutil.rmtree(place, ignore_errors=True)
         except OSError as problem:
             log.warning("%s: its driver died, and what it left can't be removed: %s", place, problem)
 

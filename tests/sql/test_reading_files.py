@@ -190,6 +190,11 @@ def test_arrow_files(spark: Session, tmp_path: Path) -> None:
     assert df.dtypes == [("n", "bigint"), ("s", "string"), ("k", "int")]
     assert sorted(map(tuple, df.collect())) == [(1, "x", 1), (2, None, 1)]
     assert spark.read.load(str(tmp_path), "feather").where("n = 2").select("s").collect() == [(None,)]
+    (tmp_path / "empty").mkdir()
+    for path, rows in (("empty", []), ("k=1", [("x", None), (None, None)])):
+        lacking = spark.read.schema("s string, more int").format("arrow").load(str(tmp_path / path))
+        assert (list(map(tuple, lacking.collect())), lacking.select("more").count()) == (rows, len(rows))
+    (tmp_path / "empty").rmdir()
     (tmp_path / "k=1" / "b.feather").write_bytes(b"ARROW1")
     broken = spark.read.format("arrow").load(str(tmp_path))
     with pytest.raises(SparkRuntimeException, match=r"FAILED_READ_FILE.*b\.feather"):

@@ -96,6 +96,30 @@ def test_what_is_refused_leaves_the_table_as_it_was(spark: Session, tmp_path: Pa
     assert spark.read.format("delta").load(str(path)).count() == 3
 
 
+def test_what_a_killed_driver_leaves_of_a_new_table_is_no_hindrance(
+    spark: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, enter = tmp_path / "t", delta_targets._enter
+
+    def entering(deltalake: Any, entry: Any) -> None:
+        shutil.copytree(path, tmp_path / "before")  # A copy has no lock, as when the driver is dead.
+        enter(deltalake, entry)
+        shutil.copytree(path, tmp_path / "after")
+
+    monkeypatch.setattr(delta_targets, "_enter", entering)
+    spark.range(3).write.format("delta").save(str(path))
+    assert not (path / "_temporary").exists()
+    monkeypatch.undo()
+    (tmp_path / "before/_delta_log").mkdir()
+    (tmp_path / "before/_delta_log/00000000000000000000.json#1").touch()
+    (tmp_path / "before/_temporary/without an owner").mkdir()
+    spark.range(5).write.format("delta").save(str(tmp_path / "before"))
+    assert len(files(tmp_path / "before")) == 1, "files of nobody are left"
+    spark.range(5).write.format("delta").mode("append").save(str(tmp_path / "after"))
+    counts = [spark.read.format("delta").load(str(tmp_path / name)).count() for name in ("before", "after")]
+    assert counts == [5, 8]
+
+
 def test_tables_that_ask_more_of_their_writers(spark: Session, tmp_path: Path) -> None:
     checked, kept = str(tmp_path / "c"), str(tmp_path / "k")
     write_deltalake(checked, pa.table({"a": [1]}))

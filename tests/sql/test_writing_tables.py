@@ -18,6 +18,9 @@ from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException, QueryExecutionException
 from quiver.sql.table_writes import TableSpec, can_store, create_as, insert_into
 from quiver.sql.tree import expressions as e
+from quiver_proto.commit_journal import Moves
+from quiver_proto.committing import OutputJob
+from quiver_proto.filesystems import FileSystem
 
 
 @pytest.fixture(autouse=True)
@@ -208,6 +211,25 @@ def test_a_folder_of_others_is_neither_read_nor_removed(spark: Session, warehous
     spark.sql("INSERT INTO empty VALUES (1)")
     spark.sql("CREATE OR REPLACE TABLE empty (id bigint)")
     assert rows(spark, "empty") == []
+
+
+def test_what_a_killed_driver_leaves_is_no_folder_of_others(spark: Session, warehouse: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    move = OutputJob._move
+
+    def moving(system: FileSystem, staging: str, moves: Moves, done: Moves) -> None:
+        last = moves.files.pop()
+        move(system, staging, moves, done)
+        for name in ("managed", "listed", "outside"):
+            shutil.copytree(warehouse / "whole", warehouse / name)  # A copy has no lock, as when the driver is dead.
+        system.rename(*last)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OutputJob, "_move", staticmethod(moving))
+        spark.range(3).write.saveAsTable("whole")
+    spark.range(5).write.saveAsTable("managed")
+    spark.sql("CREATE TABLE listed (id BIGINT)")
+    spark.range(7).write.option("path", str(warehouse / "outside")).saveAsTable("outside")
+    assert [spark.table(name).count() for name in ("whole", "managed", "listed", "outside")] == [3, 5, 0, 7]
 
 
 def test_a_renamed_table_takes_its_folder_along(spark: Session, warehouse: Path) -> None:

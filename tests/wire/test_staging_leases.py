@@ -11,7 +11,7 @@ import pytest
 
 from quiver_proto.commit_journal import JOURNAL
 from quiver_proto.committing import OutputJob, staging_directory
-from quiver_proto.errors import PathUnreadable
+from quiver_proto.errors import PathUnreadable, PathUnwritable
 from quiver_proto.filesystems import LocalFileSystem
 from quiver_proto.staging_leases import OWNER, REPLACED, settle
 
@@ -42,6 +42,7 @@ def test_only_places_of_the_dead_go(tmp_path: Path) -> None:
     dead, interrupted = killed(out), killed(out, f"os.mkdir(place + '/{REPLACED}')")
     assert not dead.exists(), "the second of them has removed what the first left"
     dead, removing = killed(out), killed(out, "os.rename(place, place + '.gone')")
+    removed = killed(out, "os.rename(place, place + '.gone'); os.unlink(place + '.gone/.owner')")
     elsewhere = killed(out)
     (elsewhere / OWNER).write_text("another machine")
     unknown = killed(out)
@@ -51,6 +52,7 @@ def test_only_places_of_the_dead_go(tmp_path: Path) -> None:
     places = {Path(staging_directory(str(out), each.name)) for each in (job, alive)}
     assert set((out / "_temporary").iterdir()) == {*places, interrupted, elsewhere, unknown}
     assert not removing.exists()
+    assert not Path(f"{removed}.gone").exists()
     for each in (job, alive):
         Path(staging_directory(str(out), each.name), "rows").write_text(each.name)
         each.commit([("rows", f"part-{each.name}")])
@@ -122,6 +124,44 @@ def test_a_commit_cut_short_is_taken_back(tmp_path: Path, caplog: pytest.LogCapt
     # Where there was a _SUCCESS before, nothing tells that all but this is there.
     assert set(states) == {("half", "before"), ("after", "after"), ("before", "before"), ("after", "before")}
     assert "all is as it was before" in caplog.text
+
+
+def test_files_that_wait_for_another_are_taken_back_until_it_is_there(tmp_path: Path) -> None:
+    for there in (False, True):
+        out = tmp_path / str(there)
+        waits = """
+job.commit([("0-0/rows", "k=1/part-0")], marked=False, until="log/first")
+"""
+        killed(out, waits + ("os.mkdir(sys.argv[1] + '/log'); open(sys.argv[1] + '/log/first', 'w').close()" if there else ""))
+        assert "k=1/part-0" in content(out)
+        settle(str(out))
+        assert (sorted(content(out)) if out.exists() else []) == (["k=1/part-0", "log/first"] if there else [])
+
+
+def test_what_a_failed_commit_could_not_put_back_is_not_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "old").write_text("old")
+    job = OutputJob(str(out))
+    job.prepare(new=False)
+    place = Path(staging_directory(str(out), job.name))
+    (place / "rows").write_text("new")
+    rename, left = LocalFileSystem.rename, [2]  # The old one aside, the new one in; _SUCCESS fails, and all after it.
+
+    def breaks(system: LocalFileSystem, source: str, target: str) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError("the disk is gone")
+        rename(system, source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalFileSystem, "rename", breaks)
+        with pytest.raises(PathUnwritable, match="the disk is gone"):
+            job.commit([("rows", "new")], [""])
+        job.abort()
+    assert content(out) == {"new": "new"}
+    settle(str(out))
+    assert content(out) == {"old": "old"}
 
 
 def test_what_can_not_be_taken_back_is_no_silent_answer(

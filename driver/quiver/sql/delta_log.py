@@ -11,6 +11,7 @@ from typing import Any
 
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lake_places import local_table
+from quiver_proto.staging_leases import STAGING
 
 _MISREAD = re.compile(r"%[0-9A-Fa-f]{2}|[\[\]|^\\\x00-\x1f\x7f]")
 """The library takes paths for URLs: it decodes some of these, once more than was encoded, and panics at others."""
@@ -43,6 +44,22 @@ def unreadable(deltalake: Any, path: str) -> Iterator[None]:
         raise AnalysisException(f"`{path}` is not a Delta table.", "DELTA_MISSING_DELTA_TABLE") from problem
     except (deltalake.exceptions.DeltaError, OSError) as problem:
         raise AnalysisException(f"The Delta table {path} cannot be read: {problem}", "DELTA_TABLE_UNREADABLE") from problem
+
+
+def first_entry() -> str:
+    """The log's first entry, as a path below the table's directory: once it is there, the directory is a table."""
+    return f"_delta_log/{0:020d}.json"
+
+
+def is_free(directory: str) -> bool:
+    """Whether a table may be made there: there is nothing but places of writers and a log without an entry, as those leave who die
+    before the first one. Raises OSError."""
+    try:
+        if any(name not in (STAGING, "_delta_log") for name in os.listdir(directory)):
+            return False
+        return not any(_ENTRY.fullmatch(name) or "checkpoint" in name for name in os.listdir(f"{directory}/_delta_log"))
+    except FileNotFoundError:
+        return True
 
 
 def is_entered(directory: str, identity: str, after: int) -> bool | None:

@@ -1,7 +1,8 @@
 """`df.write.format("delta")`: tasks write the Parquet files, and one entry of the table's log makes them the table's, all or none.
 
 Files that are moved into the table's directory before the entry is written are nobody's until then. They go when it surely isn't there: an
-error of the library alone does not tell, which writes checkpoints and reads the table again after the entry.
+error of the library alone does not tell, which writes checkpoints and reads the table again after the entry. Where there was no table they
+go with the next writer too, if this process dies before the entry: a directory with files in it is refused as a place for a table.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_schema, spark_schema
-from quiver.sql.delta_log import delta_directory, is_entered, unreadable
+from quiver.sql.delta_log import delta_directory, first_entry, is_entered, is_free, unreadable
 from quiver.sql.errors import AnalysisException, check_names_differ
 from quiver.sql.file_outputs import file_format, loose
 from quiver.sql.saving import NOTHING, Dealt, Output, Saved, staged
@@ -31,6 +32,7 @@ from quiver_proto.filesystems import LOCAL
 from quiver_proto.ops import CallSite
 from quiver_proto.partition_paths import values_of
 from quiver_proto.sources.packages import needed
+from quiver_proto.staging_leases import sweep
 
 if TYPE_CHECKING:
     from quiver.sql.session import Session
@@ -60,7 +62,9 @@ def write_delta(session: Session, relation: r.Relation, output: Output, call_sit
             raise AnalysisException(f"Option {name} of Delta tables is not offered here.", "UNSUPPORTED_FEATURE.TABLE_OPERATION")
     with unreadable(deltalake, path):
         table = deltalake.DeltaTable(path) if deltalake.DeltaTable.is_deltatable(path) else None
-    if table is None and LOCAL.stat(path) is not None and LOCAL.entries(path):
+    if table is None:
+        sweep(path)
+    if table is None and not is_free(path):
         raise AnalysisException(f"{path} has files and is not a Delta table.", "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION")
     keys, anew = output.partition_by, False
     if table is not None:
@@ -87,8 +91,10 @@ def write_delta(session: Session, relation: r.Relation, output: Output, call_sit
     job.prepare(new=False)
     try:
         written = staged(session, dealt, output, job, form, store_access(session, output.options), call_site)
-        job.commit([(file, final) for file, final, _, _ in written], marked=False)
+        until = first_entry() if table is None else ""
+        job.commit([(file, final) for file, final, _, _ in written], marked=False, until=until)
         _commit(deltalake, _Entry(table, path, output.mode, anew, relation, keys, written))
+        job.close()
     except BaseException:
         job.abort()
         raise

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from quiver.sql.errors import AnalysisException, QueryExecutionException
 from quiver.sql.types import StructType
+from quiver_proto.staging_leases import sweep
 
 if TYPE_CHECKING:
     from quiver.context import Context
@@ -225,10 +226,12 @@ class Metastore:
 
 
 def check_unused(table: Table) -> None:
-    """Whatever is in a managed table's folder is removed with the table, so at first there must be nothing.
+    """Whatever is in a managed table's folder is removed with the table, so at first there must be nothing. What a driver has left there
+    that died while it wrote is removed.
 
     Raises AnalysisException LOCATION_ALREADY_EXISTS, QueryExecutionException when one can't look."""
     folder = Path(table.location)
+    sweep(table.location)
     with _folder_errors(table, table.location):
         try:
             folder.lstat()

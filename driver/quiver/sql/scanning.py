@@ -58,7 +58,7 @@ class Mirror:
         self._flags = (MISSING_IS_EMPTY if options.get("ignoremissingfiles") == "true" else 0) | (
             UNREADABLE_IS_EMPTY if options.get("ignorecorruptfiles") == "true" else 0
         )
-        self._format = leaf.format
+        self.format = leaf.format
         self.files = leaf.files
         self._verified = leaf.verified
         held = [field for field in leaf.schema if field.name not in partitions]
@@ -98,7 +98,7 @@ class Mirror:
 
     def _is_to_skip(self, path: str) -> bool:
         try:
-            stored_schema(self._format, path)
+            stored_schema(self.format, path)
         except FileUnreadable as problem:
             return bool(self._flags & (MISSING_IS_EMPTY if isinstance(problem.__cause__, FileNotFoundError) else UNREADABLE_IS_EMPTY))
         return False
@@ -118,7 +118,7 @@ class Mirror:
     def blame(self) -> None:
         """The kernel could not plan: raises FileUnreadable when one of the files is to blame."""
         for file in self.files:
-            stored_schema(self._format, file.path)
+            stored_schema(self.format, file.path)
 
     def checks(self, path: str) -> int:
         """PartitionedFile.checks of a file."""
@@ -139,18 +139,26 @@ def register(context: SessionContext, name: str, leaf: r.Files, views: bool = Tr
         context.register_parquet(raw, mirror.root, table_partition_cols=kinds, file_extension=".data", schema=mirror.schema)
     else:
         context.register_arrow(raw, mirror.root, mirror.schema, ".data", kinds)
-    places = dict(zip(leaf.partition_columns, mirror.partition_keys()))
-    items = ", ".join(f"{_item(f.name, c.type, places, leaf.format)} AS {column(c)}" for c, f in zip(leaf.columns, leaf.schema)) or "1"
-    if leaf.hidden:
-        about = f"{name}_about"
-        context.register_record_batches(about, [[_about(leaf)]])
-        items += "".join(f", {column(c)}" for c in leaf.columns[-len(leaf.hidden) :])
-        context.register_view(name, context.sql(f"SELECT {items} FROM {raw} JOIN {about} ON {quoted(_FILE)} = {quoted('#file')}"))
-        context.deregister_table(about)
-    else:
-        context.register_view(name, context.sql(f"SELECT {items} FROM {raw}"))
-    context.deregister_table(raw)  # The view holds it.
+    try:
+        _view(context, name, raw, leaf, mirror)
+    finally:
+        context.deregister_table(raw)  # The view holds it.
     return mirror
+
+
+def _view(context: SessionContext, name: str, raw: str, leaf: r.Files, mirror: Mirror) -> None:
+    places = dict(zip(leaf.partition_columns, mirror.partition_keys()))
+    items = ", ".join(f"{_item(f.name, c.type, places, mirror)} AS {column(c)}" for c, f in zip(leaf.columns, leaf.schema)) or "1"
+    if not leaf.hidden:
+        context.register_view(name, context.sql(f"SELECT {items} FROM {raw}"))
+        return
+    about = f"{name}_about"
+    context.register_record_batches(about, [[_about(leaf)]])
+    items += "".join(f", {column(c)}" for c in leaf.columns[-len(leaf.hidden) :])
+    try:
+        context.register_view(name, context.sql(f"SELECT {items} FROM {raw} JOIN {about} ON {quoted(_FILE)} = {quoted('#file')}"))
+    finally:
+        context.deregister_table(about)
 
 
 def _about(leaf: r.Files) -> pa.RecordBatch:
@@ -224,9 +232,11 @@ def _directories(value: str | None) -> list[str]:
     return [quote(value[start : start + _CUT], safe="") for start in range(0, len(value), _CUT)]
 
 
-def _item(name: str, kind: t.DataType, partitions: Mapping[str, list[str]], of: str) -> str:
+def _item(name: str, kind: t.DataType, partitions: Mapping[str, list[str]], mirror: Mirror) -> str:
     if name not in partitions:
-        return quoted(name) if of == "parquet" else f"arrow_cast({quoted(name)}, {text(kernel_type(kind))})"
+        if mirror.format == "parquet":
+            return quoted(name)
+        return f"arrow_cast({quoted(name) if name in mirror.schema.names else 'NULL'}, {text(kernel_type(kind))})"
     first, *more = (f"nullif({quoted(key)}, {text(NULL_PARTITION)})" for key in partitions[name])
     value = first if not more else "(" + " || ".join([first, *(f"coalesce({part}, '')" for part in more)]) + ")"
     return value if isinstance(kind, t.StringType) else f"arrow_cast({value}, {text(kernel_type(kind))})"

@@ -23,8 +23,9 @@ from quiver.sql.metastore import CATALOG, GLOBAL_TEMP, Buckets, Table, check_unu
 from quiver.sql.saving import NOTHING, Output, Saved, check_not_read, column_named, is_dynamic, save
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
-from quiver_proto.filesystems import filesystem_of
+from quiver_proto.filesystems import LOCAL, filesystem_of
 from quiver_proto.ops import CallSite
+from quiver_proto.staging_leases import settle
 
 if TYPE_CHECKING:
     from quiver.sql.datasource import DataSource
@@ -213,6 +214,8 @@ def _check_location(table: Table) -> None:
         check_unused(table)
         return
     system, path = filesystem_of(table.location)
+    if system is LOCAL:
+        settle(path)
     found = system.stat(path)
     if found is not None and (not found.is_directory or any(not entry.name.startswith(("_", ".")) for entry in system.entries(path))):
         raise location_taken(table)
