@@ -21,12 +21,13 @@ from quiver.sql.analysis import typing
 from quiver.sql.analysis.rewriting import parts
 from quiver.sql.dividing import divided, height
 from quiver.sql.errors import AnalysisException, ArithmeticException
+from quiver.sql.lowering.flat_joins import with_flat_joins
 from quiver.sql.lowering.relations import lower
 from quiver.sql.lowering.window_layers import has_many_windows, with_few_windows
 from quiver.sql.nesting import with_room
 from quiver.sql.scanning import shown
 from quiver.sql.tree import expressions as e
-from quiver.sql.tree.relations import Local, Produced, Project, Relation
+from quiver.sql.tree.relations import Join, Local, Produced, Project, Relation
 from quiver.sql.unions import with_flat_unions
 from quiver_proto.events import QueryPlanned
 
@@ -196,6 +197,35 @@ def test_what_is_too_deep_for_one_plan_is_computed_in_parts(spark: Session) -> N
     assert named.collect() == [(30,), (31,), (32,), (33,), (34,)]
 
 
+def test_hundreds_of_joins(spark: Session) -> None:
+    """Each was a SELECT in the FROM of the next, and parts had all columns, and a task and an exchange for each join."""
+    spark.createDataFrame([(n, n + 1, n * 10) for n in range(200)], ["k", "next", "v"]).createOrReplaceTempView("steps")
+    steps = " ".join(f"LEFT JOIN steps s{n} ON s{n - 1}.next = s{n}.k" for n in range(1, 120))
+    walked = spark.sql(f"SELECT s0.k, s119.v, s60.v FROM steps s0 {steps} WHERE s0.k < 2 OR s0.k > 150 ORDER BY s0.k")
+    expected = [(k, (k + 119) * 10 if k + 119 < 200 else None, (k + 60) * 10 if k + 60 < 200 else None) for k in (0, 1, *range(151, 200))]
+    assert walked.collect() == expected
+    assert spark.sql(f"SELECT count(*), max(v) FROM (SELECT s119.v FROM steps s0 {steps})").collect() == [(200, 1990)]
+
+
+def test_chosen_columns_of_joins_are_chosen_above_them(spark: Session) -> None:
+    a, b = spark.createDataFrame([(1, 2), (2, 3)], ["k", "a"]), spark.createDataFrame([(1, 5), (3, 6)], ["k", "b"])
+    c = spark.createDataFrame([(1, 5), (3, 6)], ["k", "c"])
+    chained = a.join(b, "k", "left").join(c, "k", "left").drop("b").join(a.select("k"), "k", "semi")
+    flat = with_flat_joins(chained._relation)
+    assert isinstance(flat, Project)
+    assert [type(node).__name__ for node in parts(flat) if isinstance(node, Project | Join)].count("Join") == 3
+    assert isinstance(flat.child, Join)
+    assert isinstance(flat.child.left, Join)
+    assert isinstance(flat.child.left.left, Join)
+    assert flat.output == chained._relation.output
+    assert sorted(map(tuple, chained.collect())) == [(1, 2, 5), (2, 3, None)]
+    # What is not chosen on one side is what is chosen on the other.
+    met = a.join(b, "k").select(a.a).crossJoin(a.select("k")).crossJoin(b.select("b"))
+    assert sorted(map(tuple, met.collect())) == [(2, 1, 5), (2, 1, 6), (2, 2, 5), (2, 2, 6)]
+    nothing = a.select("k").crossJoin(b.select("b"))._relation
+    assert with_flat_joins(nothing) is nothing
+
+
 def test_windows_of_many_orders(spark: Session) -> None:
     """Each order is an operator, a sort and maybe an exchange above those before it: twenty were too deep."""
     count, rows = 24, range(1, 5)
@@ -283,4 +313,12 @@ def test_where_a_deep_relation_is_divided(spark: Session) -> None:
     assert (height(frame._relation), height(taken[0]), height(parted)) == (20, 10, 10)
     assert parted.output == frame._relation.output
     assert divided(frame.orderBy("id").limit(3)._relation, rows) is not None
+    wide = spark.range(3).select("id", *(F.lit(n).alias(f"c{n}") for n in range(5)))
+    for n in range(10):
+        wide = wide.where(F.col("c3") != n + 5).alias(f"a{n}")
+    few = wide.select("id", "c4").groupBy("c4").count()
+    parted = divided(few._relation, rows)
+    assert parted is not None
+    assert [column.name for column in taken[-1].output] == ["c3", "c4"]
+    assert parted.output == few._relation.output
     assert divided(spark.range(3).orderBy("id").limit(3).limit(2)._relation, rows) is None

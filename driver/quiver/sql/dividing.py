@@ -7,8 +7,10 @@ deep relation what lies halfway down is made an RDD of batches, which the rest r
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
+from quiver.sql.analysis.demand import columns_below, demands, kept
 from quiver.sql.analysis.rewriting import changed, outer_references
 from quiver.sql.errors import AnalysisException
 from quiver.sql.tree import expressions as e
@@ -45,7 +47,8 @@ def height(relation: r.Relation) -> int:
 
 
 def divided(relation: r.Relation, rows: Callable[[r.Relation], r.Relation]) -> r.Relation | None:
-    """The relation, with `rows` of the operator halfway down its deepest path in the place of that; None: there is no such place."""
+    """The relation, with `rows` of the operator halfway down its deepest path, of the columns that are used of it, in the place of that;
+    None: there is no such place."""
     heights = _heights(relation)
     path = [relation]
     while path[-1].inputs:
@@ -57,8 +60,34 @@ def divided(relation: r.Relation, rows: Callable[[r.Relation], r.Relation]) -> r
     chosen = next(free, None)
     if chosen is None:
         return None
-    made = rows(chosen)
-    result: r.Relation = changed(relation, of_relation=lambda node: made if node is chosen else None)
+    asked = demands(relation, chosen).get(id(chosen))
+    if asked is None:
+        made = rows(chosen)
+        result: r.Relation = changed(relation, of_relation=lambda node: made if node is chosen else None)
+        return result
+    used = tuple(column for column in chosen.output if column.id in asked.columns) or chosen.output[:1]
+    made = rows(chosen if len(used) == len(chosen.output) else r.Project(chosen, used))
+    return _put(relation, frozenset(column.id for column in relation.output), chosen, made)
+
+
+def _put(relation: r.Relation, columns: frozenset[int], chosen: r.Relation, made: r.Relation) -> r.Relation:
+    """The relation, of which these columns are used, with `made` in the place of `chosen`; the same object where that is not in it."""
+    if relation is chosen:
+        return made
+    below = zip(relation.inputs, columns_below(relation, columns), strict=True)
+    new = {id(child): _put(child, wanted, chosen, made) for child, wanted in below}
+    if all(new[id(child)] is child for child in relation.inputs):
+        return relation
+    match relation:
+        case r.Project():
+            return replace(relation, child=new[id(relation.child)], expressions=kept(relation, columns))
+        case r.Aliased():
+            child = new[id(relation.child)]
+            there = {column.id for column in child.output}
+            pairs = zip(relation.child.output, relation.columns, strict=True)
+            named = tuple(column for old, column in pairs if old.id in there)
+            return replace(relation, child=child, columns=named) if named else child
+    result: r.Relation = changed(relation, of_relation=lambda node: new.get(id(node)))
     return result
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql.analysis.cardinality import estimated
 from quiver.sql.analysis.join_order import with_ordered_joins
 from quiver.sql.analysis.narrowed_subqueries import with_narrowed_subqueries
+from quiver.sql.analysis.rewriting import parts
 from quiver.sql.column_bytes import column_bytes
 from quiver.sql.file_statistics import StoredExtents, of_parquet
 from quiver.sql.kernel import session
@@ -82,9 +83,11 @@ class Planning:
         query.pins = stored.pins
         return query
 
-    def lowered_to_spread(self, relation: r.Relation, sizes: Sizing) -> Query:
-        """The same, for rows that Python's functions get, maybe much later: nothing relies on files staying what they are."""
-        return with_room(lambda: lower(self._prepared(relation), self._pieces(0, sizes)))
+    def lowered_to_spread(self, relation: r.Relation, sizes: Sizing, alone: bool = False) -> Query:
+        """The same, for rows that Python's functions get, maybe much later: nothing relies on files staying what they are.
+
+        `alone`: in one partition."""
+        return with_room(lambda: lower(self._prepared(relation), 1 if alone else self._pieces(0, sizes)))
 
     def _prepared(self, relation: r.Relation) -> r.Relation:
         relation = self._in_order(relation)
@@ -123,16 +126,23 @@ class Planning:
         kernel = self._kernel(cores, ordered=query.ordered, spread=query.ordered, settings=settings)
         return _plans(kernel, query, productions, None, lambda: most_held(self.executor_bytes()))
 
-    def spread(self, query: Query, productions: Mapping[str, Production], sizes: Sizing) -> Plans:
+    def spread(self, query: Query, productions: Mapping[str, Production], sizes: Sizing, alone: bool = False) -> Plans:
         """For stages; for rows that Python's functions get: over all slots, however few they are, since a row may take long.
 
-        And for rows that are counted by partition."""
+        And for rows that are counted by partition. `alone`: in one partition, unless they are."""
+        if alone and not wants_partitions(query.text):
+            return self._staged(query, productions, sizes, 1)
         pieces = self._pieces(0, sizes)
         plans = self._staged(query, productions, sizes, pieces, spread=True)
         wanted = self._pieces(plans.size, sizes)
         if wanted > pieces:
             plans = self._staged(query, productions, sizes, wanted, spread=True)
         return plans
+
+    def reads_little(self, relation: r.Relation) -> bool:
+        """Whether one core is best for the relation's rows, by what is known before it is planned."""
+        spans = (leaf for leaf in parts(relation) if isinstance(leaf, r.Span))
+        return _may_read(relation) + 8 * sum(len(range(span.start, span.end, span.step)) for span in spans) <= SMALL
 
     def one_task_limit(self, plans: Plans, sizes: Sizing) -> tuple[int, str]:
         """Up to how many bytes of input a query is one task, and what says so."""
@@ -214,6 +224,8 @@ def _may_read(relation: r.Relation) -> int:
     match relation:
         case r.Files():
             return sum(file.size for file in relation.files)
+        case r.Produced() if relation.size is None and relation.rdd.getNumPartitions() == 1:
+            return 0
         case r.Produced() | r.Sourced() | r.PythonMap() | r.GroupedMap():
             size = getattr(relation, "size", None)
             return SMALL + 1 if size is None else size

@@ -23,6 +23,7 @@ from quiver.sql.kernel import describe
 from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.lazy_checkpoints import LazyCheckpoints
 from quiver.sql.lowering.collapsing import collapsed
+from quiver.sql.lowering.flat_joins import with_flat_joins
 from quiver.sql.lowering.relations import Query
 from quiver.sql.lowering.sparing import spared
 from quiver.sql.lowering.window_layers import MANY, has_many_windows, with_few_windows
@@ -109,27 +110,30 @@ class Runtime:
     def _observing(self, relation: r.Relation, call_site: CallSite) -> AbstractContextManager[None]:
         return observing(relation, lambda metrics: rows_of(self.collect(metrics, call_site), schema_of(metrics))[0])
 
-    def batches(self, relation: r.Relation, call_site: CallSite, less: Sizing | None = None, of: Kept | None = None) -> RDD[pa.RecordBatch]:
+    def batches(
+        self, relation: r.Relation, call_site: CallSite, less: Sizing | None = None, of: Kept | None = None, alone: bool = False
+    ) -> RDD[pa.RecordBatch]:
         """An RDD of the relation's rows as Arrow batches with the users' names; planned now, computed when it is used.
 
         Its partitions are those of the kernel's plan, cut into stages. `less`: planned for so little memory, and what it reads of kept rows
-        that are not there, too. `of`: kept rows that it is to become.
+        that are not there, too. `of`: kept rows that it is to become. `alone`: in one partition, where there is little to read.
         """
         context = self._context
         context._check(call_site.operator)
         with_room(lambda: check_size(relation))
-        relation = self._shallow(self._with_kept(relation, call_site, less, of), call_site)
+        relation = self._shallow(self._with_kept(relation, call_site, less, of), call_site, less)
+        alone = alone and less is None and with_room(lambda: self._planning.reads_little(relation))
         sizes = self._planning.sizes() if less is None else less
         relation = relation if less is None else spared(relation)
         with spark_errors(relation, call_site):
             while True:
                 try:
-                    query = self._planning.lowered_to_spread(relation, sizes)
+                    query = self._planning.lowered_to_spread(relation, sizes, alone)
                     productions = self._productions(relation, query, call_site, less)
-                    plans = self._planning.spread(query, productions, sizes)
+                    plans = self._planning.spread(query, productions, sizes, alone)
                     break
                 except TooDeep:
-                    relation = self._divided(relation, call_site)
+                    relation = self._divided(relation, call_site, less)
         assert plans.pieces is not None
         spread = dealing(self._bounded(spread_of(relation), call_site), plans.frame)
         plan = plans.plan if spread is None or spread.at_most else spread.applied(plans.plan, plans.pieces)
@@ -171,33 +175,33 @@ class Runtime:
         replan = None if less is None else lambda found: self.batches(found, call_site, less)
         return self.lazy_checkpoints.substituted(self.kept.substituted(relation, of), replan)
 
-    def _shallow(self, relation: r.Relation, call_site: CallSite) -> r.Relation:
+    def _shallow(self, relation: r.Relation, call_site: CallSite, less: Sizing | None = None) -> r.Relation:
         """The relation, with parts that are computed before the rest where it is deeper than can be planned. Raises AnalysisException."""
         if with_room(lambda: height(relation)) > DEEPEST:
-            return with_room(lambda: self._in_parts(collapsed(with_flat_unions(relation)), call_site))
+            return with_room(lambda: self._in_parts(collapsed(with_flat_joins(with_flat_unions(relation))), call_site, less))
         if has_many_windows(relation):
-            return with_room(lambda: with_few_windows(relation, lambda layer: self._rows(layer, call_site), MANY))
+            return with_room(lambda: with_few_windows(relation, lambda layer: self._rows(layer, call_site, less), MANY))
         return relation
 
-    def _in_parts(self, relation: r.Relation, call_site: CallSite) -> r.Relation:
-        while height(relation) > DEEPEST and (parted := self._parted(relation, call_site)) is not None:
+    def _in_parts(self, relation: r.Relation, call_site: CallSite, less: Sizing | None = None) -> r.Relation:
+        while height(relation) > DEEPEST and (parted := self._parted(relation, call_site, less)) is not None:
             relation = parted
         return relation
 
-    def _divided(self, relation: r.Relation, call_site: CallSite) -> r.Relation:
+    def _divided(self, relation: r.Relation, call_site: CallSite, less: Sizing | None = None) -> r.Relation:
         """The relation in less deep parts. Raises TooDeep where there is only one."""
         flat = with_room(lambda: collapsed(relation))
-        layered = with_room(lambda: with_few_windows(flat, lambda layer: self._rows(layer, call_site)))
-        parted = with_room(lambda: self._parted(flat, call_site)) if layered is flat else layered
+        layered = with_room(lambda: with_few_windows(flat, lambda layer: self._rows(layer, call_site, less)))
+        parted = with_room(lambda: self._parted(flat, call_site, less)) if layered is flat else layered
         if parted is None:
             raise TooDeep
         return parted
 
-    def _parted(self, relation: r.Relation, call_site: CallSite) -> r.Relation | None:
-        return divided(relation, lambda part: self._rows(part, call_site))
+    def _parted(self, relation: r.Relation, call_site: CallSite, less: Sizing | None = None) -> r.Relation | None:
+        return divided(relation, lambda part: self._rows(part, call_site, less))
 
-    def _rows(self, part: r.Relation, call_site: CallSite) -> r.Relation:
-        return r.Produced(self.batches(part, call_site), part.output)
+    def _rows(self, part: r.Relation, call_site: CallSite, less: Sizing | None = None) -> r.Relation:
+        return r.Produced(self.batches(part, call_site, less, alone=True), part.output)
 
     def _bounded(self, spread: Spread | None, call_site: CallSite) -> Spread | None:
         return bounded(spread, lambda keys: self.batches(keys, call_site), self._context.defaultParallelism)
@@ -301,7 +305,7 @@ class Runtime:
             try:
                 plans = self._planning.planned(query, productions, sizes)
             except TooDeep:
-                relation = self._divided(relation, call_site)
+                relation = self._divided(relation, call_site, less)
                 query = self._planning.lowered(relation, sizes)
                 productions = self._productions(relation, query, call_site, less)
                 continue
@@ -314,7 +318,7 @@ class Runtime:
                 below = (productions[name].shuffle.parent.width for name, leaf in query.leaves.items() if self._is_computed(leaf))
                 sizes = less = self._smaller(sizes, tried, max(plans.pieces or 1, *below, 1), call_site, problem)
             # Whose rows did not fit is not known: those of the query, or of what its leaves are computed from.
-            relation = spared(self._shallow(self._with_kept(given, call_site, less), call_site))
+            relation = spared(self._shallow(self._with_kept(given, call_site, less), call_site, less))
             query = self._planning.lowered(relation, sizes)
             productions = self._productions(relation, query, call_site, less)
 

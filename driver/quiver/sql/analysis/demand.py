@@ -23,12 +23,12 @@ class Demand:
         return Demand(self.columns | other.columns, tuple(each for each in self.conditions if each in other.conditions))
 
 
-def demands(relation: r.Relation) -> dict[int, Demand]:
-    """By id() of the leaves (relations without inputs). Of one that is not among them, all is used."""
+def demands(relation: r.Relation, stop: r.Relation | None = None) -> dict[int, Demand]:
+    """By id() of the leaves (relations without inputs, and `stop`). Of one that is not among them, all is used."""
     found: dict[int, Demand] = {}
     if _has_subquery(relation):
         return found
-    _visit(relation, Demand(_ids(relation.output)), found)
+    _visit(relation, Demand(_ids(relation.output)), found, stop)
     return found
 
 
@@ -40,38 +40,54 @@ def _used(expressions: Iterable[e.Expression]) -> frozenset[int]:
     return frozenset(attribute.id for expression in expressions for attribute in attributes_in(expression))
 
 
-def _visit(relation: r.Relation, demand: Demand, found: dict[int, Demand]) -> None:
-    if not relation.inputs:
+def columns_below(relation: r.Relation, columns: frozenset[int]) -> tuple[frozenset[int], ...]:
+    """What is used of each input's columns when these are used of the relation's; all, where their places matter."""
+    match relation:
+        case r.Project():
+            return (_used(kept(relation, columns)),)
+        case r.Filter():
+            return (columns | _used((relation.condition,)),)
+        case r.Sort():
+            return (columns | _used(relation.keys),)
+        case r.Limit() | r.Hint():
+            return (columns,)
+        case r.Aggregate():
+            return (_used((*relation.keys, *relation.outputs)),)
+        case r.Aliased():
+            pairs = zip(relation.child.output, relation.columns, strict=True)
+            return (frozenset(old.id for old, new in pairs if new.id in columns),)
+        case r.Join() if relation.kind in _JOINS:
+            both = columns if relation.condition is None else columns | _used((relation.condition,))
+            return both & _ids(relation.left.output), both & _ids(relation.right.output)
+    return tuple(_ids(child.output) for child in relation.inputs)
+
+
+def kept(relation: r.Project, columns: frozenset[int]) -> tuple[e.Expression, ...]:
+    """Its expressions of which one of these columns comes, or more than one may."""
+    return tuple(each for each in relation.expressions if not isinstance(each, e.Attribute | e.Alias) or each.id in columns)
+
+
+def _visit(relation: r.Relation, demand: Demand, found: dict[int, Demand], stop: r.Relation | None = None) -> None:
+    if not relation.inputs or relation is stop:
         known = found.get(id(relation))
         found[id(relation)] = demand if known is None else known.and_also(demand)
         return
+    conditions: tuple[tuple[e.Expression, ...], ...] = ((),) * len(relation.inputs)
     match relation:
         case r.Project():
-            kept = [each for each in relation.expressions if not isinstance(each, e.Attribute | e.Alias) or each.id in demand.columns]
             # What is computed from several rows at once needs all of them.
-            by_row = not any(isinstance(node, e.Windowed) or is_volatile(node) for each in kept for node in walk(each))
-            _visit(relation.child, Demand(_used(kept), _below(demand, relation.child) if by_row else ()), found)
+            nodes = (node for each in kept(relation, demand.columns) for node in walk(each))
+            if not any(isinstance(node, e.Windowed) or is_volatile(node) for node in nodes):
+                conditions = (_below(demand, relation.child),)
         case r.Filter():
-            conditions = tuple(each for each in conjuncts(relation.condition))
-            _visit(relation.child, Demand(demand.columns | _used(conditions), (*demand.conditions, *conditions)), found)
-        case r.Sort():
-            _visit(relation.child, Demand(demand.columns | _used(relation.keys), demand.conditions), found)
-        case r.Limit():
-            _visit(relation.child, Demand(demand.columns), found)
-        case r.Hint():
-            _visit(relation.child, demand, found)
-        case r.Aggregate():
-            _visit(relation.child, Demand(_used((*relation.keys, *relation.outputs))), found)
-        case r.Aliased():
-            pairs = zip(relation.child.output, relation.columns, strict=True)
-            _visit(relation.child, Demand(frozenset(old.id for old, new in pairs if new.id in demand.columns)), found)
-        case r.Join() if relation.kind in ("inner", "cross", "left", "right", "full", "semi", "anti"):
-            columns = demand.columns | (_used((relation.condition,)) if relation.condition is not None else frozenset())
-            for side, stays in ((relation.left, ("inner", "cross", "left", "semi", "anti")), (relation.right, ("inner", "cross", "right"))):
-                _visit(side, Demand(columns & _ids(side.output), _below(demand, side) if relation.kind in stays else ()), found)
-        case _:
-            for child in relation.inputs:
-                _visit(child, Demand(_ids(child.output)), found)
+            conditions = ((*demand.conditions, *conjuncts(relation.condition)),)
+        case r.Sort() | r.Hint():
+            conditions = (demand.conditions,)
+        case r.Join() if relation.kind in _JOINS:
+            left, right = relation.kind in ("inner", "cross", "left", "semi", "anti"), relation.kind in ("inner", "cross", "right")
+            conditions = (_below(demand, relation.left) if left else (), _below(demand, relation.right) if right else ())
+    for child, columns, each in zip(relation.inputs, columns_below(relation, demand.columns), conditions, strict=True):
+        _visit(child, Demand(columns, each), found, stop)
 
 
 def _below(demand: Demand, child: r.Relation) -> tuple[e.Expression, ...]:
@@ -94,4 +110,5 @@ def _has_subquery(relation: r.Relation) -> bool:
     return False
 
 
+_JOINS = frozenset({"inner", "cross", "left", "right", "full", "semi", "anti"})
 _SUBQUERIES = (e.ScalarSubquery, e.Exists, e.InSubquery)

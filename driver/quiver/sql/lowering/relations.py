@@ -16,6 +16,7 @@ from quiver.sql.analysis.volatile import any_volatile, counted_below_filters
 from quiver.sql.lowering.chains import operands
 from quiver.sql.lowering.collapsing import collapsed
 from quiver.sql.lowering.expressions import lowered
+from quiver.sql.lowering.flat_joins import with_flat_joins
 from quiver.sql.lowering.generators import generate
 from quiver.sql.lowering.names import column, quoted
 from quiver.sql.lowering.narrowing import Filtered, after, shielded
@@ -70,7 +71,7 @@ def lower(relation: r.Relation, slices: int = 1, of_leaf: OfLeaf = _unknown, cor
     long ones whose order is kept in at least `cores`.
 
     `of_leaf`: what is known of stored rows, so that less need be checked."""
-    relation = without_needless_checks(by_place(with_key_columns(collapsed(relation))), of_leaf)
+    relation = without_needless_checks(by_place(with_key_columns(collapsed(with_flat_joins(relation)))), of_leaf)
     order = order_of(relation)
     writer = _Writer(max(slices, cores) if order.is_long_series else slices, *counted_below_filters(relation))
     text, _ = writer.select(relation)

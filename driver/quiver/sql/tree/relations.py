@@ -246,9 +246,9 @@ class Join(Relation):
         if self.kind in ("semi", "anti"):
             return left
         if self.kind in ("right", "full"):
-            left = tuple(replace(column, nullable=True) for column in left)
+            left = tuple(column if column.nullable else replace(column, nullable=True) for column in left)
         if self.kind in ("left", "full"):
-            right = tuple(replace(column, nullable=True) for column in right)
+            right = tuple(column if column.nullable else replace(column, nullable=True) for column in right)
         return (*left, *right)
 
 
