@@ -15,7 +15,8 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from quiver_executor.supervisor import ExecutorConfig, Supervisor
+from quiver_executor.executor_config import ExecutorConfig
+from quiver_executor.supervisor import Supervisor
 from quiver_proto.frames import dump_value
 from quiver_proto.ids import StageId, TaskId
 from quiver_proto.loop import Loop

@@ -6,7 +6,7 @@ import dataclasses
 import io
 import pickle
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
 
 from quiver.callsite import capture
 from quiver.closures import DriverOnly, seal
@@ -71,14 +71,14 @@ class RddCore(DriverOnly, Generic[T]):
         """
         return self._dataset.name
 
-    def setName(self, name: str) -> RDD[T]:
+    def setName(self, name: str) -> Self:
         """Give it a name for pages and toDebugString; returns itself.
 
         >>> sc.parallelize([1]).setName("ones").name()
         'ones'
         """
         self._dataset = dataclasses.replace(self._dataset, name=name)
-        return self  # type: ignore[return-value]
+        return self
 
     def getNumPartitions(self) -> int:
         """How many partitions it has. For text, files are looked up: PathNotFound, PathUnreadable.

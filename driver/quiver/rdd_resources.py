@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from quiver.rdd_core import RddCore
 
 if TYPE_CHECKING:
-    from quiver.rdd import RDD
     from quiver.resource import ResourceProfile
 
 T = TypeVar("T")
@@ -18,7 +17,7 @@ class ResourceOperators(RddCore[T]):
 
     __slots__ = ()
 
-    def withResources(self, profile: ResourceProfile) -> RDD[T]:
+    def withResources(self, profile: ResourceProfile) -> Self:
         """Have the stages that compute this RDD use `profile`; returns the RDD itself.
 
         Jobs raise ValueError when a stage has RDDs of different profiles (unless `spark.scheduler.resource.profileMergeConflicts` is
@@ -30,7 +29,7 @@ class ResourceOperators(RddCore[T]):
         [2, 3]
         """
         self._context._planner.use_profile(self._dataset.id, profile)
-        return self  # type: ignore[return-value]
+        return self
 
     def getResourceProfile(self) -> ResourceProfile | None:
         """What withResources gave; None without.

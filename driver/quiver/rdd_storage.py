@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import weakref
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from quiver.callsite import capture
 from quiver.plan.lineage import Dataset, Narrow, Saved, SavedFile, Shuffled, Vanished
@@ -25,7 +25,6 @@ from quiver_proto.storage import StorageLevel
 
 if TYPE_CHECKING:
     from quiver.context import Context
-    from quiver.rdd import RDD
 
 T = TypeVar("T")
 
@@ -40,7 +39,7 @@ class StorageOperators(RddCore[T]):
 
     __slots__ = ()
 
-    def cache(self) -> RDD[T]:
+    def cache(self) -> Self:
         """persist() in memory only; returns itself.
 
         >>> rdd = sc.parallelize(range(3)).cache()
@@ -49,7 +48,7 @@ class StorageOperators(RddCore[T]):
         """
         return self.persist(StorageLevel.MEMORY_ONLY)
 
-    def persist(self, storageLevel: StorageLevel = StorageLevel.MEMORY_ONLY) -> RDD[T]:
+    def persist(self, storageLevel: StorageLevel = StorageLevel.MEMORY_ONLY) -> Self:
         """Keep its partitions where `storageLevel` says once a job has computed them; returns itself.
 
         All jobs on it, and on what is made from it, then read the kept partitions. What is lost or evicted is computed again. Raises
@@ -73,9 +72,9 @@ class StorageOperators(RddCore[T]):
         if mark.level != wanted:
             mark.level = wanted
             self._context._planner.mark(self._dataset)
-        return self  # type: ignore[return-value]
+        return self
 
-    def unpersist(self, blocking: bool = False) -> RDD[T]:
+    def unpersist(self, blocking: bool = False) -> Self:
         """Drop its kept partitions, everywhere; returns itself. `blocking`: only when every executor has been told to.
 
         >>> rdd = sc.parallelize(range(3)).cache()
@@ -93,7 +92,7 @@ class StorageOperators(RddCore[T]):
             planner.mark(self._dataset)
             if not self._context._stopped:
                 planner.drop_blocks(self._dataset, blocking)
-        return self  # type: ignore[return-value]
+        return self
 
     @property
     def is_cached(self) -> bool:

@@ -86,7 +86,8 @@ class CollectedRows:
             for batches in self._held:
                 for batch in batches:
                     writer.write_batch(batch)
-        return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+        whole: bytes = sink.getvalue().to_pybytes()
+        return whole
 
     def _catch_up(self) -> None:
         """Write what is held of the partition whose turn it is, and of those after it whose turn comes by that."""

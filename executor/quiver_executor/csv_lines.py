@@ -105,7 +105,8 @@ def _joined(lines: Any) -> bytes:
         return b""
     first = int.from_bytes(offsets[lines.offset * 4 : lines.offset * 4 + 4], "little")
     end = (lines.offset + len(lines)) * 4
-    return data[first : int.from_bytes(offsets[end : end + 4], "little")].to_pybytes()  # type: ignore[no-any-return]
+    joined: bytes = data[first : int.from_bytes(offsets[end : end + 4], "little")].to_pybytes()
+    return joined
 
 
 def text_lines(array: Any, end: str) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 from quiver_executor.disk import claim, explained
@@ -80,7 +80,7 @@ class NodeStream:
     def __init__(self, task: Task, address: str, pieces: list[Piece], head: bytes | None = None) -> None:
         self._task = task
         self._head = blocks.schema_message() if head is None else head
-        self._rows: Iterator[Row] | None = None
+        self._rows: Generator[Row, None, None] | None = None
         if address:
             self._rows = client_for(address, task.env.token, task.env.tls_ca).read(pieces)
 
@@ -116,7 +116,7 @@ class NodeStream:
 
     def close(self) -> None:
         if self._rows is not None:
-            self._rows.close()  # type: ignore[attr-defined]
+            self._rows.close()
 
 
 class _Spool:

@@ -224,11 +224,11 @@ def codes_of(value: Any, depth: int = 3) -> Iterator[types.CodeType]:
 # ---- is it something we can do faster? ----
 
 
-def _template_add(a, b):  # type: ignore[no-untyped-def]
+def _template_add(a: Any, b: Any) -> Any:
     return a + b
 
 
-def _template_identity(a):  # type: ignore[no-untyped-def]
+def _template_identity(a: Any) -> Any:
     return a
 
 
@@ -237,19 +237,20 @@ def is_addition(function: Any) -> bool:
     return function is operator.add or _is_like(function, _template_add)
 
 
-def _template_min(a, b):  # type: ignore[no-untyped-def]
+def _template_min(a: Any, b: Any) -> Any:
     return min(a, b)
 
 
 def least_or_most(function: Any) -> Literal["min", "max"] | None:
     """Is it min or max, or a function of just `return min(a, b)`, `return max(a, b)`?"""
-    for name, builtin in (("min", min), ("max", max)):
+    names: tuple[tuple[Literal["min", "max"], Any], ...] = (("min", min), ("max", max))
+    for name, builtin in names:
         if function is builtin:
-            return name  # type: ignore[return-value]
+            return name
         if _is_like(function, _template_min, names=(name,)) and function.__globals__.get(name, builtin) is builtin:
             inside = function.__builtins__
             if inside.get(name) is builtin:
-                return name  # type: ignore[return-value]
+                return name
     return None
 
 
@@ -258,11 +259,11 @@ def is_identity(function: Any) -> bool:
     return _is_like(function, _template_identity)
 
 
-def _template_split(line):  # type: ignore[no-untyped-def]
+def _template_split(line: Any) -> Any:
     return line.split()
 
 
-def _template_split_at(line):  # type: ignore[no-untyped-def]
+def _template_split_at(line: Any) -> Any:
     return line.split("")
 
 

@@ -21,7 +21,8 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any, Protocol
+from io import TextIOWrapper
+from typing import Any, Protocol, cast
 
 from quiver_executor import collector, kernel
 from quiver_executor.envelopes import (
@@ -309,7 +310,7 @@ def main(serial: int, slot: int, fds: list[int], settings: dict[str, Any]) -> bo
     os.close(stdout)
     os.close(stderr)
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+        cast(TextIOWrapper, stream).reconfigure(encoding="utf-8", errors="backslashreplace", line_buffering=True)
     sys.argv = [f"slot {slot}"]
     faulthandler.enable(page_fd)
     open_body: OpenBody = importlib.import_module(settings["body"]).open_stage

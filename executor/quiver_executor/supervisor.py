@@ -50,8 +50,6 @@ from quiver_proto.messages import (
 if TYPE_CHECKING:
     from quiver_executor.executor_storage import ExecutorStorage
 
-__all__ = ["ExecutorConfig", "Supervisor"]
-
 SILENCE_S: Final = 0.005
 """A slot that holds several tasks and reports nothing for so long gives those it has not begun to idle slots."""
 HEARTBEAT_BUSY_S: Final = 1.0
@@ -76,7 +74,6 @@ class Supervisor:
         stopped_limit_s: float = STOPPED_LIMIT_S,
     ) -> None:
         self._config = config
-        self._loop = loop
         self._loop = loop
         self._report = report
         self._id = ExecutorId(config.executor_id)

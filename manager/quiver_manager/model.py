@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from quiver_proto import cluster as c
 from quiver_proto.ids import ApplicationId, ExecutorId, JobId, NodeId, StageId
@@ -211,11 +211,8 @@ class State:
     def remove_executor(self, executor: Executor) -> None:
         """The inverse of `add_executor`."""
         del self.executors[executor.executor_id]
-        for index, key in ((self._by_application, executor.application_id), (self._by_node, executor.node_id)):
-            group = index[key]  # type: ignore[index]
-            del group[executor.executor_id]
-            if not group:
-                del index[key]  # type: ignore[arg-type]
+        _remove(self._by_application, executor.application_id, executor.executor_id)
+        _remove(self._by_node, executor.node_id, executor.executor_id)
         node = self.nodes.get(executor.node_id)
         if node is not None:
             node.cores_used -= executor.cores
@@ -246,6 +243,16 @@ class State:
         if self._shapes is None:
             self._shapes = dict(Counter(Shape(n.cores, n.memory_bytes) for n in self.nodes.values() if n.state is NodeState.ALIVE))
         return self._shapes
+
+
+_Key = TypeVar("_Key")
+
+
+def _remove(index: dict[_Key, dict[ExecutorId, Executor]], key: _Key, executor_id: ExecutorId) -> None:
+    group = index[key]
+    del group[executor_id]
+    if not group:
+        del index[key]
 
 
 # ---- events: messages of quiver_proto.cluster as they came, and what the shell itself notices ----

@@ -18,7 +18,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -72,7 +72,7 @@ class BlockClient:
         self._sleep = sleep
         self._client: Any = None
 
-    def read(self, pieces: Sequence[Piece]) -> Iterator[Row]:
+    def read(self, pieces: Sequence[Piece]) -> Generator[Row, None, None]:
         """The answer's rows. A connection that breaks is made again, and the rest of what was asked for asked again: no row comes twice.
 
         Raises AuthenticationFailed, and ConnectionFailed after so many attempts in a row without progress.

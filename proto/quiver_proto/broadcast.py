@@ -56,12 +56,14 @@ class Broadcast(Generic[T]):
         >>> sc.broadcast({"a": 1}).value["a"]
         1
         """
+        value: T
         try:
-            return values[self.id]  # type: ignore[no-any-return]
+            value = values[self.id]
         except KeyError:
             if self._source is None:
                 raise BroadcastNotLoaded(self.id) from None
-        return self._source.open(self.id)  # type: ignore[no-any-return]
+            value = self._source.open(self.id)
+        return value
 
     def unpersist(self, blocking: bool = False) -> None:
         """Drop the copies on nodes and in slots; tasks that use the value again get it again. `blocking` waits until they are gone.
@@ -115,7 +117,8 @@ class Broadcast(Generic[T]):
         7
         """
         with without_collector():
-            return pickle.load(file)  # type: ignore[no-any-return]
+            value: T = pickle.load(file)
+            return value
 
     def load_from_path(self, path: str) -> T:
         """`load` from the file of that name.

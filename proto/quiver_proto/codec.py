@@ -36,7 +36,7 @@ __all__ = [
 T = TypeVar("T")
 _Convert = Callable[[Any], Any]
 _OTHER_NAMES: dict[type, str] = {CallSite: "PlanCallSite"}
-_OWN_CODEC = {
+_OWN_CODEC: dict[Any, tuple[Callable[[Any], bytes], Callable[[bytes], Any]]] = {
     messages.ToExecutor: (encode_to_executor, decode_to_executor),
     messages.FromExecutor: (encode_from_executor, decode_from_executor),
 }
@@ -143,7 +143,7 @@ def _oneof_codec(members: tuple[Any, ...], message_class: Any, name: str) -> tup
 
 def serializer(kind: Any) -> Callable[[Any], bytes]:
     """Encodes messages of `kind`: a dataclass, or the union ToExecutor or FromExecutor."""
-    return _OWN_CODEC[kind][0] if kind in _OWN_CODEC else encode  # type: ignore[return-value]
+    return _OWN_CODEC[kind][0] if kind in _OWN_CODEC else encode
 
 
 def deserializer(kind: Any) -> Callable[[bytes], Any]:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from quiver_executor.supervisor import ExecutorConfig, Supervisor
+from quiver_executor.executor_config import ExecutorConfig
+from quiver_executor.supervisor import Supervisor
 from quiver_proto.ids import StageId, TaskId
 from quiver_proto.loop import Loop
 from quiver_proto.messages import (

@@ -51,7 +51,7 @@ def tally(lines: Iterable[str]) -> Tally:
             case e.TasksSucceeded() as batch:
                 tasks += len(batch.task_ids)
                 for row in batch.metrics:
-                    metrics = TaskMetrics(*row)  # type: ignore[arg-type]
+                    metrics = TaskMetrics._make(row)
                     read += int(metrics.input_bytes)
                     shuffled += int(metrics.shuffle_write_bytes)
             case _:

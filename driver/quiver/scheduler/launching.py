@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import repeat
+from typing import cast
 
 from quiver.scheduler.caching import variants_of
 from quiver.scheduler.executors import Executor
@@ -28,7 +29,7 @@ def give(
     count = len(partitions)
     first = state.next_task
     state.next_task = first + count
-    task_ids: list[TaskId] = list(range(first, first + count))  # type: ignore[arg-type]
+    task_ids = cast("list[TaskId]", list(range(first, first + count)))
     tries = run.tries
     attempts = [tries.get(partition, 0) for partition in partitions] if tries else [0] * count
     held = 0 if run.queue else run.cores

@@ -39,7 +39,8 @@ class Kept:
 
     @property
     def rdd(self) -> RDD[Any]:
-        return self.rows.rdd  # type: ignore[no-any-return]
+        rdd: RDD[Any] = self.rows.rdd
+        return rdd
 
 
 class KeptRelations:

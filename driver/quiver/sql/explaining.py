@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql.analysis.pretty import pretty
@@ -12,6 +11,7 @@ from quiver.sql.executions import sql_of
 from quiver.sql.plan_drawing import detailed, drawn
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+from quiver.sql.tree.walking import fields_of
 from quiver_proto.secret_texts import urls_without_secrets
 
 if TYPE_CHECKING:
@@ -83,17 +83,17 @@ def _line(relation: r.Relation) -> str:
         listed = ", ".join(file.path for file in relation.files[:3]) + (f" and {more} more" if more > 0 else "")
         return f"{type(relation).__name__} {relation.format} [{', '.join(map(_shown, relation.columns))}] {listed}".rstrip()
     details = []
-    for item in fields(relation):  # type: ignore[arg-type]
-        value = getattr(relation, item.name)
+    for name in fields_of(type(relation)):
+        value = getattr(relation, name)
         if (
-            item.name == "schema"
+            name == "schema"
             or isinstance(value, r.Relation | bytes)
             or (isinstance(value, tuple) and value and isinstance(value[0], r.Relation))
         ):
             continue
         if value is None or value is False or value == ():
             continue
-        details.append(item.name if value is True else _shown(value))
+        details.append(name if value is True else _shown(value))
     return f"{type(relation).__name__} {', '.join(details)}".rstrip()
 
 

@@ -262,8 +262,9 @@ class _Translation:
         found = set()
         for call in self._calls(_SCALED):
             kinds = [type_of(argument) for argument in call.args]
-            if type_of(call) == t.DecimalType(precision, scale) and all(isinstance(kind, t.DecimalType) for kind in kinds):
-                found.add(computed_scale(call.name, *kinds))  # type: ignore[arg-type]
+            decimals = [kind for kind in kinds if isinstance(kind, t.DecimalType)]
+            if type_of(call) == t.DecimalType(precision, scale) and len(decimals) == len(kinds):
+                found.add(computed_scale(call.name, *decimals))
         return found
 
     def _overflow(self, value: str = "") -> errors.PySparkException:

@@ -213,11 +213,15 @@ def _wall(value: Any, of: str, zone: str) -> datetime | None:
     match value:
         case str():
             return casts.wall_clock_of(value, True)
-        case datetime():
-            return value if value.tzinfo is None else value.astimezone(zone_of(zone)).replace(tzinfo=None)
         case date():
-            return datetime(value.year, value.month, value.day)
+            return _clock(value, zone)
     return None
+
+
+def _clock(day: date, zone: str) -> datetime:
+    if not isinstance(day, datetime):
+        return datetime(day.year, day.month, day.day)
+    return day if day.tzinfo is None else day.astimezone(zone_of(zone)).replace(tzinfo=None)
 
 
 def _instant(value: Any, of: str, zone: str) -> datetime | None:
@@ -233,7 +237,7 @@ def _instant(value: Any, of: str, zone: str) -> datetime | None:
         case datetime() if value.tzinfo is not None:
             return value
         case date():
-            return _wall(value, of, zone).replace(tzinfo=zone_of(zone)).astimezone(UTC)  # type: ignore[union-attr]
+            return _clock(value, zone).replace(tzinfo=zone_of(zone)).astimezone(UTC)
     return None
 
 

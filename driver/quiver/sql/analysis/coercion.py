@@ -8,12 +8,12 @@ from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException
 
 _INTEGERS: tuple[type[t.DataType], ...] = (t.ByteType, t.ShortType, t.IntegerType, t.LongType)
-_DIGITS = {t.ByteType: 3, t.ShortType: 5, t.IntegerType: 10, t.LongType: 20}
+_DIGITS: dict[type[t.DataType], int] = {t.ByteType: 3, t.ShortType: 5, t.IntegerType: 10, t.LongType: 20}
 
 
 def as_decimal(kind: t.DataType) -> t.DecimalType:
     """The decimal that holds every value of an integer type; a decimal stays."""
-    return kind if isinstance(kind, t.DecimalType) else t.DecimalType(_DIGITS[type(kind)], 0)  # type: ignore[index]
+    return kind if isinstance(kind, t.DecimalType) else t.DecimalType(_DIGITS[type(kind)], 0)
 
 
 def common_type(kinds: Sequence[t.DataType]) -> t.DataType | None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from quiver.sql.analysis.volatile import is_volatile
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
-from quiver.sql.tree.walking import attributes_in, conjuncts, walk
+from quiver.sql.tree.walking import attributes_in, conjuncts, fields_of, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ def _has_subquery(relation: r.Relation) -> bool:
     while pending:
         top = pending.pop()
         pending += top.inputs
-        values = [getattr(top, item.name) for item in fields(top)]  # type: ignore[arg-type]
+        values = [getattr(top, name) for name in fields_of(type(top))]
         for value in values:
             for expression in value if isinstance(value, tuple) else (value,):
                 if isinstance(expression, e.Expression) and any(isinstance(node, _SUBQUERIES) for node in walk(expression)):

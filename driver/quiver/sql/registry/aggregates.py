@@ -198,7 +198,7 @@ def _union(args: Sequence[str], kinds: Types) -> str:
     # Elements that are null are left out, as in collect_set.
     (kind,) = kinds
     assert isinstance(kind, t.ArrayType)
-    return python(gathered.union, lambda kinds: kinds[0].elementType, nulls=True)([f"array_agg({args[0]}){AFTER}"], [t.ArrayType(kind)])  # type: ignore[attr-defined]
+    return python(gathered.union, lambda _: kind, nulls=True)([f"array_agg({args[0]}){AFTER}"], [t.ArrayType(kind)])
 
 
 register(

@@ -8,15 +8,15 @@ from quiver.sql import types as t
 from quiver.sql.analysis.coercion import expect_common
 from quiver.sql.errors import AnalysisException, SparkRuntimeException
 from quiver.sql.lowering.names import cast
-from quiver.sql.registry.define import define, element_type, mismatch, result
-from quiver.sql.registry.model import Function, Types, register
+from quiver.sql.registry.define import Gives, define, element_type, mismatch, result
+from quiver.sql.registry.model import Coerce, Function, Lower, Types, register
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import lists, sequences
 
 INT, S, B = result("i"), result("s"), result("b")
 
 
-def _with_value(name: str) -> object:
+def _with_value(name: str) -> Coerce:
     """The element type, and that of the value, brought together."""
 
     def coerce(kinds: Types) -> Sequence[t.DataType | None]:
@@ -32,9 +32,9 @@ def _with_value(name: str) -> object:
     return coerce
 
 
-def _of_value(name: str, gives: object, lower: object, nullable: bool | None = None) -> None:
+def _of_value(name: str, gives: str | Gives, lower: Lower, nullable: bool | None = None) -> None:
     arity = (3, 3) if name == "array_insert" else (2, 2)
-    register(Function(name, lower, result(gives), _with_value(name), nullable=nullable, arity=arity))  # type: ignore[arg-type]
+    register(Function(name, lower, result(gives), _with_value(name), nullable=nullable, arity=arity))
 
 
 def _nullable_array(kinds: Types) -> t.DataType:

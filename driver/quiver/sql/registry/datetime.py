@@ -13,8 +13,8 @@ from quiver.sql.lowering.times_of_day import with_day
 from quiver.sql.lowering.zones import instant, wall_clock
 from quiver.sql.registry import chrono
 from quiver.sql.registry.adding_times import DAYS, is_count_of_days
-from quiver.sql.registry.define import Lower, define, mismatch, result
-from quiver.sql.registry.model import Function, Types, register, template
+from quiver.sql.registry.define import define, mismatch, result
+from quiver.sql.registry.model import Function, Lower, Types, register, template
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import times, times_of_day
 from quiver_proto.spark_functions.java import SparkValueError

@@ -15,9 +15,8 @@ from collections.abc import Callable, Sequence
 from quiver.sql import types as t
 from quiver.sql.analysis.coercion import expect_common
 from quiver.sql.errors import AnalysisException
-from quiver.sql.registry.model import AFTER, Function, Types, register
+from quiver.sql.registry.model import AFTER, Coerce, Function, Lower, Types, register
 
-Lower = Callable[[Sequence[str], Types], str]
 Gives = Callable[[Types], t.DataType]
 
 TYPES: dict[str, t.DataType] = {
@@ -87,7 +86,7 @@ def _letters(takes: str) -> tuple[str, int, int | None]:
     return required + optional, len(required), len(required + optional)
 
 
-def _coercion(name: str, letters: str) -> Callable[[Types], Sequence[t.DataType | None]]:
+def _coercion(name: str, letters: str) -> Coerce:
     def coerce(kinds: Types) -> Sequence[t.DataType | None]:
         spelled = letters[: len(kinds)] + letters[-1:] * (len(kinds) - len(letters))
         alike = [kind for letter, kind in zip(spelled, kinds, strict=True) if letter == "="]

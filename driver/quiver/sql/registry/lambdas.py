@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from quiver.sql import types as t
 from quiver.sql.registry.define import element_type, mismatch, result
-from quiver.sql.registry.model import Function, Types, register, template
+from quiver.sql.registry.model import Function, Parameters, Types, register, template
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import lists
 
 
-def _elements(name: str, indexed: bool) -> object:
+def _elements(name: str, indexed: bool) -> Parameters:
     def parameters(kinds: Types, count: int) -> Sequence[t.DataType]:
         if not isinstance(kinds[0], t.ArrayType | t.NullType):
             raise mismatch(name, 1, "an array", kinds[0])
@@ -72,10 +72,10 @@ def _array_of_body(kinds: Types) -> t.DataType:
     return t.ArrayType(kinds[-1], True)
 
 
-register(Function("transform", _transform, _array_of_body, arity=(2, 2), parameters=_elements("transform", True)))  # type: ignore[arg-type]
-register(Function("filter", _filter, result("0"), arity=(2, 2), parameters=_elements("filter", True)))  # type: ignore[arg-type]
-register(Function("exists", _exists, result("b"), arity=(2, 2), parameters=_elements("exists", False)), "any_match")  # type: ignore[arg-type]
-register(Function("forall", _forall, result("b"), arity=(2, 2), parameters=_elements("forall", False)), "all_match")  # type: ignore[arg-type]
+register(Function("transform", _transform, _array_of_body, arity=(2, 2), parameters=_elements("transform", True)))
+register(Function("filter", _filter, result("0"), arity=(2, 2), parameters=_elements("filter", True)))
+register(Function("exists", _exists, result("b"), arity=(2, 2), parameters=_elements("exists", False)), "any_match")
+register(Function("forall", _forall, result("b"), arity=(2, 2), parameters=_elements("forall", False)), "all_match")
 
 
 def _pairwise(kinds: Types, count: int) -> Sequence[t.DataType]:

@@ -9,6 +9,12 @@ from typing import Final
 from quiver.sql.types import DataType
 
 Types = Sequence[DataType]
+Lower = Callable[[Sequence[str], Types], str]
+"""Writes a call in the kernel's SQL, of the arguments' text and types."""
+Coerce = Callable[[Types], Sequence[DataType | None]]
+"""The types that arguments are cast to."""
+Parameters = Callable[[Types, int], Sequence[DataType]]
+"""The types of a lambda's parameters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +33,16 @@ class Function:
     """
 
     name: str
-    lower: Callable[[Sequence[str], Types], str]
+    lower: Lower
     returns: Callable[[Types], DataType] | None = None
-    coerce: Callable[[Types], Sequence[DataType | None]] | None = None
+    coerce: Coerce | None = None
     kind: str = "scalar"
     nullable: bool | None = None
     arity: tuple[int, int | None] = (0, None)
-    parameters: Callable[[Types, int], Sequence[DataType]] | None = None
+    parameters: Parameters | None = None
     zoned: bool = False
     wall: bool = False
-    unchecked: Callable[[Sequence[str], Types], str] | None = None
+    unchecked: Lower | None = None
 
 
 AFTER: Final = "\ud800"

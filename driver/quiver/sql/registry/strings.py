@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from quiver.sql import types as t
 from quiver.sql.lowering.names import cast, constant_number, constant_text, text
 from quiver.sql.registry import growing, regexes
-from quiver.sql.registry.define import Lower, define, mismatch, result
-from quiver.sql.registry.model import Function, Types, register
+from quiver.sql.registry.define import define, mismatch, result
+from quiver.sql.registry.model import Coerce, Function, Lower, Types, register
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import encodings, number_forms, searching, texts
 
@@ -147,7 +147,7 @@ _pad("rpad")
 # ---- of strings and binaries alike ----
 
 
-def _text_or_binary(name: str) -> object:
+def _text_or_binary(name: str) -> Coerce:
     def coerce(kinds: Types) -> Sequence[t.DataType | None]:
         first = kinds[0]
         if isinstance(first, t.ArrayType | t.MapType | t.StructType):
@@ -167,7 +167,7 @@ def _substring(args: Sequence[str], kinds: Types) -> str:
 
 
 register(
-    Function("substring", _substring, lambda kinds: kinds[0], _text_or_binary("substring"), arity=(2, 3)),  # type: ignore[arg-type]
+    Function("substring", _substring, lambda kinds: kinds[0], _text_or_binary("substring"), arity=(2, 3)),
     "substr",
 )
 register(
@@ -179,7 +179,7 @@ register(
             else f"character_length({args[0]})"
         ),
         INT,
-        _text_or_binary("length"),  # type: ignore[arg-type]
+        _text_or_binary("length"),
         arity=(1, 1),
     ),
     "char_length",

@@ -10,8 +10,8 @@ from quiver.sql.lowering.interval_casts import months_of
 from quiver.sql.lowering.names import cast, constant_text, text
 from quiver.sql.lowering.times_of_day import micros_of, of_micros
 from quiver.sql.lowering.zones import instant, wall_clock
-from quiver.sql.registry.define import Gives, Lower, define, mismatch, result
-from quiver.sql.registry.model import Function, Types, register
+from quiver.sql.registry.define import Gives, define, mismatch, result
+from quiver.sql.registry.model import Function, Lower, Types, register
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import times_of_day
 from quiver_proto.spark_functions.times_of_day import SIZES

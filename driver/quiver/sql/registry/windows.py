@@ -12,9 +12,9 @@ from quiver.sql.registry.guarding import guarded
 from quiver.sql.registry.model import AFTER, Function, Types, call, register
 
 for _name in ("row_number", "rank", "dense_rank"):
-    define(_name, "", "i", lambda args, kinds, name=_name: f"{name}()", kind="window", nullable=False)  # type: ignore[misc]
+    define(_name, "", "i", _name, kind="window", nullable=False)
 for _name in ("percent_rank", "cume_dist"):
-    define(_name, "", "d", lambda args, kinds, name=_name: f"{name}()", kind="window", nullable=False)  # type: ignore[misc]
+    define(_name, "", "d", _name, kind="window", nullable=False)
 define("ntile", "i", "i", "ntile({0})", kind="window", nullable=False)
 # The kernel's own nth_value, when its order is turned round to save a sort, is encoded as if it were not.
 define("nth_value", "*i?b", "0", lambda args, kinds: f"array_element(array_agg({args[0]}){AFTER}, {args[1]})", kind="window", nullable=True)

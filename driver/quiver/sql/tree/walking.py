@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 from quiver.sql.tree import expressions as e
 
@@ -50,7 +50,7 @@ def rebuilt(expression: e.Expression, visit: Callable[[e.Expression], e.Expressi
         new = _mapped(value, visit)
         if new is not value:
             changes[name] = new
-    return replace(expression, **changes) if changes else expression  # type: ignore[type-var]
+    return replace(cast("Any", expression), **changes) if changes else expression
 
 
 def _mapped(value: Any, visit: Callable[[e.Expression], e.Expression]) -> Any:
