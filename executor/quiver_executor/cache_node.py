@@ -8,6 +8,7 @@ read them to their end leaves no block.
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Iterator
 from itertools import chain, islice
@@ -147,5 +148,12 @@ def _stored(task: Task, writer: BlockWriter, records: Iterator[Any], end: End, c
         if ended and (block := writer.finish()) is not None:
             task.cached.append(block)
         if batch:
-            size = max(1, min(_BATCH, 16 * size, _BATCH_BYTES * len(batch) // max(1, written)))
+            # A table's batch has as many rows as it has: one says nothing of how large the next will be.
+            most = 1 if _is_table(batch[-1]) else _BATCH
+            size = max(1, min(most, 16 * size, _BATCH_BYTES * len(batch) // max(1, written)))
             yield batch
+
+
+def _is_table(record: Any) -> bool:
+    arrow = sys.modules.get("pyarrow")
+    return arrow is not None and isinstance(record, arrow.RecordBatch)

@@ -49,13 +49,22 @@ _BATCH_BYTES = 4 << 20
 
 
 def batches_of(records: Iterator[Any]) -> Iterator[list[Any]]:
-    """Lists of up to BATCH records, fewer when records are large; the first has FIRST_BATCH, as nothing is known of them yet."""
-    size = FIRST_BATCH
-    while batch := list(islice(records, size)):
+    """Lists of up to BATCH records, fewer when records are large; the first has FIRST_BATCH, as little is known of them yet."""
+    batch = list(islice(records, 1))
+    size = _fitting(batch, FIRST_BATCH)
+    if batch:
+        batch += islice(records, size - 1)
+    while batch:
         yield batch
         if len(batch) < size:
             return  # Asked again, a map that a StopIteration stopped would go on.
-        size = max(16, min(BATCH, _BATCH_BYTES // max(1, average_footprint(batch))))
+        size = _fitting(batch, BATCH)
+        batch = list(islice(records, size))
+
+
+def _fitting(batch: Sequence[Any], most: int) -> int:
+    """How many records like these make a batch."""
+    return max(1, min(most, _BATCH_BYTES // max(1, average_footprint(batch))))
 
 
 def large_batches_of(records: Iterator[Any]) -> Iterator[list[Any]]:

@@ -272,7 +272,7 @@ class Buckets:
     def _added(self, batch: Sequence[Any]) -> None:
         self.records += len(batch)
         self._held += len(batch)
-        if len(batch) >= FIRST_BATCH or self._held_bytes:
+        if len(batch) >= FIRST_BATCH or self.records > len(batch):
             self._held_bytes += average_footprint(batch) * len(batch)
         if self._held >= self._most or self._held_bytes > self._limit:
             self._freeze()

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import IO, Any
@@ -30,7 +32,6 @@ IN_MESSAGE = 256 << 10
 RunSink = Callable[[Task, Any], bytes]
 """The result's frame, for a task's split."""
 
-_COUNTED = 4096
 _CODECS = {None: ("", ""), "gzip": ("gzip", ".gz"), "bz2": ("bzip2", ".bz2"), "zstd": ("zstd", ".zst")}
 """By the name that users give, that of compressed.py and the extension of files."""
 _UNPICKLABLE = (pickle.PicklingError, TypeError, AttributeError)
@@ -58,13 +59,11 @@ def compile_collect(sink: ops.Collect, build: Build, site: CallSite) -> RunSink:
 def compile_count(sink: ops.Count, build: Build) -> RunSink:
     def run(task: Task, split: Any) -> bytes:
         records, end = build(task, split, task.cursor)
-        count = size = 0
-        # Not asked again once they stopped: a map that a StopIteration stopped would go on.
-        while count == size:
-            count += len(list(islice(records, _COUNTED)))
-            size += _COUNTED
+        # One at a time: each may be as large as a batch of a table is. `records` come first: a number is taken only beside a record.
+        numbers = itertools.count()
+        deque(zip(records, numbers), maxlen=0)
         check_end(end)
-        return dump_value(count)
+        return dump_value(next(numbers))
 
     return run
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from quiver_proto.errors import PipeFailed
@@ -15,7 +14,8 @@ if TYPE_CHECKING:
 
 _READ = 64 << 10
 _RECORDS = 256
-"""Records written at a time."""
+"""Records written at a time, fewer when they are large:"""
+_CHARACTERS = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +43,17 @@ class Pipe:
 
 
 def _as_lines(records: Iterator[Any]) -> Iterator[bytes]:
-    while batch := list(islice(records, _RECORDS)):
-        yield "".join([str(record).rstrip("\n") + "\n" for record in batch]).encode()
+    lines: list[str] = []
+    size = 0
+    for record in records:
+        line = str(record).rstrip("\n") + "\n"
+        lines.append(line)
+        size += len(line)
+        if len(lines) == _RECORDS or size >= _CHARACTERS:
+            yield "".join(lines).encode()
+            lines, size = [], 0
+    if lines:
+        yield "".join(lines).encode()
 
 
 def _lines(stdin: int, stdout: int, pieces: Iterator[bytes], process: Popen[bytes]) -> Iterator[str]:

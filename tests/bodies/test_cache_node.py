@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import os
 import pickle
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from body_bench import Bench, fn, items
 
 from quiver_executor import block_store, block_writer, remote_block
 from quiver_executor.block_server import BlockServer
 from quiver_executor.block_store import BlockStore, store_of
+from quiver_executor.cache_node import _stored
 from quiver_executor.disk import used_bytes
 from quiver_executor.memory import MemoryWatch
 from quiver_executor.store_ledger import Held
+from quiver_executor.task import Cursor, End, Task
 from quiver_proto import frames, ops
 from quiver_proto.block_client import DATA, BlockClient, Piece
 from quiver_proto.errors import AuthenticationFailed
@@ -85,6 +89,23 @@ def test_the_second_time_nothing_is_computed(caching: Caching, level: StorageLev
     assert second.result is not None
     assert frames.load(second.result) == frames.load(first.result) == [(x, str(x)) for x in range(1000)]
     assert caching.computed() == 1000
+
+
+def test_of_tables_one_batch_is_held_at_a_time(bench: Bench) -> None:
+    made: list[weakref.ref[Any]] = []
+    most = 0
+
+    def table(number: int) -> pa.RecordBatch:
+        nonlocal most
+        batch = pa.record_batch({"n": np.zeros(1 + number * 1000)})  # The first ones are small.
+        made.append(weakref.ref(batch))
+        most = max(most, sum(each() is not None for each in made))
+        return batch
+
+    stored = _stored(Task(bench.env, (), (), None, {}, {}, 0, 0, 0), BlockStore(bench.env).writer(1, 0, LEVELS[1]),
+                     map(table, range(40)), End(reached=True), Cursor(), Cursor())  # fmt: skip
+    assert sum(len(batch) for batch in stored) == 40
+    assert most <= 3
 
 
 def test_an_empty_partition_is_a_block_too(caching: Caching) -> None:

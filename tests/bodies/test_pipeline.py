@@ -7,11 +7,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from body_bench import Bench, fn, items
 
+from quiver_executor.memory import FIRST_BATCH, batches_of
 from quiver_proto import frames, ops
 from quiver_proto.messages import FailureKind
 
@@ -52,6 +53,31 @@ def test_range(bench: Bench) -> None:
     assert bench.collect(ops.IntRange(), (10, 0, -3)) == [10, 7, 4, 1]
     assert bench.value(ops.Count(ops.IntRange()), (0, 100_000, 1)) == 100_000
     assert bench.collect(ops.IntRange(), (0, 0, 1)) == []
+
+
+class Large:
+    """Counts how many like it there are at once."""
+
+    alive: ClassVar[int] = 0
+    most: ClassVar[int] = 0
+
+    def __init__(self, _: object = None) -> None:
+        Large.alive += 1
+        Large.most = max(Large.most, Large.alive)
+
+    def __del__(self) -> None:
+        Large.alive -= 1
+
+    def __sizeof__(self) -> int:
+        return 16 << 20
+
+
+def test_few_large_records_are_held_at_once(bench: Bench) -> None:
+    for count in (0, 1, 300):
+        assert bench.value(ops.Count(ops.Map(ops.IntRange(), fn(Large))), (0, count, 1)) == count
+    assert [len(batch) for batch in batches_of(map(Large, range(3)))] == [1, 1, 1]
+    assert Large.most <= 3
+    assert [len(batch) for batch in batches_of(iter(range(FIRST_BATCH + 3)))] == [FIRST_BATCH, 3]
 
 
 def test_union_and_coalesce(bench: Bench) -> None:
