@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from quiver import Conf, Context
-from quiver.sql import DataFrame, Session
+from quiver.sql import DataFrame, Session, Window
 from quiver.sql import functions as F
 
 ROWS = 30_000
@@ -74,6 +74,43 @@ def test_stored_rows_are_seen_in_their_order(spark: Session, table: str, source:
     (row,) = df.agg(F.first("v").alias("first"), F.last("v").alias("last"), F.collect_list("v").alias("all")).collect()
     assert (row.first, row.last, row.all) == (rows[0], rows[-1], rows)
     assert [row.v for row in worked_on.offset(len(made) - 5).limit(3).collect()] == made[-5:-2]
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Rows of one column in several files, which are several partitions of one task."""
+    path: Path = tmp_path_factory.mktemp("parts")
+    for number in range(4):
+        pq.write_table(pa.table({"v": range(number * 5_000, (number + 1) * 5_000)}), path / f"part-{number}.parquet", 1_000)
+    return str(path)
+
+
+def test_whatever_shows_an_order_shows_that_of_stored_rows(spark: Session, parts: str, tmp_path: Path) -> None:
+    """Wherever a limit stands; and branches of a union follow one another."""
+    files, span = spark.read.parquet(parts), spark.range(120_000).withColumnRenamed("id", "v")
+    rows = spark.createDataFrame(pa.table({"v": range(ROWS)}))
+    for name, df, count in (("files", files, 20_000), ("range", span, 120_000), ("list", rows, ROWS)):
+        odd = df.where("v % 2 = 1")
+        found = odd.offset(8_000).limit(3).agg(F.sum("v")).first()
+        assert found == (3 * 16_003,), name
+        assert df.limit(9_000).groupBy(F.expr("v >= 8192")).count().orderBy("count").collect() == [(True, 808), (False, 8_192)], name
+        groups = df.groupBy(F.expr("v % 3").alias("k")).agg(F.first("v"), F.last("v"), F.collect_list("v")).orderBy("k").collect()
+        listed = [range(k, count, 3) for k in range(3)]
+        assert groups == [(k, each[0], each[-1], list(each)) for k, each in enumerate(listed)], name
+        assert sorted(df.selectExpr("v", "v % 5 AS k").dropDuplicates(["k"]).collect()) == [(k, k) for k in range(5)], name
+        numbered = df.withColumn("n", F.row_number().over(Window.orderBy(F.lit(1))))
+        assert numbered.where("n <> v + 1").count() == 0, name
+    union = files.union(span).union(rows)
+    expected = [*range(20_000), *range(120_000), *range(ROWS)]
+    assert union.toArrow()["v"].to_pylist() == expected
+    assert [row.v for row in union.offset(139_998).limit(4).collect()] == expected[139_998:140_002]
+    assert files.limit(2).union(rows.limit(2)).union(span.limit(1)).collect() == [(0,), (1,), (0,), (1,), (0,)]
+    union.coalesce(1).write.csv(str(tmp_path / "one"))
+    (written,) = (tmp_path / "one").glob("*.csv")
+    assert list(map(int, written.read_text().split())) == expected
+    union.createOrReplaceTempView("several")
+    query = "SELECT count(*), (SELECT sum(v) FROM (SELECT v FROM several WHERE v > 100 LIMIT 3)) FROM several"
+    assert spark.sql(f"{query} WHERE v IN (SELECT v FROM several WHERE v > 7 LIMIT 2)").first() == (6, 306)
 
 
 def test_what_is_made_of_a_row_stays_together(spark: Session, table: str) -> None:

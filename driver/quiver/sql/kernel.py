@@ -17,6 +17,7 @@ from quiver_proto.spark_functions.kernel import enable
 from quiver_proto.v1.kernel_pb2 import Plan
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     from datafusion import DataFrame, SessionContext
     from datafusion.plan import ExecutionPlan
 
@@ -115,7 +116,17 @@ def _mend_windows(plan: Plan) -> None:
 
 
 def describe(plan: Plan) -> Described:
-    """The schema of a fragment's rows, by running it without its data.
+    """The schema of a fragment's rows, and a scan of such rows."""
+    return described(_schema(plan), bare_session)
+
+
+def columns_of(plan: Plan) -> list[str]:
+    """The names of a fragment's columns, in order."""
+    return list(_schema(plan).names)
+
+
+def _schema(plan: Plan) -> pa.Schema:
+    """Of a fragment's rows, by running it without its data.
 
     A left join of one empty row with the fragment, whose scans have lost their files, gives exactly one row of nulls that carries it:
     the kernel has no other way to tell what a decoded plan's columns are.
@@ -130,7 +141,7 @@ def describe(plan: Plan) -> Described:
     for batch in context.execute(_decode(context, probe), 0):
         schema = batch.to_pyarrow().schema
     assert schema is not None
-    return described(schema, bare_session)
+    return schema
 
 
 def _without_rows(plan: Plan) -> Plan:

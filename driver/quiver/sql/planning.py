@@ -12,7 +12,8 @@ from quiver.sql.analysis.narrowed_subqueries import with_narrowed_subqueries
 from quiver.sql.analysis.rewriting import parts
 from quiver.sql.column_bytes import column_bytes
 from quiver.sql.file_statistics import StoredExtents, of_parquet
-from quiver.sql.kernel import session
+from quiver.sql.in_turn import may_show_order, with_partitions_in_turn
+from quiver.sql.kernel import columns_of, session
 from quiver.sql.kernel_context import KernelContext
 from quiver.sql.large_limits import most_held, with_large_limits_sorted
 from quiver.sql.lowering.gathering import gathering
@@ -121,9 +122,7 @@ class Planning:
         """For one task, whatever it reads."""
         # Executors may still come: a session's first query must not settle for how many cores there were then.
         settings = WITHOUT_VIEWS if query.windowed else ()
-        # Several partitions race for the rows of a limit: the first that come would be in the result, not the first that there are.
-        cores = 1 if query.first else self._context._driver.executor_cores()
-        kernel = self._kernel(cores, ordered=query.ordered, spread=query.ordered, settings=settings)
+        kernel = self._kernel(self._context._driver.executor_cores(), ordered=query.ordered, spread=query.ordered, settings=settings)
         return _plans(kernel, query, productions, None, lambda: most_held(self.executor_bytes()))
 
     def spread(self, query: Query, productions: Mapping[str, Production], sizes: Sizing, alone: bool = False) -> Plans:
@@ -207,7 +206,10 @@ def _plans(
     kernel: KernelContext, query: Query, productions: Mapping[str, Production], pieces: int | None, most: Callable[[], int]
 ) -> Plans:
     frame, physical, plan = kernel.planned(query, productions)
-    if " LIMIT " in query.text and with_large_limits_sorted(plan, most):
+    changed = " LIMIT " in query.text and with_large_limits_sorted(plan, most)
+    if pieces is None and may_show_order(query.text):
+        changed = with_partitions_in_turn(plan, columns_of) or changed
+    if changed:
         physical = kernel.decoded(plan)  # As it is shown.
     size = _size(plan, productions)
     placed(plan, productions)

@@ -19,7 +19,8 @@ from quiver.sql.dividing import DEEPEST, check_size, divided, height
 from quiver.sql.executions import Execution, Executions
 from quiver.sql.explaining import tree
 from quiver.sql.hinting import built_columns, wants_shuffling, wants_sorting
-from quiver.sql.kernel import describe
+from quiver.sql.in_turn import in_turn
+from quiver.sql.kernel import columns_of, describe
 from quiver.sql.kernel_errors import spark_errors
 from quiver.sql.lazy_checkpoints import LazyCheckpoints
 from quiver.sql.lowering.collapsing import collapsed
@@ -369,6 +370,8 @@ class Runtime:
 
         if staged is None:
             plan = plans.plan if spread is None else spread.applied(plans.plan, None)
+            if spread is not None and spread.single:
+                plan = in_turn(plan, columns_of) or plan
             cores = driver.executor_cores()
             settings = ((CORES, str(cores)),) if cores > 1 else ()
             return run(queries.in_one_task(plan, planner, cores, call_site, settings, properties, productions.values(), make_sink))

@@ -91,7 +91,7 @@ class Plan(_message.Message):
     @_builtins.property
     def union(self) -> Global___Many: ...
     @_builtins.property
-    def sort_preserving_merge(self) -> Global___Unary: ...
+    def sort_preserving_merge(self) -> Global___SortPreservingMerge: ...
     @_builtins.property
     def nested_loop_join(self) -> Global___NestedLoopJoin: ...
     @_builtins.property
@@ -140,7 +140,7 @@ class Plan(_message.Message):
         cross_join: Global___Join | None = ...,
         avro_scan: Global___FileScan | None = ...,
         union: Global___Many | None = ...,
-        sort_preserving_merge: Global___Unary | None = ...,
+        sort_preserving_merge: Global___SortPreservingMerge | None = ...,
         nested_loop_join: Global___NestedLoopJoin | None = ...,
         symmetric_hash_join: Global___Join | None = ...,
         interleave: Global___Many | None = ...,
@@ -314,29 +314,73 @@ class Projection(_message.Message):
 
     INPUT_FIELD_NUMBER: _builtins.int
     EXPRESSIONS_FIELD_NUMBER: _builtins.int
+    NAMES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def input(self) -> Global___Plan: ...
     @_builtins.property
     def expressions(self) -> _containers.RepeatedCompositeFieldContainer[Global___Opaque]: ...
+    @_builtins.property
+    def names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
         self,
         *,
         input: Global___Plan | None = ...,
         expressions: _abc.Iterable[Global___Opaque] | None = ...,
+        names: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["expressions", b"expressions", "input", b"input"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expressions", b"expressions", "input", b"input", "names", b"names"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Projection: _TypeAlias = Projection  # noqa: Y015
 
 @_typing.final
+class AggregateFunction(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AggregateFunction: _TypeAlias = AggregateFunction  # noqa: Y015
+
+@_typing.final
+class AggregateCall(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FUNCTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def function(self) -> Global___AggregateFunction: ...
+    def __init__(
+        self,
+        *,
+        function: Global___AggregateFunction | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["function", b"function"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["function", b"function"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AggregateCall: _TypeAlias = AggregateCall  # noqa: Y015
+
+@_typing.final
 class Aggregate(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     KEYS_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
     INPUT_FIELD_NUMBER: _builtins.int
     LIMIT_FIELD_NUMBER: _builtins.int
@@ -346,6 +390,8 @@ class Aggregate(_message.Message):
     @_builtins.property
     def keys(self) -> _containers.RepeatedCompositeFieldContainer[Global___Opaque]: ...
     @_builtins.property
+    def calls(self) -> _containers.RepeatedCompositeFieldContainer[Global___AggregateCall]: ...
+    @_builtins.property
     def input(self) -> Global___Plan: ...
     @_builtins.property
     def limit(self) -> Global___Opaque: ...
@@ -353,6 +399,7 @@ class Aggregate(_message.Message):
         self,
         *,
         keys: _abc.Iterable[Global___Opaque] | None = ...,
+        calls: _abc.Iterable[Global___AggregateCall] | None = ...,
         mode: _builtins.int = ...,
         input: Global___Plan | None = ...,
         limit: Global___Opaque | None = ...,
@@ -360,7 +407,7 @@ class Aggregate(_message.Message):
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "input", b"input", "limit", b"limit"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "has_grouping_set", b"has_grouping_set", "input", b"input", "keys", b"keys", "limit", b"limit", "mode", b"mode"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_limit", b"_limit", "calls", b"calls", "has_grouping_set", b"has_grouping_set", "input", b"input", "keys", b"keys", "limit", b"limit", "mode", b"mode"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__limit: _TypeAlias = _typing.Literal["limit"]  # noqa: Y015
     _WhichOneofArgType__limit: _TypeAlias = _typing.Literal["_limit", b"_limit"]  # noqa: Y015
@@ -788,6 +835,33 @@ class Sort(_message.Message):
 Global___Sort: _TypeAlias = Sort  # noqa: Y015
 
 @_typing.final
+class SortPreservingMerge(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INPUT_FIELD_NUMBER: _builtins.int
+    EXPR_FIELD_NUMBER: _builtins.int
+    FETCH_FIELD_NUMBER: _builtins.int
+    fetch: _builtins.int
+    @_builtins.property
+    def input(self) -> Global___Plan: ...
+    @_builtins.property
+    def expr(self) -> _containers.RepeatedCompositeFieldContainer[Global___Expression]: ...
+    def __init__(
+        self,
+        *,
+        input: Global___Plan | None = ...,
+        expr: _abc.Iterable[Global___Expression] | None = ...,
+        fetch: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["input", b"input"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["expr", b"expr", "fetch", b"fetch", "input", b"input"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SortPreservingMerge: _TypeAlias = SortPreservingMerge  # noqa: Y015
+
+@_typing.final
 class Merge(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -836,25 +910,50 @@ Global___Column: _TypeAlias = Column  # noqa: Y015
 
 @_typing.final
 class ColumnExpression(_message.Message):
-    """An expression that is a column: what a hash is made of by the driver."""
+    """An expression that is a column or a number: what the driver writes itself."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COLUMN_FIELD_NUMBER: _builtins.int
+    LITERAL_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def column(self) -> Global___Column: ...
+    @_builtins.property
+    def literal(self) -> Global___Literal: ...
     def __init__(
         self,
         *,
         column: Global___Column | None = ...,
+        literal: Global___Literal | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["column", b"column"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "literal", b"literal"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["column", b"column", "literal", b"literal"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ColumnExpression: _TypeAlias = ColumnExpression  # noqa: Y015
+
+@_typing.final
+class Literal(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INT32_FIELD_NUMBER: _builtins.int
+    int32: _builtins.int
+    def __init__(
+        self,
+        *,
+        int32: _builtins.int | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_int32", b"_int32", "int32", b"int32"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_int32", b"_int32", "int32", b"int32"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__int32: _TypeAlias = _typing.Literal["int32"]  # noqa: Y015
+    _WhichOneofArgType__int32: _TypeAlias = _typing.Literal["_int32", b"_int32"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__int32) -> _WhichOneofReturnType__int32 | None: ...
+
+Global___Literal: _TypeAlias = Literal  # noqa: Y015
 
 @_typing.final
 class Hash(_message.Message):

@@ -49,15 +49,13 @@ _numbers = itertools.count(1)
 class Query:
     """`text` is the SELECT; `leaves` are the tables that it names, which the kernel must be given, with their columns called `name#id`.
 
-    `ordered`: rows that were sorted, or are stored in some order, are worked on further, in their order. `first`: of stored rows only the
-    first are wanted. `windowed`: functions over windows are in it. `pins`: files
-    that it relies on being as they are, with digests of their footers, by path.
+    `ordered`: rows that were sorted, or are stored in some order, are worked on further, in their order. `windowed`: functions over
+    windows are in it. `pins`: files that it relies on being as they are, with digests of their footers, by path.
     """
 
     text: str
     leaves: dict[str, r.Relation] = field(default_factory=dict)
     ordered: bool = False
-    first: bool = False
     windowed: bool = False
     pins: Mapping[str, int] = field(default_factory=dict)
 
@@ -78,7 +76,7 @@ def lower(relation: r.Relation, slices: int = 1, of_leaf: OfLeaf = _unknown, cor
     if writer.named:
         listed = ", ".join(f"{name} AS ({query})" for name, query in writer.named)
         text = f"WITH {listed} {text}"
-    return Query(text, writer.leaves, order.is_kept, order.is_limited, " OVER (" in text)
+    return Query(text, writer.leaves, order.is_kept, " OVER (" in text)
 
 
 def leaf_name(relation: r.Relation) -> str:

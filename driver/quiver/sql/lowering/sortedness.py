@@ -25,12 +25,11 @@ _LONG = 100_000
 class Order(NamedTuple):
     """What becomes of the order in which rows are sorted or stored.
 
-    `is_kept`: every operator above leaves rows in it, so that a program sees it. `is_limited`: of stored rows only the first are wanted,
-    those of the first partitions, or all in one order. `is_long_series`: they are numbers that can be dealt to several cores, in order.
+    `is_kept`: every operator above leaves rows in it, so that a program sees it. `is_long_series`: some are numbers that can be dealt to
+    several cores, in order.
     """
 
     is_kept: bool = False
-    is_limited: bool = False
     is_long_series: bool = False
 
 
@@ -46,11 +45,12 @@ def order_of(relation: r.Relation) -> Order:
         case r.Sort():  # The kernel ends with its merge, unless there is something to do above.
             return Order(more)
         case r.Span():
-            return Order(True, limited, not limited and len(range(relation.start, relation.end, relation.step)) >= _LONG)
+            return Order(True, not limited and len(range(relation.start, relation.end, relation.step)) >= _LONG)
         case r.Files() | r.Local() | r.Produced() | r.Sourced() | r.PythonMap() | r.GroupedMap():
-            return Order(True, limited)
-        case r.Aggregate() if not relation.keys and relation.sets is None and shows_order(relation):
-            return Order(is_limited=order_of(relation.child).is_kept)
+            return Order(True)
+        case r.Union():
+            branches = list(map(order_of, relation.branches))
+            return Order(any(each.is_kept for each in branches), not limited and any(each.is_long_series for each in branches))
         case _:
             return Order()
 
@@ -87,11 +87,6 @@ def _renamed(relation: r.Aliased, below: r.Relation, keys: tuple[e.SortKey, ...]
     more = below.output[len(relation.child.output) :]
     now = tuple(replace(key, child=renamed(key.child)) for key in keys)
     return r.Aliased(below, relation.name, (*relation.columns, *more)), now
-
-
-def shows_order(relation: r.Aggregate) -> bool:
-    """Does it give the first of its rows, or a list of them?"""
-    return any(_shows_order(node) for output in relation.outputs for node in walk(output))
 
 
 def aggregated_in_order(relation: r.Aggregate) -> r.Aggregate:
