@@ -21,7 +21,7 @@ from pydantic_core import PydanticUndefined
 
 from quiver_proto.auth import TlsFiles
 from quiver_proto.errors import BadMemoryString, BadSetting, QuiverError
-from quiver_proto.units import parse_memory
+from quiver_proto.units import format_bytes, parse_memory
 
 MemoryBytes = Annotated[int, BeforeValidator(parse_memory)]
 """A field given as `512m` or `4g`."""
@@ -156,14 +156,20 @@ def _is_list(info: FieldInfo) -> bool:
 
 def _default_text(info: FieldInfo) -> str:
     default = info.get_default(call_default_factory=True, validated_data={})
+    if _is_size(info) and isinstance(default, int):
+        return format_bytes(default)
     return "" if default in ("", (), PydanticUndefined) else str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def _metavar(info: FieldInfo) -> str:
     kinds = {"int": "N", "float": "SECONDS", "str": "TEXT"}
-    if any(isinstance(mark, BeforeValidator) for mark in info.metadata):
+    if _is_size(info):
         return "SIZE"
     return kinds.get(getattr(info.annotation, "__name__", ""), "TEXT")
+
+
+def _is_size(info: FieldInfo) -> bool:
+    return any(isinstance(mark, BeforeValidator) for mark in info.metadata)
 
 
 def table(kind: type[DaemonSettings]) -> str:
