@@ -6,7 +6,6 @@ import re
 
 from quiver_proto.secret_texts import REDACTED, SECRET_WORDS, names_a_secret, without_parameters
 
-__all__ = ["REDACTED", "names_a_secret", "redacted", "shown"]
 _PAIR = re.compile(
     rf"""((?:^|[\s(,;'"`])[\w.-]*{SECRET_WORDS}[\w.-]*['"`]?\s*(?:=>?|:|\s)\s*)('(?:[^'\\]|\\.|'')*'|"(?:[^"\\]|\\.|"")*")""", re.IGNORECASE
 )

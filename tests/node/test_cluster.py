@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 from processes import Node, alive, descendants, eventually, write_secret
 
-from quiver.runner.cluster import Callbacks, Cluster, GrpcLink
+from quiver.runner.cluster import Callbacks, Cluster
+from quiver.runner.grpc_link import GrpcLink
 from quiver.runner.local_cluster import RunningCluster
 from quiver_proto import frames
 from quiver_proto.auth import TlsFiles

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from quiver import Conf, Context
-from quiver.redacting import REDACTED, names_a_secret, redacted
+from quiver.redacting import redacted
 from quiver.sql import Session
 from quiver.sql.errors import AnalysisException, IllegalArgumentException
 from quiver_proto.logs import JsonFormat, TextFormat
+from quiver_proto.secret_texts import REDACTED, names_a_secret
 
 SECRET = "hunter2"
 

@@ -12,8 +12,8 @@ import click
 from quiver.cli.console import speak
 from quiver.cli.script import run_script
 from quiver.cli.submission import assemble, environment, read_properties
-from quiver.redacting import names_a_secret
 from quiver_proto import __version__
+from quiver_proto.secret_texts import names_a_secret
 
 _NEEDS_JVM = {
     "--class": "names a Java class",

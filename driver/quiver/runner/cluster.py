@@ -52,8 +52,6 @@ from quiver_proto.services import Manager, Unary
 from quiver_proto.versions import check, local_versions
 from quiver_proto.wire_errors import load_fields
 
-__all__ = ["Callbacks", "Cluster", "GrpcLink"]
-
 log = logging.getLogger("quiver.driver")
 
 CONNECT_LIMIT_S = 3.0

@@ -11,8 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Protocol
 
 from quiver.plan.model import Driver
-from quiver.redacting import names_a_secret
-from quiver.runner.masters import Inline, Local, LocalCluster, RemoteDriver, Standalone, available_cores, parse_master
+from quiver.runner.masters import Inline, Local, LocalCluster, RemoteDriver, Standalone, parse_master
 from quiver.scheduler.model import Policy
 from quiver.skew import SkewPolicy
 from quiver_proto import __version__
@@ -30,6 +29,7 @@ from quiver_proto.messages import (
     FromExecutor,
     TasksEnded,
 )
+from quiver_proto.secret_texts import names_a_secret
 from quiver_proto.units import parse_memory
 
 if TYPE_CHECKING:
@@ -292,6 +292,3 @@ def _local(where: Local, master: str, app_name: str, conf: Settings) -> Driver:
     driver.loop.call_later(SWEEP_DELAY_S, work_dir.sweep)
     driver.start()
     return driver
-
-
-__all__ = ["available_cores", "connect"]

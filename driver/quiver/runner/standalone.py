@@ -6,9 +6,9 @@ import os
 import threading
 from typing import TYPE_CHECKING
 
-from quiver.redacting import names_a_secret
 from quiver.runner import launch
-from quiver.runner.cluster import Callbacks, Cluster, GrpcLink
+from quiver.runner.cluster import Callbacks, Cluster
+from quiver.runner.grpc_link import GrpcLink
 from quiver.runner.inprocess import InProcessDriver
 from quiver.runner.masters import LocalCluster, Standalone
 from quiver.runner.origin import Origin
@@ -26,6 +26,7 @@ from quiver_proto.messages import (
     FromExecutor,
     TasksEnded,
 )
+from quiver_proto.secret_texts import names_a_secret
 
 if TYPE_CHECKING:
     from quiver.runner.launch import Settings

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from quiver.scheduler.caching import Caching
 from quiver_proto.ids import ExecutorId, JobId, NodeId, ShuffleId, StageId, TaskId
-from quiver_proto.messages import CachedBlock, FailureKind, MapOutput, TaskDone, TaskFailure
+from quiver_proto.messages import CachedBlock, TaskDone, TaskFailure
 
 
 class Preference(NamedTuple):
@@ -388,12 +388,3 @@ SchedulerAction = (
     Launch | Kill | StageBegan | StageFinished | StageWasSkipped | TasksAccepted | TaskAttemptFailed | TaskDiscarded
     | ShuffleForgotten | BlocksNoted | DropDataset | Replicate | JobSucceeded | JobEndedBadly | WaitingBecause
 )  # fmt: skip
-
-__all__ = [
-    "BlocksNoted", "BlocksReported", "Caching", "ClusterWaiting", "DatasetReleased", "DropDataset", "ExecutorDraining",
-    "ExecutorGone", "ExecutorRegistered", "FailureKind", "JobCancelRequested", "JobEndedBadly", "JobSpec", "JobSubmitted",
-    "JobSucceeded", "Kill", "Launch", "MapOutput", "Needs", "NodeLost", "Policy", "Preference", "Replicate", "SchedulerAction",
-    "SchedulerEvent", "ShuffleForgotten", "ShuffleReleased", "StageBegan", "StageCancelRequested", "StageFinished", "StageSpec",
-    "StageWasSkipped", "Succeeded", "TaskAttemptFailed", "TaskDiscarded", "TaskKillRequested", "TasksAccepted", "TasksReported",
-    "Tick", "WaitingBecause",
-]  # fmt: skip

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from quiver.plan.model import PlannedJob, StageUpdates
 from quiver.plan.selection import JobSelection
-from quiver.redacting import names_a_secret
 from quiver.runner.workdir import WorkDir
 from quiver.scheduler.blocks import StoredSummary
 from quiver.serve.outcome import to_exception
@@ -32,6 +31,7 @@ from quiver_proto.events import AccumulatorsUpdated, QueryEvent, encode
 from quiver_proto.ids import JobId, ShuffleId, StageId, new_application_id
 from quiver_proto.messages import BroadcastTable
 from quiver_proto.rpc import Client
+from quiver_proto.secret_texts import names_a_secret
 from quiver_proto.services import DriverService, Unary
 from quiver_proto.sessions import (
     ANY_JOB,

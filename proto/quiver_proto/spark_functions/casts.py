@@ -98,15 +98,19 @@ def single(value: str, lenient: bool) -> float | None:
     return _float(value, lenient, "FLOAT")
 
 
+def fitted(number: Decimal, precision: int, scale: int) -> Decimal | None:
+    """Rounded half up, as that type of decimals; None for one of too many digits. Raises InvalidOperation beyond a hundred digits."""
+    rounded = number.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, _EXACT)
+    return rounded if len(rounded.as_tuple().digits) <= precision or rounded.is_zero() else None
+
+
 def exact(value: str, lenient: bool, precision: int, scale: int) -> Decimal | None:
     try:
         number = Decimal(value.strip(_SPACE))
         if number.is_finite():
-            number = number.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, _EXACT)
-            if len(number.as_tuple().digits) <= precision or number.is_zero():
-                return number
-            if lenient:
-                return None
+            found = fitted(number, precision, scale)
+            if found is not None or lenient:
+                return found
             raise SparkValueError(
                 "NUMERIC_VALUE_OUT_OF_RANGE.WITH_SUGGESTION", f"The value {value} cannot be represented as Decimal({precision}, {scale})."
             )

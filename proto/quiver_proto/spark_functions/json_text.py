@@ -8,11 +8,12 @@ import json
 import re
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from quiver_proto.spark_functions import casts
 from quiver_proto.spark_functions.java import SparkValueError
+from quiver_proto.spark_functions.json_types import BITS, in_sql
 from quiver_proto.spark_functions.patterns import formatted, parsed
 from quiver_proto.spark_functions.times import zone_of
 from quiver_proto.spark_functions.times_of_day import read as read_time
@@ -27,8 +28,6 @@ from quiver_proto.variants.json_form import fraction, whole
 
 Convert = Callable[[Any], Any]
 Options = tuple[tuple[str, str], ...]
-_RANGES = {"byte": 8, "short": 16, "integer": 32, "long": 64}
-_WIDE = Context(prec=100)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -101,7 +100,7 @@ def reader(kind: Any, formats: Formats, strict: bool) -> Convert:
         case "boolean":
             return lambda value: value if value is None or isinstance(value, bool) else _unfit(value)
         case "byte" | "short" | "integer" | "long":
-            return functools.partial(_integer, _RANGES[kind])
+            return functools.partial(_integer, BITS[kind])
         case "float" | "double":
             return _double
         case "date":
@@ -204,8 +203,7 @@ def _decimal(precision: int, scale: int, value: Any) -> Decimal | None:
         return None
     if not isinstance(value, str):
         raise Unfit(value)
-    number = Decimal(value).quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, _WIDE)
-    return number if len(number.as_tuple().digits) <= precision else None
+    return casts.fitted(Decimal(value), precision, scale)
 
 
 def _date(form: str | None, value: Any) -> date | None:
@@ -316,9 +314,7 @@ def _nested_writer(kind: dict[str, Any], options: dict[str, str], zone: str) -> 
     if kind["type"] == "map":
         item = writer(kind["valueType"], options, zone)
         key = kind["keyType"]
-        plain = casts.shower(key if isinstance(key, str) else "string", zone)
-        names = {"byte": "tinyint", "short": "smallint", "integer": "int", "long": "bigint"}
-        plain = casts.shower(names.get(key, key), zone) if isinstance(key, str) else plain
+        plain = casts.shower(in_sql(key) if isinstance(key, str) else "string", zone)
         return lambda value: "{" + ",".join(f"{_quoted(plain(k))}:{'null' if x is None else item(x)}" for k, x in value) + "}"
     members = [(_quoted(field["name"]), writer(field["type"], options, zone)) for field in kind["fields"]]
     keep = options.get("ignorenullfields", "true").lower() == "false"

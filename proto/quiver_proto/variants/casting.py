@@ -7,18 +7,17 @@ import math
 import struct
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from quiver_proto.spark_functions import casts
 from quiver_proto.spark_functions.java import SparkValueError
+from quiver_proto.spark_functions.json_types import BITS, in_sql
 from quiver_proto.spark_functions.times import zone_of
 from quiver_proto.variants import encoding as v
 from quiver_proto.variants.decoding import Part, tree_of
 from quiver_proto.variants.json_form import as_json, plain
 
-_BITS = {"byte": 8, "short": 16, "integer": 32, "long": 64}
-_SQL = {"byte": "tinyint", "short": "smallint", "integer": "int", "long": "bigint"}
 _WIDE = Context(prec=100)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -41,7 +40,7 @@ class Unfit(ValueError):
 
 def _called(kind: Any) -> str:
     if isinstance(kind, str):
-        return _SQL.get(kind, kind).upper()
+        return in_sql(kind).upper()
     match kind["type"]:
         case "array":
             return f"ARRAY<{_called(kind['elementType'])}>"
@@ -106,7 +105,7 @@ def _scalar(value: Any, of: str, kind: str, zone: str) -> Any:
 
 @functools.lru_cache(256)
 def _target(kind: str) -> Callable[[Any, str, str], Any]:
-    if kind in _BITS:
+    if kind in BITS:
         return functools.partial(_whole, kind)
     if kind.startswith("decimal"):
         precision, _, scale = kind.removeprefix("decimal").strip("()").partition(",")
@@ -115,7 +114,7 @@ def _target(kind: str) -> Callable[[Any, str, str], Any]:
 
 
 def _whole(kind: str, value: Any, of: str, zone: str) -> int | None:
-    bits = _BITS[kind]
+    bits = BITS[kind]
     match value:
         case str():
             return casts.whole(value, bits)
@@ -144,8 +143,7 @@ def _decimal(precision: int, scale: int, value: Any, of: str, zone: str) -> Deci
             return None
     if not number.is_finite():
         return None
-    rounded = number.quantize(Decimal(1).scaleb(-scale), ROUND_HALF_UP, _WIDE)
-    return rounded if rounded.is_zero() or len(rounded.as_tuple().digits) <= precision else None
+    return casts.fitted(number, precision, scale)
 
 
 def _double(value: Any, of: str, zone: str) -> float | None:

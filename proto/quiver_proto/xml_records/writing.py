@@ -12,6 +12,7 @@ from typing import Any
 
 from quiver_proto.spark_functions import casts
 from quiver_proto.spark_functions.java import SparkValueError
+from quiver_proto.spark_functions.json_types import in_sql
 from quiver_proto.spark_functions.patterns import formatted
 from quiver_proto.spark_functions.times import zone_of
 
@@ -158,9 +159,6 @@ def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;")
 
 
-_TYPES = {"byte": "tinyint", "short": "smallint", "integer": "int", "long": "bigint"}
-
-
 def shower(kind: Any, form: XmlForm) -> Show:
     """What writes values of a type that is not nested."""
     match kind:
@@ -176,7 +174,7 @@ def shower(kind: Any, form: XmlForm) -> Show:
         case str() if kind.startswith("decimal"):
             return lambda value: format(value, "f")
         case str() if not kind.startswith("interval") and kind != "variant":
-            return casts.shower(_TYPES.get(kind, kind), form.zone)
+            return casts.shower(in_sql(kind), form.zone)
         case _:
             raise ValueError(f"XML has no texts of type {kind}")
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from quiver.sql import types as t
 from quiver.sql.registry.define import define, mismatch, result
-from quiver.sql.registry.model import AFTER, Function, Types, register
+from quiver.sql.registry.model import AFTER, Coerce, Function, Types, register
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import bitmaps, encryption, vectors
 
@@ -21,7 +21,7 @@ define(
 )
 
 
-def _binary(name: str) -> Callable[[Types], Sequence[t.DataType | None]]:
+def _binary(name: str) -> Coerce:
     def coerce(kinds: Types) -> Sequence[t.DataType | None]:
         if not isinstance(kinds[0], t.BinaryType | t.NullType):
             raise mismatch(name, 1, 'the "BINARY" type', kinds[0])
@@ -62,7 +62,7 @@ define("hmac", "xx?s", "x", python(encryption.hmac, X))
 _VECTOR = t.ArrayType(t.FloatType())
 
 
-def _vectors(name: str, most: int) -> Callable[[Types], Sequence[t.DataType | None]]:
+def _vectors(name: str, most: int) -> Coerce:
     """Arrays of floats only, as Spark wants them; `most`: how many come first."""
 
     def coerce(kinds: Types) -> Sequence[t.DataType | None]:

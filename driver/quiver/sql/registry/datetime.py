@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException
@@ -14,7 +14,7 @@ from quiver.sql.lowering.zones import instant, wall_clock
 from quiver.sql.registry import chrono
 from quiver.sql.registry.adding_times import DAYS, is_count_of_days
 from quiver.sql.registry.define import define, mismatch, result
-from quiver.sql.registry.model import Function, Lower, Types, register, template
+from quiver.sql.registry.model import Coerce, Function, Lower, Types, register, template
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import times, times_of_day
 from quiver_proto.spark_functions.java import SparkValueError
@@ -53,7 +53,7 @@ def _shifted(sign: str) -> Lower:
     return lambda args, kinds: cast(f"(arrow_cast({args[0]}, 'Int32') {sign} {args[1]})", t.DateType())
 
 
-def _days_counted(name: str) -> Callable[[Types], Sequence[t.DataType | None]]:
+def _days_counted(name: str) -> Coerce:
     def coerce(kinds: Types) -> Sequence[t.DataType | None]:
         day, count = kinds
         if not isinstance(day, t.DateType | t.TimestampType | t.TimestampNTZType | t.StringType | t.NullType):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException
 from quiver.sql.registry.define import TYPES, mismatch
-from quiver.sql.registry.model import AFTER, Function, Types, register
+from quiver.sql.registry.model import AFTER, Coerce, Function, Types, register
 from quiver.sql.registry.python import python
 from quiver_proto.spark_functions import frequencies, sketches
 
@@ -30,7 +30,7 @@ _TAKEN: dict[str, tuple[tuple[type[t.DataType], ...], t.DataType | None]] = {
 _NUMBERS = {"bigint": ("w", "W"), "double": ("e", "E"), "float": ("f", "F")}
 
 
-def _takes(name: str, letters: str) -> Callable[[Types], Sequence[t.DataType | None]]:
+def _takes(name: str, letters: str) -> Coerce:
     def one(number: int, letter: str, kind: t.DataType) -> t.DataType | None:
         known, wanted = _TAKEN[letter.lower()]
         if isinstance(kind, t.NullType):

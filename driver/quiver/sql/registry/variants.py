@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException
 from quiver.sql.lowering.names import constant_text
 from quiver.sql.registry.define import mismatch, result
-from quiver.sql.registry.model import AFTER, Function, Types, register
+from quiver.sql.registry.model import AFTER, Coerce, Function, Types, register
 from quiver.sql.registry.python import python
 from quiver_proto.variants import calls
 
@@ -20,7 +20,7 @@ ENTRIES = t.StructType(
 _SQL = {"v": '"VARIANT"', "s": '"STRING"', "b": '"BOOLEAN"'}
 
 
-def _takes(name: str, letters: str) -> Callable[[Types], Sequence[t.DataType | None]]:
+def _takes(name: str, letters: str) -> Coerce:
     """`v` a variant, `s` text, `b` a flag, `w` what can be cast to a variant; the last letter serves for more."""
     kinds_of = {"v": V, "s": t.StringType(), "b": t.BooleanType()}
 
