@@ -41,7 +41,7 @@ class Scripted:
 
     def execute(self, job: PlannedJob) -> Sequence[bytes]:
         self.started.append(job.job_id)
-        assert self.gates.setdefault(job.job_id, threading.Event()).wait(60)
+        assert self.gates.setdefault(job.job_id, threading.Event()).wait(120)
         return self.ends[job.job_id]()
 
     def end(self, number: int, outcome: Callable[[], Sequence[bytes]]) -> None:

@@ -21,7 +21,7 @@ def call(*arguments: str, name: str = "quiver", cwd: Path | None = None, **env: 
     clean = {key: value for key, value in os.environ.items() if not key.startswith("QUIVER_")}
     return subprocess.run(
         [sys.executable, "-c", f"from quiver.cli import {entry}; {entry}()", *arguments],
-        capture_output=True, text=True, timeout=60, cwd=cwd, env={**clean, **env},
+        capture_output=True, text=True, timeout=120, cwd=cwd, env={**clean, **env},
     )  # fmt: skip
 
 
@@ -33,7 +33,7 @@ def write(path: Path, text: str) -> str:
 def test_help_is_light() -> None:
     heavy = "{m for m in ('pyarrow', 'grpc', 'fastapi', 'pydantic', 'numpy', 'psutil') if m in sys.modules}"
     program = f"import sys\nfrom quiver.cli import main\ntry: main(['--help'])\nexcept SystemExit: print({heavy})"
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
     assert result.stdout.splitlines()[-1] == "set()"
     for command in ("driver", "manager", "executor", "submit", "demo", "doctor", "status"):
         assert f"\n  {command} " in result.stdout
@@ -169,7 +169,7 @@ def test_ctrl_c_ends_with_130(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (130, "Interrupted.\n")
 
 
@@ -201,7 +201,7 @@ def test_a_person_at_a_terminal_is_told_the_ui_s_address(tmp_path: Path, flags: 
     here, there = pty.openpty()
     process = subprocess.Popen([sys.executable, "-m", "quiver.cli", "submit", *flags, program], stdin=there, stdout=there, stderr=there)
     with process:
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
     ready, _, _ = select.select([here], [], [], 0)
     said = os.read(here, 4096) if ready else b""
     os.close(there)
@@ -217,5 +217,5 @@ def test_java_options_are_remarked_and_ignored(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["demo", "test", "check", "proto", "clean", "help", "lint", "types", "imports", "proto-check", "docs"])
 def test_make_knows_its_targets(target: str) -> None:
-    result = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    result = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr

@@ -47,7 +47,7 @@ def left_behind(demo_pid: int) -> list[str]:
 
 
 def nothing_is_left(demo_pid: int, folder: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while (processes := left_behind(demo_pid)) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert processes == []
@@ -69,7 +69,7 @@ def test_it_counts_and_leaves_nothing(tmp_path: Path) -> None:
 
 def test_text_that_is_not_there_is_said_before_anything_starts(tmp_path: Path) -> None:
     with start(tmp_path, TEXT=str(tmp_path / "gone")) as process:
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert out == ""
     assert "gone" in errors
@@ -82,7 +82,7 @@ def test_ctrl_c_in_the_middle_stops_everything(tmp_path: Path) -> None:
             if line.startswith("Watch it at"):
                 break
         os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)
     assert process.returncode == 130
     nothing_is_left(process.pid, tmp_path)
 
@@ -94,7 +94,7 @@ def test_sigterm_to_the_demo_alone_stops_everything(tmp_path: Path) -> None:
             if line.startswith("Watch it at"):
                 break
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)
     assert process.returncode == 130
     nothing_is_left(process.pid, tmp_path)
 
@@ -126,10 +126,10 @@ def test_the_ui_is_kept_until_ctrl_c(tmp_path: Path) -> None:
                 break
         assert kept == watched
         browser = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
-        with browser.open(kept, timeout=60) as page:
+        with browser.open(kept, timeout=120) as page:
             assert page.status == 200
             assert b"word count" in page.read()
         os.killpg(process.pid, signal.SIGINT)
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)
     assert process.returncode == 0
     nothing_is_left(process.pid, tmp_path)

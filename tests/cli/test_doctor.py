@@ -191,7 +191,7 @@ def test_a_real_manager_is_asked_and_its_clock_compared(tmp_path: Path) -> None:
         url = f"quiver://{process.stdout.readline().split()[-1]}"
         findings = {finding.check: finding for finding in examine(url, str(tmp_path / "secret"), str(tmp_path))}
         process.terminate()
-        process.communicate(timeout=60)
+        process.communicate(timeout=120)
     assert findings["manager"].what == f"{url} answers, but has no nodes"
     assert findings["clock"].what.endswith("agrees with the manager's")
     assert process.returncode == 0

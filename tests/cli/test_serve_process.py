@@ -57,7 +57,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             yield Served(process)
         finally:
             process.terminate()
-            process.communicate(timeout=60)
+            process.communicate(timeout=120)
     assert process.returncode == 0
 
 
@@ -187,19 +187,19 @@ def test_ctrl_c_cancels_and_the_driver_goes_on(served: Served, tmp_path: Path) -
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
     )  # fmt: skip
     with process:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not running.exists():
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate(timeout=120)
     assert out == "interrupted [7]\n", errors
 
 
 def test_a_port_in_use_is_said_at_once(served: Served, tmp_path: Path) -> None:
     with serve(tmp_path, "--port", served.master.rpartition(":")[2]) as process:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "is in use" in errors
     assert "Traceback" not in errors
@@ -210,7 +210,7 @@ def test_a_port_in_use_is_said_at_once(served: Served, tmp_path: Path) -> None:
 )
 def test_bad_settings(flags: list[str], says: str, tmp_path: Path) -> None:
     with serve(tmp_path, *flags) as process:
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=120)
     assert process.returncode in (1, 2)
     assert says in errors
     assert "Traceback" not in errors

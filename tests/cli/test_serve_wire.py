@@ -100,7 +100,7 @@ def test_cancelling_from_another_thread(daemon: Daemon) -> None:
     daemon.driver.execute = lambda planned: (started.set(), execute(planned))[1]  # type: ignore[method-assign]
 
     def cancel() -> None:
-        assert started.wait(60)
+        assert started.wait(120)
         client.cancel_jobs(JobSelection("g"), "enough")
 
     canceller = threading.Thread(target=cancel)
@@ -149,7 +149,7 @@ def test_a_broken_connection_is_made_again_and_the_job_runs_once(daemon: Daemon,
     daemon.driver.execute = lambda planned: (started.set(), execute(planned))[1]  # type: ignore[method-assign]
 
     def cut() -> None:
-        assert started.wait(60)
+        assert started.wait(120)
         daemon.server.stop(None).wait()
         daemon.start()
         daemon.driver.end(client.id_base, lambda: [b"once"])

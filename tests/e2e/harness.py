@@ -37,7 +37,7 @@ def command_line(pid: int) -> str:
         return ""
 
 
-def eventually(condition: Callable[[], bool], what: str, limit_s: float = 60.0) -> None:
+def eventually(condition: Callable[[], bool], what: str, limit_s: float = 120.0) -> None:
     """Until `condition()` holds; for real processes, whose progress has no event to wait on."""
     deadline = time.monotonic() + limit_s
     while not condition():

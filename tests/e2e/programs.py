@@ -11,7 +11,7 @@ from typing import Any
 from quiver import AccumulatorParam
 
 
-def wait_for(path: str, limit_s: float = 60.0) -> None:
+def wait_for(path: str, limit_s: float = 120.0) -> None:
     """Until the file exists: how a test holds a task at an exact point."""
     deadline = time.monotonic() + limit_s
     while not os.path.exists(path):

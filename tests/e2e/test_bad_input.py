@@ -193,7 +193,7 @@ def test_of_two_saves_at_once_one_is_refused_and_the_other_stays(make_context: M
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(120)
         assert len(ends) == 1
         assert Path(out, "_SUCCESS").exists()
         assert sc.textFile(out).collect() == ends

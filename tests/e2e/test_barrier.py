@@ -237,7 +237,7 @@ def test_a_slot_is_killed_in_a_barrier_stage(make_context: MakeContext, tmp_path
         eventually((tmp_path / "victim").exists, "the barrier stage runs")
         os.kill(int((tmp_path / "victim").read_text()), signal.SIGKILL)
     finally:
-        thread.join(60)
+        thread.join(120)
     assert rows == [["1", "2"], ["1", "2"]]
 
 
@@ -265,7 +265,7 @@ def test_tasks_that_wait_can_be_cancelled(make_context: MakeContext, tmp_path: P
         eventually((tmp_path / "waits").exists, "the barrier stage runs")
         context.cancelAllJobs()
     finally:
-        thread.join(60)
+        thread.join(120)
     assert [type(error) for error in errors] == [JobCancelled]
     check_gathered(context, 2)
 

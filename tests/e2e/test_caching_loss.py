@@ -30,7 +30,7 @@ def kill_executor_with(sc: Context, rdd: RDD[Any]) -> None:
     engine = sc._driver.engine  # type: ignore[attr-defined]
     holder = engine._scheduler.cache_table(rdd.id()).executor_ids[0]
     os.kill(engine._executors.links[holder].pid, signal.SIGKILL)
-    eventually(lambda: holder not in engine._executors.links, "the driver hears of it", 60)
+    eventually(lambda: holder not in engine._executors.links, "the driver hears of it")
 
 
 def test_blocks_of_a_killed_executor_are_made_again(make_context: MakeContext, calls: Path) -> None:
@@ -62,7 +62,7 @@ def test_replicated_blocks_survive_a_kill(make_context: MakeContext, calls: Path
     assert forgetful.sum() == 45
     assert computed(calls) == dict.fromkeys(range(4), 1)
     # The executor that takes the place of the killed one gets the copies that are missing now.
-    eventually(lambda: sc._driver.stored(rdd.id()).copies == 8, "every block has two copies again", 60)
+    eventually(lambda: sc._driver.stored(rdd.id()).copies == 8, "every block has two copies again")
 
 
 @pytest.mark.parametrize("how", ["changed", "replaced", "cut", "gone", "appended"])
@@ -125,7 +125,7 @@ def test_blocks_stand_for_map_outputs_that_went_with_a_node(make_context: MakeCo
     links = sc._driver.engine._executors.links  # type: ignore[attr-defined]
     before = set(links)
     os.kill(next(pid for pid in children(os.getpid()) if "-m quiver_executor " in command_line(pid)), signal.SIGKILL)
-    eventually(lambda: bool(before - set(links)), "the driver hears of it", 60)
+    eventually(lambda: bool(before - set(links)), "the driver hears of it")
     assert sorted(sums.collect()) == expected
     assert computed(calls) == dict.fromkeys(range(4), 1)
     assert computed(maps) == dict.fromkeys(range(4), 1)

@@ -25,10 +25,10 @@ def test_sigterm_is_an_orderly_end(tmp_path: Path) -> None:
     ]
     driver = subprocess.Popen([sys.executable, "-m", "quiver.cli", "submit", "--master", "local[1]", *settings, str(program)])
     try:
-        eventually(lambda: (tmp_path / "on").exists(), "the task runs", 60)
+        eventually(lambda: (tmp_path / "on").exists(), "the task runs")
         descendants = children(driver.pid)
         driver.send_signal(signal.SIGTERM)
-        assert driver.wait(60) == 128 + signal.SIGTERM
+        assert driver.wait(120) == 128 + signal.SIGTERM
     finally:
         driver.kill()
         driver.wait()

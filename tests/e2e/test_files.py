@@ -194,7 +194,7 @@ def test_jobs_go_on_while_a_file_is_being_read(make_context: MakeContext, tmp_pa
 
     def slowly(path: str) -> IO[bytes]:
         reading.set()
-        assert go_on.wait(60)
+        assert go_on.wait(120)
         return open_input(path)
 
     monkeypatch.setattr(LOCAL, "open_input", slowly)
@@ -203,7 +203,7 @@ def test_jobs_go_on_while_a_file_is_being_read(make_context: MakeContext, tmp_pa
     counts: list[int] = []
     counting = threading.Thread(target=lambda: counts.append(sc.parallelize([1, 2]).count()))
     try:
-        assert reading.wait(60)
+        assert reading.wait(120)
         counting.start()
         counting.join(30)
         assert counts == [2]

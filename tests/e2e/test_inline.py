@@ -46,7 +46,7 @@ def test_another_thread_cancels_between_two_tasks(make_context: MakeContext, tmp
     wait_for(f"{directory}/begun")
     sc.cancelAllJobs()
     mark(directory, "cancelled")
-    thread.join(60)
+    thread.join(120)
     assert len(ends) == 1
     assert sc.parallelize(range(3), 3).count() == 3
 

@@ -50,7 +50,7 @@ def test_the_tracker_follows_a_job_from_start_to_end(make_context: MakeContext, 
     assert stage[4:] == (2, 0, 0)
     assert [executor.numRunningTasks for executor in tracker.getExecutorInfos()] == [2]
     mark(str(tmp_path), "one-go")
-    thread.join(60)
+    thread.join(120)
     assert ends == {"one": 1}
     ended = tracker.getJobInfo(job_id)
     assert ended is not None
@@ -98,9 +98,9 @@ def test_a_tag_cancels_its_jobs_and_no_others(make_context: MakeContext, tmp_pat
         wait_for(f"{tmp_path}/{name}-0")
         wait_for(f"{tmp_path}/{name}-1")
     sc.cancelJobsWithTag("doomed", "it was time")
-    threads[0].join(60)
+    threads[0].join(120)
     mark(str(tmp_path), "spared-go")
-    threads[1].join(60)
+    threads[1].join(120)
     assert ends["spared"] == 1
     assert "jobs with tag doomed were cancelled: it was time" in str(ends["doomed"])
     sc.stop()
@@ -116,12 +116,12 @@ def test_a_group_can_be_refused_for_good(make_context: MakeContext, tmp_path: Pa
     thread.start()
     wait_for(f"{tmp_path}/one-0")
     sc.cancelJobGroupAndFutureJobs("g", "no more of this")
-    thread.join(60)
+    thread.join(120)
     assert "no more of this" in str(ends["one"])
     with pytest.raises(JobCancelled, match="no more of this"):
         sc.parallelize([1], 1).count()
     seen: list[int] = []
     other = threading.Thread(target=lambda: seen.append(sc.parallelize([1], 1).count()))
     other.start()
-    other.join(60)
+    other.join(120)
     assert seen == [1]

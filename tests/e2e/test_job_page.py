@@ -52,6 +52,6 @@ def test_a_running_job_is_seen_to_end(make_context: MakeContext, browser: webdri
     browser.execute_script("window.notReloaded = true")
     eventually(lambda: "1/" in text(browser).replace(" ", ""), "a task in progress")
     mark(directory, "go")
-    thread.join(60)
+    thread.join(120)
     eventually(lambda: "completed" in text(browser).lower(), "the job among the completed")
     assert browser.execute_script("return window.notReloaded") is True

@@ -177,7 +177,7 @@ def test_a_job_group_is_cancelled_from_another_thread(make_context: MakeContext,
     thread.start()
     wait_for(f"{directory}/on-0")
     sc.cancelJobGroup("slow")
-    thread.join(60)
+    thread.join(120)
     assert len(ends) == 1
     assert sc.parallelize(range(3), 3).count() == 3
 
@@ -199,7 +199,7 @@ def test_jobs_of_several_threads_run_at_once(make_context: MakeContext, tmp_path
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     assert results == [[1], [1]]
 
 

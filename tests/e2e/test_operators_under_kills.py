@@ -28,7 +28,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:(mapPartitionsWithSplit|collectW
 CORES = 8
 """Of each of two nodes: all of a group's held tasks, and at least four slots for the others, have room at once."""
 GROUP = 10
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 
 NUMBERS = list(range(12))
 PAIRS = [(x % 3, x) for x in NUMBERS]

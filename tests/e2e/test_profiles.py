@@ -134,7 +134,7 @@ def test_what_was_not_shown_is_shown_at_the_end(tmp_path: Path) -> None:
 
     def run(dump: str) -> str:
         return subprocess.run(
-            [sys.executable, "-c", PROGRAM.replace("DUMP", dump)], env=environment, capture_output=True, text=True, check=True, timeout=60
+            [sys.executable, "-c", PROGRAM.replace("DUMP", dump)], env=environment, capture_output=True, text=True, check=True, timeout=120
         ).stdout
 
     assert "Profile of RDD<id=1>" in run("[]")

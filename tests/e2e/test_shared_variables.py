@@ -160,7 +160,7 @@ def test_what_is_lost_and_made_again_counts_once(make_context: MakeContext, tmp_
 
     thread = threading.Thread(target=run)
     thread.start()
-    eventually(lambda: bool(list(tmp_path.glob(f"{where}-2")) or list(tmp_path.glob(f"{where}-3"))), f"a held {where} task", 60)
+    eventually(lambda: bool(list(tmp_path.glob(f"{where}-2")) or list(tmp_path.glob(f"{where}-3"))), f"a held {where} task")
     os.kill(next(pid for pid in children(os.getpid()) if victim in command_line(pid)), signal.SIGKILL)
     mark(directory, "go")
     thread.join(100)

@@ -73,7 +73,7 @@ class Cluster:
             process.terminate()
         for process in self.processes.values():
             try:
-                process.wait(60)
+                process.wait(120)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -121,7 +121,7 @@ def run_and_disturb(sc: Context, tmp_path: Path, where: str, disturb: object) ->
 
     thread = threading.Thread(target=run)
     thread.start()
-    eventually(lambda: bool(list(tmp_path.glob(f"{where}-2")) or list(tmp_path.glob(f"{where}-3"))), f"a held {where} task", 60)
+    eventually(lambda: bool(list(tmp_path.glob(f"{where}-2")) or list(tmp_path.glob(f"{where}-3"))), f"a held {where} task")
     disturb()  # type: ignore[operator]
     mark(str(tmp_path), "go")
     thread.join(100)
@@ -184,12 +184,12 @@ def test_a_killed_driver_leaves_no_executor(cluster: Cluster, tmp_path: Path) ->
     with open(tmp_path / "app.log", "wb") as log:
         driver = subprocess.Popen([sys.executable, str(program)], env=cluster.environment, stdout=log, stderr=log)
     try:
-        eventually(lambda: (tmp_path / "running").exists(), "the task runs", 60)
+        eventually(lambda: (tmp_path / "running").exists(), "the task runs")
         nodes = [cluster.processes["node-a"].pid, cluster.processes["node-b"].pid]
         assert any(executor_pids(pid) for pid in nodes)
     finally:
         driver.kill()
         driver.wait()
-    eventually(lambda: not any(executor_pids(pid) for pid in nodes), "its executors end", 60)
+    eventually(lambda: not any(executor_pids(pid) for pid in nodes), "its executors end")
     blocks = [path for name in ("node-a", "node-b") for path in (tmp_path / name).glob("*/app-*")]
-    eventually(lambda: not any(path.exists() for path in blocks), "its blocks go", 60)
+    eventually(lambda: not any(path.exists() for path in blocks), "its blocks go")

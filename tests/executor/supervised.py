@@ -26,7 +26,7 @@ from quiver_proto.messages import (
 )
 
 HERE = str(Path(__file__).parent)
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 def config(directory: Path, cores: int = 2, **changes: Any) -> ExecutorConfig:

@@ -19,7 +19,7 @@ from quiver_proto.versions import local_versions
 GIB = 1 << 30
 
 
-def eventually(condition, what, limit_s=60.0):
+def eventually(condition, what, limit_s=120.0):
     """What `condition` gives, once that is true."""
     deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
@@ -70,7 +70,7 @@ class ManagerProcess:
     def end(self):
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        return self.process.wait(120)
 
     def log(self):
         return (self.directory / "manager.log").read_text()

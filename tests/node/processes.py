@@ -37,7 +37,7 @@ from quiver_proto.serving import listen
 from quiver_proto.versions import local_versions
 
 APP = ApplicationId("app-20261121-000000-abcdef")
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 
 
 def eventually(condition: Callable[[], Any], what: str, limit_s: float = LIMIT_S) -> Any:

@@ -27,7 +27,7 @@ from quiver_proto.ids import ApplicationId, StageId, TaskId, new_application_id
 from quiver_proto.messages import AddStage, FromExecutor, LaunchTasks, Shutdown, TasksEnded
 from quiver_proto.ops import Count, Items, StageBody
 
-LIMIT_S = 60.0
+LIMIT_S = 120.0
 AS_MANY_AS_FIT = ExecutorRequest()
 
 

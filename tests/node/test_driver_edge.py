@@ -105,7 +105,7 @@ def test_a_newer_stream_ends_the_older_ones_wait() -> None:
     waiter = threading.Thread(target=lambda: taken.append(outbox.take(first)))
     waiter.start()
     outbox.open()
-    waiter.join(60)
+    waiter.join(120)
     assert taken == [None]
 
 
@@ -117,7 +117,7 @@ def test_closing_flushes_first() -> None:
     closer.start()
     assert ids(outbox.take(stream)) == [1]
     assert outbox.take(stream) is None
-    closer.join(60)
+    closer.join(120)
     assert not closer.is_alive()
 
 
@@ -138,20 +138,20 @@ def test_says_hello_first_and_delivers_only_the_current_streams_messages() -> No
 
     def old_requests() -> Iterator[ToExecutor]:
         yield Drain()
-        go.wait(60)
+        go.wait(120)
         yield KillTasks([TaskId(1)], "late")
 
     old = edge.connect(old_requests(), Context())
     assert next(old) == hello
-    assert attached.get(timeout=60) is True
-    assert delivered.get(timeout=60) == Drain()
+    assert attached.get(timeout=120) is True
+    assert delivered.get(timeout=120) == Drain()
     new = edge.connect(iter([KillTasks([TaskId(2)], "current")]), Context())
     assert next(new) == hello
     go.set()
-    assert delivered.get(timeout=60) == KillTasks([TaskId(2)], "current")
+    assert delivered.get(timeout=120) == KillTasks([TaskId(2)], "current")
     assert next(old, None) is None
-    assert attached.get(timeout=60) is True
-    assert attached.get(timeout=60) is False, "the new stream's requests have ended"
+    assert attached.get(timeout=120) is True
+    assert attached.get(timeout=120) is False, "the new stream's requests have ended"
     assert delivered.empty()
 
 

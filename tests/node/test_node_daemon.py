@@ -227,7 +227,7 @@ def test_an_executor_ends_without_its_driver(tmp_path: Path) -> None:
 def test_bad_settings_end_the_daemon_with_one_line(tmp_path: Path, flags: list[str], text: str) -> None:
     write_secret(tmp_path)
     node = Node(tmp_path, "127.0.0.1:1", *flags)
-    assert node.process.wait(60) in (1, 2)
+    assert node.process.wait(120) in (1, 2)
     assert text in node.log
     assert "Traceback" not in node.log
 
@@ -237,7 +237,7 @@ def test_a_wrong_secret_ends_the_daemon(tmp_path: Path) -> None:
     manager = RecordingManager("another secret of another cluster")
     node = Node(tmp_path, manager.address)
     try:
-        assert node.process.wait(60) == 1
+        assert node.process.wait(120) == 1
         assert "refused the secret" in node.log
         assert list((tmp_path / "local").glob("node-*")) == []
     finally:

@@ -66,7 +66,7 @@ def kernel_threads() -> dict[str, int]:
     return found
 
 
-def until(condition: Callable[[], bool], what: str, limit_s: float = 60.0) -> None:
+def until(condition: Callable[[], bool], what: str, limit_s: float = 120.0) -> None:
     deadline = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < deadline, f"not within {limit_s} s: {what}"
@@ -110,7 +110,7 @@ class Burning:
         until(lambda: sum(kernel_threads().values()) >= before + 20 or self.problem is not None, "the query is at work")
 
     def cancelled(self, reason: str) -> None:
-        self._thread.join(60)
+        self._thread.join(120)
         assert not self._thread.is_alive()
         assert isinstance(self.problem, JobCancelled), self.problem
         assert reason in str(self.problem)

@@ -175,4 +175,4 @@ def test_one_partition_of_a_join_ends_alone(context: Any) -> None:
         return sum([batch.to_pyarrow().num_rows async for batch in made.execute(running, partition)])
 
     for partition in range(4):
-        asyncio.run(asyncio.wait_for(rows(partition), 60))
+        asyncio.run(asyncio.wait_for(rows(partition), 120))

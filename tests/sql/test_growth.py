@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 
 import pyarrow as pa
 import pytest
 
-from quiver import Context
 from quiver.sql import Session
 from quiver.sql.errors import SparkRuntimeException
 from quiver.sql.lowering.relations import lower
@@ -19,8 +19,8 @@ from quiver_proto.spark_functions.rows import ByRow
 
 
 @pytest.fixture(scope="module")
-def spark() -> Iterator[Session]:
-    with Session(Context("inline", "test")) as session:
+def spark(shared: Callable[[str], AbstractContextManager[Session]]) -> Iterator[Session]:
+    with shared("inline") as session:
         yield session
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 import operator
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from datetime import date
 from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
 
-from quiver import Context
 from quiver.eventlog import LONGEST_TEXT, _without_secrets
 from quiver.redacting import redacted
 from quiver.sql import DataFrame, Session, Window
@@ -33,8 +33,8 @@ from quiver_proto.events import QueryPlanned
 
 
 @pytest.fixture(scope="module")
-def spark() -> Iterator[Session]:
-    with Session(Context("inline", "test")) as session:
+def spark(shared: Callable[[str], AbstractContextManager[Session]]) -> Iterator[Session]:
+    with shared("inline") as session:
         yield session
 
 

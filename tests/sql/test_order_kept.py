@@ -158,7 +158,7 @@ def test_threads_plan_queries_of_the_same_rows(spark: Session) -> None:
     problems: list[BaseException] = []
 
     def count(df: DataFrame, start: threading.Barrier) -> None:
-        start.wait(60)
+        start.wait(120)
         try:
             assert df.groupBy("v").count().count() == 50
         except BaseException as problem:

@@ -190,7 +190,7 @@ def test_one_of_the_files_made_at_once_fails() -> None:
             self.left = False
 
         def write(self, batches: list[Any]) -> None:
-            let_go.wait(60)
+            let_go.wait(120)
             if self.number == 1:
                 raise OSError(28, "full")
 

@@ -162,6 +162,6 @@ def test_when_the_driver_is_gone_the_last_numbers_stay(web: WebProcess, browser:
     browser.get(f"{web.address}/?token={TOKEN}")
     eventually(lambda: "2/6" in text(browser), "the job")
     web.drop_lifeline()
-    web.process.wait(60)
+    web.process.wait(120)
     eventually(lambda: "does not answer" in text(browser), "the notice")
     assert "2/6" in text(browser)

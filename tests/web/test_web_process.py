@@ -35,7 +35,7 @@ def test_it_follows_a_growing_log_and_goes_with_the_driver(tmp_path: Path) -> No
             file.write(data[1500:])
         eventually(lambda: json.loads(web.get("/api/v1/applications"))[0]["attempts"][0]["completed"], "its end")
         web.drop_lifeline()
-        assert web.process.wait(60) == 0
+        assert web.process.wait(120) == 0
         assert web.end() == ""
 
 
@@ -60,7 +60,7 @@ def test_by_hand_it_makes_a_token_and_tells_the_url(tmp_path: Path) -> None:
         address, _, token = url.partition("/?token=")
         assert len(token) >= 32
         with pytest.raises(urllib.error.HTTPError, match="401"):
-            urllib.request.urlopen(address, timeout=60)
+            urllib.request.urlopen(address, timeout=120)
         process.terminate()
 
 

@@ -18,7 +18,7 @@ from selenium import webdriver
 from web_harness import TOKEN
 
 
-def eventually(condition: Callable[[], object], what: str, limit_s: float = 60.0) -> None:
+def eventually(condition: Callable[[], object], what: str, limit_s: float = 120.0) -> None:
     """Until `condition()` holds: other processes have no event to wait on."""
     deadline = time.monotonic() + limit_s
     while not condition():
@@ -52,7 +52,7 @@ class WebProcess:
 
     def get(self, path: str) -> str:
         request = urllib.request.Request(self.address + path, headers={"Authorization": f"Bearer {TOKEN}"})
-        with urllib.request.urlopen(request, timeout=60) as response:
+        with urllib.request.urlopen(request, timeout=120) as response:
             return str(response.read().decode())
 
     def drop_lifeline(self) -> None:
@@ -64,7 +64,7 @@ class WebProcess:
         """What it wrote to stderr."""
         self.drop_lifeline()
         self.process.terminate()
-        _, errors = self.process.communicate(timeout=60)
+        _, errors = self.process.communicate(timeout=120)
         return errors.decode()
 
 

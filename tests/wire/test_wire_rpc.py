@@ -105,7 +105,7 @@ def _call_raw(address: str, method: Method, metadata: tuple[tuple[str, str], ...
         call = make(method.path, request_serializer=bytes, response_deserializer=bytes)
         request = iter([b""]) if isinstance(method, BothStream) else b""
         try:
-            reply = call(request, metadata=metadata, timeout=60)
+            reply = call(request, metadata=metadata, timeout=120)
             if not isinstance(method, Unary):
                 list(reply)
         except grpc.RpcError as problem:
@@ -178,7 +178,7 @@ def test_a_cancelled_stream_just_ends(edge, manager):
 
     def forever():
         opened.set()
-        over.wait(60)
+        over.wait(120)
         yield c.ClusterEvent("app", 1, c.NodeGone("n", ""))
 
     edge.result = forever()
@@ -186,9 +186,9 @@ def test_a_cancelled_stream_just_ends(edge, manager):
     got = []
     reader = threading.Thread(target=lambda: got.extend(stream))
     reader.start()
-    assert opened.wait(60)
+    assert opened.wait(120)
     stream.cancel()
-    reader.join(60)
+    reader.join(120)
     over.set()
     assert not reader.is_alive()
     assert got == []

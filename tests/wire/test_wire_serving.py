@@ -67,13 +67,13 @@ def run_in_thread(daemon, **flags):
 def test_a_life(tmp_path, capfd):
     daemon = Recorder()
     stop, thread, code = run_in_thread(daemon, port_file=str(tmp_path / "port"), pid_file=str(tmp_path / "run" / "pid"))
-    assert daemon.ticked.wait(60)
+    assert daemon.ticked.wait(120)
     assert (tmp_path / "port").read_text() == daemon.address + "\n"
     assert (tmp_path / "run" / "pid").read_text() == f"{os.getpid()}\n"
     host, port = daemon.address.split(":")
     socket.create_connection((host, int(port))).close()
     stop.ask()
-    thread.join(60)
+    thread.join(120)
     assert code == [EXIT_OK]
     assert daemon.story == ["started", "tick", "drain", "tick", "drain", "stop"]
     assert os.listdir(tmp_path) == ["run"]
@@ -85,7 +85,7 @@ def test_a_drain_that_takes_too_long_ends_anyway():
     daemon = Recorder(drains=10**9)
     stop, thread, code = run_in_thread(daemon, drain_timeout_s=0)
     stop.ask()
-    thread.join(60)
+    thread.join(120)
     assert code == [EXIT_OK]
     assert daemon.story[-2:] == ["drain", "stop"]
 
@@ -93,7 +93,7 @@ def test_a_drain_that_takes_too_long_ends_anyway():
 def test_a_daemon_that_fails_is_stopped_and_leaves_nothing(tmp_path, capfd):
     daemon = Recorder(failing=True)
     _, thread, code = run_in_thread(daemon, port_file=str(tmp_path / "port"))
-    thread.join(60)
+    thread.join(120)
     assert code == [EXIT_FAILED]
     assert daemon.story == ["started", "stop"]
     assert os.listdir(tmp_path) == []
@@ -169,7 +169,7 @@ def start(port_file, when):
 def test_a_first_signal_drains(tmp_path, number):
     process = start(tmp_path / "port", "soon")
     process.send_signal(number)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=120)
     assert (process.returncode, out) == (0, "draining\n")
     assert os.listdir(tmp_path) == []
 
@@ -180,7 +180,7 @@ def test_a_second_signal_ends_at_once_and_leaves_no_file(tmp_path, number):
     process.send_signal(number)
     assert process.stdout.readline() == "draining\n"
     process.send_signal(number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=120)
     assert process.returncode == 128 + number
     assert os.listdir(tmp_path) == []
 
@@ -191,5 +191,5 @@ def test_the_wait_for_a_signal_is_interrupted_by_it():
     waiter.start()
     assert stop.ask()
     assert not stop.ask()
-    waiter.join(60)
+    waiter.join(120)
     assert not waiter.is_alive()
