@@ -286,6 +286,12 @@ def test_iceberg(spark: Session, tmp_path: Path) -> None:
         assert renamed.columns == ["a", "ss"]
         assert rows(renamed) == [(1, "x"), (2, "y"), (3, "z")]
         assert (renamed.count(), renamed.where("ss = 'z'").select("a").collect()) == (3, [(3,)])
+        # Which modules are imported is not for the data to say.
+        told = json.loads(Path(table.metadata_location.removeprefix("file://")).read_text())
+        told["properties"]["py-io-impl"] = "named_by_data.IO"
+        naming = tmp_path / "naming.metadata.json"
+        naming.write_text(json.dumps(told))
+        assert rows(read.load(str(naming))) == [(1, "x"), (2, "y"), (3, "z")]
         two = next(task.file.file_path for task in table.scan().plan_files() if task.file.record_count == 2)
         at = delete_rows(table, "position", {"file_path": [two], "pos": [1]})
         assert rows(read.load(at)) == [(1, "x"), (3, "z")]

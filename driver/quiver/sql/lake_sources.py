@@ -18,7 +18,7 @@ from quiver.sql.errors import AnalysisException
 from quiver.sql.lake_places import local_table
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
-from quiver_proto.sources.lake_tables import DeltaRows, IcebergFiles
+from quiver_proto.sources.lake_tables import DeltaRows, IcebergFiles, iceberg_table
 from quiver_proto.sources.packages import needed
 
 if TYPE_CHECKING:
@@ -78,11 +78,11 @@ def iceberg(session: Session, path: str, options: Options) -> r.Relation:
     Where files alone don't tell the rows (files of deletes, renamed columns), tasks read them with the library. Files of equality deletes,
     which it does not know, are refused. Raises PackageMissing, AnalysisException.
     """
-    tables = needed("pyiceberg.table", "pyiceberg", "iceberg", "Reading Iceberg tables")
+    needed("pyiceberg.table", "pyiceberg", "iceberg", "Reading Iceberg tables")
     local = local_table(path)
     metadata = local if local.endswith(".json") else _newest_metadata(local, path)
     try:
-        table = tables.StaticTable.from_metadata(metadata)
+        table = iceberg_table(metadata)
         snapshot = _snapshot(table, options, path)
         scan = table.scan(snapshot_id=snapshot)
         tasks = list(scan.plan_files())

@@ -31,6 +31,21 @@ class DeltaRows:
             raise FileUnreadable(path, f"The Delta table cannot be read: {problem}") from problem
 
 
+def iceberg_table(metadata: str) -> Any:
+    """The library's table of a metadata file (a local path). Raises PackageMissing and the library's errors, which are of many kinds.
+
+    Not by the library's own way: that takes from the file which class reads files (py-io-impl), and imports its module.
+    """
+    tables = needed("pyiceberg.table", "pyiceberg", "iceberg", "Reading Iceberg tables")
+    from pyiceberg.catalog.noop import NoopCatalog
+    from pyiceberg.io.pyarrow import PyArrowFileIO
+    from pyiceberg.serializers import FromInputFile
+
+    io = PyArrowFileIO()
+    held = FromInputFile.table_metadata(io.new_input(metadata))
+    return tables.StaticTable(("static-table", metadata), held, metadata, io, NoopCatalog("static-table"))
+
+
 @dataclass(frozen=True, slots=True)
 class IcebergFiles:
     """A part is one of the library's FileScanTasks: a data file with the files of its deleted rows. `metadata`: the path of the table's."""
@@ -39,13 +54,13 @@ class IcebergFiles:
     schema_id: int
 
     def read(self, part: Any, schema: pa.Schema, wanted: frozenset[str]) -> Iterator[pa.RecordBatch]:
-        tables = needed("pyiceberg.table", "pyiceberg", "iceberg", "Reading Iceberg tables")
+        needed("pyiceberg.table", "pyiceberg", "iceberg", "Reading Iceberg tables")
         from pyiceberg.expressions import AlwaysTrue
         from pyiceberg.io.pyarrow import ArrowScan
 
         path = part.file.file_path
         try:
-            table = tables.StaticTable.from_metadata(self.metadata)
+            table = iceberg_table(self.metadata)
             current = table.schemas()[self.schema_id]
             names = [name for name in schema.names if name in wanted]
             asked = current.select(*names) if names else current
