@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import struct
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from typing import Any
 
 from quiver_proto.spark_functions import spans
 from quiver_proto.spark_functions.java import SparkValueError
+from quiver_proto.spark_functions.prepared import Prepared, prepared
 from quiver_proto.spark_functions.times import offset_of_text, zone_of
 from quiver_proto.spark_functions.times_of_day import shown
 
@@ -210,27 +210,9 @@ def written_single(value: float) -> str:
     return written(value)
 
 
-@functools.lru_cache(1024)
-def shower(kind: str, zone: str) -> Shower:
+def shower(kind: str, zone: str) -> Prepared:
     """What writes values of the type with this simple string as Spark casts them to strings."""
-    return Shower(kind, zone)
-
-
-class Shower:
-    """Writes values of a type; travels in plans by the type's simple string."""
-
-    def __init__(self, kind: str, zone: str) -> None:
-        self._kind, self._zone = kind, zone
-        self.__module__, self.__qualname__, self.__name__ = __name__, f"shown_{kind}_{zone}", "shown"
-        self._write: Callable[[Any], str] | None = None
-
-    def __reduce__(self) -> Any:
-        return shower, (self._kind, self._zone)
-
-    def __call__(self, value: Any) -> str:
-        if self._write is None:
-            self._write = _writer(self._kind, self._zone)
-        return self._write(value)
+    return prepared("shown", _writer, kind, zone)
 
 
 def _writer(kind: str, zone: str) -> Callable[[Any], str]:

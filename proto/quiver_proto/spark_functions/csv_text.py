@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable
 from datetime import datetime
@@ -12,9 +11,10 @@ from quiver_proto.spark_functions import casts
 from quiver_proto.spark_functions.java import SparkValueError
 from quiver_proto.spark_functions.json_text import Options
 from quiver_proto.spark_functions.patterns import formatted
+from quiver_proto.spark_functions.prepared import Prepared, prepared
 from quiver_proto.spark_functions.times import zone_of
 from quiver_proto.spark_functions.times_of_day import shown
-from quiver_proto.text_formats.conversion import Convert, converter
+from quiver_proto.text_formats.conversion import converter
 from quiver_proto.text_formats.csv_lines import CsvOptions, TooLarge, tokenizer
 from quiver_proto.text_formats.malformed import FAIL
 
@@ -26,19 +26,13 @@ class CsvReader:
     """Reads a line of CSV as a struct, for the kernel; what does not fit is null."""
 
     def __init__(self, kind: pa.StructType, options: CsvOptions) -> None:
-        self._given = (kind, options)
-        self.__module__, self.__qualname__, self.__name__ = __name__, f"read {kind} {options}", "from_csv"
-        self._members: list[tuple[str, Convert]] = []
-
-    def __reduce__(self) -> Any:
-        return csv_reader, self._given
+        self._options = options
+        self._cut = tokenizer(options)
+        self._members = [(field.name, converter(field.type, options.formats) or str) for field in kind]
+        self._width = sum(name != options.corrupt for name, _ in self._members)
 
     def __call__(self, text: str) -> dict[str, Any]:
-        kind, options = self._given
-        if not self._members:
-            self._cut = tokenizer(options)
-            self._members = [(field.name, converter(field.type, options.formats) or str) for field in kind]
-            self._width = sum(name != options.corrupt for name, _ in self._members)
+        options = self._options
         try:
             blank = not text.strip() or bool(options.comment and text.startswith(options.comment))
             cells = [] if blank else self._cut(text)
@@ -62,40 +56,31 @@ class CsvReader:
         return result
 
 
-@functools.lru_cache(256)
-def csv_reader(kind: pa.StructType, options: CsvOptions) -> CsvReader:
+def csv_reader(kind: pa.StructType, options: CsvOptions) -> Prepared:
     """Raises TypeError in its first call for a type that CSV has no values of."""
-    return CsvReader(kind, options)
+    return prepared("from_csv", CsvReader, kind, options)
 
 
 class CsvWriter:
     """Writes a struct as a line of CSV, for the kernel."""
 
     def __init__(self, kind: str, options: Options, zone: str) -> None:
-        self._given = (kind, options, zone)
-        self.__module__, self.__qualname__, self.__name__ = __name__, f"write {kind} {options} {zone}", "to_csv"
-        self._members: list[Callable[[Any], str]] = []
-
-    def __reduce__(self) -> Any:
-        return csv_writer, self._given
+        given = dict(options)
+        self._members = [_writer(field["type"], given, zone) for field in json.loads(kind)["fields"]]
+        self._separator = given.get("sep", given.get("delimiter", ","))
+        self._null = given.get("nullvalue", "")
 
     def __call__(self, value: dict[str, Any]) -> str | None:
-        kind, given, zone = self._given
-        options = dict(given)
-        if not self._members:
-            self._members = [_writer(field["type"], options, zone) for field in json.loads(kind)["fields"]]
         cells = [None if x is None else write(x) for write, x in zip(self._members, value.values(), strict=True)]
-        separator = options.get("sep", options.get("delimiter", ","))
-        null = options.get("nullvalue", "")
+        separator, null = self._separator, self._null
         if len(cells) == 1 and cells[0] is None and not null:
             return None  # A line of nothing is none.
         return separator.join(null if cell is None else _quoted(cell, separator) for cell in cells)
 
 
-@functools.lru_cache(256)
-def csv_writer(kind: str, options: Options, zone: str) -> CsvWriter:
+def csv_writer(kind: str, options: Options, zone: str) -> Prepared:
     """`kind`: a struct in JSON."""
-    return CsvWriter(kind, options, zone)
+    return prepared("to_csv", CsvWriter, kind, options, zone)
 
 
 def _quoted(cell: str, separator: str) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import struct
 import zlib
-from collections.abc import Callable
 from datetime import date, datetime
 from decimal import Context
 from typing import Any
 
 from quiver_proto.spark_functions.casts import parts
+from quiver_proto.spark_functions.prepared import Prepared, prepared
 
 _WIDE = Context(prec=80)
 
@@ -112,16 +112,15 @@ class Hasher:
     """The hash of values of these types, in order."""
 
     def __init__(self, kinds: tuple[str, ...]) -> None:
-        self.kinds = kinds
-        self.__module__, self.__name__, self.__qualname__ = __name__, "hash", f"hash({', '.join(kinds)})"
+        self._kinds = kinds
 
     def __call__(self, *values: Any) -> int:
         seed = 42
-        for kind, value in zip(self.kinds, values, strict=True):
+        for kind, value in zip(self._kinds, values, strict=True):
             seed = _one(kind, value, seed)
         return seed - (1 << 32) if seed >> 31 else seed
 
 
-def hasher(kinds: tuple[str, ...]) -> Callable[..., int]:
+def hasher(kinds: tuple[str, ...]) -> Prepared:
     """For columns of these types."""
-    return Hasher(kinds)
+    return prepared("hash", Hasher, kinds)

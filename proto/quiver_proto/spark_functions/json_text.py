@@ -15,6 +15,7 @@ from quiver_proto.spark_functions import casts
 from quiver_proto.spark_functions.java import SparkValueError
 from quiver_proto.spark_functions.json_types import BITS, in_sql
 from quiver_proto.spark_functions.patterns import formatted, parsed
+from quiver_proto.spark_functions.prepared import Prepared, prepared
 from quiver_proto.spark_functions.times import zone_of
 from quiver_proto.spark_functions.times_of_day import read as read_time
 from quiver_proto.spark_functions.times_of_day import shown as shown_clock
@@ -39,22 +40,16 @@ class JsonReader:
     """Reads JSON text as values of a type, for the kernel; malformed text is null, or nulls in the members of a struct."""
 
     def __init__(self, kind: str, options: JsonOptions) -> None:
-        self._given = (kind, options)
-        self.__module__, self.__qualname__, self.__name__ = __name__, f"read {kind} {options}", "from_json"
-        self._read: Convert | None = None
-
-    def __reduce__(self) -> Any:
-        return json_reader, self._given
+        self._options = options
+        self._kind = json.loads(kind)
+        self._read = reader(self._kind, options.formats, options.mode == FAIL)
+        self._strict = reader(self._kind, options.formats, True)
+        self._corrupt = ""
+        if isinstance(self._kind, dict) and self._kind["type"] == "struct":
+            self._corrupt = options.corrupt if any(field["name"] == options.corrupt for field in self._kind["fields"]) else ""
 
     def __call__(self, text: str) -> Any:
-        kind, options = self._given
-        if self._read is None:
-            self._kind = json.loads(kind)
-            self._read = reader(self._kind, options.formats, options.mode == FAIL)
-            self._strict = reader(self._kind, options.formats, True)
-            self._corrupt = ""
-            if isinstance(self._kind, dict) and self._kind["type"] == "struct":
-                self._corrupt = options.corrupt if any(field["name"] == options.corrupt for field in self._kind["fields"]) else ""
+        options = self._options
         try:
             if not text.strip():
                 return None
@@ -75,7 +70,6 @@ class JsonReader:
 
     def _told(self, value: Any, text: str) -> Any:
         """With the text beside what fits, where something does not."""
-        assert self._read is not None
         found = self._read(value)
         try:
             self._strict(value)
@@ -84,10 +78,9 @@ class JsonReader:
         return found
 
 
-@functools.lru_cache(256)
-def json_reader(kind: str, options: JsonOptions) -> JsonReader:
+def json_reader(kind: str, options: JsonOptions) -> Prepared:
     """`kind`: a type in JSON."""
-    return JsonReader(kind, options)
+    return prepared("from_json", JsonReader, kind, options)
 
 
 def reader(kind: Any, formats: Formats, strict: bool) -> Convert:
@@ -247,28 +240,13 @@ def _quoted(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-class JsonWriter:
-    """Writes values of a type as JSON text, for the kernel."""
-
-    def __init__(self, kind: str, options: Options, zone: str) -> None:
-        self._given = (kind, options, zone)
-        self.__module__, self.__qualname__, self.__name__ = __name__, f"write {kind} {options} {zone}", "to_json"
-        self._write: Callable[[Any], str] | None = None
-
-    def __reduce__(self) -> Any:
-        return json_writer, self._given
-
-    def __call__(self, value: Any) -> str:
-        if self._write is None:
-            kind, options, zone = self._given
-            self._write = writer(json.loads(kind), dict(options), zone)
-        return self._write(value)
+def json_writer(kind: str, options: Options, zone: str) -> Prepared:
+    """Writes values of a type, `kind` in JSON, as JSON text, for the kernel."""
+    return prepared("to_json", _writer_of, kind, options, zone)
 
 
-@functools.lru_cache(256)
-def json_writer(kind: str, options: Options, zone: str) -> JsonWriter:
-    """`kind`: a type in JSON."""
-    return JsonWriter(kind, options, zone)
+def _writer_of(kind: str, options: Options, zone: str) -> Callable[[Any], str]:
+    return writer(json.loads(kind), dict(options), zone)
 
 
 def writer(kind: Any, options: dict[str, str], zone: str) -> Callable[[Any], str]:

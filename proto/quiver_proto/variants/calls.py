@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable
 from typing import Any
 
 from quiver_proto.spark_functions.java import SparkValueError
+from quiver_proto.spark_functions.prepared import Prepared, prepared
 from quiver_proto.variants import decoding, json_form, paths, schemas
 from quiver_proto.variants.casting import Unfit, tree_maker, value_of
 from quiver_proto.variants.encoding import encoded
@@ -72,59 +72,39 @@ def variant_explode(variant: Bytes) -> list[dict[str, Any]]:
     ]
 
 
-class Cast:
-    """A variant, or what is at a path in it, as a value of a type; travels in plans by its arguments."""
+def cast_to(kind: str, zone: str, lenient: bool) -> Prepared:
+    """A variant, or what is at a path in it, as a value of a type. `kind`: a type in JSON."""
+    return prepared("variant_get", _getter, kind, zone, lenient)
 
-    def __init__(self, kind: str, zone: str, lenient: bool) -> None:
-        self._given = (kind, zone, lenient)
-        self.__module__, self.__qualname__, self.__name__ = __name__, f"cast {kind} {zone} {lenient}", "variant_get"
-        self._kind: Any = None
 
-    def __reduce__(self) -> Any:
-        return cast_to, self._given
+def _getter(kind: str, zone: str, lenient: bool) -> Call:
+    wanted = json.loads(kind)
 
-    def __call__(self, variant: Bytes, path: str = "$") -> Any:
-        kind, zone, lenient = self._given
-        if self._kind is None:
-            self._kind = json.loads(kind)
+    def get(variant: Bytes, path: str = "$") -> Any:
         found = paths.reached(_part(variant), paths.steps_of(path))
         try:
-            return None if found is None else value_of(found, self._kind, zone, lenient)
+            return None if found is None else value_of(found, wanted, zone, lenient)
         except Unfit as problem:
             raise problem.error(zone) from None
 
-
-@functools.lru_cache(256)
-def cast_to(kind: str, zone: str, lenient: bool) -> Cast:
-    """`kind`: a type in JSON."""
-    return Cast(kind, zone, lenient)
+    return get
 
 
-class Recast:
-    """Values of one type as those of another, where one of them is, or has, variants."""
+def recast(source: str, target: str, zone: str, lenient: bool) -> Prepared:
+    """Values of one type as those of another, where one of them is, or has, variants. `source`, `target`: types in JSON."""
+    return prepared("variant_cast", _recaster, source, target, zone, lenient)
 
-    def __init__(self, source: str, target: str, zone: str, lenient: bool) -> None:
-        self._given = (source, target, zone, lenient)
-        self.__module__, self.__qualname__, self.__name__ = __name__, f"cast {self._given}", "variant_cast"
-        self._cast: Call | None = None
 
-    def __reduce__(self) -> Any:
-        return recast, self._given
+def _recaster(source: str, target: str, zone: str, lenient: bool) -> Call:
+    cast = _caster(json.loads(source), json.loads(target), zone, lenient)
 
-    def __call__(self, value: Any) -> Any:
-        source, target, zone, lenient = self._given
-        if self._cast is None:
-            self._cast = _caster(json.loads(source), json.loads(target), zone, lenient)
+    def made(value: Any) -> Any:
         try:
-            return self._cast(value)
+            return cast(value)
         except Unfit as problem:
             raise problem.error(zone) from None
 
-
-@functools.lru_cache(256)
-def recast(source: str, target: str, zone: str, lenient: bool) -> Recast:
-    """`source`, `target`: types in JSON."""
-    return Recast(source, target, zone, lenient)
+    return made
 
 
 def _caster(source: Any, target: Any, zone: str, lenient: bool) -> Call:
@@ -155,46 +135,23 @@ def _caster(source: Any, target: Any, zone: str, lenient: bool) -> Call:
     )
 
 
-class Made:
-    """Variants of values of a type."""
-
-    def __init__(self, kind: str) -> None:
-        self._given = kind
-        self.__module__, self.__qualname__, self.__name__ = __name__, f"made of {kind}", "to_variant"
-        self._tree: Call | None = None
-
-    def __reduce__(self) -> Any:
-        return made_of, (self._given,)
-
-    def __call__(self, value: Any) -> Bytes:
-        if self._tree is None:
-            self._tree = tree_maker(json.loads(self._given))
-        return _made(self._tree(value))
+def made_of(kind: str) -> Prepared:
+    """Variants of values of a type. `kind`: a type in JSON."""
+    return prepared("to_variant", _variant_maker, kind)
 
 
-@functools.lru_cache(256)
-def made_of(kind: str) -> Made:
-    """`kind`: a type in JSON."""
-    return Made(kind)
+def _variant_maker(kind: str) -> Call:
+    tree = tree_maker(json.loads(kind))
+    return lambda value: _made(tree(value))
 
 
-class Written:
+def written_in(zone: str) -> Prepared:
     """Variants as texts in JSON, instants by the clocks of a zone."""
-
-    def __init__(self, zone: str) -> None:
-        self._zone = zone
-        self.__module__, self.__qualname__, self.__name__ = __name__, f"written {zone}", "variant_json"
-
-    def __reduce__(self) -> Any:
-        return written_in, (self._zone,)
-
-    def __call__(self, variant: Bytes) -> str:
-        return json_form.as_json(_part(variant), self._zone)
+    return prepared("variant_json", _json_writer, zone)
 
 
-@functools.lru_cache(64)
-def written_in(zone: str) -> Written:
-    return Written(zone)
+def _json_writer(zone: str) -> Call:
+    return lambda variant: json_form.as_json(_part(variant), zone)
 
 
 # ---- changes ----

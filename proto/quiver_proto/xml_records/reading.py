@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from quiver_proto.spark_functions.java import SparkValueError
+from quiver_proto.spark_functions.prepared import Prepared, prepared
 from quiver_proto.text_formats.conversion import Formats, converter
 from quiver_proto.text_formats.malformed import FAIL
 from quiver_proto.text_formats.text_input import Line
@@ -216,30 +216,21 @@ class RecordReader:
         return found, problems.first
 
 
-class XmlReader:
-    """Reads text in XML as a struct, for the kernel; what does not fit is null."""
+def xml_reader(kind: pa.StructType, options: XmlOptions) -> Prepared:
+    """Reads text in XML as a struct, for the kernel; what does not fit is null. Raises TypeError in its first call for a type that XML has
+    no values of."""
+    return prepared("from_xml", _reader, kind, options)
 
-    def __init__(self, kind: pa.StructType, options: XmlOptions) -> None:
-        self._given = (kind, options)
-        self.__module__, self.__qualname__, self.__name__ = __name__, f"read {kind} {options}", "from_xml"
-        self._read: RecordReader | None = None
 
-    def __reduce__(self) -> Any:
-        return xml_reader, self._given
+def _reader(kind: pa.StructType, options: XmlOptions) -> Callable[[str], dict[str, Any]]:
+    read = RecordReader(list(kind), options)
 
-    def __call__(self, text: str) -> dict[str, Any]:
-        kind, options = self._given
-        if self._read is None:
-            self._read = RecordReader(list(kind), options)
-        found, problem = self._read(text)
+    def found(text: str) -> dict[str, Any]:
+        record, problem = read(text)
         if problem and options.mode == FAIL:
             raise SparkValueError(
                 "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", f"Malformed records are detected in record parsing: {text}."
             )
-        return found
+        return record
 
-
-@functools.lru_cache(256)
-def xml_reader(kind: pa.StructType, options: XmlOptions) -> XmlReader:
-    """Raises TypeError in its first call for a type that XML has no values of."""
-    return XmlReader(kind, options)
+    return found

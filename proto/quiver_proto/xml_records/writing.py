@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from quiver_proto.spark_functions import casts
 from quiver_proto.spark_functions.java import SparkValueError
 from quiver_proto.spark_functions.json_types import in_sql
 from quiver_proto.spark_functions.patterns import formatted
+from quiver_proto.spark_functions.prepared import Prepared, prepared
 from quiver_proto.spark_functions.times import zone_of
 
 _NAME = re.compile(r"[^\W\d][\w.:-]*")
@@ -179,29 +179,19 @@ def shower(kind: Any, form: XmlForm) -> Show:
             raise ValueError(f"XML has no texts of type {kind}")
 
 
-class XmlWriter:
-    """Writes structs as text in XML, for the kernel."""
+def xml_writer(kind: str, options: tuple[tuple[str, str], ...], zone: str) -> Prepared:
+    """Writes structs as text in XML, for the kernel. `kind`: a type in JSON. `options`: by names in small letters."""
+    return prepared("to_xml", _writer_of, kind, options, zone)
 
-    def __init__(self, kind: str, options: tuple[tuple[str, str], ...], zone: str) -> None:
-        self._given = (kind, options, zone)
-        self.__module__, self.__qualname__, self.__name__ = __name__, f"write {kind} {options} {zone}", "to_xml"
-        self._write: Callable[[Any], str] | None = None
 
-    def __reduce__(self) -> Any:
-        return xml_writer, self._given
+def _writer_of(kind: str, options: tuple[tuple[str, str], ...], zone: str) -> Callable[[Any], str]:
+    form = form_of(dict(options), zone)
+    write = record_writer(json.loads(kind), form)
 
-    def __call__(self, value: Any) -> str:
-        if self._write is None:
-            kind, options, zone = self._given
-            self._form = form_of(dict(options), zone)
-            self._write = record_writer(json.loads(kind), self._form)
+    def text(value: Any) -> str:
         try:
-            return self._write(value) + "\n" * (not self._form.indent)
+            return write(value) + "\n" * (not form.indent)
         except ValueError as error:
             raise SparkValueError("INVALID_XML_NAME", f"{error}.") from None
 
-
-@functools.lru_cache(256)
-def xml_writer(kind: str, options: tuple[tuple[str, str], ...], zone: str) -> XmlWriter:
-    """`kind`: a type in JSON. `options`: by names in small letters."""
-    return XmlWriter(kind, options, zone)
+    return text

@@ -9,29 +9,20 @@ from collections.abc import Callable, Iterable
 from typing import Any, NoReturn, TypeVar
 
 from quiver_proto.spark_functions.java import SparkValueError
+from quiver_proto.spark_functions.prepared import Prepared, prepared
 
 OPERATIONS: dict[str, Callable[..., Any]] = {}
 """By name."""
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
-class Operation:
-    """The function of that name in OPERATIONS; travels in plans by its name."""
-
-    def __init__(self, name: str) -> None:
-        self.__module__, self.__name__, self.__qualname__ = __name__, name, f"OPERATIONS[{name!r}]"
-
-    def __reduce__(self) -> Any:
-        return operation, (self.__name__,)
-
-    def __call__(self, *values: Any) -> Any:
-        return OPERATIONS[self.__name__](*values)
+def operation(name: str) -> Prepared:
+    """What computes the function of that name; travels in plans by it."""
+    return prepared(name, _named, name)
 
 
-@functools.lru_cache(256)
-def operation(name: str) -> Operation:
-    """What computes the function of that name."""
-    return Operation(name)
+def _named(name: str) -> Callable[..., Any]:
+    return OPERATIONS[name]
 
 
 @functools.lru_cache(1)
