@@ -30,7 +30,7 @@ _ROW_GROUP = 128 << 20
 _WORTH_A_FILE = 1 << 20
 _PORTION = 64 << 20
 _WIDE_ROW = 64 << 10
-"""Bytes from which on a file's writer, which copies what it gets more than once, gets a quarter as much."""
+"""Bytes of a row from which on less is held: dealing and a file's writer copy what they get, and the kernel's batches are large too."""
 
 
 class SavedFiles:
@@ -133,6 +133,7 @@ class _Stream:
         limit = max(16 << 20, task.env.memory_bytes // 4) // streams
         self._limit = max(1 << 20, limit)
         self._portion = min(_PORTION, self._limit // 4)
+        self._wide = False
         self._undealt: list[Any] = []
         self._undealt_bytes = 0
         block = int(dict(sink.format.options).get("block", _ROW_GROUP))
@@ -151,10 +152,18 @@ class _Stream:
             return
         self._undealt.append(batch)
         size = batch.nbytes
+        self._look_at(size, batch.num_rows)
         self._undealt_bytes += size
         self._held += size
         if self._undealt_bytes >= self._portion:
             self._deal()
+
+    def _look_at(self, size: int, rows: int) -> None:
+        if not self._wide and size >= rows * _WIDE_ROW:
+            self._wide = True
+            self._worth = max(1, self._worth // 4)
+            self._limit //= 2
+            self._portion //= 4
 
     def _deal(self) -> None:
         """Many batches at once: each of them may have rows of every directory, and a few rows are as dear to handle as many."""
@@ -174,10 +183,10 @@ class _Stream:
             target = self._targets[key] = _Target(key)
         target.held.append(part)
         size = part.nbytes
+        self._look_at(size, part.num_rows)
         target.bytes += size
         self._held += size
-        worth = self._worth // 4 if size >= part.num_rows * _WIDE_ROW else self._worth
-        if target.bytes >= worth and self._may_write(target):
+        if target.bytes >= self._worth and self._may_write(target):
             self._write(target)
         if self._held > self._limit:
             self._relieve()

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from quiver_proto.errors import KernelOutOfMemory, ValueRefused
-from quiver_proto.kernel_faults import PANICKED
+from quiver_proto.kernel_faults import PANICKED, UNTOLD
 
 _OF_VALUES = re.compile(
     r"Cast error:|Divide by zero|Parser error:|Arithmetic overflow|Overflow happened on|overflow on|"
@@ -39,8 +39,8 @@ def refusing() -> Iterator[None]:
         yield
     except Exception as error:
         text = str(error)
-        if PANICKED in text and "overflow" in text:
-            # Of a batch, whose strings' bytes and lists' elements are counted with 31 bits.
+        if PANICKED in text and ("overflow" in text or UNTOLD in text):
+            # Of a batch, whose strings' bytes and lists' elements are counted with 31 bits. What is not told is most often this, too.
             raise KernelOutOfMemory(f"A batch ({text})", "more bytes or elements", "2 GiB") from None
         if text.startswith("DataFusion error:") and "Resources exhausted" in text:
             found = _OF_MEMORY.search(text)

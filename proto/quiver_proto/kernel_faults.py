@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from typing import Final
 
 PANICKED: Final = "The kernel panicked"
+UNTOLD: Final = "rust future panicked"
+"""Of a panic while rows are awaited that is all it tells."""
+_PANICS: Final = ("PanicException", "RustPanic")
 _kept: dict[str, BaseException] = {}
 _numbers = itertools.count(1)
 _MOST = 32
@@ -26,11 +29,11 @@ def keep(error: BaseException) -> str:
 
 @contextmanager
 def panics_told() -> Iterator[None]:
-    """Inside, a panic of the kernel, which is no Exception and would end a program, is raised as a RuntimeError."""
+    """Inside, a panic of the kernel, which may be no Exception and would end a program, is raised as a RuntimeError."""
     try:
         yield
     except BaseException as error:
-        if type(error).__name__ != "PanicException":
+        if type(error).__name__ not in _PANICS:
             raise
         raise RuntimeError(f"{PANICKED}: {error}.") from None
 

@@ -124,6 +124,12 @@ def test_rows_of_python_and_kept_ones_are_planned_anew_too(spark: Session, caplo
         assert (later.selectExpr("count(*)", "sum(k)").first(), again()) == (expected, False)
 
 
+def test_rows_of_ten_megabytes_are_kept(spark: Session) -> None:
+    rows = spark.sql("SELECT id, repeat(CAST(id AS STRING), 5000000) AS s FROM range(10, 60)").localCheckpoint()
+    assert LIMIT < 50 * 10_000_000
+    assert rows.selectExpr("count(*)", "max(length(s))", "max(left(s, 2))").first() == (50, 10_000_000, "59")
+
+
 def test_the_first_of_most_rows(spark: Session, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     count = 600_000
     with caplog.at_level("WARNING", "quiver.driver"):

@@ -13,8 +13,8 @@ from quiver.sql.errors import SparkRuntimeException
 from quiver.sql.lowering.relations import lower
 from quiver_executor.kernel_refusals import refusing
 from quiver_proto.errors import KernelOutOfMemory
-from quiver_proto.kernel_faults import PANICKED, taken_back
-from quiver_proto.spark_functions import growth, sequences
+from quiver_proto.kernel_faults import PANICKED, panics_told, taken_back
+from quiver_proto.spark_functions import growth, lists, sequences
 from quiver_proto.spark_functions.rows import ByRow
 
 
@@ -65,6 +65,8 @@ def test_batches_that_are_too_large(spark: Session) -> None:
         spark.sql("SELECT size(flatten(array_repeat(array_repeat(id, 100000), 100000))) FROM range(1)").collect()
     with pytest.raises(KernelOutOfMemory), refusing():
         raise RuntimeError(f"{PANICKED}: byte array offset overflow.")
+    with pytest.raises(KernelOutOfMemory, match="panicked"), refusing(), panics_told():
+        raise type("RustPanic", (Exception,), {})("rust future panicked: unknown error")
 
 
 def test_what_python_makes_is_counted() -> None:
@@ -75,8 +77,17 @@ def test_what_python_makes_is_counted() -> None:
         assert len(sequence(pa.array([0, 1]), pa.array([100, 100]))) == 2
         with pytest.raises(KernelOutOfMemory, match="numbers asked for"), taken_back():
             sequence(pa.array(range(100)), pa.array([200] * 100))
-        with pytest.raises(KernelOutOfMemory, match=r"repeat asked for 117\.2 KiB"), taken_back():
+        with pytest.raises(KernelOutOfMemory, match=r"repeat asked for 117\.2 KiB") as raised, taken_back():
             growth.Room("repeat")(pa.array([4, 4, None]), pa.array([60_000.0, 60_000.0, None]))
+        assert raised.value.row_bytes == 60_000
+        texts = ByRow(lists.array_repeat, pa.schema([pa.field("r", pa.list_(pa.string()))]).serialize().to_pybytes(), nulls=True)
+        text = "x" * 1000
+        assert len(texts(pa.array([text]), pa.array([90]))) == 1
+        with pytest.raises(KernelOutOfMemory) as raised, taken_back():
+            texts(pa.array([text, text, text]), pa.array([10, 11, 12]))
+        assert raised.value.row_bytes == growth.weight([text] * 12)
+        with pytest.raises(KernelOutOfMemory, match="array_repeat asked for"), taken_back():
+            texts(pa.array([text]), pa.array([10_000]))
     finally:
         growth.allow(1 << 40)
     assert growth.Room("repeat")(pa.array([4, None]), pa.array([60_000.0, None])).to_pylist() == [4, None]

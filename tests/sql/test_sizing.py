@@ -62,5 +62,7 @@ def test_pieces_are_skewed_that_a_slot_does_not_hold() -> None:
     assert [sizes.fitting(memory << 20, 1).policy.skew_bytes >> 20 for memory in (0, 512, 1024, 8192)] == [256, 64, 128, 256]
     again = sizes.smaller(1, 2).fitting(512 << 20).policy
     assert (again.skew_bytes >> 20, again.target_bytes >> 20) == (64, 16)
+    assert [sizes.smaller(1, 2, row).batch_rows for row in (0, 100, 1 << 20, 100 << 20)] == [1024, 1024, 8, 1]
+    assert [sizes.smaller(1, 2, row).smaller(2, 8).batch_rows for row in (0, 1 << 20)] == [64, 8]
     again = sizes.smaller(1, 2).smaller(2, 8).fitting(512 << 20).policy
     assert (again.skew_bytes >> 20, again.target_bytes >> 20) == (16, 4)

@@ -165,7 +165,7 @@ class Runtime:
 
     def _smaller(self, sizes: Sizing, tried: int, pieces: int, call_site: CallSite, problem: KernelOutOfMemory) -> Sizing:
         log.warning("%s: it is planned anew for less memory: %s", call_site, problem)
-        return sizes.smaller(tried, max(pieces, sizes.partitions))
+        return sizes.smaller(tried, max(pieces, sizes.partitions), problem.row_bytes)
 
     def _with_kept(self, relation: r.Relation, call_site: CallSite, less: Sizing | None = None, of: Kept | None = None) -> r.Relation:
         """The relation with what is kept in place of what computes it; `less`: kept rows that are not all there are planned anew, as a

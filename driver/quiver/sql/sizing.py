@@ -29,6 +29,9 @@ FEW_COLUMNS = 32 << 20
 _BYTES_A_ROW = 80
 """Of a build side whose size in bytes the kernel does not know."""
 
+_BATCH_BYTES = 8 << 20
+"""Of large rows, in a batch of a query that needed too much memory."""
+
 WITHOUT_VIEWS = (
     ("datafusion.execution.parquet.schema_force_view_types", "false"),
     ("datafusion.sql_parser.map_string_types_to_utf8view", "false"),
@@ -55,8 +58,9 @@ class Sizing:
 
     heeds_hints: bool = True
     """Of the program, which may not know how much memory there is."""
-    widens: bool = False
-    """Whether expressions may make so much of each row (`repeat(text, 3000)`) that a usual batch of them does not fit."""
+    batch_rows: int = 0
+    """How many rows the kernel's batches have (0: its own number): expressions may make so much of each (`repeat(text, 3000)`) that a
+    usual batch of them does not fit."""
     views: bool = True
     """Whether strings are views, of buffers that live as long as any of their strings does. They cost less CPU, and are not counted."""
 
@@ -96,8 +100,9 @@ class Sizing:
         """No side of a join is small: each is dealt by its keys."""
         return replace(self, broadcast_bytes=-1, policy=replace(self.policy, broadcast_bytes=-1))
 
-    def smaller(self, tried: int, pieces: int) -> Sizing:
-        """For a query that needed too much memory `tried` times, the last time with `pieces` (1: as one task)."""
+    def smaller(self, tried: int, pieces: int, row_bytes: int = 0) -> Sizing:
+        """For a query that needed too much memory `tried` times, the last time with `pieces` (1: as one task); `row_bytes`: of the largest
+        row of a batch that was too large, when that is known."""
         return replace(
             self,
             partitions=max(8, pieces * 4) if tried == 1 else pieces,
@@ -111,15 +116,15 @@ class Sizing:
                 skew_bytes=max(1, self.policy.skew_bytes // 4),
             ),
             joins_by_sorting=tried > 1,
-            widens=tried > 1,
+            # With small batches, more runs can be merged in the same memory, and less is on its way between operators.
+            batch_rows=max(1, min(self.batch_rows or 1024, 1024 if tried == 1 else 64, _BATCH_BYTES // max(1, row_bytes))),
             heeds_hints=False,
             views=False,
         )
 
     def task_settings(self) -> tuple[tuple[str, str], ...]:
         """What the kernel is told where tasks run."""
-        # With small batches, more runs can be merged in the same memory, and less is on its way between operators.
-        return () if self.heeds_hints else ((BATCH_ROWS, "64" if self.widens else "1024"),)
+        return ((BATCH_ROWS, str(self.batch_rows)),) if self.batch_rows else ()
 
     def kernel_settings(self) -> tuple[tuple[str, str], ...]:
         """What the kernel's planner is told."""

@@ -26,9 +26,12 @@ class KernelDiffers(QuiverError, ImportError):
 
 
 class KernelOutOfMemory(QuiverError, MemoryError):
-    """An operator that can't spill needs more memory than its task has. The driver then plans the query for smaller partitions."""
+    """An operator that can't spill needs more memory than its task has. The driver then plans the query for smaller partitions.
 
-    def __init__(self, operator: str, asked: str, pool: str) -> None:
+    `row_bytes`: of the largest row of a batch that was too large, 0 when that is not known.
+    """
+
+    def __init__(self, operator: str, asked: str, pool: str, row_bytes: int = 0) -> None:
         super().__init__(
             f"{operator} asked for {asked} more than is left of the {pool} that a task's operators have. Give executors more memory "
             "(spark.executor.memory) or fewer cores, cut the query into more partitions (quiver.sql.partitions), or let less of what "
@@ -36,9 +39,11 @@ class KernelOutOfMemory(QuiverError, MemoryError):
             operator,
             asked,
             pool,
+            row_bytes,
         )
         self.operator = operator
         self.pool = pool
+        self.row_bytes = row_bytes
 
 
 class SlotOutOfMemory(KernelOutOfMemory):
@@ -48,7 +53,7 @@ class SlotOutOfMemory(KernelOutOfMemory):
     then plans the query for smaller partitions.
     """
 
-    def __init__(self, operator: str, held: int, limit: int) -> None:
+    def __init__(self, operator: str, held: int, limit: int, row_bytes: int = 0) -> None:
         where = f", most of it probably in {operator}" if operator else ""
         QuiverError.__init__(
             self,
@@ -58,6 +63,8 @@ class SlotOutOfMemory(KernelOutOfMemory):
             operator,
             held,
             limit,
+            row_bytes,
         )
         self.operator = operator
+        self.row_bytes = row_bytes
         self.pool = f"{limit >> 20} MiB"

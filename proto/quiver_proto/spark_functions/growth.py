@@ -7,7 +7,6 @@ KernelOutOfMemory, after which a query is planned anew with smaller batches.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
 MOST: Final = 2**31 - 16
 """Bytes of a string, elements of an array: Spark's limit."""
 OBJECT_BYTES: Final = 40
-"""Of an element that Python makes, about."""
+"""Of an element that Python makes, about, beside the bytes of a string."""
+_LOOKED_AT: Final = 8
 _FEW: Final = 1000
 """Copies of which no harm comes: a value that is there has its size."""
 
@@ -38,11 +38,20 @@ def allow(task_bytes: int) -> None:
     _Allowance.task_bytes = task_bytes
 
 
-def no_room(function: str, size: float, of: str = "bytes") -> RuntimeError:
-    """What a function raises inside the kernel for a batch whose results of `function` would take so much: KernelOutOfMemory, outside."""
-    asked = format_bytes(int(size)) if of == "bytes" else f"{int(size)} elements"
-    least = MOST if _Allowance.task_bytes is None else min(MOST, _Allowance.task_bytes)
-    return RuntimeError(keep(KernelOutOfMemory(function, asked, format_bytes(least) if of == "bytes" else f"{MOST} elements")))
+def room_for(rows: int) -> int:
+    """How many bytes the results of a function may take in a batch of so many rows.
+
+    What takes them on copies them, more than once. A single row can't be divided, so it may try with all of the memory.
+    """
+    if _Allowance.task_bytes is None:
+        return MOST
+    return min(MOST, _Allowance.task_bytes // (4 if rows > 1 else 1))
+
+
+def no_room(function: str, size: float, row_bytes: float = 0, rows: int = 2) -> RuntimeError:
+    """What a function raises inside the kernel for a batch whose results of `function` would take so many bytes: KernelOutOfMemory,
+    outside. `row_bytes`: of the largest row among them."""
+    return RuntimeError(keep(KernelOutOfMemory(function, format_bytes(int(size)), format_bytes(room_for(rows)), int(row_bytes))))
 
 
 def check_elements(function: str, count: int) -> None:
@@ -55,7 +64,7 @@ def check_elements(function: str, count: int) -> None:
         )
 
     if count > _FEW and _Allowance.task_bytes is not None and count * OBJECT_BYTES > _Allowance.task_bytes:
-        raise no_room(function, count * OBJECT_BYTES)
+        raise no_room(function, count * OBJECT_BYTES, count * OBJECT_BYTES, 1)
 
 
 def check_bytes(function: str, size: int) -> None:
@@ -70,37 +79,42 @@ def check_bytes(function: str, size: int) -> None:
 class Batch:
     """The results of one batch as they are made in Python: their sizes so far."""
 
-    __slots__ = ("_bytes", "_function", "_most")
+    __slots__ = ("_bytes", "_function", "_largest", "_rows")
 
     def __init__(self, function: str) -> None:
         self._function = function
-        self._bytes = 0
-        allowed = _Allowance.task_bytes
-        self._most = MOST * OBJECT_BYTES if allowed is None else min(allowed, MOST * OBJECT_BYTES)
+        self._bytes = self._largest = self._rows = 0
 
-    def add(self, value: Any) -> None:
+    def add(self, value: str | bytes | list[Any]) -> None:
         """Raises what `no_room` gives when this is too much for a batch."""
-        if isinstance(value, str | bytes):
+        if not isinstance(value, list):
             check_bytes(self._function, len(value))
-        self._bytes += len(value) * (OBJECT_BYTES if isinstance(value, list) else 1)
-        if self._bytes > self._most or (isinstance(value, str | bytes) and self._bytes > MOST):
-            raise no_room(self._function, self._bytes)
+        size = weight(value)
+        self._bytes += size
+        self._largest = max(self._largest, size)
+        self._rows += 1
+        if self._bytes > room_for(self._rows):
+            raise no_room(self._function, self._bytes, self._largest, self._rows)
 
 
 def check_copies(function: str, value: Any, count: int) -> None:
-    """Raises SparkValueError when an array can't hold so many copies, and what `no_room` gives when no batch can."""
+    """Raises SparkValueError when an array can't hold so many copies, and what `no_room` gives when they are more bytes than any row
+    may have."""
     check_elements(function, count)
-    if count > _FEW and (size := count * _weight(value)) > MOST:
-        raise no_room(function, size, "elements")
+    if count > _FEW and (size := count * weight(value)) > room_for(1):
+        raise no_room(function, size, size, 1)
 
 
-def _weight(value: Any) -> int:
-    """Of a value that is to be repeated: its elements, and bytes of strings, all through."""
+def weight(value: Any) -> int:
+    """About how many bytes a value takes: of long arrays some elements are looked at."""
     if isinstance(value, str | bytes):
-        return max(1, len(value))
-    if isinstance(value, Sequence):
-        return max(1, sum(map(_weight, value)))
-    return 1
+        return len(value) + OBJECT_BYTES
+    if isinstance(value, list | tuple):
+        some = value[:: len(value) // _LOOKED_AT + 1]
+        return OBJECT_BYTES + (sum(map(weight, some)) * len(value) // len(some) if some else 0)
+    if isinstance(value, dict):
+        return sum(map(weight, value.values()))
+    return OBJECT_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +130,6 @@ class Room:
         if largest is not None:
             check_bytes(self.function, int(largest))
             total = pc.call_function("sum", [sizes]).as_py()
-            if total > min(MOST, _Allowance.task_bytes or MOST):
-                raise no_room(self.function, total)
+            if total > room_for(len(given)):
+                raise no_room(self.function, total, largest, len(given))
         return given
