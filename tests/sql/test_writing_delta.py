@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,33 @@ def test_what_a_killed_driver_leaves_of_a_new_table_is_no_hindrance(
     spark.range(5).write.format("delta").mode("append").save(str(tmp_path / "after"))
     counts = [spark.read.format("delta").load(str(tmp_path / name)).count() for name in ("before", "after")]
     assert counts == [5, 8]
+
+
+def test_of_two_who_make_a_table_one_does(spark: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    enter, problems = delta_targets._enter, list[Exception]()
+    together = threading.Barrier(2, timeout=120)
+
+    def entering(*given: Any) -> None:
+        together.wait()
+        enter(*given)
+
+    def write(path: str, mode: str) -> None:
+        try:
+            spark.range(3).write.format("delta").mode(mode).save(path)
+        except Exception as problem:
+            problems.append(problem)
+
+    monkeypatch.setattr(delta_targets, "_enter", entering)
+    paths = [str(tmp_path / str(number)) for number in range(6)]
+    for number, path in enumerate(paths):
+        writers = [threading.Thread(target=write, args=(path, "append" if number % 2 else "error")) for _ in range(2)]
+        for writer in writers:
+            writer.start()
+        for writer in writers:
+            writer.join()
+    assert [str(problem)[:24] for problem in problems] == ["[DELTA_CONCURRENT_WRITE]"] * 6
+    assert [spark.read.format("delta").load(path).count() for path in paths] == [3] * 6
+    assert all(len(files(Path(path))) == 1 for path in paths)
 
 
 def test_tables_that_ask_more_of_their_writers(spark: Session, tmp_path: Path) -> None:

@@ -227,10 +227,17 @@ def _enter(deltalake: Any, entry: _Entry) -> None:
     for _, final, rows, size in entry.written:
         values: Mapping[str, str | None] = dict(zip(keys, values_of(final)))
         actions.append(AddAction(final, size, values, now, True, json.dumps({"numRecords": rows})))
-    told = CommitProperties(custom_metadata={"txnId": entry.identity})
     if table is None:
-        create_table_with_add_actions(entry.path, schema, actions, "error", keys, commit_properties=told)
+        # No second try: the library would take it for the next version of the table that another writer has just made.
+        only = CommitProperties(custom_metadata={"txnId": entry.identity}, max_commit_retries=0)
+        try:
+            create_table_with_add_actions(entry.path, schema, actions, "error", keys, commit_properties=only)
+        except deltalake.exceptions.DeltaError as problem:
+            if deltalake.DeltaTable.is_deltatable(entry.path):
+                raise deltalake.exceptions.CommitFailedError(str(problem)) from problem
+            raise
         return
+    told = CommitProperties(custom_metadata={"txnId": entry.identity})
     there = table.metadata()
     needs_feature = '"timestamp_ntz"' in schema.to_json() and "timestampNtz" not in (table.protocol().writer_features or ())
     if entry.anew and (needs_feature or keys != there.partition_columns):
