@@ -57,6 +57,23 @@ def test_arrays_that_are_too_long(spark: Session, call: str, told: str) -> None:
     assert raised.value.getCondition() == "COLLECTION_SIZE_LIMIT_EXCEEDED.FUNCTION"
 
 
+@pytest.mark.parametrize(
+    ("query", "expected", "is_late"),
+    [
+        ("SELECT size(filter(sequence(1, 200000), x -> x % 2 = 0)), 5 FROM range(2)", [(100_000, 5)] * 2, True),
+        ("SELECT size(transform(sequence(1, 1000), x -> size(filter(sequence(1, 500), y -> y > x)))) AS n", [(1000,)], True),
+        ("SELECT length(array_join(transform(array(3, 2), x -> repeat('a', x)), '')) FROM range(3) WHERE id > 1", [(5,)], True),
+        ("SELECT transform(array(rand()), x -> x >= 0) FROM range(3) WHERE id > 1", [([True],)], False),
+        ("SELECT transform(array(1, 2), x -> x + 1) AS a", [([2, 3],)], False),
+    ],
+)
+def test_functions_of_elements_of_constants(spark: Session, query: str, expected: object, is_late: bool) -> None:
+    """What costs much is not computed while it is planned; rows of which no column is wanted keep one for the kernel."""
+    df = spark.sql(query)
+    assert ("(CASE WHEN random() >= 0 THEN" in lower(df._relation).text) is is_late
+    assert df.collect() == expected
+
+
 def test_batches_that_are_too_large(spark: Session) -> None:
     """Each value can be made, all of a batch together can't: they are planned anew with fewer rows in each. One value can't be divided."""
     query = "SELECT sum(length(repeat('a', CAST(1000000 + id AS INT)))) FROM range(2500)"

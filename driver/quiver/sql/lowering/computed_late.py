@@ -7,11 +7,12 @@ task, as a call of a column does. What is above them is then no constant either.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from quiver.sql.analysis.volatile import any_volatile
 from quiver.sql.tree import expressions as e
-from quiver.sql.tree.walking import walk
+from quiver.sql.tree.walking import children_of, walk
 
 _GROWING: Final = {
     "sequence": (0, 1, 2),
@@ -36,14 +37,14 @@ _SMALL: Final = 1000
 _FEW: Final = 100_000
 """Elements or bytes that the driver may make while it plans."""
 _FOLDING: Final = frozenset({"aggregate", "array_sort"})
-"""Python runs their functions, an element at a time. The kernel's lambdas are quick, and large arrays of constants are late."""
+"""Python runs their functions, an element at a time."""
 _NOT_CONSTANT = (e.Attribute, e.OuterReference, e.PythonCall, e.ScalarSubquery, e.Exists, e.InSubquery, e.Windowed)
 
 
 def is_late(call: e.Call, name: str) -> bool:
     """Whether a call of the function `name` is one of constants that is too costly for the driver."""
-    if name in _FOLDING:
-        return any(isinstance(argument, e.Lambda) for argument in call.args) and _is_constant(call)
+    if any(isinstance(argument, e.Lambda) for argument in call.args):
+        return (name in _FOLDING or _steps(call) > _FEW) and _is_constant(call)
     return name in COSTLY and not _is_small(call, name) and _is_constant(call)
 
 
@@ -57,6 +58,26 @@ def _is_constant(call: e.Call) -> bool:
     if any_volatile((call,)):
         return False
     return not any(isinstance(node, _NOT_CONSTANT) or (isinstance(node, e.Variable) and node.name not in own) for node in walk(call))
+
+
+def _steps(node: e.Expression) -> float:
+    """About how many elements functions of elements are called for, with all that is in each other."""
+    if isinstance(node, e.Call) and node.name in COSTLY and not _is_small(node, node.name):
+        return math.inf
+    below = sum(map(_steps, children_of(node)))
+    if not isinstance(node, e.Call) or not any(isinstance(argument, e.Lambda) for argument in node.args):
+        return below
+    bodies = sum(_steps(argument) for argument in node.args if isinstance(argument, e.Lambda))
+    return below + max(map(_elements, node.args)) * (1 + bodies)
+
+
+def _elements(node: e.Expression) -> int:
+    """About how many elements an array of constants has."""
+    if isinstance(node, e.Call) and node.name in _GROWING:
+        return max((abs(value) for value in map(_literal, node.args) if isinstance(value, int)), default=1)
+    if isinstance(node, e.Lambda):
+        return 1
+    return max(1, sum(map(_elements, children_of(node))))
 
 
 def _is_small(call: e.Call, name: str) -> bool:

@@ -26,7 +26,7 @@ from quiver.sql.lowering.sort_keys import with_key_columns
 from quiver.sql.lowering.sortedness import aggregated_in_order, order_of, sorted_by
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
-from quiver.sql.tree.walking import attributes_in
+from quiver.sql.tree.walking import attributes_in, walk
 
 _DEEP = 12
 """Relations nested deeper than this are put into the WITH list."""
@@ -117,7 +117,8 @@ class _Writer:
                 shield = shielded(relation, self._filtered.get(id(relation.child), (None, None))[1])
                 if id(relation) in self._fenced:
                     return self._fence(relation, f"{self._items(relation.expressions)}, random() AS {HERE}", source), depth + 1
-                return f"SELECT {self._items(relation.expressions, shield)} FROM {source}", depth
+                items = self._items(relation.expressions, shield) if not _needs_a_column(relation) else self._items_of_a_column(relation)
+                return f"SELECT {items} FROM {source}", depth
             case r.Filter():
                 source, depth = self._source(relation.child, is_filter=True)
                 condition = self._text(relation.condition)
@@ -252,6 +253,14 @@ class _Writer:
         # Who groups by a column twice has it once: the kernel wants every name once, and whoever is above asks by name.
         return ", ".join(dict.fromkeys(self._item(expression, shield) for expression in expressions))
 
+    def _items_of_a_column(self, relation: r.Project) -> str:
+        """The items of a projection that names no column, of which the first now names one."""
+        first, *rest = relation.expressions
+        assert isinstance(first, e.Alias)
+        some = f"named_struct('c', {column(relation.child.output[0])}) IS NOT NULL"
+        item = f"CASE WHEN {some} THEN {self._text(first.child)} END AS {quoted(f'{first.name}#{first.id}')}"
+        return ", ".join((item, *([self._items(rest)] if rest else [])))
+
     def _item(self, expression: e.Expression, shield: int | None = None) -> str:
         bare = expression.child if isinstance(expression, e.Alias) else expression
         if isinstance(bare, e.Attribute) and bare.id == shield:
@@ -309,6 +318,14 @@ def _all_of(branches: list[str]) -> str:
         groups = (branches[first : first + _BESIDE] for first in range(0, len(branches), _BESIDE))
         branches = [f"({' UNION ALL '.join(group)})" if len(group) > 1 else group[0] for group in groups]
     return " UNION ALL ".join(branches)
+
+
+def _needs_a_column(relation: r.Project) -> bool:
+    """Whether it has functions of elements and no column: the kernel drops columns that nobody names too late to know where it puts the
+    functions' arguments."""
+    every = [node for expression in relation.expressions for node in walk(expression)]
+    has_lambda = any(isinstance(node, e.Lambda) for node in every)
+    return has_lambda and bool(relation.child.output) and not any(isinstance(node, e.Attribute) for node in every)
 
 
 def _totals(relation: r.Relation) -> bool:
