@@ -63,7 +63,7 @@ class Runner:
         ends = self.stage(ops.ShuffleWrite(node, number, partitioner, aggregator, SITE), splits)
         outputs = [end.map_output for end in ends if end.map_output is not None]
         rows = [(o.map_index, o.task_id, o.node_id, o.path) for o in outputs]
-        return MapOutputTable(ShuffleId(number), partitioner.width, *map(list, zip(*rows)))  # type: ignore[arg-type]
+        return MapOutputTable(ShuffleId(number), partitioner.width, *map(list, zip(*rows)))
 
     def apply(self, node: ops.Node, inputs: Sequence[MapOutputTable], function: Callable[..., Any]) -> list[Any]:
         ends = self.stage(ops.Apply(node, fn(function)), range(inputs[0].width), inputs)

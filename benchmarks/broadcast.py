@@ -81,7 +81,7 @@ def run(engine: str, megabytes: int) -> None:
 
         sc: Any = Context("local[2]", "bench", conf=Conf().set("spark.ui.enabled", "false"))
     else:
-        from pyspark import SparkConf, SparkContext  # type: ignore[import-not-found]
+        from pyspark import SparkConf, SparkContext
 
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         conf = SparkConf().set("spark.ui.enabled", "false").set("spark.driver.memory", "4g").set("spark.ui.showConsoleProgress", "false")

@@ -34,7 +34,7 @@ def quiver(source: str, by_key: bool) -> Iterator[tuple[str, Callable[[], None]]
             df = df.repartition("k")
 
         def write(kind: str = kind, df: object = df) -> None:
-            writer = df.write  # type: ignore[attr-defined]
+            writer = df.write
             (writer.partitionBy("k") if kind == "partitioned" else writer).parquet(kind)
 
         yield kind, write
@@ -42,7 +42,7 @@ def quiver(source: str, by_key: bool) -> Iterator[tuple[str, Callable[[], None]]
 
 
 def pyspark(source: str) -> Iterator[tuple[str, Callable[[], None]]]:
-    from pyspark.sql import SparkSession  # type: ignore[import-not-found]
+    from pyspark.sql import SparkSession
 
     spark = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
     spark.read.parquet(source).createOrReplaceTempView("lineitem")
@@ -65,15 +65,15 @@ def datafusion(source: str) -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def polars(source: str) -> Iterator[tuple[str, Callable[[], None]]]:
-    import polars as pl  # type: ignore[import-not-found]
+    import polars as pl
 
     def rows() -> object:
         return pl.SQLContext(lineitem=pl.scan_parquet(source)).execute(QUERY)
 
     os.mkdir("plain")
-    yield "plain", lambda: rows().sink_parquet("plain/a.parquet", compression="snappy")  # type: ignore[attr-defined]
+    yield "plain", lambda: rows().sink_parquet("plain/a.parquet", compression="snappy")
     keyed = pl.PartitionBy("partitioned", key="k")
-    yield "partitioned", lambda: rows().sink_parquet(keyed, compression="snappy", mkdir=True)  # type: ignore[attr-defined]
+    yield "partitioned", lambda: rows().sink_parquet(keyed, compression="snappy", mkdir=True)
 
 
 def run(name: str, source: str) -> None:

@@ -49,7 +49,7 @@ def engine(name: str, text: str, size: int) -> tuple[dict[str, Workload], Callab
         context = Context("local[2]", "bench", conf=Conf().set("spark.ui.enabled", "false"))
         return spark_like(context, text, size), context.stop
     if name == "pyspark":
-        from pyspark import SparkConf, SparkContext  # type: ignore[import-not-found]
+        from pyspark import SparkConf, SparkContext
 
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         os.environ["PYTHONPATH"] = str(Path(__file__).parent)  # Its processes import the workloads.
@@ -57,7 +57,7 @@ def engine(name: str, text: str, size: int) -> tuple[dict[str, Workload], Callab
         spark = SparkContext("local[2]", "bench", conf=conf)
         return spark_like(spark, text, size), spark.stop
     if name == "loky":
-        import loky  # type: ignore[import-not-found]
+        import loky
 
         reused = loky.get_reusable_executor(2)
         return pool_like(reused, text, size), reused.shutdown

@@ -79,7 +79,7 @@ def main() -> None:
     print(f"{'':22}{'rows':>10}{'own':>9}{'ours':>9}{'':3}")
     for label, column, own, note in CASES:
         source = "texts" if any(word in own for word in ("(s", "(d", "(t", "t)", "s,", "d,")) else "numbers"
-        leaf = r.Local(None, attributes)  # type: ignore[arg-type]
+        leaf = r.Local(None, attributes)
         query = lower(analyser.project(leaf, [column._expression]))
         (name,) = query.leaves
         columns = ", ".join(f'{attribute.name} AS "{attribute.name}#{attribute.id}"' for attribute in attributes)

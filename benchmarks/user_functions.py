@@ -53,7 +53,7 @@ def of_quiver(rows: int) -> dict[str, float]:
 
 
 def of_pyspark(rows: int) -> dict[str, float]:
-    from pyspark.sql import SparkSession, functions  # type: ignore[import-not-found]
+    from pyspark.sql import SparkSession, functions
 
     builder = SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").config("spark.driver.memory", "2g")
     spark = builder.config("spark.sql.execution.pythonUDF.arrow.enabled", "true").getOrCreate()

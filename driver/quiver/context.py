@@ -187,7 +187,7 @@ class Context(ContextFacts, FileSources, JvmSources, JobControl, FileSharing, Ch
         if isinstance(c, range):
             dataset = Span(id=self._planner.dataset_id(), call_site=call_site, values=c, slices=slices)
         else:
-            records: Sequence[T] = c if type(c) in (list, tuple) else list(c)  # type: ignore[assignment]
+            records = cast("Sequence[T]", c) if type(c) in (list, tuple) else list(c)
             bounds = _slice_bounds(len(records), slices, self._batch)
             frames = [
                 seal_records(list(records[bounds[i] : bounds[i + 1]]), bounds[i], call_site) if bounds[i] < bounds[i + 1] else _NO_RECORDS

@@ -306,7 +306,7 @@ def test_a_stage_with_a_broadcast(bench: Bench, tmp_path: Path) -> None:
     import cloudpickle
 
     shared = Refers()
-    function = ops.Function(cloudpickle.dumps(lambda x: (int(shared.value["k"].sum()) + x, id(shared))), site("map"), "f")  # type: ignore[attr-defined]
+    function = ops.Function(cloudpickle.dumps(lambda x: (int(shared.value["k"].sum()) + x, id(shared))), site("map"), "f")
     body = pickle.dumps(ops.StageBody(ops.Collect(ops.Map(ops.Items(), function)), (site("map"),)))
     stage = open_stage(AddStage(StageId(1), 0, body, {}, {}, {}, broadcasts={7: table}), bench.env)
     results = []

@@ -269,7 +269,7 @@ def raising(make: Any) -> Any:
 
 
 def noted(error: BaseException, *notes: Any) -> BaseException:
-    error.__notes__ = list(notes)  # type: ignore[attr-defined]
+    error.__notes__ = list(notes)
     return error
 
 

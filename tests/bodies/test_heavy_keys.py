@@ -86,7 +86,7 @@ def test_only_some_are_told() -> None:
 class Odd:
     """Can be sorted, and not hashed."""
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__ = None
 
 
 def test_keys_that_cannot_be_counted_end_the_summary_and_nothing_else() -> None:
@@ -96,7 +96,7 @@ def test_keys_that_cannot_be_counted_end_the_summary_and_nothing_else() -> None:
 
 def test_a_key_is_placed_as_its_records_were() -> None:
     def scatter(pairs: object, lists: list[list[object]]) -> None:
-        for pair in pairs:  # type: ignore[attr-defined]
+        for pair in pairs:
             lists[pair[0] % len(lists)].append(pair)
 
     place = place_by(scatter, 4)

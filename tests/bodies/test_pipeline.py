@@ -164,8 +164,8 @@ def _stateful() -> dict[str, Callable[[Any], Any]]:
         return len(memo)
 
     def in_attribute(x: int) -> int:
-        in_attribute.count = getattr(in_attribute, "count", 0) + 1  # type: ignore[attr-defined]
-        return int(in_attribute.count)  # type: ignore[attr-defined]
+        in_attribute.count = getattr(in_attribute, "count", 0) + 1
+        return int(in_attribute.count)
 
     count = 0
 

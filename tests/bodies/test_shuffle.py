@@ -415,7 +415,7 @@ def test_quota(tmp_path: Path) -> None:
     assert failure.error[0] == "QuotaExceeded"
     assert str(bench.blocks) in failure.message
     assert "30,000" in failure.message
-    assert bench.failed(ops.Collect(ops.Items()), items([os.urandom(300_000)])).error[0] == "QuotaExceeded"  # type: ignore[index]
+    assert bench.failed(ops.Collect(ops.Items()), items([os.urandom(300_000)])).error[0] == "QuotaExceeded"
     assert bench.leftovers() == []
     assert isinstance(bench.attempt(sink, small), TaskDone)
 

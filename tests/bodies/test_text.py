@@ -110,7 +110,7 @@ def test_compressed(bench: Bench, tmp_path: Path, extension: str, compress: Any)
     assert bench.collect(LINES, split) == content.decode().splitlines()
     assert bench.collect(WHOLE, split) == [(f"file:{path}", content.decode())]
     write(tmp_path / "in" / f"f.txt{extension}", compress(os.urandom(4000))[:1000])
-    assert bench.failed(ops.Count(LINES), split).error[0] in ("PathUnreadable", "UndecodableLine")  # type: ignore[index]
+    assert bench.failed(ops.Count(LINES), split).error[0] in ("PathUnreadable", "UndecodableLine")
 
 
 @pytest.mark.parametrize("start", [0, 50, 88])
@@ -120,7 +120,7 @@ def test_undecodable_lines_are_named(bench: Bench, tmp_path: Path, start: int) -
     failure = bench.failed(ops.Count(LINES), [(path, start, -1)])
     assert failure.kind.value == "fatal"
     assert failure.error is not None
-    code, (where, line, offset, _) = failure.error  # type: ignore[misc]
+    code, (where, line, offset, _) = failure.error
     expected = content.index(b"\xff") if start < 86 else content.index(b"\xfe")
     assert (code, where, offset) == ("UndecodableLine", path, expected)
     assert line == content.count(b"\n", 0, expected) + 1
@@ -131,14 +131,14 @@ def test_undecodable_lines_are_named(bench: Bench, tmp_path: Path, start: int) -
 def test_a_bad_line_after_many_blocks(bench: Bench, tmp_path: Path) -> None:
     path = write(tmp_path / "in" / "f.txt", b"0123456789\n" * 300_000 + b"\xff\n")
     failure = bench.failed(ops.Count(LINES), [(path, 2_000_000, -1)])
-    assert failure.error[1][1:3] == (300_001, 3_300_000)  # type: ignore[index]
+    assert failure.error[1][1:3] == (300_001, 3_300_000)
 
 
 def test_files_that_went(bench: Bench, tmp_path: Path) -> None:
     missing = str(tmp_path / "missing.txt")
-    assert bench.failed(ops.Count(LINES), [(missing, 0, -1)]).error[0] == "PathNotFound"  # type: ignore[index]
-    assert bench.failed(ops.Count(LINES), [(str(tmp_path), 0, -1)]).error[0] == "PathUnreadable"  # type: ignore[index]
-    error = from_wire(*bench.failed(ops.Count(WHOLE), [(missing, 0, -1)]).error)  # type: ignore[misc]
+    assert bench.failed(ops.Count(LINES), [(missing, 0, -1)]).error[0] == "PathNotFound"
+    assert bench.failed(ops.Count(LINES), [(str(tmp_path), 0, -1)]).error[0] == "PathUnreadable"
+    error = from_wire(*bench.failed(ops.Count(WHOLE), [(missing, 0, -1)]).error)
     assert isinstance(error, PathNotFound)
 
 

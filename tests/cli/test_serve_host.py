@@ -277,7 +277,7 @@ def test_a_job_without_listener_is_cancelled_after_a_while_but_not_at_once(world
     world.seen = ((), "waits")
     stream = world.events("s1", base)
     next(stream)
-    stream.close()  # type: ignore[attr-defined]
+    stream.close()
     world.now += 20
     world.host.sweep()
     assert world.driver.cancelled == []

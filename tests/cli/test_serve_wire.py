@@ -97,7 +97,7 @@ def test_cancelling_from_another_thread(daemon: Daemon) -> None:
     client = daemon.connect()
     started = threading.Event()
     execute = daemon.driver.execute
-    daemon.driver.execute = lambda planned: (started.set(), execute(planned))[1]  # type: ignore[method-assign]
+    daemon.driver.execute = lambda planned: (started.set(), execute(planned))[1]
 
     def cancel() -> None:
         assert started.wait(120)
@@ -130,13 +130,13 @@ def test_ctrl_c_cancels_the_job_and_leaves_the_client_usable(daemon: Daemon) -> 
 
     def interrupt(planned: object) -> list[bytes]:
         os.kill(os.getpid(), signal.SIGINT)
-        return list(execute(planned))  # type: ignore[arg-type]
+        return list(execute(planned))
 
-    daemon.driver.execute = interrupt  # type: ignore[method-assign, assignment]
+    daemon.driver.execute = interrupt
     with pytest.raises(KeyboardInterrupt):
         client.run(job(client.id_base))
     assert daemon.driver.cancelled == [(client.id_base, "interrupted")]
-    daemon.driver.execute = execute  # type: ignore[method-assign]
+    daemon.driver.execute = execute
     daemon.driver.end(client.id_base + 1, lambda: [b"fine"])
     assert client.run(job(client.id_base + 1)) == [b"fine"]
 
@@ -146,7 +146,7 @@ def test_a_broken_connection_is_made_again_and_the_job_runs_once(daemon: Daemon,
     client = daemon.connect()
     started = threading.Event()
     execute = daemon.driver.execute
-    daemon.driver.execute = lambda planned: (started.set(), execute(planned))[1]  # type: ignore[method-assign]
+    daemon.driver.execute = lambda planned: (started.set(), execute(planned))[1]
 
     def cut() -> None:
         assert started.wait(120)

@@ -18,7 +18,7 @@ from quiver_proto.errors import BarrierChainUnsupported, BarrierFailed, BarrierT
 
 def test_an_attempt_knows_its_number(make_context: MakeContext) -> None:
     def third_time(_: int) -> int:
-        attempt = TaskContext.get().attemptNumber()  # type: ignore[union-attr]
+        attempt = TaskContext.get().attemptNumber()
         if attempt < 2:
             raise ValueError("again")
         return attempt

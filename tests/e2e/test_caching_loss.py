@@ -27,7 +27,7 @@ def calls(tmp_path: Path) -> Path:
 
 def kill_executor_with(sc: Context, rdd: RDD[Any]) -> None:
     """SIGKILL an executor that holds blocks of the RDD; back when the driver knows."""
-    engine = sc._driver.engine  # type: ignore[attr-defined]
+    engine = sc._driver.engine
     holder = engine._scheduler.cache_table(rdd.id()).executor_ids[0]
     os.kill(engine._executors.links[holder].pid, signal.SIGKILL)
     eventually(lambda: holder not in engine._executors.links, "the driver hears of it")
@@ -122,7 +122,7 @@ def test_blocks_stand_for_map_outputs_that_went_with_a_node(make_context: MakeCo
     expected = [(k, sum(range(k, 40, 4))) for k in range(4)]
     assert sorted(sums.collect()) == expected
     eventually(lambda: sc._driver.stored(sums.id()).copies == 8, "every block has two copies")
-    links = sc._driver.engine._executors.links  # type: ignore[attr-defined]
+    links = sc._driver.engine._executors.links
     before = set(links)
     os.kill(next(pid for pid in children(os.getpid()) if "-m quiver_executor " in command_line(pid)), signal.SIGKILL)
     eventually(lambda: bool(before - set(links)), "the driver hears of it")

@@ -23,7 +23,7 @@ def slow_step(x: int) -> int:
 
 def calls(stats: pstats.Stats | None, function: str) -> int:
     assert stats is not None
-    return sum(row[0] for (_, _, name), row in stats.stats.items() if name == function)  # type: ignore[attr-defined]
+    return sum(row[0] for (_, _, name), row in stats.stats.items() if name == function)
 
 
 @pytest.mark.parametrize("master", ["inline", "local[2]", "local-cluster[1,1,512]"])

@@ -122,7 +122,7 @@ def test_profiles_that_meet_in_one_stage(make_context: MakeContext) -> None:
     one, two = profile(TaskResourceRequests().cpus(1)), profile(TaskResourceRequests().cpus(2))
 
     def build(context: Any) -> Any:
-        cpus = lambda x: TaskContext.get().cpus()  # type: ignore[union-attr]  # noqa: E731
+        cpus = lambda x: TaskContext.get().cpus()  # noqa: E731
         return context.parallelize(range(2), 2).withResources(one).map(cpus).withResources(two)
 
     with pytest.raises(ValueError, match="Multiple ResourceProfiles"):
@@ -132,7 +132,7 @@ def test_profiles_that_meet_in_one_stage(make_context: MakeContext) -> None:
 def test_merged_profiles(make_context: MakeContext) -> None:
     context = make_context("local[2]", spark_scheduler_resource_profileMergeConflicts="true")
     one, two = profile(TaskResourceRequests().cpus(1)), profile(TaskResourceRequests().cpus(2))
-    cpus = context.parallelize(range(2), 2).withResources(two).map(lambda x: TaskContext.get().cpus()).withResources(one)  # type: ignore[union-attr]
+    cpus = context.parallelize(range(2), 2).withResources(two).map(lambda x: TaskContext.get().cpus()).withResources(one)
     assert cpus.collect() == [2, 2]
 
 
@@ -166,4 +166,4 @@ def test_the_drivers_own(make_context: MakeContext, tmp_path: Path) -> None:
 
 def test_inline_gives_addresses_too(make_context: MakeContext) -> None:
     context = make_context("inline", **{"spark.executor.resource.gpu.amount": "1", "spark.task.resource.gpu.amount": "1"})
-    assert context.parallelize(range(2), 2).map(lambda _: list(TaskContext.get().resources())).collect() == [["gpu"]] * 2  # type: ignore[union-attr]
+    assert context.parallelize(range(2), 2).map(lambda _: list(TaskContext.get().resources())).collect() == [["gpu"]] * 2

@@ -230,7 +230,7 @@ def test_what_can_not_be_broadcast_is_named(make_context: MakeContext) -> None:
 
 def test_a_broadcast_of_a_stopped_context(make_context: MakeContext) -> None:
     shared = make_context("local[1]").broadcast([1])
-    Context._active.stop()  # type: ignore[union-attr]
+    Context._active.stop()
     sc = make_context("local[1]")
     assert sc.broadcast([2]).value == [2]
     with pytest.raises(BroadcastDestroyed, match="of another Context"):

@@ -122,7 +122,7 @@ def run_and_disturb(sc: Context, tmp_path: Path, where: str, disturb: object) ->
     thread = threading.Thread(target=run)
     thread.start()
     eventually(lambda: bool(list(tmp_path.glob(f"{where}-2")) or list(tmp_path.glob(f"{where}-3"))), f"a held {where} task")
-    disturb()  # type: ignore[operator]
+    disturb()
     mark(str(tmp_path), "go")
     thread.join(100)
     assert results, "the job did not end"

@@ -95,7 +95,7 @@ class Executor:
 
     def handle(self, *messages: ToExecutor) -> None:
         for message in messages:
-            self._loop.call_soon(lambda message=message: self.supervisor.handle(message))  # type: ignore[misc]
+            self._loop.call_soon(lambda message=message: self.supervisor.handle(message))
 
     def ask(self, question: Callable[[Supervisor], Any]) -> Any:
         """An answer from the loop's thread."""

@@ -168,7 +168,7 @@ def test_a_certificate_reads_like_this() -> None:
     ],
 )
 def test_causes_and_advice(changes: dict[str, object], says: list[str]) -> None:
-    text = certificate(replace(DEATH, **changes))  # type: ignore[arg-type]
+    text = certificate(replace(DEATH, **changes))
     for words in says:
         assert any(word in text for word in words.split("|")), text
 

@@ -125,9 +125,9 @@ def test_output_is_in_the_log_when_the_end_is_reported(start: Callable[..., Exec
     def report(message: object) -> None:
         if isinstance(message, TasksEnded):
             seen.append(executor.log())
-        told(message)  # type: ignore[arg-type]
+        told(message)
 
-    executor.supervisor._report = report  # type: ignore[method-assign]
+    executor.supervisor._report = report
     stage = executor.stage("import sys, os\nprint('line', partition)\nos.write(1, b'raw\\n')\nsys.stdout.write('no end')")
     executor.ends(executor.launch(stage))
     assert seen == ["line 0\nraw\nno end\n"]

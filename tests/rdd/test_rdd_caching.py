@@ -294,7 +294,7 @@ def test_a_checkpoint_is_made_once_after_the_next_job(recorder: Context, driver:
             (where / answer[0]).write_text("frames")
         return [dump_value(answer)]
 
-    driver.run = run  # type: ignore[method-assign]
+    driver.run = run
     child.collect()
     assert [outline(job)[-1] for job in driver.jobs] == ["Collect(Map(Map(Items)))", "SaveFrames(Map(Items))"]
     assert (rdd.isCheckpointed(), rdd.is_checkpointed, rdd.getCheckpointFile()) == (True, True, f"{directory}/rdd-1001")

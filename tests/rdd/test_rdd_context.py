@@ -115,7 +115,7 @@ def test_datasets_of_two_contexts_do_not_mix(driver: RecordingDriver, recorder: 
             with pytest.raises(ValueError, match="another Context"):
                 combine(old)
     with pytest.raises(TypeError, match="added to an RDD only"):
-        old + 1  # type: ignore[operator]
+        old + 1
 
 
 def test_importing_quiver_stays_light() -> None:
@@ -148,7 +148,7 @@ def test_the_context_takes_pysparks_arguments(driver: RecordingDriver) -> None:
 def _dealt(sc: Context, size: int, slices: int) -> list[Any]:
     import pickle
 
-    return [pickle.loads(frame) for frame in sc.parallelize(list(range(size)), slices)._dataset.frames]  # type: ignore[attr-defined]
+    return [pickle.loads(frame) for frame in sc.parallelize(list(range(size)), slices)._dataset.frames]
 
 
 def test_system_properties_are_settings_of_the_next_context(monkeypatch: pytest.MonkeyPatch, driver: RecordingDriver) -> None:

@@ -111,7 +111,7 @@ def test_without_a_context_they_are_plain_threads() -> None:
     _run(threading.Thread(target=inheritable_thread_target(lambda: seen.append(2))))
     assert seen == [1, 2]
     with pytest.raises(TypeError, match="callable"):
-        inheritable_thread_target(3)  # type: ignore[call-overload]
+        inheritable_thread_target(3)
 
 
 def test_collect_with_job_group_is_deprecated_and_sets_the_group(recorder: Context, driver: RecordingDriver) -> None:

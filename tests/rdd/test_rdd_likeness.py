@@ -58,7 +58,7 @@ def test_numbers_of_partitions_and_records_are_ints(sc: Context) -> None:
     for use in (lambda: pairs.repartition("3"), lambda: pairs.groupByKey(2.0), lambda: pairs.coalesce(True), lambda: pairs.take(1.5)):
         with pytest.raises(TypeError, match="int"):
             use()
-    assert sc.parallelize([1], "2").getNumPartitions() == 2  # type: ignore[arg-type]
+    assert sc.parallelize([1], "2").getNumPartitions() == 2
     assert pairs.repartition(np.int64(3)).getNumPartitions() == 3
 
 

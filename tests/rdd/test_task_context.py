@@ -94,7 +94,7 @@ def test_a_barrier_context_made_by_hand_can_do_nothing() -> None:
     with pytest.raises(CalledBeforeInitialized, match="`getTaskInfos`"):
         BarrierTaskContext().getTaskInfos()
     with pytest.raises(TypeError, match="must be of type `str`"):
-        BarrierTaskContext().allGather(1)  # type: ignore[arg-type]
+        BarrierTaskContext().allGather(1)
 
 
 def test_errors_keep_their_type_when_pickled() -> None:

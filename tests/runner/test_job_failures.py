@@ -17,7 +17,7 @@ def failure(**fields: object) -> TaskFailure:
         "message": "bad",
         "traceback": "  File user.py\n",
     }
-    return TaskFailure(**{**given, **fields})  # type: ignore[arg-type]
+    return TaskFailure(**{**given, **fields})
 
 
 def test_the_users_exception_keeps_its_type_and_gains_a_note() -> None:

@@ -55,7 +55,7 @@ def _broken(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
         case "repeated reports are believed":
             stored = holdings.stored
 
-            def believe(state, who, done):  # type: ignore[no-untyped-def]
+            def believe(state, who, done):
                 stored(state, who, done)
                 holdings.changed(state, who, [block for report in done if report.extras for block in report.extras.cached])
 

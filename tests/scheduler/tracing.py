@@ -196,7 +196,7 @@ def gpus(given: dict[str, str]) -> dict[str, list[str]]:
 
 
 def spaced(numbers: object, prefix: str = "") -> str:
-    return " ".join(f"{prefix}{number}" for number in numbers)  # type: ignore[attr-defined]
+    return " ".join(f"{prefix}{number}" for number in numbers)
 
 
 def stage(action: m.StageBegan | m.StageFinished | m.Launch | m.TasksAccepted | m.TaskAttemptFailed) -> str:

@@ -44,7 +44,7 @@ def rounded(value: Fraction, kind: t.DataType) -> Fraction:
     """As the type holds it; values that it does not hold are left out, since they are errors."""
     one = 10**kind.scale if isinstance(kind, t.DecimalType) else 1
     units = floor(abs(value) * one + Fraction(1, 2)) * (1 if value >= 0 else -1)
-    low, high = LIMITS.get(type(kind)) or (1 - 10**kind.precision, 10**kind.precision - 1)  # type: ignore[attr-defined]
+    low, high = LIMITS.get(type(kind)) or (1 - 10**kind.precision, 10**kind.precision - 1)
     assume(low <= units <= high)
     return Fraction(units, one)
 
@@ -233,7 +233,7 @@ def test_what_overflows_is_an_error_with_bounds_and_without(spark: Session) -> N
 
 
 def bounds_of(spark: Session, path: Path) -> Extent:
-    return StoredExtents().of(spark.read.parquet(str(path))._relation)  # type: ignore[arg-type]
+    return StoredExtents().of(spark.read.parquet(str(path))._relation)
 
 
 def test_only_what_every_file_tells_is_known(spark: Session, tmp_path: Path) -> None:
@@ -243,7 +243,7 @@ def test_only_what_every_file_tells_is_known(spark: Session, tmp_path: Path) -> 
         for name, options in tables.items():
             pq.write_table(options.pop("rows"), folder / f"{name}.parquet", **options)
         frame = spark.read.schema("a bigint, b decimal(10,2)").parquet(str(folder))
-        known = StoredExtents().of(frame._relation)  # type: ignore[arg-type]
+        known = StoredExtents().of(frame._relation)
         return {column.name: known.columns[column.id].range for column in frame._relation.output if column.id in known.columns}
 
     def rows(*values: int | None) -> pa.Table:

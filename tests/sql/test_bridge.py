@@ -165,7 +165,7 @@ def test_the_shuffles_of_a_query_go_with_it(bridged: Session) -> None:
     sc = bridged.context
     released: list[int] = []
     release = sc._driver.release_shuffle
-    sc._driver.release_shuffle = lambda shuffle: (released.append(shuffle), release(shuffle))[1]  # type: ignore[method-assign]
+    sc._driver.release_shuffle = lambda shuffle: (released.append(shuffle), release(shuffle))[1]
     try:
         df = sc.parallelize([(i,) for i in range(10)], 2).toDF(["i"])
         assert df.count() == 10

@@ -125,7 +125,7 @@ def test_what_readers_may_give(spark: Session) -> None:
     with pytest.raises(AnalysisException, match=r"not among those it was given"):
         spark.read.format("mine").load().where("a = 1").collect()
     with pytest.raises(PySparkTypeError, match=r"subclass of DataSource"):
-        spark.dataSource.register(int)  # type: ignore[arg-type]
+        spark.dataSource.register(int)
     with pytest.raises(PySparkTypeError, match=r"classmethod"):
         spark.dataSource.register(type("Plain", (d.DataSource,), {"name": lambda self: "plain"}))
     with pytest.raises(AnalysisException, match=r"DATA_SOURCE_ALREADY_EXISTS.*'JSON'"):
@@ -215,7 +215,7 @@ def test_writes_that_are_planned_anew_and_aborts_that_fail(spark: Session, tmp_p
         def write(self, iterator: Iterator[Any]) -> Any:
             rows = [row.id for row in iterator]
             if self.fails == "message":
-                return Told([signal, threading.Lock()])  # type: ignore[list-item]
+                return Told([signal, threading.Lock()])
             return Told(rows)
 
         def commit(self, messages: Any) -> None:

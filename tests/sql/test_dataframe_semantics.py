@@ -170,7 +170,7 @@ def test_types_of_errors(df: DataFrame) -> None:
     with pytest.raises(AttributeError, match="nope"):
         df.nope  # noqa: B018
     with pytest.raises(TypeError, match="Argument `condition` should be Column or str, got int"):
-        df.filter(3)  # type: ignore[arg-type]
+        df.filter(3)
     with pytest.raises(IllegalArgumentException):
         df.repartition(0)
     df.createTempView("taken")

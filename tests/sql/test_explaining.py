@@ -98,7 +98,7 @@ def test_what_is_not_explained(spark: Session) -> None:
     with pytest.raises(errors.PySparkValueError, match="together"):
         frame.explain(True, "simple")
     with pytest.raises(errors.PySparkTypeError, match="bool or str"):
-        frame.explain(3)  # type: ignore[arg-type]
+        frame.explain(3)
 
 
 def test_trees_are_drawn_as_spark_draws_them() -> None:

@@ -176,7 +176,7 @@ def test_memberships_go_to_the_input_that_has_the_column(star: tuple[Table, Tabl
         assert isinstance(found[0].child, r.Files) != stays
         if not stays:
             assert column in found[0].child.output
-            assert estimated(found[0].child, lambda leaf: next(t.estimate for t in star if t.leaf is leaf)).rows == input_rows  # type: ignore[union-attr]
+            assert estimated(found[0].child, lambda leaf: next(t.estimate for t in star if t.leaf is leaf)).rows == input_rows
     # Joins that leave fewer rows than the input has are done first; a side that may get nulls has other rows above.
     rare = [*keys, call("=", days.day, number(3)), call("=", days.month, number(3)), call("=", days.year, number(3))]
     made = reordered(r.Filter(listed(sales, items, days), all_of([*rare, e.InSubquery(sales.item, few.leaf)])), *star, few)

@@ -41,7 +41,7 @@ def spark(shared: Callable[[str], AbstractContextManager[Session]]) -> Iterator[
 def test_a_plan_with_a_long_word_is_shown_at_once() -> None:
     mirror = SimpleNamespace(files=[SimpleNamespace(path="/data/a file.parquet")])
     plan = f"s = {'x' * 3_000_000} [tmp/quiver-mirror-1/k=a/0.data:0..7, tmp/quiver-mirror-1/0.data]"
-    told = shown(plan, {"quiver-mirror-1": mirror})  # type: ignore[dict-item]
+    told = shown(plan, {"quiver-mirror-1": mirror})
     assert told.removeprefix(f"s = {'x' * 3_000_000} ") == "[data/a file.parquet:0..7, data/a file.parquet]"
     assert shown("quiver-mirror-2/0.data", {}) == "quiver-mirror-2/0.data"
 

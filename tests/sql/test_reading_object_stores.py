@@ -50,7 +50,7 @@ def put(url: str, key: str, data: bytes) -> None:
 def parquet(**columns: object) -> bytes:
     sink = pa.BufferOutputStream()
     pq.write_table(pa.table(columns), sink)
-    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+    return sink.getvalue().to_pybytes()
 
 
 @pytest.fixture
@@ -190,7 +190,7 @@ def test_what_options_of_stores_mean() -> None:
     assert azure_arguments(token, "me.dfs.core.windows.net") == {"account_name": "me", "sas_token": "t"}
     assert azure_arguments(token, "you.dfs.core.windows.net") == {}
     files = remote_filesystems.remote("abfss://box@me.dfs.core.windows.net/a/b", token)
-    assert files._inner("abfss://box@me.dfs.core.windows.net/a/b") == "box/a/b"  # type: ignore[attr-defined]
+    assert files._inner("abfss://box@me.dfs.core.windows.net/a/b") == "box/a/b"
     with pytest.raises(StoreOptionRefused, match="GOOGLE_APPLICATION_CREDENTIALS"):
         store_options({"fs.gs.auth.service.account.json.keyfile": "/k.json"})
 

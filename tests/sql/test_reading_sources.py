@@ -159,7 +159,7 @@ def test_databases(spark: Session, url: str) -> None:
 def test_the_database_does_what_it_can(spark: Session, url: str, capsys: pytest.CaptureFixture[str]) -> None:
     leaf: Any = spark.read.jdbc(url, "t")._relation
     conditions = spark.read.jdbc(url, "t").where("id >= 2 and name = 'x' and name < 'y' and id is not null and n = 1")._relation
-    reader, _ = conditions.child.push(frozenset({"id"}), conjuncts(conditions.condition))  # type: ignore[attr-defined]
+    reader, _ = conditions.child.push(frozenset({"id"}), conjuncts(conditions.condition))
     assert reader.condition.split(" AND ") == ["id >= :pushed_0", "name = :pushed_1", "id IS NOT NULL"]
     assert reader.values == (("pushed_0", 2), ("pushed_1", "x"))
     batches = reader.read(Query(), pa.schema([("id", pa.int64())]), frozenset({"id"}))

@@ -157,7 +157,7 @@ def test_options_that_cannot_be_understood(spark: Session, tmp_path: Path) -> No
         ({"timeZone": "Mars"}, "INVALID_TIMEZONE"),
     ):
         with pytest.raises(IllegalArgumentException, match=wrong):
-            spark.read.csv(str(tmp_path), **options)  # type: ignore[arg-type]
+            spark.read.csv(str(tmp_path), **options)
     with pytest.raises(AnalysisException, match="UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE"):
         spark.read.schema("a array<int>").csv(str(tmp_path))
     with pytest.raises(AnalysisException, match=r"UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE.*INTERVAL DAY"):

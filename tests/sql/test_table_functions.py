@@ -59,7 +59,7 @@ def test_tables(pairs: Session) -> None:
     for how in ("", "PARTITION BY k", "WITH SINGLE PARTITION"):
         assert texts(pairs, f"SELECT * FROM seen(TABLE(SELECT * FROM pairs WHERE false) {how})") == []
     assert texts(pairs, "SELECT p.k, s.text FROM pairs p, seen(TABLE(pairs) PARTITION BY v) s WHERE p.v = 'a' AND n = 1")[0] == "1a"
-    seen = pairs._state.routines["seen"].function  # type: ignore[attr-defined]
+    seen = pairs._state.routines["seen"].function
     table = pairs.table("pairs").asTable()
     assert sorted(row.text for row in seen(table.partitionBy("k").orderBy(F.col("v").desc())).collect()) == by_group
     first = seen(table.withSinglePartition().orderBy("v"), F.lit(3), z=F.lit("q")).first()
@@ -133,7 +133,7 @@ def test_analysis(pairs: Session) -> None:
 
         @staticmethod
         def analyze(row: u.AnalyzeArgument, limit: u.AnalyzeArgument, name: Any = None) -> u.AnalyzeResult:
-            if not row.isTable or row.dataType.names != ["k", "v"]:  # type: ignore[attr-defined]
+            if not row.isTable or row.dataType.names != ["k", "v"]:
                 raise ValueError("a table of k and v is needed")
             told = Told(
                 t.StructType().add(name.value if name else "text", "string"),
@@ -172,7 +172,7 @@ def test_analysis(pairs: Session) -> None:
     assert pairs.sql("SELECT * FROM firsts(TABLE(pairs), 1, name => concat('na', 'me'))").columns == ["name"]
     today = datetime.date(2026, 1, 2)
     described = pairs.sql("SELECT * FROM described(1 + 1, y => DATE '2026-01-02', z => null)")
-    assert described.first()[0] == str(((2,), {"y": today, "z": None}))  # type: ignore[index]
+    assert described.first()[0] == str(((2,), {"y": today, "z": None}))
     assert described.columns[1] == f"{ {'0': 2, 'y': today, 'z': None} } ['int', 'date', 'void'] [True, True, True]"
     beside = pairs.sql("SELECT d.* FROM range(1, 2) r, LATERAL described(r.id, rand()) d")
     assert "'1': None} ['bigint', 'double'] [False, False]" in beside.columns[1]
@@ -187,8 +187,8 @@ def test_analysis(pairs: Session) -> None:
         (r"did not match the expected signature.*missing a required argument", lambda: pairs.sql("SELECT * FROM firsts(TABLE(pairs))")),
         (r"REQUIRED_METADATA_INCOMPATIBLE", lambda: pairs.sql("SELECT * FROM firsts(TABLE(pairs) PARTITION BY (v), 1)")),
         (r"an AnalyzeResult, and gave a value of type int", lambda: refused(3)()),
-        (r"'schema' that is a StructType", lambda: refused(u.AnalyzeResult(t.IntegerType()))()),  # type: ignore[arg-type]
-        (r"'partitionBy' that is no list", lambda: refused(u.AnalyzeResult(schema, partitionBy=["k"]))(table)),  # type: ignore[list-item]
+        (r"'schema' that is a StructType", lambda: refused(u.AnalyzeResult(t.IntegerType()))()),
+        (r"'partitionBy' that is no list", lambda: refused(u.AnalyzeResult(schema, partitionBy=["k"]))(table)),
         (r"did not provide any table", lambda: refused(u.AnalyzeResult(schema, withSinglePartition=True))()),
         (r"'orderBy' without", lambda: refused(u.AnalyzeResult(schema, orderBy=[u.OrderingColumn("k")]))(table)),
         (r"give it an alias", lambda: refused(u.AnalyzeResult(schema, select=[u.SelectedColumn("k + 1")]))(table)),

@@ -40,7 +40,7 @@ def df(users: Session) -> DataFrame:
 
 @F.pandas_udf("double")
 def mean(v: pd.Series) -> float:
-    return v.mean()  # type: ignore[no-any-return]
+    return v.mean()
 
 
 plus = F.udf(lambda a, b: a + b, "int")

@@ -49,9 +49,9 @@ def test_texts_are_read_by_a_type(spark: Session) -> None:
     ]
     for text, kind, options, expected in asked:
         given = f", map({options})" if options else ""
-        found = spark.sql(f"SELECT from_xml(:text, '{kind}'{given}) v", args={"text": text}).first()[0]  # type: ignore[index]
+        found = spark.sql(f"SELECT from_xml(:text, '{kind}'{given}) v", args={"text": text}).first()[0]
         assert found == expected, (text[:200], kind)
-    assert spark.sql("SELECT from_xml(CAST(NULL AS STRING), 'a INT')").first()[0] is None  # type: ignore[index]
+    assert spark.sql("SELECT from_xml(CAST(NULL AS STRING), 'a INT')").first()[0] is None
     with pytest.raises(SparkRuntimeException, match="Malformed records"):
         spark.sql("SELECT from_xml('<p><a>x</a></p>', 'a INT', map('mode', 'FAILFAST'))").collect()
     for wrong in (
@@ -123,7 +123,7 @@ def test_structs_are_written(spark: Session) -> None:
     ]
     for value, options, expected in asked:
         given = f", map({options})" if options else ""
-        assert spark.sql(f"SELECT to_xml({value}{given})").first()[0] == expected, value  # type: ignore[index]
+        assert spark.sql(f"SELECT to_xml({value}{given})").first()[0] == expected, value
     with pytest.raises(SparkRuntimeException, match="can be no name"):
         spark.sql("SELECT to_xml(named_struct('a b', id)) FROM range(1)").collect()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from quiver_web.metrics import INDEX
 from quiver_web.tasks import TaskStatus, TaskTable, TaskView
@@ -28,7 +29,7 @@ def _starts(table: TaskTable, _now: float) -> Sequence[float]:
     return [started or launched for started, launched in zip(table.started_at, table.launched_at, strict=True)]
 
 
-SORTS: Mapping[str, Callable[[TaskTable, float], Sequence[object]]] = {
+SORTS: Mapping[str, Callable[[TaskTable, float], Sequence[Any]]] = {
     "id": lambda table, _: table.task_ids,
     "partition": lambda table, _: table.partitions,
     "attempt": lambda table, _: table.attempts,
@@ -117,7 +118,7 @@ def select(table: TaskTable, query: TaskQuery, now: float) -> TaskPage:
         rows = [row for row in rows if table.task_ids[row] in hits]
     if query.sort != "id" or query.descending:
         keys = SORTS[query.sort](table, now)
-        rows = sorted(rows, key=keys.__getitem__, reverse=query.descending)  # type: ignore[arg-type]
+        rows = sorted(rows, key=keys.__getitem__, reverse=query.descending)
     total = len(rows)
     if query.offset >= total:
         query = replace(query, offset=max(total - 1, 0) // query.length * query.length)

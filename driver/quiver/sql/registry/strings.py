@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from quiver.sql import types as t
 from quiver.sql.lowering.names import cast, constant_number, constant_text, text
@@ -117,8 +118,14 @@ define("contains", "ss", "b", "contains")
 define("startswith", "ss", "b", "starts_with")
 define("endswith", "ss", "b", "ends_with")
 define("btrim", "s?s", "s", "btrim")
+
+
+def _trimmed(kernel: str) -> Lower:
+    return lambda args, kinds: f"{kernel}({args[0]}, {args[1] if len(args) > 1 else text(' ')})"
+
+
 for _name, _kernel in (("trim", "btrim"), ("ltrim", "ltrim"), ("rtrim", "rtrim")):
-    define(_name, "s?s", "s", lambda args, kinds, kernel=_kernel: f"{kernel}({args[0]}, {args[1] if len(args) > 1 else text(' ')})")  # type: ignore[misc]
+    define(_name, "s?s", "s", _trimmed(_kernel))
 
 
 def _pad(side: str) -> None:
@@ -364,12 +371,16 @@ def _number_type(kinds: Types) -> t.DataType:
     return kinds[2] if len(kinds) > 2 else t.DecimalType(38, 18)  # The analyser tells it from the pattern.
 
 
+def _number(function: Callable[..., Any]) -> Lower:
+    return lambda args, kinds: python(function, lambda given: _number_type(kinds))(args[:2], kinds[:2])
+
+
 for _name in ("to_number", "try_to_number"):
     define(
         _name,
         "ss?*",
         _number_type,
-        lambda args, kinds, name=_name: python(getattr(number_forms, name), lambda given: _number_type(kinds))(args[:2], kinds[:2]),  # type: ignore[misc]
+        _number(getattr(number_forms, _name)),
         nullable=True if _name.startswith("try") else None,
     )
 register(Function("to_char", python(number_forms.to_char, S), S, lambda kinds: [None, t.StringType()], arity=(2, 2)), "to_varchar")
