@@ -107,6 +107,7 @@ class Client:
         self._channel = open_channel(address, tls)
         self._metadata = ((TOKEN_KEY, token),)
         self._calls: dict[str, Any] = {}
+        self._closed = False
 
     def call(self, method: Unary[Request, Reply], request: Request, timeout_s: float = 10.0) -> Reply:
         """Send `request` and wait for the reply, at most `timeout_s` seconds. Raises the typed error that the peer raised, or
@@ -116,14 +117,16 @@ class Client:
             return cast(Reply, call(request, timeout=timeout_s, metadata=self._metadata))
         except grpc.RpcError as problem:
             raise error_from(problem, self.address, self.peer) from None
+        except ValueError as problem:
+            raise self._after_close(problem) from None
 
     def stream(self, method: ServerStream[Request, Reply], request: Request) -> Stream[Reply]:
         """Send `request`; the replies come in the stream that is returned."""
-        return Stream(self._callable(method, "unary_stream")(request, metadata=self._metadata), self.address, self.peer)
+        return self._begin(self._callable(method, "unary_stream"), request)
 
     def connect(self, method: BothStream[Request, Reply], requests: Iterable[Request]) -> Stream[Reply]:
         """Send `requests` as the iterator gives them (gRPC reads it in a thread of its own); replies come in the stream."""
-        return Stream(self._callable(method, "stream_stream")(iter(requests), metadata=self._metadata), self.address, self.peer)
+        return self._begin(self._callable(method, "stream_stream"), iter(requests))
 
     def wait_until_reachable(self, timeout_s: float) -> None:
         """Raises ManagerUnreachable (or DriverUnreachable, ConnectionFailed) when no connection stands within `timeout_s` seconds."""
@@ -133,7 +136,8 @@ class Client:
             raise unreachable(self.peer, self.address, f"no connection within {timeout_s:g} s") from None
 
     def close(self) -> None:
-        """Ends all of its calls and streams. Twice does nothing."""
+        """Ends all of its calls and streams; later ones fail as when nobody answers. Twice does nothing."""
+        self._closed = True
         self._channel.close()
 
     def __enter__(self) -> Client:
@@ -141,6 +145,16 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _begin(self, call: Any, request: Any) -> Stream[Any]:
+        try:
+            return Stream(call(request, metadata=self._metadata), self.address, self.peer)
+        except ValueError as problem:
+            raise self._after_close(problem) from None
+
+    def _after_close(self, problem: ValueError) -> Exception:
+        """gRPC raises ValueError for a channel that another thread has closed."""
+        return unreachable(self.peer, self.address, "this client is closed") if self._closed else problem
 
     def _callable(self, method: Method[Any, Any], kind: str) -> Any:
         call = self._calls.get(method.path)

@@ -9,8 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from quiver_proto.errors import AuthenticationFailed, ManagerUnreachable
 from quiver_proto.ids import ApplicationId, StageId, TaskId, new_application_id
 from quiver_proto.messages import AddStage, FromExecutor, LaunchTasks, Shutdown, TasksEnded
 from quiver_proto.ops import Count, Items, StageBody
+from quiver_proto.services import Manager
 
 LIMIT_S = 120.0
 AS_MANY_AS_FIT = ExecutorRequest()
@@ -150,6 +153,29 @@ def test_a_released_executor_goes_and_is_not_replaced(running: RunningCluster, d
     assert (executor_id, asked) == (links[0].executor_id, True)
     count_tasks(links[1], [1, 2])
     assert counts(driver, 2) == {0: 1, 1: 2}
+
+
+def test_a_heartbeat_while_the_driver_stops_does_not_register_it_again(
+    running: RunningCluster, drivers: Callable[..., Driver], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = drivers(running).cluster
+    asked, call = threading.Event(), cluster._manager.call
+    calls: list[Any] = []
+
+    def answered(method: Any, *request: Any) -> Any:
+        calls.append(method)
+        if method is not Manager.APPLICATION_HEARTBEAT:
+            return call(method, *request)
+        asked.set()
+        with cluster._changed:
+            assert cluster._changed.wait_for(lambda: cluster._stopped, LIMIT_S)
+        return SimpleNamespace(known=False)
+
+    monkeypatch.setattr(cluster._manager, "call", answered)
+    assert asked.wait(LIMIT_S)
+    cluster.stop()
+    assert calls[-2:] == [Manager.APPLICATION_HEARTBEAT, Manager.UNREGISTER_APPLICATION]
+    assert Manager.REGISTER_APPLICATION not in calls
 
 
 def test_more_than_any_node_has_is_told_with_its_error(running: RunningCluster, drivers: Callable[..., Driver]) -> None:

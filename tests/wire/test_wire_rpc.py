@@ -144,6 +144,15 @@ def test_a_wrong_secret_is_an_authentication_failure_that_names_the_address(edge
         client.call(Manager.GET_STATUS, GetStatus())
 
 
+def test_a_closed_client_fails_as_if_nobody_answered(edge):
+    client = Client(edge._address, "manager", TOKEN)
+    client.close()
+    with pytest.raises(errors.ManagerUnreachable, match="this client is closed"):
+        client.call(Manager.GET_STATUS, GetStatus())
+    with pytest.raises(errors.ManagerUnreachable, match="this client is closed"):
+        client.stream(Manager.WATCH_APPLICATION, c.WatchApplication("app"))
+
+
 def test_a_server_without_a_token_is_impossible():
     with pytest.raises(ValueError, match="must have a token"):
         RequireToken("")

@@ -177,6 +177,9 @@ class Cluster:
             self._links.clear()
         for link in links:
             link.close()
+        # A heartbeat on its way would find the application unregistered, and register it again.
+        if self._caller is not threading.current_thread():
+            self._caller.join(2.0)
         try:
             self._manager.call(Manager.UNREGISTER_APPLICATION, UnregisterApplication(self.application_id, reason), 2.0)
         except QuiverError as error:
@@ -186,9 +189,8 @@ class Cluster:
         for link in links:
             link.join(2.0)
         self._manager.close()
-        for thread in (self._watcher, self._caller):
-            if thread is not threading.current_thread():
-                thread.join(2.0)
+        if self._watcher is not threading.current_thread():
+            self._watcher.join(2.0)
 
     # ---- getting in ----
 
@@ -249,7 +251,7 @@ class Cluster:
 
     def _beat(self) -> None:
         reply = self._manager.call(Manager.APPLICATION_HEARTBEAT, ApplicationHeartbeat(self.application_id))
-        if reply.known:
+        if reply.known or self._stopped:
             return
         log.warning("the manager does not know this application any more: registering again")
         self._manager.call(Manager.REGISTER_APPLICATION, self._registration)
