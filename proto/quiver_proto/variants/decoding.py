@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Context, Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from quiver_proto.spark_functions.java import SparkValueError
 from quiver_proto.variants import encoding as v
@@ -70,6 +70,18 @@ class _Visits:
             raise malformed()
 
 
+class _Layout(NamedTuple):
+    """Where the parts of an object or array are: how many; where the numbers of their names begin, and how wide one is; the same of the
+    offsets, one more than parts; where the first part begins."""
+
+    parts: int
+    names: int
+    of_names: int
+    offsets: int
+    width: int
+    data: int
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """A variant, or a part of one: what of `value` begins at `at`."""
@@ -107,12 +119,8 @@ class Part:
             raise malformed()
         return int.from_bytes(self.value[at : at + width], "little")
 
-    def _below(self, offset: int) -> Part:
-        self.visits.one()
-        return Part(self.value, self.metadata, offset, self.visits)
-
-    def _layout(self) -> tuple[int, int, int, int, int]:
-        """Of an object or array: how many members, width of their numbers, where the offsets begin, their width, where members begin."""
+    def _layout(self) -> _Layout:
+        """Of an object or array."""
         header = self._header()
         rest = header >> 2
         named = header & 3 == v.OBJECT
@@ -120,57 +128,61 @@ class Part:
         of_names = (rest >> 2 & 3) + 1 if named else 0
         of_count = 4 if rest >> (4 if named else 2) & 1 else 1
         count = self._number(self.at + 1, of_count)
-        offsets = self.at + 1 + of_count + count * of_names
+        names = self.at + 1 + of_count
+        offsets = names + count * of_names
         data = offsets + (count + 1) * width
         if data > len(self.value):
             raise malformed()
-        return count, of_names, offsets, width, data
+        return _Layout(count, names, of_names, offsets, width, data)
+
+    def _end(self, layout: _Layout, place: int) -> int:
+        """Where the member at that place begins, and the one before ends."""
+        return layout.data + self._number(layout.offsets + place * layout.width, layout.width)
+
+    def _below(self, layout: _Layout, place: int) -> Part:
+        self.visits.one()
+        return Part(self.value, self.metadata, self._end(layout, place), self.visits)
+
+    def _names(self, layout: _Layout) -> Iterator[str]:
+        names = names_of(self.metadata)
+        for place in range(layout.parts):
+            number = self._number(layout.names + place * layout.of_names, layout.of_names)
+            if number >= len(names):
+                raise malformed()
+            yield names[number]
 
     def members(self) -> Iterator[tuple[str, Part]]:
         """Of an object, in the order of their names."""
-        count, of_names, offsets, width, data = self._layout()
-        names = names_of(self.metadata)
-        first = offsets - count * of_names
-        for place in range(count):
-            number = self._number(first + place * of_names, of_names)
-            if number >= len(names):
-                raise malformed()
-            yield names[number], self._below(data + self._number(offsets + place * width, width))
+        layout = self._layout()
+        for place, name in enumerate(self._names(layout)):
+            yield name, self._below(layout, place)
 
     def items(self) -> Iterator[Part]:
         """Of an array."""
-        count, _, offsets, width, data = self._layout()
-        for place in range(count):
-            yield self._below(data + self._number(offsets + place * width, width))
+        layout = self._layout()
+        for place in range(layout.parts):
+            yield self._below(layout, place)
 
     def member(self, name: str) -> Part | None:
         """The object's member of that name."""
-        count, of_names, offsets, width, data = self._layout()
-        names = names_of(self.metadata)
-        first = offsets - count * of_names
-        for place in range(count):
-            number = self._number(first + place * of_names, of_names)
-            if number >= len(names):
-                raise malformed()
-            if names[number] == name:
-                return self._below(data + self._number(offsets + place * width, width))
-        return None
+        layout = self._layout()
+        place = next((place for place, each in enumerate(self._names(layout)) if each == name), None)
+        return None if place is None else self._below(layout, place)
 
     def item(self, place: int) -> Part | None:
         """The array's item at that place, from 0."""
-        count, _, offsets, width, data = self._layout()
-        return self._below(data + self._number(offsets + place * width, width)) if place < count else None
+        layout = self._layout()
+        return self._below(layout, place) if place < layout.parts else None
 
     def whole(self) -> bytes:
         """The bytes of this part."""
-        kind = self._header() & 3
-        if kind in (v.OBJECT, v.ARRAY):
-            count, _, offsets, width, data = self._layout()
-            end = data + self._number(offsets + count * width, width)
-            if end > len(self.value):
-                raise malformed()
-            return self.value[self.at : end]
-        return self.raw()
+        if self._header() & 3 not in (v.OBJECT, v.ARRAY):
+            return self.raw()
+        layout = self._layout()
+        end = self._end(layout, layout.parts)
+        if end > len(self.value):
+            raise malformed()
+        return self.value[self.at : end]
 
     # ---- scalars ----
 
