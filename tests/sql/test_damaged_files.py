@@ -20,7 +20,7 @@ import pytest
 from pyarrow import orc
 
 from quiver.sql import Session
-from quiver.sql.errors import SparkRuntimeException
+from quiver.sql.errors import AnalysisException, SparkRuntimeException
 from quiver_executor.file_formats import open_writer
 from quiver_proto.errors import FileUnreadable
 from quiver_proto.ops import FileFormat
@@ -122,3 +122,13 @@ def test_checksums_of_pages_are_compared_when_asked_for(spark: Session, tmp_path
     with pytest.raises(SparkRuntimeException, match=rf"FAILED_READ_FILE.*{path.name}.*CRC"):
         read.collect()
     assert read.select("a").count() == 2000  # That column is whole.
+
+
+@pytest.mark.parametrize(("kind", "write"), [("parquet", parquet), ("orc", write_orc)])
+def test_files_of_no_bytes_are_passed_over(spark: Session, tmp_path: Path, kind: str, write: Any) -> None:
+    (tmp_path / f"a.{kind}").touch()
+    with pytest.raises(AnalysisException, match="UNABLE_TO_INFER_SCHEMA"):
+        spark.read.format(kind).load(str(tmp_path))
+    assert spark.read.format(kind).schema("a bigint").load(str(tmp_path)).collect() == []
+    write(tmp_path / f"b.{kind}")
+    assert spark.read.format(kind).load(str(tmp_path)).agg({"a": "sum"}).collect() == [(1999000,)]

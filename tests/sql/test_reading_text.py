@@ -14,7 +14,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from quiver.sql import Session
+from quiver.sql import DataFrame, Session
+from quiver.sql import functions as F
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, SparkRuntimeException, UnsupportedOperationException
 from quiver_proto.text_formats import csv_batches, csv_types, json_batches, text_input
 from quiver_proto.text_formats.conversion import Formats
@@ -164,7 +165,7 @@ def test_options_that_cannot_be_understood(spark: Session, tmp_path: Path) -> No
         spark.read.schema("a interval day").csv(str(tmp_path))
     with pytest.raises(AnalysisException, match=r"INVALID_CORRUPT_RECORD_TYPE.*`bad`.*INT"):
         spark.read.schema("a int, bad int").csv(str(tmp_path), columnNameOfCorruptRecord="bad")
-    for more in ({"locale": "de-DE"}, {"singleVariantColumn": "v"}):
+    for more in ({"locale": "de-DE"}, {"enableDateTimeParsingFallback": "true"}):
         with pytest.raises(UnsupportedOperationException, match=next(iter(more))):
             spark.read.options(**more).csv(str(tmp_path))
     (tmp_path / "a.csv").write_text("2024-01-02 03:04:05\n2024-01-02T03:04:05Z\n")
@@ -294,3 +295,63 @@ def test_blocks_of_csv_are_read_as_lines_are(monkeypatch: pytest.MonkeyPatch) ->
 
 
 AT_ONCE = csv_batches._at_once
+
+
+def test_files_as_variants(spark: Session, tmp_path: Path) -> None:
+    def lines_of(frame: DataFrame, *more: str) -> list[Any]:
+        return [row[0] if len(row) == 1 else tuple(row) for row in frame.select(F.to_json("v"), *more).collect()]
+
+    one = spark.read.option("singleVariantColumn", "v")
+    records = ['{"a":1,"b":[1.50,null]}', "[1]", "{bad", '{"a":1,"a":2}', "'x' y", "NaN", "1 2"]
+    (tmp_path / "v.json").write_text("\n".join(records))
+    told = ['{"a":1,"b":[1.5,null]}', "[1]", None, None, '"x"', '"NaN"', "1"]
+    assert lines_of(one.json(str(tmp_path / "v.json"))) == told
+    kept = one.schema("v variant, _corrupt_record string").json(str(tmp_path / "v.json"))
+    assert lines_of(kept, "_corrupt_record")[2:5] == [(None, "{bad"), (None, '{"a":1,"a":2}'), ('"x"', None)]
+    assert spark.read.option("singleVariantColumn", "v").option("mode", "DROPMALFORMED").json(str(tmp_path / "v.json")).count() == 5
+    (tmp_path / "m.json").write_text('{"v":{"k":1,"k":1},"n":5}\n{"v":null}\n{"n":1}\n')
+    assert lines_of(spark.read.schema("v variant, n int").json(str(tmp_path / "m.json")), "n") == [(None, 5), ("null", None), (None, 1)]
+
+    # A column of CSV only becomes wider: 2 is a text after x.
+    (tmp_path / "v.csv").write_text("a,b\n1,x\n1e2,2\n2020-01-02,\n7,true,more\n8\n")
+    path, header = str(tmp_path / "v.csv"), spark.read.option("singleVariantColumn", "v").option("header", True)
+    told = ['{"a":1,"b":"x"}', '{"a":100,"b":"2"}', '{"a":"2020-01-02","b":null}', '{"a":"7","b":"true"}', '{"a":"8"}']
+    assert lines_of(header.csv(path)) == told
+    assert lines_of(header.option("mode", "DROPMALFORMED").csv(path)) == told[:3]
+    assert lines_of(spark.read.schema("u variant, v variant").csv(path))[-1] is None
+    assert lines_of(spark.read.option("singleVariantColumn", "v").csv(path))[-2] == '{"_c0":"7","_c1":"true","_c2":"more"}'
+
+    (tmp_path / "v.xml").write_text('<r><e k="1"><n>2.50</n><n/>t</e><e>true</e><e/><e><n>1</e></r>')
+    elements = spark.read.option("rowTag", "e")
+    path = str(tmp_path / "v.xml")
+    assert lines_of(elements.option("singleVariantColumn", "v").xml(path)) == ['{"_VALUE":"t","_k":1,"n":[2.5,null]}', "true", "null", None]
+    assert spark.sql(
+        "SELECT to_json(from_xml('<p><a>1</a></p>', 'variant')), to_json(from_csv('x,', 'a variant, b variant').b)"
+    ).collect() == [('{"a":1}', "null")]
+    with pytest.raises(AnalysisException, match=r"INVALID_SINGLE_VARIANT_COLUMN.*STRUCT<w: INT>"):
+        spark.read.option("singleVariantColumn", "v").schema("w int").json(str(tmp_path))
+
+
+def test_quotes_in_the_middle_of_values(spark: Session, tmp_path: Path) -> None:
+    (tmp_path / "q.csv").write_text('1,"a\n2,b\n3,"c",d\n4,"e\nf",g\n5,"x,y"z,w\n6,"open\n7,z\n')
+    ways = {"STOP_AT_DELIMITER": ('"a\n2,b\n3,"c"', '"x,y"z'), "SKIP_VALUE": (None, None), "STOP_AT_CLOSING_QUOTE": ('a\n2,b\n3,"c', None)}
+    for way, (first, third) in ways.items():
+        found = spark.read.csv(str(tmp_path), multiLine=True, unescapedQuoteHandling=way, schema="n int, s string, t string").collect()
+        if way == "STOP_AT_CLOSING_QUOTE":
+            assert found == [(1, first, "d"), (4, "e\nf", "g"), (5, 'x,y"z,w\n6,"open\n7,z\n', None)]
+        else:
+            assert found == [(1, first, "d"), (4, "e\nf", "g"), (5, third, "w"), (6, "open\n7,z\n", None)]
+
+
+def test_which_columns_make_a_record_malformed(spark: Session, tmp_path: Path) -> None:
+    (tmp_path / "d.csv").write_text("1,a\nx,b\n3\n4,d,e\n5,f\n")
+
+    def counts(**options: Any) -> tuple[int, int, int, int]:
+        rows = spark.read.schema("a int, b string").option("mode", "DROPMALFORMED").options(**options).csv(str(tmp_path))
+        return rows.count(), len(rows.collect()), len(rows.select("b").collect()), rows.where("a > 1").count()
+
+    assert (counts(), counts(multiLine=True), counts(columnPruning=False)) == ((5, 2, 5, 3), (3, 2, 3, 1), (2, 2, 2, 1))
+    assert spark.read.schema("a int, b string").option("mode", "FAILFAST").csv(str(tmp_path)).select("b").count() == 5
+    told = spark.read.schema("a int, b string, _corrupt_record string").csv(str(tmp_path))
+    assert [row[1] for row in told.select("b", "_corrupt_record").collect()] == [None] * 5
+    assert [row[1] for row in told.select("a", "_corrupt_record").collect()] == [None, "x,b", None, None, None]

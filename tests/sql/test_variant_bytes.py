@@ -16,7 +16,7 @@ from quiver_proto.spark_functions.java import SparkValueError
 from quiver_proto.variants import calls, schemas
 from quiver_proto.variants.decoding import part_of, python_of, tree_of
 from quiver_proto.variants.encoding import encoded
-from quiver_proto.variants.json_form import as_json, parsed
+from quiver_proto.variants.json_form import as_json, tree_of_json
 
 UTC = datetime.UTC
 SCALARS = (
@@ -92,9 +92,9 @@ def test_values_in_python() -> None:
     assert (str(value), eval(repr(value), {"VariantVal": VariantVal})) == ('{"a":[1,2.5,"x",null,100.0],"b":{"c":true}}', value)
     instant = VariantVal(*encoded(datetime.datetime(2024, 7, 1, 12, tzinfo=UTC)))
     assert instant.toJson("America/New_York") == '"2024-07-01 08:00:00-04:00"'
-    assert parsed("12 and more") == parsed("12")
+    assert encoded(tree_of_json("12 and more")) == encoded(tree_of_json("12"))
     with pytest.raises(SparkValueError, match="MALFORMED_RECORD"):
-        parsed("12and more")
+        encoded(tree_of_json("12and more"))
     with pytest.raises(SparkValueError) as refused:
-        parsed("[" + "1," * 100_000)
+        encoded(tree_of_json("[" + "1," * 100_000))
     assert len(str(refused.value)) < 500

@@ -210,18 +210,19 @@ def column_ddl(field: t.StructField) -> str:
     name = field.name if re.fullmatch(r"[A-Za-z_]\w*", field.name, re.ASCII) else "`" + field.name.replace("`", "``") + "`"
     comment = field.metadata.get("comment")
     said = f" COMMENT '{str(comment).translate(_ESCAPED)}'" if comment is not None else ""
-    return f"{name} {_type_ddl(field.dataType)}{'' if field.nullable else ' NOT NULL'}{said}"
+    return f"{name} {type_ddl(field.dataType)}{'' if field.nullable else ' NOT NULL'}{said}"
 
 
 _ESCAPED = str.maketrans({"'": "\\'", "\\": "\\\\"})
 
 
-def _type_ddl(kind: t.DataType) -> str:
+def type_ddl(kind: t.DataType) -> str:
+    """A type, as tables' columns have it."""
     match kind:
         case t.ArrayType():
-            return f"ARRAY<{_type_ddl(kind.elementType)}>"
+            return f"ARRAY<{type_ddl(kind.elementType)}>"
         case t.MapType():
-            return f"MAP<{_type_ddl(kind.keyType)}, {_type_ddl(kind.valueType)}>"
+            return f"MAP<{type_ddl(kind.keyType)}, {type_ddl(kind.valueType)}>"
         case t.StructType():
             return f"STRUCT<{', '.join(column_ddl(field).replace(' ', ': ', 1) for field in kind.fields)}>"
         case _:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_schema, spark_schema
 from quiver.sql.comparisons import Skipping
 from quiver.sql.discovery import Found, discover
-from quiver.sql.errors import AnalysisException, check_names_differ
+from quiver.sql.errors import AnalysisException, UnsupportedOperationException, check_names_differ
 from quiver.sql.file_schemas import called, failed_to_read, schema_of_files, stored_names
 from quiver.sql.scanning import NATIVE
 from quiver.sql.store_access import store_access
 from quiver.sql.text_options import csv_options, flag, json_options, line_of, sampling_ratio
-from quiver.sql.text_schemas import csv_schema, first_record, json_schema, xml_schema
+from quiver.sql.text_schemas import csv_schema, first_record, json_schema, single_variant, xml_schema
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.expressions import Attribute
 from quiver.sql.types.holding import holds
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from quiver.sql.session import Session
 
 Options = Mapping[str, str]
+_PRUNING = "spark.sql.csv.parser.columnPruning.enabled"
 _TARGET = 32 << 20
 _LEAST = 1 << 20
 """Bytes of text that a task reads at most, and those that are worth one."""
@@ -50,6 +52,9 @@ def files(session: Session, kind: str, paths: Sequence[str], options: Options, w
         check_names_differ(wanted.names)
     infers = session.conf.get("spark.sql.sources.partitionColumnTypeInference.enabled", "true").lower() == "true"
     found = discover(paths, options, store_access(session, options), infers)
+    if kind in ("parquet", "orc"):
+        # One of no bytes is no such file, and no damaged one either: Spark passes over it.
+        found = replace(found, files=tuple(file for file in found.files if file.size or file.path.startswith("http")))
     if wanted is None and not found.files and kind not in ("text", "binaryfile"):
         raise AnalysisException(f"Unable to infer schema for {called(kind)}. It must be specified manually.", "UNABLE_TO_INFER_SCHEMA")
     try:
@@ -103,8 +108,10 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
     held: t.StructType
     match kind:
         case "csv":
-            csv = csv_options(options, zone)
-            parts = _parts(found, csv.line, csv.multi_line, slots)
+            csv = csv_options({"columnpruning": session.conf.get(_PRUNING, "true"), **options}, zone)
+            wanted = single_variant(csv.single, wanted, csv.corrupt)
+            # A header tells the names of the members, which other pieces of the file don't have.
+            parts = _parts(found, csv.line, csv.multi_line or (csv.single is not None and csv.header), slots)
             reader = CsvFiles(csv)
             infers = flag(options, "inferSchema", False)
             held = wanted or csv_schema(context.parallelize(parts, len(parts)), first_record(parts, csv), csv, infers, keep)
@@ -112,14 +119,14 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
             _check_corrupt(held, csv.corrupt)
         case "json":
             json = json_options(options, zone)
-            _check_no_variant(wanted, "JSON")
+            wanted = single_variant(json.single, wanted, json.corrupt)
             parts = _parts(found, json.line, json.multi_line, slots)
             reader = JsonFiles(json)
             held = wanted or json_schema(context.parallelize(parts, len(parts)), json, keep)
             _check_corrupt(held, json.corrupt)
         case "xml":
             xml = file_options(options, zone)
-            _check_no_variant(wanted, "XML")
+            wanted = single_variant(xml.single, wanted, xml.corrupt)
             parts = _parts(found, xml.line, True, slots)
             reader = XmlFiles(xml)
             held = wanted or xml_schema(context.parallelize(parts, len(parts)), xml, keep)
@@ -170,7 +177,7 @@ def _hdf_parts(found: Found, options: Options) -> tuple[HdfTables, t.StructType,
     return HdfTables(key or ""), held, parts
 
 
-_NOT_ATOMIC = (t.ArrayType, t.MapType, t.StructType, t.VariantType, t.DayTimeIntervalType, t.YearMonthIntervalType)
+_NOT_ATOMIC = (t.ArrayType, t.MapType, t.StructType, t.DayTimeIntervalType, t.YearMonthIntervalType)
 
 
 def _check_atomic(held: t.StructType, kind: str) -> None:
@@ -180,14 +187,6 @@ def _check_atomic(held: t.StructType, kind: str) -> None:
                 f'The {kind} datasource doesn\'t support the column `{field.name}` of the type "{field.dataType.simpleString().upper()}".',
                 "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE",
             )
-
-
-def _check_no_variant(wanted: t.StructType | None, kind: str) -> None:
-    if wanted is not None and holds(wanted, t.VariantType):
-        raise AnalysisException(
-            f"Files of {kind} are not read as variants: read JSON as texts (`spark.read.text`), and use from_json or parse_json.",
-            "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE",
-        )
 
 
 def _check_corrupt(held: t.StructType, name: str) -> None:
@@ -220,6 +219,12 @@ def lines(session: Session, rdd: RDD[str], kind: str, options: Options, wanted: 
     parsing: Any
     if kind == "csv":
         parsing = csv_options(options, zone)
+        if parsing.single is not None and parsing.header:
+            raise UnsupportedOperationException(
+                "Option singleVariantColumn of CSV with header: lines of an RDD or a DataFrame have none. Read files, or use from_csv.",
+                "UNSUPPORTED_FEATURE.OPTION",
+            )
+        wanted = single_variant(parsing.single, wanted, parsing.corrupt)
         from quiver_proto.text_formats.csv_lines import tokenizer
 
         if wanted is None or parsing.header:
@@ -233,11 +238,11 @@ def lines(session: Session, rdd: RDD[str], kind: str, options: Options, wanted: 
         _check_atomic(held, "CSV")
     elif kind == "xml":
         parsing = xml_options(options, zone)
-        _check_no_variant(wanted, "XML")
+        wanted = single_variant(parsing.single, wanted, parsing.corrupt)
         held = wanted or xml_schema(rdd, parsing, keep)
     else:
         parsing = json_options(options, zone)
-        _check_no_variant(wanted, "JSON")
+        wanted = single_variant(parsing.single, wanted, parsing.corrupt)
         held = wanted or json_schema(rdd, parsing, keep)
     schema = arrow_schema(held).serialize().to_pybytes()
     return session._state.runtime.produced(rdd.mapPartitions(Lines(parsing, schema)), held, session._state.new_id)

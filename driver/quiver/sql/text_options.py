@@ -17,7 +17,7 @@ from quiver_proto.text_formats.text_input import Line
 
 Options = Mapping[str, str]
 _ESCAPES: Final = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\b": "\b", "\\f": "\f", "\\\\": "\\", "\\0": "\0", "\\u0000": "\0"}
-_UNESCAPED: Final = ("STOP_AT_DELIMITER", "STOP_AT_CLOSING_QUOTE")
+_UNESCAPED: Final = ("STOP_AT_DELIMITER", "STOP_AT_CLOSING_QUOTE", "SKIP_VALUE")
 _BOUNDS: Final = {"maxNestingDepth": 1000, "maxNumLen": 1000, "maxStringLen": 100_000_000}
 """What Spark refuses beyond, unless told otherwise."""
 _MODES: Final = ("PERMISSIVE", "DROPMALFORMED", "FAILFAST")
@@ -84,11 +84,6 @@ def _check_meaning(options: Options, source: str) -> None:
             "Option enableDateTimeParsingFallback: dates and times are read by their pattern, or without one as ISO 8601 has them.",
             "UNSUPPORTED_FEATURE.OPTION",
         )
-    if "singlevariantcolumn" in options:
-        raise UnsupportedOperationException(
-            f"Option singleVariantColumn of {source}: files are not read as variants. Read texts (`spark.read.text`), and use parse_json.",
-            "UNSUPPORTED_FEATURE.VARIANT",
-        )
 
 
 def formats_of(options: Options, zone: str) -> Formats:
@@ -151,6 +146,9 @@ def csv_options(options: Options, zone: str) -> CsvOptions:
         flag(options, "preferDate", True),
         line_of(options, "CSV"),
         formats_of(options, zone),
+        options.get("singlevariantcolumn"),
+        _character(options, "chartoescapequoteescaping", "") if "chartoescapequoteescaping" in options else None,
+        flag(options, "columnPruning", True),
     )
 
 
@@ -183,6 +181,7 @@ def json_options(options: Options, zone: str) -> JsonOptions:
         ),
         line,
         formats_of(options, zone),
+        options.get("singlevariantcolumn"),
     )
 
 

@@ -7,14 +7,16 @@ from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
-from quiver.sql.errors import column_already_exists
+from quiver.sql.ddl import type_ddl
+from quiver.sql.errors import AnalysisException, column_already_exists
 from quiver_proto.text_formats import csv_batches, csv_types, json_types
 from quiver_proto.text_formats.csv_lines import CsvOptions
+from quiver_proto.text_formats.csv_variants import column_names
 from quiver_proto.text_formats.json_batches import JsonOptions
 from quiver_proto.text_formats.text_input import Piece
 from quiver_proto.xml_records import files as xml_files
 from quiver_proto.xml_records import inferring as xml_types
-from quiver_proto.xml_records.reading import XmlOptions
+from quiver_proto.xml_records.options import XmlOptions
 
 if TYPE_CHECKING:
     from quiver.rdd import RDD
@@ -24,6 +26,25 @@ _NAMED: dict[str, t.DataType] = {
     "int": t.IntegerType(), "bigint": t.LongType(), "double": t.DoubleType(), "date": t.DateType(), "timestamp": t.TimestampType(),
     "boolean": t.BooleanType(), "string": t.StringType(), "null": t.StringType(),
 }  # fmt: skip
+
+
+def single_variant(name: str | None, wanted: t.StructType | None, corrupt: str) -> t.StructType | None:
+    """The columns of files that are read as one variant a record, called `name`; `wanted` where they are not.
+
+    Raises AnalysisException INVALID_SINGLE_VARIANT_COLUMN.
+    """
+    if name is None:
+        return wanted
+    if wanted is None:
+        return t.StructType([t.StructField(name, t.VariantType())])
+    kinds = {field.name: field.dataType for field in wanted}
+    if kinds.pop(name, None) != t.VariantType() or kinds not in ({}, {corrupt: t.StringType()}):
+        raise AnalysisException(
+            f'User specified schema "{type_ddl(wanted)}" is invalid when the `singleVariantColumn` option is enabled. The schema must '
+            "either be a variant field, or a variant field plus a corrupt column field.",
+            "INVALID_SINGLE_VARIANT_COLUMN",
+        )
+    return wanted
 
 
 def first_record(parts: Parts, options: CsvOptions) -> Sequence[str | None]:
@@ -37,7 +58,7 @@ def csv_schema(rdd: RDD[Any], first: Sequence[str | None], options: CsvOptions, 
 
     `rdd`: of lists of Pieces, or of lines.
     """
-    names = _csv_names(first, options)
+    names = column_names(first, options.header)
     if not infers or not names:
         return t.StructType([t.StructField(name, t.StringType()) for name in names])
     width = len(names)
@@ -47,13 +68,6 @@ def csv_schema(rdd: RDD[Any], first: Sequence[str | None], options: CsvOptions, 
 
     kinds = csv_types.all_merged(rdd.mapPartitions(types_of).collect(), width)
     return t.StructType([t.StructField(name, _type(kind)) for name, kind in zip(names, kinds)])
-
-
-def _csv_names(first: Sequence[str | None], options: CsvOptions) -> list[str]:
-    if not options.header:
-        return [f"_c{place}" for place in range(len(first))]
-    folded = [(name or "").lower() for name in first]
-    return [f"_c{place}" if not name else f"{name}{place}" if folded.count(name.lower()) > 1 else name for place, name in enumerate(first)]
 
 
 def _each(parts: Iterator[Any]) -> Iterator[Piece | Sequence[str]]:

@@ -33,9 +33,10 @@ class VariantVal:
     @classmethod
     def parseJson(cls, json_str: str) -> VariantVal:
         """The variant of a text in JSON. Raises ValueError for other texts."""
-        from quiver_proto.variants.json_form import parsed
+        from quiver_proto.variants.encoding import encoded
+        from quiver_proto.variants.json_form import tree_of_json
 
-        return cls(*parsed(json_str))
+        return cls(*encoded(tree_of_json(json_str)))
 
     def __str__(self) -> str:
         return self.toJson()

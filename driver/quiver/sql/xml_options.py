@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from quiver.sql.errors import AnalysisException, IllegalArgumentException, UnsupportedOperationException
 from quiver.sql.text_options import flag, formats_of, line_of, mode_of
-from quiver_proto.xml_records.reading import XmlOptions
+from quiver_proto.xml_records.options import XmlOptions
 
 
 def xml_options(options: Mapping[str, str], zone: str) -> XmlOptions:
@@ -33,6 +33,7 @@ def xml_options(options: Mapping[str, str], zone: str) -> XmlOptions:
         flag(options, "prefersDecimal", False),
         line_of(options, "XML"),
         formats_of(options, zone),
+        options.get("singlevariantcolumn"),
     )
 
 

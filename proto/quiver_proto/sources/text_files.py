@@ -12,7 +12,7 @@ from quiver_proto.text_formats.csv_lines import CsvOptions
 from quiver_proto.text_formats.json_batches import JsonOptions
 from quiver_proto.text_formats.text_input import Line, Piece, content, lines_of, text_blocks
 from quiver_proto.xml_records import files as xml_files
-from quiver_proto.xml_records.reading import XmlOptions
+from quiver_proto.xml_records.options import XmlOptions
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,8 +23,8 @@ class CsvFiles:
     options: CsvOptions
 
     def read(self, part: Piece, schema: pa.Schema, wanted: frozenset[str]) -> Iterator[pa.RecordBatch]:
-        # A row is malformed by what is asked of it, unless malformed rows are asked for.
-        chosen = frozenset(schema.names) if self.options.corrupt in wanted else wanted
+        # A row is malformed by what is asked of it; without `prunes`, by what all columns are.
+        chosen = wanted if self.options.prunes else frozenset(schema.names)
         return csv_batches.batches(part, schema, self.options, sorted(chosen))
 
 

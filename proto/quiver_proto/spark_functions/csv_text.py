@@ -17,9 +17,16 @@ from quiver_proto.spark_functions.times_of_day import shown
 from quiver_proto.text_formats.conversion import converter
 from quiver_proto.text_formats.csv_lines import CsvOptions, TooLarge, tokenizer
 from quiver_proto.text_formats.malformed import FAIL
+from quiver_proto.variants.encoding import struct_of
+from quiver_proto.variants.of_texts import Cells, CsvRecords
+from quiver_proto.variants.shredded import is_variant
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_NOTHING: Any = object()
+"""No cell, which is something else than an empty one."""
 
 
 class CsvReader:
@@ -28,7 +35,8 @@ class CsvReader:
     def __init__(self, kind: pa.StructType, options: CsvOptions) -> None:
         self._options = options
         self._cut = tokenizer(options)
-        self._members = [(field.name, converter(field.type, options.formats) or str) for field in kind]
+        # Of variants none: they are made by _variant.
+        self._members = [(field.name, None if is_variant(field.type) else converter(field.type, options.formats) or str) for field in kind]
         self._width = sum(name != options.corrupt for name, _ in self._members)
 
     def __call__(self, text: str) -> dict[str, Any]:
@@ -38,13 +46,19 @@ class CsvReader:
             cells = [] if blank else self._cut(text)
         except TooLarge:
             raise SparkValueError("MALFORMED_CSV_RECORD", f"Malformed CSV record: {text}") from None
+        if options.single is not None:
+            variant = CsvRecords(None, options.formats, options.null, options.prefer_date).variant(cells)
+            return {name: variant if name == options.single else None for name, _ in self._members}
         failed = len(cells) != self._width
         left = iter(cells)
         result: dict[str, Any] = {}
         for name, member in self._members:
-            cell = None if name == options.corrupt else next(left, None)
+            cell = _NOTHING if name == options.corrupt else next(left, _NOTHING)
             try:
-                result[name] = None if cell is None else member(cell)
+                if member is None:
+                    result[name] = None if cell is _NOTHING else self._variant(cell)
+                else:
+                    result[name] = None if cell is _NOTHING or cell is None else member(cell)
             except (ValueError, OverflowError):
                 failed, result[name] = True, None
         if failed and options.mode == FAIL:
@@ -54,6 +68,11 @@ class CsvReader:
         if failed and options.corrupt in result:
             result[options.corrupt] = text
         return result
+
+    def _variant(self, cell: str | None) -> dict[str, bytes]:
+        """Of this cell alone: a call knows no others of its column."""
+        options = self._options
+        return struct_of(Cells(options.formats, options.null, options.prefer_date).value(cell))
 
 
 def csv_reader(kind: pa.StructType, options: CsvOptions) -> Prepared:

@@ -24,8 +24,7 @@ from quiver_proto.text_formats.json_batches import JsonOptions
 from quiver_proto.text_formats.json_parsing import Number, parse
 from quiver_proto.text_formats.malformed import FAIL
 from quiver_proto.variants import calls
-from quiver_proto.variants.encoding import encoded
-from quiver_proto.variants.json_form import fraction, whole
+from quiver_proto.variants.of_texts import of_json
 
 Convert = Callable[[Any], Any]
 Options = tuple[tuple[str, str], ...]
@@ -54,6 +53,8 @@ class JsonReader:
             if not text.strip():
                 return None
             value = parse(text, options.laxity)
+            if options.single is not None:
+                return {field["name"]: of_json(value) if field["name"] == options.single else None for field in self._kind["fields"]}
             if isinstance(self._kind, dict) and self._kind["type"] == "struct":
                 value = {} if value is None or isinstance(value, list) else value
             if isinstance(self._kind, dict) and self._kind["type"] == "array" and isinstance(value, dict):
@@ -107,7 +108,7 @@ def reader(kind: Any, formats: Formats, strict: bool) -> Convert:
         case "void":
             return lambda value: None
         case "variant":
-            return _variant
+            return of_json
         case _ if kind.startswith("time("):
             return lambda value: None if value is None else read_time(_text(value)) or _unfit(value)
         case _ if kind.startswith("decimal"):
@@ -115,19 +116,6 @@ def reader(kind: Any, formats: Formats, strict: bool) -> Convert:
             return functools.partial(_decimal, precision, scale)
         case _:
             raise Unfit(kind)
-
-
-def _variant(value: Any) -> dict[str, bytes]:
-    variant, metadata = encoded(_tree(value))
-    return {"value": variant, "metadata": metadata}
-
-
-def _tree(value: Any) -> Any:
-    if isinstance(value, Number):
-        return whole(value) if value.is_whole else fraction(value)
-    if isinstance(value, dict):
-        return {name: _tree(member) for name, member in value.items()}
-    return [_tree(item) for item in value] if isinstance(value, list) else value
 
 
 def _nested_reader(kind: dict[str, Any], formats: Formats, strict: bool) -> Convert:
@@ -150,7 +138,7 @@ def _nested_reader(kind: dict[str, Any], formats: Formats, strict: bool) -> Conv
         for name, member in members:
             try:
                 # A variant may hold a null, which is something else than no member.
-                result[name] = member(value.get(name)) if name in value or member is not _variant else None
+                result[name] = member(value.get(name)) if name in value or member is not of_json else None
             except (ValueError, InvalidOperation):
                 if strict:
                     raise
@@ -196,7 +184,7 @@ def _decimal(precision: int, scale: int, value: Any) -> Decimal | None:
         return None
     if not isinstance(value, str):
         raise Unfit(value)
-    return casts.fitted(Decimal(value), precision, scale)
+    return casts.fitted(Decimal(value.replace(",", "")), precision, scale)
 
 
 def _date(form: str | None, value: Any) -> date | None:

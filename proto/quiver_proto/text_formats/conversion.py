@@ -107,13 +107,13 @@ def _boolean(text: str) -> bool:
 
 
 def decimal_of(precision: int, scale: int) -> Callable[[Any], Decimal]:
-    """Of a number or its text, rounded half up to the scale; ValueError where it has more digits than the precision."""
+    """Of a number or its text, in which commas mean nothing, rounded half up to the scale; ValueError for one of too many digits."""
     context, unit = Context(prec=100, rounding=ROUND_HALF_UP), Decimal(1).scaleb(-scale)
     limit = Decimal(10) ** (precision - scale)
 
     def convert(given: Any) -> Decimal:
         try:
-            value = context.create_decimal(given.strip() if isinstance(given, str) else given)
+            value = context.create_decimal(given.strip().replace(",", "") if isinstance(given, str) else given)
             rounded = value.quantize(unit, context=context)
         except InvalidOperation:
             raise ValueError(given) from None

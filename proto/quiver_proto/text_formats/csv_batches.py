@@ -6,14 +6,18 @@ import contextlib
 import functools
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from quiver_proto.errors import FileUnreadable
+from quiver_proto.text_formats import csv_variants
 from quiver_proto.text_formats.conversion import converted
 from quiver_proto.text_formats.csv_lines import CsvOptions, Tokens, TooLarge, records, tokenizer
 from quiver_proto.text_formats.malformed import DROP, FAIL, malformed
 from quiver_proto.text_formats.text_input import Piece, content, lines_of, text_blocks
+from quiver_proto.variants.encoding import struct_of
+from quiver_proto.variants.of_texts import Cells
+from quiver_proto.variants.shredded import is_variant
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,6 +32,11 @@ def batches(
     """
     path = piece.path if isinstance(piece, Piece) else "(lines)"
     with told(path):
+        if options.single is not None:
+            is_file = isinstance(piece, Piece)
+            names = schema.names if wanted is None else wanted
+            yield from csv_variants.batches(_records(piece, options), path, schema, options, names, options.header and is_file)
+            return
         yield from _batches(piece, path, schema, options, wanted)
 
 
@@ -37,12 +46,17 @@ def _batches(
     import pyarrow as pa
 
     held = [field for field in schema if field.name != options.corrupt]
+    names = schema.names if wanted is None else [name for name in schema.names if name in set(wanted)]
+    # Where not all columns are asked for, Spark's parser is told so, and does not see how many a record has; unless it is `multi_line`.
+    counts = not (options.prunes and not options.multi_line and sum(name != options.corrupt for name in names) < len(held))
+    cells = {each.name: Cells(options.formats, options.null, options.prefer_date) for each in held if is_variant(each.type)}
     for texts, raw, short, where in _tables(piece, [field.name for field in held], options):
-        names = schema.names if wanted is None else [name for name in schema.names if name in set(wanted)]
         columns: dict[str, Any] = {}
-        bad = dict.fromkeys(short, "it has more or fewer values than there are columns")
+        bad = dict.fromkeys(short if counts else (), "it has more or fewer values than there are columns")
         for place, field in enumerate(held):
-            if field.name in names:
+            if field.name in names and field.name in cells:
+                columns[field.name] = _variants(texts[place], cells[field.name], place, short, field.type)
+            elif field.name in names:
                 columns[field.name], wrong = converted(texts[place], field.type, options.formats)
                 for row in wrong:
                     bad.setdefault(row, f"column `{field.name}` ({field.type})")
@@ -59,6 +73,14 @@ def _batches(
         if bad and options.mode == DROP:
             batch = batch.filter(pa.array([row not in bad for row in range(rows)]))
         yield batch
+
+
+def _variants(texts: pa.Array, cells: Cells, place: int, short: Mapping[int, int], kind: pa.DataType) -> pa.Array:
+    """Null where a record has no such cell, which is something else than an empty one."""
+    import pyarrow as pa
+
+    found = texts.to_pylist()
+    return pa.array([None if short.get(row, place + 1) <= place else struct_of(cells.value(text)) for row, text in enumerate(found)], kind)
 
 
 def header(piece: Piece, options: CsvOptions) -> Tokens | None:
@@ -96,16 +118,15 @@ def token_rows(piece: Piece | Sequence[str], options: CsvOptions) -> Iterator[To
             yield cut(record)
 
 
-def _records(piece: Piece, options: CsvOptions) -> Iterator[tuple[int, str]]:
+def _records(piece: Piece | Sequence[str], options: CsvOptions) -> Iterator[tuple[int, str]]:
     """(lines before it, record), without blank lines and comments."""
-    if options.multi_line:
+    if not isinstance(piece, Piece):
+        found: Iterable[tuple[int, str]] = enumerate(piece)
+    elif options.multi_line:
         found = records(content(piece).decode(options.line.encoding, "replace").removeprefix("\ufeff"), options)
     else:
         found = _lines(piece, options)
-    comment = options.comment
-    for number, record in found:
-        if record.strip() and not (comment and record.startswith(comment)):
-            yield number, record
+    return ((number, record) for number, record in found if _is_data(record, options))
 
 
 def _lines(piece: Piece, options: CsvOptions) -> Iterator[tuple[int, str]]:
@@ -116,12 +137,12 @@ def _lines(piece: Piece, options: CsvOptions) -> Iterator[tuple[int, str]]:
             number += 1
 
 
-_Table = tuple[list[Any], Any, list[int], Sequence[int] | None]
+_Table = tuple[list[Any], Any, dict[int, int], Sequence[int] | None]
 _BLANK = re.compile(r"\n[ \t\r]*\n")
 
 
 def _tables(piece: Piece | Sequence[str], names: Sequence[str], options: CsvOptions, checks_header: bool = True) -> Iterator[_Table]:
-    """(columns of texts, what gives the records, rows of another width, numbers of the lines from 1 where known)."""
+    """(columns of texts, what gives the records, the widths of rows of another width, numbers of the lines from 1 where known)."""
     if not isinstance(piece, Piece):
         found = [(number, line) for number, line in enumerate(piece) if _is_data(line, options)]
         if found:
@@ -156,7 +177,7 @@ def _tables(piece: Piece | Sequence[str], names: Sequence[str], options: CsvOpti
         if quick is not None:
             if quick:
                 where = None if piece.start else range(number + 1, number + 1 + len(quick[0]))
-                yield quick, functools.partial(lines_of, block, None), [], where
+                yield quick, functools.partial(lines_of, block, None), {}, where
             number += block.count("\n")
             continue
         lines = lines_of(block, options.line.separator)
@@ -176,11 +197,11 @@ def _cut(found: list[tuple[int, str]], names: Sequence[str], options: CsvOptions
     width = len(names)
     cut = tokenizer(options)
     rows: list[Tokens] = []
-    short = []
+    short: dict[int, int] = {}
     for place, (_, record) in enumerate(found):
         tokens = cut(record)
         if len(tokens) != width:
-            short.append(place)
+            short[place] = len(tokens)
             tokens = tokens[:width] if len(tokens) > width else [*tokens, *[None] * (width - len(tokens))]
         rows.append(tokens)
     columns = [pa.array(column, pa.string()) for column in zip(*rows)] if width else []

@@ -15,7 +15,8 @@ Tokens = list[str | None]
 @dataclass(frozen=True, slots=True)
 class CsvOptions:
     """Spark's options of CSV; `quote`, `escape` and `comment` are one character or empty. `null` and `empty`: texts that mean null, and
-    what a quoted empty text means. `corrupt`: the column of malformed records."""
+    what a quoted empty text means. `corrupt`: the column of malformed records; `single`: that of records as variants. `prunes`: values
+    that no column asks for make no record malformed."""
 
     separator: str = ","
     quote: str = '"'
@@ -36,6 +37,14 @@ class CsvOptions:
     prefer_date: bool = True
     line: Line = field(default_factory=Line)
     formats: Formats = field(default_factory=Formats)
+    single: str | None = None
+    escape_escape: str | None = None
+    prunes: bool = False
+
+    @property
+    def escape_of_escape(self) -> str:
+        """What stands before an escape character that is none."""
+        return (self.escape if self.escape != self.quote else "") if self.escape_escape is None else self.escape_escape
 
 
 class TooLarge(ValueError):
@@ -79,17 +88,15 @@ def _tokenizer(options: CsvOptions) -> Callable[[str], Tokens]:
         position, size = 0, len(record)
         while True:
             start = position
-            while start < size and record[start] in " \t" and record[start] != separator:
+            while lead and start < size and record[start] in " \t" and record[start] != separator:
                 start += 1
             if start < size and record[start] == quote:
-                value, after = _quoted(record, start + 1, options)
-                if value is not None:
-                    result.append(quoted(value))
-                    position = after
-                    if position >= size:
-                        return result
-                    position += len(separator)
-                    continue
+                value, position, is_whole = _quoted(record, start + 1, options)
+                result.append(value if value is None else quoted(value) if is_whole else unquoted(value))
+                if position >= size:
+                    return result
+                position += len(separator)
+                continue
             end = record.find(separator, position)
             if end < 0:
                 result.append(unquoted(record[position:]))
@@ -100,17 +107,18 @@ def _tokenizer(options: CsvOptions) -> Callable[[str], Tokens]:
     return tokens
 
 
-def _quoted(record: str, position: int, options: CsvOptions) -> tuple[str | None, int]:
-    """(the value after an opening quote, where the separator after it or the end is); None: it is no quoted value."""
+def _quoted(record: str, position: int, options: CsvOptions) -> tuple[str | None, int, bool]:
+    """(the value after an opening quote, where the separator after it or the end is, whether it ends with a quote as it should)."""
     quote, escape, separator = options.quote, options.escape, options.separator
     parts: list[str] = []
     size = len(record)
-    stop = re.compile("|".join(re.escape(each) for each in {quote, escape} if each))
+    inner = options.escape_of_escape
+    stop = re.compile("|".join(re.escape(each) for each in {quote, escape, inner} if each))
     while True:
         found = stop.search(record, position)
         if found is None:  # It never ends.
             parts.append(record[position:])
-            return "".join(parts), size
+            return "".join(parts), size, True
         at = found.start()
         parts.append(record[position:at])
         character = record[at]
@@ -119,24 +127,35 @@ def _quoted(record: str, position: int, options: CsvOptions) -> tuple[str | None
             parts.append(quote)
             position = at + 2
             continue
-        if character == escape and character != quote:
-            if following == escape:  # Escaped itself.
-                parts.append(escape)
-                position = at + 2
-            else:
-                parts.append(escape)
-                position = at + 1
+        if character == inner and inner and following == escape:
+            parts.append(escape)
+            position = at + 2
             continue
-        after = at + 1
-        while after < size and record[after] in " \t" and not record.startswith(separator, after):
-            after += 1
+        if character != quote:
+            parts.append(character)
+            position = at + 1
+            continue
+        after = _after_quote(record, at, separator)
         if after >= size or record.startswith(separator, after):
-            return "".join(parts), after
-        if options.unescaped_quotes in ("STOP_AT_CLOSING_QUOTE", "BACK_TO_DELIMITER"):
+            return "".join(parts), after, True
+        if options.unescaped_quotes == "STOP_AT_CLOSING_QUOTE":
             parts.append(quote)
             position = at + 1
             continue
-        return None, 0
+        end = record.find(separator, at)
+        end = size if end < 0 else end
+        if options.unescaped_quotes == "SKIP_VALUE":
+            return None, end, False
+        # The value is as it stands, from its opening quote to the separator after the quote that should have been its last.
+        return f"{quote}{''.join(parts)}{record[at:end]}", end, False
+
+
+def _after_quote(text: str, at: int, separator: str) -> int:
+    """Where what follows a quote is, spaces aside."""
+    after = at + 1
+    while after < len(text) and text[after] in " \t" and not text.startswith(separator, after):
+        after += 1
+    return after
 
 
 def records(text: str, options: CsvOptions) -> Iterator[tuple[int, str]]:
@@ -146,7 +165,8 @@ def records(text: str, options: CsvOptions) -> Iterator[tuple[int, str]]:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
     end = options.line.separator or "\n"
     position, line, size = 0, 0, len(text)
-    fence = re.compile("|".join(re.escape(each) for each in (end, quote, escape) if each))
+    inner = options.escape_of_escape
+    fence = re.compile("|".join(re.escape(each) for each in (end, quote, escape, inner) if each))
     start, inside = 0, False
     fresh = True
     """Whether a value begins here: only there a quote opens one."""
@@ -166,13 +186,17 @@ def records(text: str, options: CsvOptions) -> Iterator[tuple[int, str]]:
                 if escape == quote and text.startswith(quote, at + 1):
                     position = at + 2
                     continue
-                inside = False
+                after = _after_quote(text, at, separator)
+                is_end = after >= size or text.startswith((separator, end), after)
+                inside = not is_end and options.unescaped_quotes == "STOP_AT_CLOSING_QUOTE"
             else:
-                before = text[start:at].rstrip(" \t")
+                before = text[start:at].rstrip(" \t") if options.trim_leading and separator[-1] not in " \t" else text[start:at]
                 fresh = not before or before.endswith(separator)
                 inside = fresh
             position = at + 1
             continue
-        position = at + (2 if what == escape and inside else len(what))
+        escaped = what in (escape, inner) and text.startswith(quote if what == escape else escape, at + len(what))
+        escaped = escaped or (what == escape == inner and text.startswith(escape, at + 1))
+        position = at + (2 if escaped and inside else len(what))
     if start < size:
         yield line, text[start:]

@@ -17,6 +17,8 @@ from quiver_proto.text_formats.conversion import Formats, clock_of, date_of, dec
 from quiver_proto.text_formats.json_parsing import Laxity, Number, Parser, parse
 from quiver_proto.text_formats.malformed import DROP, FAIL, malformed
 from quiver_proto.text_formats.text_input import Line, Piece, content, lines_of, text_blocks
+from quiver_proto.variants.of_texts import of_json
+from quiver_proto.variants.shredded import is_variant
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,7 +31,7 @@ Convert = Callable[[Any, "_Record"], Any]
 
 @dataclass(frozen=True, slots=True)
 class JsonOptions:
-    """Spark's options of JSON. `corrupt`: the column of malformed records."""
+    """Spark's options of JSON. `corrupt`: the column of malformed records; `single`: that of records as variants."""
 
     mode: str = "PERMISSIVE"
     corrupt: str = "_corrupt_record"
@@ -41,6 +43,7 @@ class JsonOptions:
     laxity: Laxity = field(default_factory=Laxity)
     line: Line = field(default_factory=Line)
     formats: Formats = field(default_factory=Formats)
+    single: str | None = None
 
 
 class _Record:
@@ -90,7 +93,7 @@ def batches(piece: Piece | Iterable[str], schema: pa.Schema, options: JsonOption
                 keys.append(place)
         return keys, batch([pa.array(values, each.type) for values, each in zip(columns, fields)], corrupt)
 
-    quick = None if options.multi_line else json_blocks.reader(fields, options.formats)
+    quick = None if options.multi_line or options.single is not None else json_blocks.reader(fields, options.formats)
     for numbers, lines in texts(piece, options):
         parts: list[_Part] = []
         for places, arrays in json_blocks.sifted(lines, quick):
@@ -150,6 +153,9 @@ def _rows(text: str, converts: Sequence[tuple[str, Convert]], options: JsonOptio
     """(values, what is wrong with the record) of each row that a record holds."""
     try:
         found = parse(text, options.laxity)
+        if options.single is not None:
+            variant = of_json(found)
+            return [([variant for _ in converts], "")]
         try:
             return _converted(found, converts, _Record())
         except _NeedsTexts:
@@ -169,7 +175,8 @@ def _converted(found: Any, converts: Sequence[tuple[str, Convert]], record: _Rec
         row = []
         for name, convert in converts:
             value = each.get(name)
-            if value is not None:
+            # A variant may hold a null, which is something else than no member.
+            if value is not None or (convert is _variant and name in each):
                 value = convert(value, record)
                 if value is _BAD:
                     record.problem = record.problem or f"column `{name}`"
@@ -184,6 +191,8 @@ def conversion(kind: pa.DataType, formats: Formats) -> Convert:
     import pyarrow as pa
 
     is_ = pa.types
+    if is_variant(kind):
+        return _variant
     if is_.is_string(kind):
         return _text
     if is_.is_boolean(kind):
@@ -224,6 +233,13 @@ def conversion(kind: pa.DataType, formats: Formats) -> Convert:
     if is_.is_struct(kind):
         return _struct([(each.name, conversion(each.type, formats)) for each in kind])
     raise TypeError(f"JSON has no values of type {kind}")
+
+
+def _variant(value: Any, record: _Record) -> Any:
+    try:
+        return of_json(value)
+    except ValueError:
+        return _BAD
 
 
 def _is_text(value: Any) -> bool:
@@ -274,11 +290,15 @@ def _whole(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
+def _member(value: Any, convert: Convert, record: _Record) -> Any:
+    return None if value is None and convert is not _variant else convert(value, record)
+
+
 def _map(convert: Convert) -> Convert:
     def made(value: Any, record: _Record) -> Any:
         if not isinstance(value, dict):
             return _BAD
-        pairs = [(_whole(key), None if item is None else convert(item, record)) for key, item in value.items()]
+        pairs = [(_whole(key), _member(item, convert, record)) for key, item in value.items()]
         return _BAD if any(item is _BAD for _, item in pairs) else pairs
 
     return made
@@ -288,7 +308,7 @@ def _list(convert: Convert) -> Convert:
     def made(value: Any, record: _Record) -> Any:
         if not isinstance(value, list):
             return _BAD
-        items = [None if item is None else convert(item, record) for item in value]
+        items = [_member(item, convert, record) for item in value]
         return _BAD if any(item is _BAD for item in items) else items
 
     return made
@@ -301,7 +321,7 @@ def _struct(members: Sequence[tuple[str, Convert]]) -> Convert:
         result: dict[str, Any] = {}
         for name, convert in members:
             item = value.get(name)
-            if item is not None:
+            if item is not None or (convert is _variant and name in value):
                 item = convert(item, record)
                 if item is _BAD:
                     record.problem = record.problem or f"field `{name}`"

@@ -12,6 +12,7 @@ from itertools import compress
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from quiver_proto.text_formats.conversion import Formats, converted
+from quiver_proto.variants.shredded import is_variant
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -157,6 +158,8 @@ def _is_served(kind: pa.DataType) -> bool:
     import pyarrow as pa
 
     is_ = pa.types
+    if is_variant(kind):
+        return False
     if is_.is_struct(kind):
         return all(_is_served(field.type) and not is_.is_null(field.type) for field in kind)
     if is_.is_map(kind):

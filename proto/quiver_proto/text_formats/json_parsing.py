@@ -20,9 +20,10 @@ class Number(str):
 
 
 class Repeated(dict[str, Any]):
-    """An object in which a key comes twice."""
+    """An object in which a key, `name`, comes twice."""
 
-    __slots__ = ()
+    __slots__ = ("name",)
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,12 @@ _decoder = json.JSONDecoder(parse_float=Number, parse_int=Number, parse_constant
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
-    return made if len(made) == len(pairs) else Repeated(made)
+    if len(made) == len(pairs):
+        return made
+    seen: set[str] = set()
+    repeated = Repeated(made)
+    repeated.name = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
+    return repeated
 
 
 def parse(text: str, laxity: Laxity) -> Any:

@@ -10,7 +10,7 @@ from quiver_proto.spark_functions.java import SparkValueError
 from quiver_proto.spark_functions.prepared import Prepared, prepared
 from quiver_proto.variants import decoding, json_form, paths, schemas
 from quiver_proto.variants.casting import Unfit, tree_maker, value_of
-from quiver_proto.variants.encoding import encoded
+from quiver_proto.variants.encoding import struct_of
 
 Bytes = dict[str, bytes]
 Call = Callable[..., Any]
@@ -20,14 +20,8 @@ def _part(variant: Bytes) -> decoding.Part:
     return decoding.part_of(variant["value"], variant["metadata"])
 
 
-def _made(tree: Any) -> Bytes:
-    value, metadata = encoded(tree)
-    return {"value": value, "metadata": metadata}
-
-
 def parse_json(text: str) -> Bytes:
-    value, metadata = json_form.parsed(text)
-    return {"value": value, "metadata": metadata}
+    return struct_of(json_form.tree_of_json(text))
 
 
 def try_parse_json(text: str) -> Bytes | None:
@@ -115,7 +109,7 @@ def _caster(source: Any, target: Any, zone: str, lenient: bool) -> Call:
         return lambda variant: None if variant is None else value_of(_part(variant), target, zone, lenient)
     if target == "variant":
         tree = tree_maker(source)
-        return lambda value: None if value is None else _made(tree(value))
+        return lambda value: None if value is None else struct_of(tree(value))
     if isinstance(source, dict) and isinstance(target, dict) and source["type"] == target["type"]:
         match source["type"]:
             case "array":
@@ -142,7 +136,7 @@ def made_of(kind: str) -> Prepared:
 
 def _variant_maker(kind: str) -> Call:
     tree = tree_maker(json.loads(kind))
-    return lambda value: _made(tree(value))
+    return lambda value: struct_of(tree(value))
 
 
 def written_in(zone: str) -> Prepared:
@@ -159,7 +153,7 @@ def _json_writer(zone: str) -> Call:
 
 def _changed(variant: Bytes, change: Callable[[Any], Any]) -> Bytes:
     try:
-        return _made(change(decoding.tree_of(_part(variant))))
+        return struct_of(change(decoding.tree_of(_part(variant))))
     except RecursionError:
         raise decoding.malformed() from None
 

@@ -54,6 +54,12 @@ def encoded(tree: Any) -> tuple[bytes, bytes]:
     return value, metadata
 
 
+def struct_of(tree: Any) -> dict[str, bytes]:
+    """As `encoded`: the struct that a variant is in batches and to functions."""
+    value, metadata = encoded(tree)
+    return {"value": value, "metadata": metadata}
+
+
 def key_order(name: str) -> bytes:
     """By which the members of an object are sorted: as Java compares texts, by the halves of their UTF-16."""
     return name.encode("utf-16-be", "surrogatepass")

@@ -13,7 +13,6 @@ from quiver_proto.spark_functions import casts
 from quiver_proto.spark_functions.java import SparkValueError
 from quiver_proto.spark_functions.times import zone_of
 from quiver_proto.variants.decoding import Part
-from quiver_proto.variants.encoding import encoded
 
 _PLAIN = re.compile(r"-?\d+(?:\.\d*)?")
 _WIDE = Context(prec=100)
@@ -23,30 +22,24 @@ _BEHIND = ("", " ", "\t", "\r", "\n")
 """What may stand behind a number or a word."""
 
 
-def parsed(text: str) -> tuple[bytes, bytes]:
-    """The variant of the first value in a text in JSON: what comes behind it does not matter, as to Spark.
+def tree_of_json(text: str) -> Any:
+    """Dicts, lists and scalars of the first value in a text in JSON: what comes behind it does not matter, as to Spark.
 
     Fractions without an exponent, and whole numbers beyond 64 bits, are decimals where 38 digits are enough, else doubles. Raises
     SparkValueError.
     """
-    return encoded(tree_of_json(text))
-
-
-def tree_of_json(text: str) -> Any:
-    """Dicts, lists and scalars of a text. Raises SparkValueError."""
     try:
         bare = text.lstrip(" \t\r\n")
         tree, end = _DECODER.raw_decode(bare)
         if bare[end : end + 1] not in _BEHIND and bare[end - 1] not in '"}]':
             raise ValueError(bare)
         return tree
-    except SparkValueError:
-        raise
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as problem:
         shown = text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+        why = f" ({problem})" if isinstance(problem, SparkValueError) else ""
         raise SparkValueError(
             "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION",
-            f"Malformed records are detected in record parsing: {shown}. Use `try_parse_json` to have null for them.",
+            f"Malformed records are detected in record parsing: {shown}{why}. Use `try_parse_json` to have null for them.",
         ) from None
 
 

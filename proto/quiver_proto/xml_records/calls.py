@@ -9,7 +9,7 @@ from quiver_proto.spark_functions.prepared import Prepared, prepared
 from quiver_proto.text_formats.malformed import FAIL
 from quiver_proto.xml_records.elements import element_of
 from quiver_proto.xml_records.inferring import ddl, record_kind
-from quiver_proto.xml_records.reading import XmlOptions
+from quiver_proto.xml_records.options import XmlOptions
 
 
 def schema_of_xml(options: XmlOptions) -> Prepared:

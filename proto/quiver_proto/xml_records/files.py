@@ -12,7 +12,8 @@ from quiver_proto.text_formats.malformed import DROP, FAIL, malformed
 from quiver_proto.text_formats.text_input import Piece, content
 from quiver_proto.xml_records.elements import element_of
 from quiver_proto.xml_records.inferring import Kind, merged, record_kind
-from quiver_proto.xml_records.reading import RecordReader, XmlOptions
+from quiver_proto.xml_records.options import XmlOptions
+from quiver_proto.xml_records.reading import RecordReader
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,7 +10,7 @@ from typing import Any
 from quiver_proto.text_formats import json_types
 from quiver_proto.text_formats.conversion import date_of, moment_of
 from quiver_proto.xml_records.elements import Element
-from quiver_proto.xml_records.reading import XmlOptions
+from quiver_proto.xml_records.options import XmlOptions
 
 Kind = Any
 """As json_types has them, and `date`."""

@@ -3,57 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from quiver_proto.spark_functions.java import SparkValueError
 from quiver_proto.spark_functions.prepared import Prepared, prepared
-from quiver_proto.text_formats.conversion import Formats, converter
+from quiver_proto.text_formats.conversion import converter
 from quiver_proto.text_formats.malformed import FAIL
-from quiver_proto.text_formats.text_input import Line
 from quiver_proto.variants.shredded import is_variant
 from quiver_proto.xml_records.elements import Element, element_of
+from quiver_proto.xml_records.options import XmlOptions
+from quiver_proto.xml_records.variants import of_element, of_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-@dataclass(frozen=True, slots=True)
-class XmlOptions:
-    """Spark's options of XML. `corrupt`: the column of malformed records. `null`: the text that is a null."""
-
-    row_tag: str = "ROW"
-    attribute_prefix: str = "_"
-    value_tag: str = "_VALUE"
-    null: str | None = None
-    mode: str = "PERMISSIVE"
-    corrupt: str = "_corrupt_record"
-    excludes_attributes: bool = False
-    strips: bool = True
-    ignores_prefixes: bool = False
-    infers: bool = True
-    prefers_date: bool = True
-    prefers_decimal: bool = False
-    line: Line = field(default_factory=Line)
-    formats: Formats = field(default_factory=Formats)
-
-    def name_of(self, name: str) -> str:
-        """Of an element or attribute, as columns have it."""
-        return name.rpartition(":")[2] if self.ignores_prefixes else name
-
-    def attributes_of(self, element: Element) -> dict[str, str]:
-        """By the names of their columns."""
-        if self.excludes_attributes:
-            return {}
-        return {
-            self.attribute_prefix + self.name_of(name): value
-            for name, value in element.attributes.items()
-            if not (self.ignores_prefixes and name.partition(":")[0] == "xmlns")
-        }
-
-    def texts_of(self, element: Element) -> list[str]:
-        """The texts between elements that are not blank."""
-        return [each.strip() if self.strips else each for each in element.content if isinstance(each, str) and each.strip()]
 
 
 class Problems:
@@ -75,7 +37,7 @@ def from_text(kind: pa.DataType, options: XmlOptions) -> FromText:
 
     is_ = pa.types
     if is_variant(kind):
-        raise TypeError("XML is not read as variants")
+        return lambda text: of_text(text, options)
     make = _boolean if is_.is_boolean(kind) else _no_value if is_.is_binary(kind) else converter(kind, options.formats)
     strips = is_.is_floating(kind) or is_.is_integer(kind)
 
@@ -107,7 +69,9 @@ def element_reader(kind: pa.DataType, options: XmlOptions) -> Convert:
     import pyarrow as pa
 
     is_ = pa.types
-    if is_.is_struct(kind) and not is_variant(kind):
+    if is_variant(kind):
+        return lambda element, problems: of_element(element, options)
+    if is_.is_struct(kind):
         return struct_reader(list(kind), options)
     if is_.is_map(kind):
         return _map_reader(kind.item_type, options)
@@ -165,7 +129,7 @@ def struct_reader(fields: Sequence[pa.Field], options: XmlOptions) -> Convert:
     kinds = [each.type.value_type if listed else each.type for each, listed in zip(fields, is_list, strict=True)]
     places = {each.name.lower(): place for place, each in reversed(list(enumerate(fields)))}
     elements = [element_reader(kind, options) for kind in kinds]
-    texts = {place: from_text(kind, options) for place, kind in enumerate(kinds) if not pa.types.is_nested(kind)}
+    texts = {place: from_text(kind, options) for place, kind in enumerate(kinds) if not pa.types.is_nested(kind) or is_variant(kind)}
     own = places.get(options.value_tag.lower())
 
     def read(element: Element, problems: Problems) -> dict[str, Any]:
@@ -207,8 +171,14 @@ class RecordReader:
     def __call__(self, text: str) -> tuple[dict[str, Any], str]:
         """(the struct, what is wrong with the text)."""
         problems = Problems()
+        single = self._options.single
+        found: dict[str, Any]
         try:
-            found = self._read(element_of(text), problems)
+            element = element_of(text)
+            if single is None:
+                found = self._read(element, problems)
+            else:
+                found = {name: of_element(element, self._options) if name == single else None for name in self._names}
         except ValueError as problem:
             return {name: text if name == self._options.corrupt else None for name in self._names}, f"no XML ({problem})"
         if self._options.corrupt in self._names:
@@ -222,15 +192,21 @@ def xml_reader(kind: pa.StructType, options: XmlOptions) -> Prepared:
     return prepared("from_xml", _reader, kind, options)
 
 
-def _reader(kind: pa.StructType, options: XmlOptions) -> Callable[[str], dict[str, Any]]:
+def _reader(kind: pa.StructType, options: XmlOptions) -> Callable[[str], dict[str, Any] | None]:
     read = RecordReader(list(kind), options)
 
-    def found(text: str) -> dict[str, Any]:
-        record, problem = read(text)
+    def found(text: str) -> dict[str, Any] | None:
+        record, problem = variant(text) if is_variant(kind) else read(text)
         if problem and options.mode == FAIL:
             raise SparkValueError(
                 "MALFORMED_RECORD_IN_PARSING.WITHOUT_SUGGESTION", f"Malformed records are detected in record parsing: {text}."
             )
         return record
+
+    def variant(text: str) -> tuple[dict[str, Any] | None, str]:
+        try:
+            return of_element(element_of(text), options), ""
+        except ValueError as problem:
+            return None, f"no XML ({problem})"
 
     return found

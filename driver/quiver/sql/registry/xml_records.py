@@ -34,8 +34,7 @@ def _read(args: Sequence[str], kinds: Types) -> str:
 def _read_kinds(kinds: Types) -> Sequence[t.DataType | None]:
     if not isinstance(kinds[0], t.StringType | t.NullType):
         raise mismatch("from_xml", 1, '"STRING"', kinds[0])
-    _check(kinds[1], "from_xml")
-    if not isinstance(kinds[1], t.StructType):
+    if not isinstance(kinds[1], t.StructType | t.VariantType):
         raise AnalysisException(
             f'Cannot resolve "from_xml" due to data type mismatch: Input schema "{kinds[1].simpleString().upper()}" must be a struct.',
             "DATATYPE_MISMATCH.INVALID_XML_SCHEMA",
