@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from quiver.sql import Observation, Session
+from quiver.sql import Observation, Session, Window
 from quiver.sql import functions as F
 from quiver.sql.errors import AnalysisException, PySparkAssertionError, PySparkException, PySparkValueError, UnsupportedOperationException
 
@@ -71,8 +71,16 @@ def test_observed_metrics_are_of_the_first_query_that_ends_well(spark: Session) 
         numbers.observe(seen, F.count("n"))
     with pytest.raises(PySparkAssertionError, match="asked for by"):
         _ = Observation().get
-    with pytest.raises(AnalysisException, match="MISSING_AGGREGATION"):
-        numbers.observe(Observation(), F.col("n"))
+    refused = {
+        "NON_AGGREGATE_FUNC_ARG_IS_ATTRIBUTE": F.col("n"), "NESTED_AGGREGATES_UNSUPPORTED": F.sum(F.sum("n")),
+        "WINDOW_EXPRESSIONS_UNSUPPORTED": F.sum("n").over(Window.partitionBy("n")),
+        "AGGREGATE_EXPRESSION_WITH_DISTINCT_UNSUPPORTED": F.countDistinct("n"),
+    }  # fmt: skip
+    for kind, metric in refused.items():
+        with pytest.raises(AnalysisException, match=f"INVALID_OBSERVED_METRICS.{kind}"):
+            numbers.observe(Observation(), metric)
+    with pytest.raises(AnalysisException, match="DUPLICATED_METRICS_NAME"):
+        numbers.observe(Observation("one"), F.sum("n")).observe(Observation("one"), F.sum("n"))
     with pytest.raises(PySparkValueError, match="CANNOT_BE_EMPTY"):
         numbers.observe(Observation())
     assert numbers.observe("name only", F.count("n")).count() == 4

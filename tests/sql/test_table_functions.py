@@ -248,3 +248,21 @@ def test_rows_and_batches(pairs: Session) -> None:
             F.udtf(type("Bad", (), methods), returnType=returns)
     with pytest.raises(PySparkException, match="INVALID_ARROW_UDTF_WITH_ANALYZE"):
         F.arrow_udtf(type("Bad", (), {"eval": len, "analyze": staticmethod(len)}))
+
+
+def test_arguments_that_eval_does_not_take_are_told_by_the_driver(spark: Session) -> None:
+    class Sum:
+        def eval(self, a: int, b: int = 5) -> Iterator[tuple[int]]:
+            yield (a + b,)
+
+    spark.udtf.register("sums", F.udtf(Sum, returnType="x int"))
+    assert texts(spark, "SELECT * FROM sums(b => 1, a => 7)") == texts(spark, "SELECT * FROM sums(3)") == [8]
+    wrong = {
+        "": "missing a required argument: 'a'",
+        "1, 2, 3": "too many positional",
+        "1, c => 2": "unexpected",
+        "1, a => 1": "multiple values",
+    }
+    for given, problem in wrong.items():
+        with pytest.raises(AnalysisException, match=f"UDTF_EVAL_METHOD_ARGUMENTS_DO_NOT_MATCH_SIGNATURE.*'sums'.*{problem}"):
+            spark.sql(f"SELECT * FROM sums({given})")

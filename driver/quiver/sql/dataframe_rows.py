@@ -359,7 +359,7 @@ class RowOperators(DataFrameCore):
         >>> seen.get
         {'total': 3}
         """
-        from quiver.sql.observation import Observation
+        from quiver.sql.observation import Observation, metrics_of
 
         if not exprs:
             raise PySparkValueError("At least one `exprs` must be specified.", "CANNOT_BE_EMPTY")
@@ -368,11 +368,12 @@ class RowOperators(DataFrameCore):
                 raise PySparkTypeError(f"Argument `exprs` should be list[Column], got {type(exprs).__name__}.", "NOT_EXPECTED_TYPE")
         if not isinstance(observation, Observation | str):
             raise wrong_argument("observation", "Observation or str", observation)
-        aggregate = self._session._state.analyser.aggregate(self._relation, (), [column._expression for column in exprs])
+        analyser, metrics = self._session._state.analyser, [column._expression for column in exprs]
+        outputs = metrics_of(observation, self._relation, metrics, lambda: analyser.aggregate(self._relation, (), metrics))
         if isinstance(observation, str):
             return self._with(r.Hint(self._relation, "observe", (observation,)))
         observation._attach()
-        return self._with(r.Observe(self._relation, "observe", (), aggregate.outputs, observation))
+        return self._with(r.Observe(self._relation, "observe", (), outputs, observation))
 
 
 def _count(name: str, value: Any) -> int:

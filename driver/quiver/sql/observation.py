@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
 
-from quiver.sql.errors import PySparkAssertionError, PySparkTypeError, PySparkValueError
+from quiver.sql.errors import AnalysisException, PySparkAssertionError, PySparkTypeError, PySparkValueError
 from quiver.sql.row import Row
+from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
+from quiver.sql.tree.walking import walk
 
 _observed = threading.Event()
 """Whether anything was ever observed in this process: if not, no relation is searched."""
@@ -61,6 +63,44 @@ class Observation:
                 raise PySparkAssertionError(f"Should observe by calling `DataFrame.observe` before `get`: nothing was {what}.",
                                             "NO_OBSERVE_BEFORE_GET")  # fmt: skip
             return self._row.asDict()
+
+
+_REFUSED: Final = {
+    "MISSING_AGGREGATION": ("NON_AGGREGATE_FUNC_ARG_IS_ATTRIBUTE", "A column can only be used as an argument to an aggregate function."),
+    "NESTED_AGGREGATE_FUNCTION": ("NESTED_AGGREGATES_UNSUPPORTED", "Nested aggregates are not allowed in observed metrics."),
+}
+"""What is wrong with an aggregation, and what so with metrics."""
+
+
+def metrics_of(
+    observation: Observation | str, relation: r.Relation, metrics: Sequence[e.Expression], aggregated: Callable[[], r.Aggregate]
+) -> tuple[e.Expression, ...]:
+    """The metrics of the relation's rows, analysed as `aggregated` does. Raises AnalysisException INVALID_OBSERVED_METRICS, and
+    DUPLICATED_METRICS_NAME where another observation of the name is in the relation."""
+    for part in (part for metric in metrics for part in walk(metric)):
+        if isinstance(part, e.Windowed):
+            raise _refused("WINDOW_EXPRESSIONS_UNSUPPORTED", "Window expressions are not allowed in observed metrics.")
+        if isinstance(part, e.Call) and part.distinct:
+            raise _refused(
+                "AGGREGATE_EXPRESSION_WITH_DISTINCT_UNSUPPORTED", "Aggregate expressions with DISTINCT are not allowed in observed metrics."
+            )
+    try:
+        outputs = aggregated().outputs
+    except AnalysisException as error:
+        if error.getCondition() in _REFUSED:
+            raise _refused(*_REFUSED[str(error.getCondition())]) from error
+        raise
+    name = observation if isinstance(observation, str) else observation._name
+    if name is not None and any(node.observation._name == name for node in _observes(relation)):
+        raise AnalysisException(
+            f"The metric name is not unique: {name}. The same name cannot be used for metrics with different results.",
+            "DUPLICATED_METRICS_NAME",
+        )
+    return outputs
+
+
+def _refused(kind: str, message: str) -> AnalysisException:
+    return AnalysisException(f"Invalid observed metrics. {message}", f"INVALID_OBSERVED_METRICS.{kind}")
 
 
 @contextlib.contextmanager

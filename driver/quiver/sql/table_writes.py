@@ -294,9 +294,7 @@ def _arranged(
             )
         same = isinstance(value, e.Attribute) and value.type == column.dataType
         value = value if same else e.Cast(value, fixed_lengths.as_string(column.dataType))
-        if isinstance(column.dataType, t.CharType | t.VarcharType):
-            value = fixed_lengths.stored(value, column.dataType)
-        items.append(e.Alias(value, column.name))
+        items.append(e.Alias(fixed_lengths.stored(value, column.dataType), column.name))
     return session._state.analyser.project(relation, items)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-from decimal import Decimal
+import operator
+from decimal import ROUND_HALF_UP, Decimal
+from itertools import pairwise
 from typing import Any
 
 from quiver_proto.spark_functions.lists import key_of, order_of
@@ -130,21 +132,61 @@ def smallest_by(pairs: list[Any] | None, count: int) -> list[Any]:
     return _ranked(pairs, count, False)
 
 
+class _Draws:
+    """Java's Random, as far as fractions are drawn of it."""
+
+    def __init__(self, seed: int) -> None:
+        self._state = (seed ^ 0x5DEECE66D) & _48_BITS
+
+    def _next(self, bits: int) -> int:
+        self._state = (self._state * 0x5DEECE66D + 0xB) & _48_BITS
+        return self._state >> (48 - bits)
+
+    def fraction(self) -> float:
+        """At least 0, less than 1."""
+        return float((self._next(26) << 27) + self._next(27)) * 2.0**-53
+
+
+_48_BITS = (1 << 48) - 1
+_SEED = 31183
+"""With which Spark draws one of several pairs that are equally near."""
+
+
 def histogram(values: list[Any] | None, bins: int) -> list[dict[str, Any]] | None:
     """Bins of about as many values each, as of Ben-Haim and Tom-Tov: where there are too many the two nearest are merged."""
     kept: list[list[float]] = []
-    number: Any = float
+    draws = _Draws(_SEED)
+    known: Any = None
     for value in values or ():
         if value is None:
             continue
-        number = Decimal if isinstance(value, Decimal) else type(value)
-        at = next((i for i, (x, _) in enumerate(kept) if x >= float(value)), len(kept))
+        known = value
+        at = bisect.bisect_left(kept, float(value), key=operator.itemgetter(0))
         if at < len(kept) and kept[at][0] == float(value):
             kept[at][1] += 1
             continue
         kept.insert(at, [float(value), 1.0])
         if len(kept) > bins:
-            i = min(range(len(kept) - 1), key=lambda at: kept[at + 1][0] - kept[at][0])
-            (x, n), (y, m) = kept[i], kept[i + 1]
-            kept[i : i + 2] = [[(x * n + y * m) / (n + m), n + m]]
-    return [{"x": number(x), "y": n} for x, n in kept] if kept else None
+            place = _nearest([more[0] - less[0] for less, more in pairwise(kept)], draws)
+            (x, n), (y, m) = kept[place : place + 2]
+            kept[place : place + 2] = [[x * (n / (n + m)) + y / (n + m) * m, n + m]]
+    return [{"x": _alike(x, known), "y": n} for x, n in kept] if kept else None
+
+
+def _nearest(distances: list[float], draws: _Draws) -> int:
+    place, least, ties = 0, distances[0], 1
+    for at, distance in enumerate(distances[1:], 1):
+        if distance < least:
+            place, least, ties = at, distance, 1
+        elif distance == least:
+            ties += 1
+            if draws.fraction() <= 1.0 / ties:
+                place = at
+    return place
+
+
+def _alike(number: float, known: Any) -> Any:
+    """As a value of the column's type: an integer without its fraction, a decimal of as many digits behind the point."""
+    if isinstance(known, Decimal):
+        return Decimal(repr(number)).quantize(Decimal(1).scaleb(known.as_tuple().exponent), ROUND_HALF_UP)  # type: ignore[arg-type]
+    return type(known)(number)

@@ -60,10 +60,37 @@ def check_no_lengths(kind: t.DataType) -> None:
         )
 
 
-def stored(value: e.Expression, kind: t.CharType | t.VarcharType) -> e.Expression:
-    """A string as the table has it; what is too long is an error when the row is computed."""
-    fitting = e.Call("within_length", (value, e.Literal(kind.length, t.IntegerType())))
-    return padded(fitting, kind.length) if isinstance(kind, t.CharType) else fitting
+def stored(value: e.Expression, kind: t.DataType, depth: int = 0) -> e.Expression:
+    """A value as a table's column of the type has it; a string that is too long is an error when the row is computed.
+
+    Strings within arrays, maps and structs are `depth` lambdas deep.
+    """
+    if as_string(kind) == kind:
+        return value
+    item = e.Variable(f"item{depth}")
+    match kind:
+        case t.CharType() | t.VarcharType():
+            fitting = e.Call("within_length", (value, e.Literal(kind.length, t.IntegerType())))
+            return padded(fitting, kind.length) if isinstance(kind, t.CharType) else fitting
+        case t.ArrayType():
+            return e.Call("transform", (value, e.Lambda((item.name,), stored(item, kind.elementType, depth + 1))))
+        case t.MapType():
+            pair = (f"key{depth}", item.name)
+            if as_string(kind.keyType) != kind.keyType:
+                key = e.Variable(pair[0])
+                value = e.Call("transform_keys", (value, e.Lambda(pair, stored(key, kind.keyType, depth + 1))))
+            if as_string(kind.valueType) == kind.valueType:
+                return value
+            return e.Call("transform_values", (value, e.Lambda(pair, stored(item, kind.valueType, depth + 1))))
+        case t.StructType():
+            members: list[e.Expression] = []
+            for field in kind:
+                name = e.Literal(field.name, t.StringType())
+                members += [name, stored(e.Call("getfield", (value, name)), field.dataType, depth)]
+            made = e.Call("named_struct", tuple(members))
+            return e.Call("if", (e.Call("isnull", (value,)), e.Literal(None, t.NullType()), made))
+        case _:
+            raise AssertionError(kind)
 
 
 def padded(value: e.Expression, length: int) -> e.Expression:

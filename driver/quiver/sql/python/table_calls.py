@@ -75,6 +75,7 @@ def table_call(
     columns = () if left is None else left.output
     resolved = [_of_table(analyser, each) if isinstance(each, TableArgument) else analyser.resolve(each, columns) for each in given]
     analyzed = _analyzed(analyser, function, resolved, names) if function._analyzes else None
+    _check_eval(function, names)
     if analyzed is not None and tables:
         resolved = [_asked_for(analyser, each, analyzed, function._name) if isinstance(each, TableArgument) else each for each in resolved]
     given_rows = _rows(analyser, resolved, names, left)
@@ -152,6 +153,25 @@ def _again(expression: e.Expression, analyser: Analyser) -> e.Alias:
         return replace(expression, id=analyser.fresh())
     name = expression.name if isinstance(expression, e.Attribute) else "column"
     return e.Alias(expression, name, analyser.fresh())
+
+
+def _check_eval(function: UserDefinedTableFunction, names: Sequence[str | None]) -> None:
+    """Raises AnalysisException for arguments that `eval` does not take. `names`: of the arguments, None for those by place."""
+    handler: Any = function.func
+    found = inspect.getattr_static(handler, "eval", None)
+    places = [None] * (sum(name is None for name in names) + (not isinstance(found, staticmethod | classmethod)))
+    try:
+        signature = inspect.signature(handler.eval)
+    except (AttributeError, TypeError, ValueError):
+        return  # What has no signature in Python tells in its own words.
+    try:
+        signature.bind(*places, **{name: None for name in names if name is not None})
+    except TypeError as problem:
+        raise AnalysisException(
+            f"Failed to evaluate the user-defined table function '{function._name}' because the function arguments did not match the "
+            f"expected signature of the 'eval' method ({problem}). Give it the arguments that `eval` takes, or let `eval` take these.",
+            "UDTF_EVAL_METHOD_ARGUMENTS_DO_NOT_MATCH_SIGNATURE",
+        ) from None
 
 
 # ---- analyze() ----
