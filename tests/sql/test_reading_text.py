@@ -149,7 +149,8 @@ def test_options_that_cannot_be_understood(spark: Session, tmp_path: Path) -> No
     for options, wrong in (
         ({"encoding": "nope"}, r"INVALID_PARAMETER_VALUE\.CHARSET"),
         ({"header": "maybe"}, "header flag can be true or false"),
-        ({"quote": "ab"}, "quote cannot be more than one character"),
+        ({"quote": "ab"}, "OPTION_VALUE_EXCEEDS_ONE_CHARACTER.*quote cannot be more than one character"),
+        ({"ignoreMissingFiles": "maybe"}, "ignoreMissingFiles flag can be true or false"),
         ({"samplingRatio": 2}, "samplingRatio"),
         ({"lineSep": ""}, r"INVALID_LINE_SEPARATOR\.EMPTY"),
         ({"lineSep": "abc"}, r"INVALID_LINE_SEPARATOR\.TOO_LONG"),
@@ -163,6 +164,10 @@ def test_options_that_cannot_be_understood(spark: Session, tmp_path: Path) -> No
         spark.read.schema("a array<int>").csv(str(tmp_path))
     with pytest.raises(AnalysisException, match=r"UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE.*INTERVAL DAY"):
         spark.read.schema("a interval day").csv(str(tmp_path))
+    with pytest.raises(AnalysisException, match=r"UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE.*JSON.*`a`"):
+        spark.read.schema("a array<interval day>").json(str(tmp_path))
+    with pytest.raises(AnalysisException, match=r"UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE.*VOID"):
+        spark.read.schema("a void").csv(str(tmp_path))
     with pytest.raises(AnalysisException, match=r"INVALID_CORRUPT_RECORD_TYPE.*`bad`.*INT"):
         spark.read.schema("a int, bad int").csv(str(tmp_path), columnNameOfCorruptRecord="bad")
     for more in ({"locale": "de-DE"}, {"enableDateTimeParsingFallback": "true"}):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +52,8 @@ def files(session: Session, kind: str, paths: Sequence[str], options: Options, w
         check_names_differ(wanted.names)
     infers = session.conf.get("spark.sql.sources.partitionColumnTypeInference.enabled", "true").lower() == "true"
     found = discover(paths, options, store_access(session, options), infers)
+    for name in ("recursiveFileLookup", "ignoreMissingFiles", "ignoreCorruptFiles"):
+        flag(options, name, False)
     if kind in ("parquet", "orc"):
         # One of no bytes is no such file, and no damaged one either: Spark passes over it.
         found = replace(found, files=tuple(file for file in found.files if file.size or file.path.startswith("http")))
@@ -123,6 +125,7 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
             parts = _parts(found, json.line, json.multi_line, slots)
             reader = JsonFiles(json)
             held = wanted or json_schema(context.parallelize(parts, len(parts)), json, keep)
+            _check_kinds(held, "JSON", _has_interval)
             _check_corrupt(held, json.corrupt)
         case "xml":
             xml = file_options(options, zone)
@@ -130,6 +133,7 @@ def _read(session: Session, kind: str, found: Found, options: Options, wanted: t
             parts = _parts(found, xml.line, True, slots)
             reader = XmlFiles(xml)
             held = wanted or xml_schema(context.parallelize(parts, len(parts)), xml, keep)
+            _check_kinds(held, "XML", _has_interval)
             _check_corrupt(held, xml.corrupt)
         case "text":
             line, whole = line_of(options, "Text"), flag(options, "wholetext", False)
@@ -177,12 +181,21 @@ def _hdf_parts(found: Found, options: Options) -> tuple[HdfTables, t.StructType,
     return HdfTables(key or ""), held, parts
 
 
-_NOT_ATOMIC = (t.ArrayType, t.MapType, t.StructType, t.DayTimeIntervalType, t.YearMonthIntervalType)
+_INTERVALS = t.DayTimeIntervalType | t.YearMonthIntervalType | t.CalendarIntervalType
+_NOT_ATOMIC = t.ArrayType | t.MapType | t.StructType | t.NullType | _INTERVALS
+
+
+def _has_interval(kind: t.DataType) -> bool:
+    return holds(kind, _INTERVALS)
 
 
 def _check_atomic(held: t.StructType, kind: str) -> None:
+    _check_kinds(held, kind, lambda found: isinstance(found, _NOT_ATOMIC))
+
+
+def _check_kinds(held: t.StructType, kind: str, is_unread: Callable[[t.DataType], bool]) -> None:
     for field in held:
-        if isinstance(field.dataType, _NOT_ATOMIC):
+        if is_unread(field.dataType):
             raise AnalysisException(
                 f'The {kind} datasource doesn\'t support the column `{field.name}` of the type "{field.dataType.simpleString().upper()}".',
                 "UNSUPPORTED_DATA_TYPE_FOR_DATASOURCE",
@@ -240,9 +253,11 @@ def lines(session: Session, rdd: RDD[str], kind: str, options: Options, wanted: 
         parsing = xml_options(options, zone)
         wanted = single_variant(parsing.single, wanted, parsing.corrupt)
         held = wanted or xml_schema(rdd, parsing, keep)
+        _check_kinds(held, "XML", _has_interval)
     else:
         parsing = json_options(options, zone)
         wanted = single_variant(parsing.single, wanted, parsing.corrupt)
         held = wanted or json_schema(rdd, parsing, keep)
+        _check_kinds(held, "JSON", _has_interval)
     schema = arrow_schema(held).serialize().to_pybytes()
     return session._state.runtime.produced(rdd.mapPartitions(Lines(parsing, schema)), held, session._state.new_id)

@@ -191,7 +191,7 @@ def _character(options: Options, name: str, otherwise: str) -> str:
     if value == "\0":
         return ""
     if len(value) > 1:
-        raise IllegalArgumentException(f"{name} cannot be more than one character.")
+        raise IllegalArgumentException(f"{name} cannot be more than one character.", "OPTION_VALUE_EXCEEDS_ONE_CHARACTER")
     return value
 
 
