@@ -95,6 +95,8 @@ def _release(state: State, application: Application, event: c.ReleaseExecutor, n
     if executor.state is ExecutorState.STOPPING:
         return
     stop(state, executor, event.reason, now, out, at_once=False)
+    if event.replace:
+        return
     application.target = sum(e.state is not ExecutorState.STOPPING for e in state.executors_of(application.application_id))
     out.changed.add(("application", application.application_id))
 

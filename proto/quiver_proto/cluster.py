@@ -255,11 +255,12 @@ class RequestExecutors:
 
 @dataclass(frozen=True, slots=True)
 class ReleaseExecutor:
-    """The application needs this executor no more; it is stopped and not replaced."""
+    """The application needs this executor no more; it is stopped. `replace`: another may take its place; else it has one less."""
 
     application_id: ApplicationId
     executor_id: ExecutorId
     reason: str
+    replace: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,6 +247,21 @@ def test_a_released_executor_is_stopped_and_not_replaced_until_more_are_asked_fo
     assert story.up() == ["a/2"]
 
 
+def test_what_a_driver_lost_touch_with_is_replaced():
+    story = Story()
+    story.node("n1")
+    story.node("n2")
+    story.application()
+    assert story.up() == ["a/0", "a/1"]
+    # Both had died while the manager was away: their streams broke, and nobody said what became of them.
+    story.exited("a/0", signal=9)
+    assert story.say(c.ReleaseExecutor("a", "a/1", "its stream broke", replace=True)).done
+    assert story.stops() == {("a/1", False)}
+    assert not story.say(c.ReleaseExecutor("a", "a/0", "its stream broke", replace=True)).done
+    story.exited("a/1", asked=True)
+    assert story.up() == ["a/2", "a/3"]
+
+
 def test_requests_are_totals_and_late_ones_do_nothing():
     story = Story()
     story.node("n1", 4)

@@ -161,9 +161,9 @@ class Cluster:
     # ---- executors ----
 
     def release(self, executor_id: ExecutorId, reason: str) -> None:
-        """Give this executor back: it is stopped and not replaced. Does not block."""
+        """Give this executor back, which can't be used: it is stopped, and another may take its place. Does not block."""
         with self._changed:
-            self._call(Manager.RELEASE_EXECUTOR, ReleaseExecutor(self.application_id, executor_id, reason))
+            self._call(Manager.RELEASE_EXECUTOR, ReleaseExecutor(self.application_id, executor_id, reason, replace=True))
 
     def stop(self, reason: str = "the driver stopped") -> None:
         """Close the links and unregister: the manager ends the executors and removes the blocks. Twice does nothing."""

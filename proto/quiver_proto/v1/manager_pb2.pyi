@@ -856,24 +856,29 @@ Global___RequestExecutors: _TypeAlias = RequestExecutors  # noqa: Y015
 
 @_typing.final
 class ReleaseExecutor(_message.Message):
+    """replace: it is of no use to its driver, and another may take its place."""
+
     DESCRIPTOR: _descriptor.Descriptor
 
     APPLICATION_ID_FIELD_NUMBER: _builtins.int
     EXECUTOR_ID_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
+    REPLACE_FIELD_NUMBER: _builtins.int
     application_id: _builtins.str
     executor_id: _builtins.str
     reason: _builtins.str
+    replace: _builtins.bool
     def __init__(
         self,
         *,
         application_id: _builtins.str = ...,
         executor_id: _builtins.str = ...,
         reason: _builtins.str = ...,
+        replace: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "executor_id", b"executor_id", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["application_id", b"application_id", "executor_id", b"executor_id", "reason", b"reason", "replace", b"replace"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
