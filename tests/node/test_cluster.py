@@ -145,12 +145,13 @@ def test_a_stream_that_ends_unexpectedly_is_told_once(running: RunningCluster, d
     assert driver.told_of("gone")[1] == link.executor_id
 
 
-def test_a_released_executor_goes_and_is_not_replaced(running: RunningCluster, drivers: Callable[..., Driver]) -> None:
+def test_a_released_executor_goes_and_another_comes(running: RunningCluster, drivers: Callable[..., Driver]) -> None:
     driver = drivers(running)
     links = [driver.executor(), driver.executor()]
     driver.cluster.release(links[0].executor_id, "idle")
     _, executor_id, _, asked = driver.told_of("gone")
     assert (executor_id, asked) == (links[0].executor_id, True)
+    assert driver.executor().executor_id not in {link.executor_id for link in links}
     count_tasks(links[1], [1, 2])
     assert counts(driver, 2) == {0: 1, 1: 2}
 
