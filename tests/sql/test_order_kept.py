@@ -113,6 +113,21 @@ def test_whatever_shows_an_order_shows_that_of_stored_rows(spark: Session, parts
     assert spark.sql(f"{query} WHERE v IN (SELECT v FROM several WHERE v > 7 LIMIT 2)").first() == (6, 306)
 
 
+def test_the_first_of_equal_rows_in_the_order_of_a_sort(spark: Session, table: str) -> None:
+    rows = spark.read.parquet(table).selectExpr("v", "k", "v % 5 AS g", "v % 7 AS t", "s")
+    found = rows.orderBy(F.desc("k")).drop("k").dropDuplicates(["g"]).orderBy("g").collect()
+    tops = [max((v * 7919 % ROWS, v) for v in range(g, ROWS, 5)) for g in range(5)]
+    assert [(row.v, row.g, row.s) for row in found] == [(v, v % 5, f"text number {k} of some length") for k, v in tops]
+    tied = rows.orderBy("t").dropDuplicates(["g"]).collect()
+    assert {(row.g, row.t, row.k == row.v * 7919 % ROWS, row.v % 5) for row in tied} == {(g, 0, True, g) for g in range(5)}
+
+
+def test_several_generators(spark: Session) -> None:
+    """The rows of the last one change fastest."""
+    made = spark.sql("SELECT explode(array(2, 1)), id, posexplode(array('a', 'b')) FROM range(2) WHERE id > 0").collect()
+    assert made == [(2, 1, 0, "a"), (2, 1, 1, "b"), (1, 1, 0, "a"), (1, 1, 1, "b")]
+
+
 def test_what_is_made_of_a_row_stays_together(spark: Session, table: str) -> None:
     made = spark.read.parquet(table).orderBy(F.col("k") % 3, F.desc("v")).drop("k", "s").select(F.explode(F.sequence("v", F.col("v") + 2)))
     rows = made.toArrow()["col"].to_pylist()

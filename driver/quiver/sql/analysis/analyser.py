@@ -40,9 +40,12 @@ class Analyser(Resolver):
         """select(): stars expanded, aggregates without keys become an Aggregate."""
         child, named = self._with_file_columns(child, self.expand(expressions, child.output))
         child, expressions = self.in_windows(child, named, outer)
-        for position in reversed([i for i, expression in enumerate(expressions) if is_generator(expression)]):
+        more = 0
+        for given in [i for i, expression in enumerate(expressions) if is_generator(expression)]:  # Rows of the last one change fastest.
+            position = given + more
             made = self.generate(child, expressions[position], outer=outer)
             child, expressions[position : position + 1] = made, made.columns
+            more += len(made.columns) - 1
         for expression in expressions:
             if any(is_generator(node) for node in walk(expression)):
                 raise AnalysisException(

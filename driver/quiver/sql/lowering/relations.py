@@ -23,7 +23,7 @@ from quiver.sql.lowering.narrowing import Filtered, after, shielded
 from quiver.sql.lowering.repeats import by_place, each_once, told_apart
 from quiver.sql.lowering.sampling import HERE, fenced, sample
 from quiver.sql.lowering.sort_keys import with_key_columns
-from quiver.sql.lowering.sortedness import aggregated_in_order, order_of, sorted_by
+from quiver.sql.lowering.sortedness import aggregated_in_order, firsts_in_order, order_of, sorted_by
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import attributes_in, walk
@@ -155,6 +155,8 @@ class _Writer:
                 source, depth = self._source(relation.child)
                 return f"SELECT * FROM {source}{limit}{offset}", depth
             case r.Deduplicate():
+                if (firsts := firsts_in_order(relation)) is not None:
+                    return self.select(firsts)
                 source, depth = self._source(relation.child)
                 on = "" if relation.keys is None else f" ON ({', '.join(map(column, each_once(relation.keys)))})"
                 return f"SELECT DISTINCT{on} {', '.join(map(column, each_once(relation.output)))} FROM {source}", depth

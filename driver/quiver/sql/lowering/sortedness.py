@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -18,6 +19,7 @@ _IN_ORDER: Final = frozenset({
 """Aggregates that show in which order rows come."""
 
 
+_ids = itertools.count(1 << 43)
 _LONG = 100_000
 """Numbers of a series that are worth dealing to several cores."""
 
@@ -105,6 +107,28 @@ def aggregated_in_order(relation: r.Aggregate) -> r.Aggregate:
         return replace(node, order=keys) if isinstance(node, e.Call) and _shows_order(node) else rebuilt(node, ordered)
 
     return r.Aggregate(child, relation.keys, tuple(map(ordered, relation.outputs)), relation.sets)
+
+
+def firsts_in_order(relation: r.Deduplicate) -> r.Relation | None:
+    """Of each group of equal keys the first row, in the order of the rows below; None where these are not sorted, or any will do."""
+    keys = relation.keys
+    if keys is None or (below := sorted_by(relation.child)) is None:
+        return None
+    chosen = {key.id for key in keys}
+    rest = {column.id: column for column in relation.output if column.id not in chosen}
+    if not rest:
+        return None
+    # As one value: of rows that the sort leaves equal, each column might be another's.
+    members = e.StructOf(tuple(f"c{place}" for place in range(len(rest))), tuple(rest.values()))
+    row = e.Alias(e.Call("first", (members,), order=below[1]), "row", next(_ids))
+    firsts = r.Aggregate(below[0], keys, (*dict.fromkeys(keys), row))
+    of_row = dict(zip(rest, members.names, strict=True))
+    found = firsts.output[-1]
+    items = [
+        e.Alias(e.Member(found, of_row[column.id]), column.name, column.id, column.metadata) if column.id in of_row else column
+        for column in relation.output
+    ]
+    return r.Project(firsts, tuple(items))
 
 
 def _by_themselves(relation: r.Aggregate) -> r.Aggregate:
