@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from quiver.redacting import shown
 from quiver.sql import types as t
+from quiver.sql.ddl import type_ddl
 from quiver.sql.metastore import CATALOG, Table
 
 
@@ -15,7 +16,7 @@ def create_statement(stored: Table) -> str:
     if stored.view is not None:
         return f"CREATE VIEW {name} (\n  {(',' + chr(10) + '  ').join(stored.schema.names)})\nAS {stored.text}\n"
     columns = ",\n  ".join(
-        f"{f.name} {f.dataType.simpleString().upper()}{'' if f.nullable else ' NOT NULL'}"
+        f"{f.name} {type_ddl(f.dataType)}{'' if f.nullable else ' NOT NULL'}"
         f"{f' DEFAULT {stored.defaults[f.name].text}' if f.name in stored.defaults else ''}"
         f"{_comment(f)}"
         for f in stored.schema
