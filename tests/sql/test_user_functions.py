@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,6 +22,9 @@ from quiver.sql import functions as F
 from quiver.sql import types as t
 from quiver.sql.errors import AnalysisException, PySparkTypeError, PySparkValueError, PythonException
 from quiver.sql.python.evaluating import Flow
+from quiver.sql.python.mapping import MapGroups
+from quiver_proto.errors import GroupOutOfMemory
+from quiver_proto.spark_functions import growth
 
 
 @pytest.fixture(scope="module", params=["inline", "local[2] staged", "local-cluster[2,1,512m]"])
@@ -383,3 +387,16 @@ def test_an_iterator_is_begun_anew_only_when_it_must() -> None:
 def test_a_naive_moment_is_of_the_machine(users: Session) -> None:
     moment = datetime.datetime(2024, 5, 17, 12, 30)
     assert users.range(1).select(F.udf(lambda i: moment, "timestamp")("id").alias("t")).first() == (moment,)
+
+
+def test_a_group_that_does_not_fit_is_named() -> None:
+    one = t.StructType().add("k", "long")
+    groups = MapGroups(len, "counted", False, (0,), ((0,),), one, one, "UTC", 0, False, False)
+    column = np.zeros(8 << 20, dtype=np.int64)
+    rows = [pa.record_batch({"k": [7], "#": [1]}), pa.record_batch({"k": column, "#": column})]
+    growth.allow(400 << 20)
+    try:
+        with pytest.raises(GroupOutOfMemory, match=r"counted gets all rows .* key \(7\) are 128 MiB .* 400 MiB of its task"):
+            next(groups(iter(rows)))
+    finally:
+        growth.allow(1 << 40)

@@ -47,7 +47,7 @@ from quiver.sql.tree.relations import schema_of
 from quiver.sql.types import StructType
 from quiver.sql.unions import with_flat_unions
 from quiver_proto import ops
-from quiver_proto.errors import KernelOutOfMemory, UnsupportedPlan
+from quiver_proto.errors import GroupOutOfMemory, KernelOutOfMemory, UnsupportedPlan
 from quiver_proto.ops import CallSite
 from quiver_proto.units import format_bytes
 
@@ -159,7 +159,7 @@ class Runtime:
                 with repeated() if tried < TRIES else nullcontext():
                     return action(rows)
             except KernelOutOfMemory as problem:
-                if tried == TRIES:
+                if tried == TRIES or isinstance(problem, GroupOutOfMemory):
                     raise
                 less = self._smaller(less or self._planning.sizes(), tried, rows.getNumPartitions(), call_site, problem)
 
@@ -314,7 +314,7 @@ class Runtime:
             try:
                 return self._result(relation, query, plans, productions, sizes, call_site, execution, make_sink, spread)
             except KernelOutOfMemory as problem:
-                if tried == TRIES:
+                if tried == TRIES or isinstance(problem, GroupOutOfMemory):
                     raise
                 below = (productions[name].shuffle.parent.width for name, leaf in query.leaves.items() if self._is_computed(leaf))
                 sizes = less = self._smaller(sizes, tried, max(plans.pieces or 1, *below, 1), call_site, problem)

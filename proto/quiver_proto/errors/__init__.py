@@ -15,7 +15,8 @@
     ├── KernelDiffers (ImportError)
     ├── PortInUse (OSError)
     ├── KernelOutOfMemory (MemoryError)
-    │   └── SlotOutOfMemory
+    │   ├── SlotOutOfMemory
+    │   └── GroupOutOfMemory
     ├── ResourcesUnavailable
     │   └── ExecutorLaunchFailed
     ├── DataError

@@ -68,3 +68,25 @@ class SlotOutOfMemory(KernelOutOfMemory):
         self.operator = operator
         self.row_bytes = row_bytes
         self.pool = f"{limit >> 20} MiB"
+
+
+class GroupOutOfMemory(KernelOutOfMemory):
+    """One group's rows, which a function of Python gets all at once, need more memory than its task has: no other plan makes them fewer.
+
+    `held` of its rows, which go on, and `limit` of the task, in bytes.
+    """
+
+    def __init__(self, function: str, key: str, held: int, limit: int) -> None:
+        QuiverError.__init__(
+            self,
+            f"{function} gets all rows of a group at once, and those of key {key} are {held >> 20} MiB and more, which do not fit twice, "
+            f"as they come and put together, into the {limit >> 20} MiB of its task. Give executors more memory (spark.executor.memory) or "
+            "fewer cores, group by more columns, select fewer before, or aggregate with functions of SQL.",
+            function,
+            key,
+            held,
+            limit,
+        )
+        self.operator = function
+        self.pool = f"{limit >> 20} MiB"
+        self.row_bytes = 0

@@ -38,6 +38,11 @@ def allow(task_bytes: int) -> None:
     _Allowance.task_bytes = task_bytes
 
 
+def allowed() -> int | None:
+    """Bytes of memory that the task which runs now has, when that is known."""
+    return _Allowance.task_bytes
+
+
 def room_for(rows: int) -> int:
     """How many bytes the results of a function may take in a batch of so many rows.
 

@@ -14,10 +14,17 @@ from quiver.sql.arrow_types import arrow_schema, nullable
 from quiver.sql.errors import PythonException
 from quiver.sql.python import faults
 from quiver.sql.python.values import Misfit, columns_of_frame, frame_of, series_of
+from quiver_proto.errors import GroupOutOfMemory
 from quiver_proto.ops import Function
+from quiver_proto.spark_functions.growth import allowed
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_PROCESS = 160 << 20
+"""Bytes of a process that has loaded the kernel and pandas."""
+_LEAST = 384 << 20
+"""A task's process may be as large as this, whatever its share of its executor's memory is."""
 
 
 class Sealed:
@@ -86,7 +93,7 @@ class MapGroups:
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import pyarrow as pa
 
-        for group in _groups(batches):
+        for group in _groups(batches, self._check):
             table = pa.Table.from_batches(group)
             key = self._key(table)
             sides = [self._side(table, places, number) for number, places in enumerate(self.sides)]
@@ -100,6 +107,14 @@ class MapGroups:
             except faults.RAISED as error:
                 raise faults.raised(self.name, error, f"key {faults.shown([None] * len(key), key)}") from error
             yield from batches_of(result, self.name, self.is_pandas, self.gives, self.zone)
+
+    def _check(self, held: list[pa.RecordBatch], size: int) -> None:
+        """Raises GroupOutOfMemory where the rows of a group, `size` bytes so far, can't all be given to the function: as they came, and put
+        together, they are there twice."""
+        limit = max(allowed() or 0, _LEAST)
+        if allowed() is not None and not self.as_iterator and 2 * size + _PROCESS > limit:
+            key = [held[0].column(place)[0].as_py() for place in self.keys]
+            raise GroupOutOfMemory(self.name, faults.shown([None] * len(key), key), size, limit)
 
     def _key(self, table: pa.Table) -> tuple[Any, ...]:
         first = table.slice(0, 1)
@@ -188,12 +203,13 @@ def _sized(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBa
             yield from (batch.slice(start, rows) for start in range(0, batch.num_rows, rows))
 
 
-def _groups(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
-    """The rows of each group; a group begins where the last column is 1."""
+def _groups(batches: Iterator[pa.RecordBatch], check: Callable[[list[pa.RecordBatch], int], None]) -> Iterator[list[pa.RecordBatch]]:
+    """The rows of each group; a group begins where the last column is 1. `check` is told what is held of one, and its bytes."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
     held: list[pa.RecordBatch] = []
+    size = 0
     for batch in batches:
         is_start = pc.call_function("equal", [batch.column(batch.num_columns - 1), pa.scalar(1)])
         starts = pc.call_function("indices_nonzero", [is_start]).to_pylist()
@@ -203,9 +219,11 @@ def _groups(batches: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]
                 held.append(batch.slice(begin, start - begin))
             if held:
                 yield held
-                held = []
+                held, size = [], 0
             begin = start
         if begin < batch.num_rows:
             held.append(batch.slice(begin))
+            size += held[-1].nbytes
+            check(held, size)
     if held:
         yield held
