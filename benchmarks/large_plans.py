@@ -14,6 +14,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from peers import cpu_seconds
 
 from quiver.sql import DataFrame, Session
@@ -41,7 +43,37 @@ def joins_in_sql(spark: Session, folder: Path, scale: float) -> Callable[[], obj
     return lambda: spark.sql(f"SELECT t0.id FROM t t0 {chain}").collect()
 
 
-CASES: dict[str, Case] = {"joins-by-name": joins_by_name, "joins-in-sql": joins_in_sql}
+def _of_many_columns(spark: Session, folder: Path, scale: float) -> DataFrame:
+    columns = int(5000 * scale)
+    pq.write_table(pa.table({f"c{n}": range(n, n + 200) for n in range(columns)}), folder / "wide.parquet")
+    return spark.read.parquet(str(folder / "wide.parquet"))
+
+
+def all_columns(spark: Session, folder: Path, scale: float) -> Callable[[], object]:
+    """The first query of a Parquet file of 5,000 columns: all of them."""
+    return _of_many_columns(spark, folder, scale).collect
+
+
+def filtered_columns(spark: Session, folder: Path, scale: float) -> Callable[[], object]:
+    """The same with a condition, when the file has been read."""
+    wide = _of_many_columns(spark, folder, scale)
+    wide.limit(1).collect()
+    return wide.where("c1 > 3").collect
+
+
+def sums(spark: Session, folder: Path, scale: float) -> Callable[[], object]:
+    """2,000 sums of columns of such a file."""
+    wide = _of_many_columns(spark, folder, scale)
+    return lambda: wide.agg(*(F.sum(name) for name in wide.columns[: int(2000 * scale)])).collect()
+
+
+CASES: dict[str, Case] = {
+    "joins-by-name": joins_by_name,
+    "joins-in-sql": joins_in_sql,
+    "all-columns": all_columns,
+    "filtered-columns": filtered_columns,
+    "sums": sums,
+}
 
 
 def main() -> None:

@@ -9,8 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from types import SimpleNamespace
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from quiver.eventlog import LONGEST_TEXT, _without_secrets
@@ -23,6 +26,7 @@ from quiver.sql.dividing import divided, height
 from quiver.sql.errors import AnalysisException, ArithmeticException
 from quiver.sql.lowering.flat_joins import with_flat_joins
 from quiver.sql.lowering.relations import lower
+from quiver.sql.lowering.wide import is_one_call
 from quiver.sql.lowering.window_layers import has_many_windows, with_few_windows
 from quiver.sql.nesting import with_room
 from quiver.sql.scanning import shown
@@ -224,6 +228,39 @@ def test_chosen_columns_of_joins_are_chosen_above_them(spark: Session) -> None:
     assert sorted(map(tuple, met.collect())) == [(2, 1, 5), (2, 1, 6), (2, 2, 5), (2, 2, 6)]
     nothing = a.select("k").crossJoin(b.select("b"))._relation
     assert with_flat_joins(nothing) is nothing
+
+
+def test_queries_of_many_columns(spark: Session, tmp_path: Path) -> None:
+    """The kernel's reader of SQL looks up each column among all: steps say the same."""
+    names = [f"c {n}" for n in range(400)]
+    data = [tuple(range(row, row + 400)) for row in range(4)]
+    stored = pa.table({name: [row[n] for row in data] for n, name in enumerate(names)})
+    (tmp_path / "wide" / "p=x").mkdir(parents=True)
+    pq.write_table(stored, tmp_path / "wide" / "p=x" / "0.parquet")
+    wide = spark.read.parquet(str(tmp_path / "wide"))
+    some = wide.where("`c 1` > 1 AND p = 'x'").select(*((F.col(name) + 1).alias(name) for name in names), F.col("c 0").alias("k"))
+    assert [tuple(row) for row in some.orderBy(F.desc("k")).offset(1).limit(1).collect()] == [(*range(3, 403), 2)]
+    keyed = wide.groupBy("p").agg(*(F.max(name) for name in names), F.count("*")).orderBy("p")
+    assert [tuple(row) for row in keyed.collect()] == [("x", *range(3, 403), 4)]
+    turned = wide.groupBy("p").agg(F.min("c 0").alias("m"), F.first("p").alias("q")).select("m", "p")
+    assert turned.collect() == [(0, "x")]
+    # As in SQL: a condition on all rows' group, of which there is one.
+    totals = wide.agg(*(F.max(name).alias(name) for name in names))
+    assert totals.where("`c 0` < 0").collect() == []
+    made = spark.range(3).where("id > 0").select(*((F.col("id") + n).alias(f"m{n}") for n in range(500)))
+    assert sorted(map(tuple, made.collect())) == [tuple(range(1, 501)), tuple(range(2, 502))]
+    taken = [lower(frame._relation).wide for frame in (wide, some, keyed, turned, made)]
+    assert [[type(step).__name__ for step in each.steps] if each else None for each in taken] == [
+        [], ["Where", "Chosen"], ["Grouped", "Sorted"], ["Grouped", "Chosen"], ["Chosen"]
+    ]  # fmt: skip
+    summed = wide.agg(*(F.sum(name) for name in names))  # Whose sums are looked at for what they have lost.
+    numbered = wide.select(*(F.lag(name).over(Window.orderBy("c 0")) for name in names))
+    assert [lower(frame._relation).wide for frame in (summed, numbered, totals.where("`c 0` < 0"), spark.range(3))] == [None] * 4
+    assert [is_one_call(item) for item in ('sum("(") AS "s"', "f(')', 1) + f(2) AS \"s\"", 'f(g(1)) FILTER (WHERE TRUE) AS "s"')] == [
+        True,
+        False,
+        False,
+    ]
 
 
 def test_windows_of_many_orders(spark: Session) -> None:

@@ -93,7 +93,8 @@ class KernelContext:
         try:
             for production in productions.values():
                 production.register(self.context)
-            return self.context.sql(query.text)
+            frame = None if query.wide is None else query.wide.frame(self.context)
+            return self.context.sql(query.text) if frame is None else frame
         except Exception as error:
             if "RecursionLimitExceeded" in str(error):
                 raise TooDeep from None

@@ -21,6 +21,7 @@ from quiver.sql.arrow_types import arrow_type
 from quiver.sql.discovery import NULL_PARTITION
 from quiver.sql.file_schemas import stored_schema
 from quiver.sql.lowering.names import column, kernel_type, quoted, text
+from quiver.sql.lowering.wide import Chosen
 from quiver.sql.passing import passing_folder
 from quiver.sql.tree import relations as r
 from quiver_proto.errors import FileUnreadable
@@ -148,10 +149,12 @@ def register(context: SessionContext, name: str, leaf: r.Files, views: bool = Tr
 
 def _view(context: SessionContext, name: str, raw: str, leaf: r.Files, mirror: Mirror) -> None:
     places = dict(zip(leaf.partition_columns, mirror.partition_keys()))
-    items = ", ".join(f"{_item(f.name, c.type, places, mirror)} AS {column(c)}" for c, f in zip(leaf.columns, leaf.schema)) or "1"
+    listed = [f"{_item(f.name, c.type, places, mirror)} AS {column(c)}" for c, f in zip(leaf.columns, leaf.schema)] or ["1"]
     if not leaf.hidden:
-        context.register_view(name, context.sql(f"SELECT {items} FROM {raw}"))
+        # Of a SELECT the kernel would look up each column among all.
+        context.register_view(name, Chosen(tuple(listed)).over(context.table(raw)))
         return
+    items = ", ".join(listed)
     about = f"{name}_about"
     context.register_record_batches(about, [[_about(leaf)]])
     items += "".join(f", {column(c)}" for c in leaf.columns[-len(leaf.hidden) :])

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from quiver.sql.analysis.aggregation import has_aggregate
 from quiver.sql.analysis.extents import OfLeaf, without_needless_checks
 from quiver.sql.analysis.ranges import Extent
 from quiver.sql.analysis.rewriting import outer_references
@@ -24,6 +25,7 @@ from quiver.sql.lowering.repeats import by_place, each_once, told_apart
 from quiver.sql.lowering.sampling import HERE, fenced, sample
 from quiver.sql.lowering.sort_keys import with_key_columns
 from quiver.sql.lowering.sortedness import aggregated_in_order, firsts_in_order, order_of, sorted_by
+from quiver.sql.lowering.wide import Chosen, Grouped, Limited, Sorted, Step, Where, Wide, chain_of_many, is_one_call
 from quiver.sql.tree import expressions as e
 from quiver.sql.tree import relations as r
 from quiver.sql.tree.walking import attributes_in, walk
@@ -50,7 +52,8 @@ class Query:
     """`text` is the SELECT; `leaves` are the tables that it names, which the kernel must be given, with their columns called `name#id`.
 
     `ordered`: rows that were sorted, or are stored in some order, are worked on further, in their order. `windowed`: functions over
-    windows are in it. `pins`: files that it relies on being as they are, with digests of their footers, by path.
+    windows are in it. `pins`: files that it relies on being as they are, with digests of their footers, by path. `wide`: the same of many
+    columns, which is the cheaper way.
     """
 
     text: str
@@ -58,6 +61,7 @@ class Query:
     ordered: bool = False
     windowed: bool = False
     pins: Mapping[str, int] = field(default_factory=dict)
+    wide: Wide | None = None
 
 
 def _unknown(leaf: r.Relation) -> Extent:
@@ -73,10 +77,13 @@ def lower(relation: r.Relation, slices: int = 1, of_leaf: OfLeaf = _unknown, cor
     order = order_of(relation)
     writer = _Writer(max(slices, cores) if order.is_long_series else slices, *counted_below_filters(relation))
     text, _ = writer.select(relation)
-    if writer.named:
-        listed = ", ".join(f"{name} AS ({query})" for name, query in writer.named)
-        text = f"WITH {listed} {text}"
-    return Query(text, writer.leaves, order.is_kept, " OVER (" in text)
+    text = _with_names(writer.named, text)
+    return Query(text, writer.leaves, order.is_kept, " OVER (" in text, wide=writer.wide(relation))
+
+
+def _with_names(named: Sequence[tuple[str, str]], text: str) -> str:
+    listed = ", ".join(f"{name} AS ({query})" for name, query in named)
+    return f"WITH {listed} {text}" if listed else text
 
 
 def leaf_name(relation: r.Relation) -> str:
@@ -103,6 +110,44 @@ class _Writer:
         result = self._select(relation)
         self._note(relation)
         return result
+
+    def wide(self, relation: r.Relation) -> Wide | None:
+        """Of a relation that has been written: the same in steps, where they are cheaper and can be taken."""
+        chain = chain_of_many(relation)
+        steps = list(map(self._step, chain[1:]))
+        taken = tuple(step for step in steps if step is not None)
+        if not chain or len(taken) < len(steps):
+            return None
+        if isinstance(chain[0], r.Files | r.Local):
+            return Wide(self._leaf(chain[0]), True, taken)
+        self.named = []
+        text, _ = self.select(chain[0])
+        return Wide(_with_names(self.named, text), False, taken)
+
+    def _step(self, node: r.Relation) -> Step | None:
+        if id(node) in self._fenced or id(node) in self._guarding or (isinstance(node, r.Project) and _needs_a_column(node)):
+            return None
+        match node:
+            case r.Project():
+                shield = shielded(node, self._filtered.get(id(node.child), (None, None))[1])
+                return Chosen(tuple(dict.fromkeys(self._item(item, shield) for item in node.expressions))) if node.expressions else None
+            case r.Filter() if not _of_one_group(node.child):
+                return Where(self._text(node.condition))
+            case r.Sort():
+                bare = ((self._text(key.child), key.ascending, key.nulls_first) for key in node.keys if isinstance(key, e.SortKey))
+                return Sorted(tuple((text, up, up if first is None else first) for text, up, first in bare))
+            case r.Limit():
+                return Limited(node.count, node.offset)
+            case r.Aggregate() if node.sets is None and aggregated_in_order(node) is node:
+                keys = {key.id: column(key) for key in node.keys if isinstance(key, e.Attribute)}
+                items = [item for item in node.outputs if not (isinstance(item, e.Attribute) and item.id in keys)]
+                aggregates = tuple(dict.fromkeys(map(self._item, items)))
+                if len(keys) < len(node.keys) or not all(map(has_aggregate, items)) or not all(map(is_one_call, aggregates)):
+                    return None
+                names = tuple(dict.fromkeys(map(column, node.output)))
+                in_place = [each.id for each in node.output] == [*keys, *(item.id for item in items if isinstance(item, e.Alias))]
+                return Grouped(tuple(keys.values()), aggregates, names, in_place)
+        return None
 
     def _note(self, relation: r.Relation) -> None:
         child = getattr(relation, "child", None)
@@ -328,6 +373,10 @@ def _needs_a_column(relation: r.Project) -> bool:
     every = [node for expression in relation.expressions for node in walk(expression)]
     has_lambda = any(isinstance(node, e.Lambda) for node in every)
     return has_lambda and bool(relation.child.output) and not any(isinstance(node, e.Attribute) for node in every)
+
+
+def _of_one_group(relation: r.Relation) -> bool:
+    return isinstance(relation, r.Aggregate) and not relation.keys
 
 
 def _totals(relation: r.Relation) -> bool:
