@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_schema, spark_schema
-from quiver.sql.errors import PySparkTypeError, PySparkValueError
+from quiver.sql.errors import ArithmeticException, PySparkTypeError, PySparkValueError
 from quiver.sql.inference import infer_rows
 from quiver.sql.local_zone import local_zone
 from quiver.sql.verifying import checker, fitting
@@ -282,16 +282,28 @@ def _text(value: Any) -> str:
 
 
 def _rounding(kind: t.DecimalType) -> Convert:
-    """Half up to the type's scale, as Spark's Decimal does; null where there are more digits than its precision."""
-    from decimal import ROUND_HALF_UP, Context, Decimal
+    """Half up to the type's scale, as Spark's Decimal does; NaN is null. Raises ArithmeticException where there are more digits than its
+    precision."""
+    from decimal import ROUND_HALF_UP, Context, Decimal, InvalidOperation
 
     context, unit = Context(prec=76, rounding=ROUND_HALF_UP), Decimal(1).scaleb(-kind.scale)
     limit = Decimal(10) ** (kind.precision - kind.scale)
 
     def convert(value: Decimal) -> Decimal | None:
-        if not value.is_finite():
+        if value.is_nan():
             return None
-        rounded = value.quantize(unit, context=context)
-        return rounded if rounded.copy_abs() < limit else None  # abs() would round to 28 digits.
+        try:
+            rounded = value.quantize(unit, context=context)
+        except InvalidOperation:  # Infinity, or far too large.
+            rounded = value
+        if rounded.copy_abs() < limit:  # abs() would round to 28 digits.
+            return rounded
+        raise ArithmeticException(
+            f"The {rounded} rounded half up from {value} cannot be represented as Decimal({kind.precision}, {kind.scale}).",
+            "NUMERIC_VALUE_OUT_OF_RANGE.WITHOUT_SUGGESTION",
+            {
+                "roundedValue": str(rounded), "originalValue": str(value), "precision": str(kind.precision), "scale": str(kind.scale),
+            },
+        )  # fmt: skip
 
     return convert

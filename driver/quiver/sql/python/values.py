@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_type, nullable
 from quiver.sql.creating import WrongLength, to_arrow
+from quiver.sql.errors import ArithmeticException
 from quiver.sql.local_zone import clock
 from quiver.sql.rows import conversion, values_of
 from quiver.sql.variant import VariantVal
@@ -32,7 +33,8 @@ class Misfit(Exception):
 
 
 def column_of(values: Sequence[Any], kind: t.DataType) -> pa.Array:
-    """The values as a column. Whatever has a text fits a string, numbers are not made smaller. Raises Misfit."""
+    """The values as a column. Whatever has a text fits a string, numbers are not made smaller. Raises Misfit, and
+    ArithmeticException for a decimal of too many digits."""
     import pyarrow as pa
 
     wanted = nullable(arrow_type(kind))
@@ -42,7 +44,7 @@ def column_of(values: Sequence[Any], kind: t.DataType) -> pa.Array:
         if convert is not None:
             return pa.array([None if value is None else convert(value) for value in values], wanted)
         return pa.array(values, wanted)
-    except Misfit:
+    except (Misfit, ArithmeticException):
         raise
     except Exception as error:
         raise _which(values, kind, convert, error) from error
