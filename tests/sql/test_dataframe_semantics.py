@@ -93,6 +93,31 @@ def test_columns_of_both_sides_of_a_join(df: DataFrame, df2: DataFrame) -> None:
     assert df.select("i").where(df.d > 2).count() == 2
 
 
+def test_keys_of_both_sides_of_a_join_by_names(spark: Session) -> None:
+    a = spark.createDataFrame([(1, "a"), (2, "b")], "k int, v string")
+    b = spark.createDataFrame([(1, "x"), (3, "c")], "k long, w string")
+    c = spark.createDataFrame([(3,)], "k int")
+    outer = a.alias("a").join(b.alias("b"), "k", "outer")
+    assert outer.columns == ["k", "v", "w"]
+
+    def rows(found: DataFrame) -> list[tuple[Any, ...]]:
+        return sorted(map(tuple, found.collect()), key=str)
+
+    both = [(1, 1, 1), (2, None, 2), (None, 3, 3)]
+    assert rows(outer.select(a.k, b.k, "k")) == rows(outer.filter("true").distinct().select("a.k", "b.k", "k")) == both
+    assert rows(a.join(b, "k", "right").select("v").select(a.k)) == [(1,), (None,)]
+    assert rows(outer.groupBy(b.k).agg(F.sum(a.k))) == [(1, 1), (3, None), (None, 2)]
+    assert rows(outer.join(c, "k").select("*", b.k)) == [(3, None, "c", 3)]
+    assert rows(outer.join(c, b.k == c.k).select("*", b.k)) == [(3, None, "c", 3, 3)]
+    assert outer.join(c, b.k == c.k).columns == ["k", "v", "w", "k"]
+    assert rows(outer.withColumn("q", b.k)) == [(1, "a", "x", 1), (2, "b", None, None), (3, None, "c", 3)]
+    with pytest.raises(AnalysisException, match="MISSING_ATTRIBUTES"):
+        a.join(b, "k", "semi").select(b.k)
+    # What a cross join is told to fit by is heeded.
+    assert rows(a.join(b, "k", "cross")) == [(1, "a", "x")]
+    assert rows(a.join(b, a.k == b.k, "cross")) == [(1, "a", 1, "x")]
+
+
 def test_samples_are_the_same_each_time(spark: Session) -> None:
     rows = spark.range(1000)
     first = rows.sample(0.3, seed=5)

@@ -21,6 +21,7 @@ from quiver.sql.analysis.clauses import (
 from quiver.sql.analysis.coercion import common_type
 from quiver.sql.analysis.generators import call_of, generated, is_generator
 from quiver.sql.analysis.implicit_casts import in_zone
+from quiver.sql.analysis.left_out import with_asked
 from quiver.sql.analysis.pretty import output_name, pretty
 from quiver.sql.analysis.resolver import HIDDEN, Columns, Levels, Resolver
 from quiver.sql.analysis.scopes import drawn_once, with_earlier_aliases
@@ -38,7 +39,8 @@ class Analyser(Resolver):
 
     def project(self, child: r.Relation, expressions: Sequence[e.Expression], outer: Levels = ()) -> r.Relation:
         """select(): stars expanded, aggregates without keys become an Aggregate."""
-        child, named = self._with_file_columns(child, self.expand(expressions, child.output))
+        expressions = self.expand(expressions, child.output)
+        child, named = self._with_file_columns(with_asked(self, child, expressions), expressions)
         child, expressions = self.in_windows(child, named, outer)
         more = 0
         for given in [i for i, expression in enumerate(expressions) if is_generator(expression)]:  # Rows of the last one change fastest.
@@ -162,7 +164,7 @@ class Analyser(Resolver):
             raise AnalysisException(
                 "grouping()/grouping_id() can only be used with GroupingSets/Cube/Rollup.", "UNSUPPORTED_GROUPING_EXPRESSION"
             )
-        child, named = self._with_file_columns(child, [*keys, *outputs])
+        child, named = self._with_file_columns(with_asked(self, child, [*keys, *outputs]), [*keys, *outputs])
         count = len(named) - len(outputs)
         child, both = self.in_windows(child, named, outer, named[:count])
         resolved_keys = tuple(strip_alias(key) for key in self._named(both[:count], child.output, outer))
@@ -198,8 +200,14 @@ class Analyser(Resolver):
         self, left: r.Relation, right: r.Relation, kind: str, condition: e.Expression | None = None, using: Sequence[str] | None = None,
         outer: Levels = (), hint: str | None = None, hidden: bool = False,
     ) -> r.Relation:  # fmt: skip
-        """A join on a condition, or on columns of the same names, which are there once in the result; `hidden`: and can still be named
-        with their tables."""
+        """A join on a condition, or on columns of the same names, which are there once in the result, and can still be named with their
+        tables; `hidden`: as columns of it."""
+        if kind == "cross" and (condition is not None or using is not None):
+            kind = "inner"
+        if condition is not None and (more := with_asked(self, left, (condition,))) is not left:
+            joined = self.join(more, right, kind, condition, outer=outer, hint=hint)
+            added = {column.id for column in more.output[len(left.output) :]}
+            return r.Project(joined, tuple(column for column in joined.output if column.id not in added))
         fresh_right = self.distinct_from(right, left.output)
         if using is None:
             scope = (*left.output, *fresh_right.output)
@@ -226,11 +234,11 @@ class Analyser(Resolver):
                 keys.append(b if kind == "right" else a)
         taken = {attribute.id for pair in pairs for attribute in pair}
         result: tuple[e.Expression, ...] = (*keys, *(column for column in output if column.id not in taken))
-        if hidden:
-            shown = {column.id for column in result if isinstance(column, e.Attribute)}
-            left_out = [column for column in output if column.id in taken and column.id not in shown and column.qualifier]
-            result += tuple(replace(column, metadata=(*column.metadata, HIDDEN)) for column in left_out)
-        return r.Project(joined, result)
+        shown = {column.id for column in result if isinstance(column, e.Attribute)}
+        others = tuple(column for column in output if column.id in taken and column.id not in shown)
+        if not hidden:
+            return r.Project(joined, result, others)
+        return r.Project(joined, (*result, *(replace(each, metadata=(*each.metadata, HIDDEN)) for each in others if each.qualifier)))
 
     def union(self, branches: Sequence[r.Relation], by_name: bool = False, allow_missing: bool = False) -> r.Union:
         first = branches[0].output

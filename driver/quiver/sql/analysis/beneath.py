@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quiver.sql.analysis.aggregation import has_aggregate, is_aggregate, of_all_keys
+from quiver.sql.analysis.left_out import THROUGH
 from quiver.sql.analysis.pretty import output_name
 from quiver.sql.errors import AnalysisException, column_not_found
 from quiver.sql.tree import expressions as e
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from quiver.sql.analysis.resolver import Columns, Levels, Resolver
 
 Widened = tuple[r.Relation, tuple[e.Expression, ...]]
-_THROUGH = (r.Filter, r.Sort, r.Limit, r.Deduplicate, r.Sample, r.Repartition, r.Hint)
 
 
 def with_hidden(
@@ -51,12 +51,12 @@ def _widened(analyser: Resolver, child: r.Relation, expressions: Sequence[e.Expr
             hidden = {
                 a.id: a for expression in resolved for a in attributes_in(expression) if a.id not in shown and a in child.child.output
             }
-            return r.Project(child.child, (*child.expressions, *hidden.values())), resolved
+            return replace(child, expressions=(*child.expressions, *hidden.values())), resolved
         case r.Aggregate():
             if child.sets is not None:
                 expressions = [of_all_keys(expression, child.keys) for expression in expressions]
             return _of_groups(analyser, child, _resolved(analyser, child.output, child.child.output, expressions, outer))
-        case _ if isinstance(child, _THROUGH) and not any(map(has_aggregate, expressions)):
+        case _ if isinstance(child, THROUGH) and not any(map(has_aggregate, expressions)):
             below, resolved = _widened(analyser, child.child, expressions, outer)
             if isinstance(child, r.Deduplicate) and child.keys is None:  # Which rows there are doesn't change.
                 return r.Deduplicate(below, child.output), resolved

@@ -208,13 +208,17 @@ class Resolver:
                 return replace(call, name=f"time {call.name}", args=(left, right))
         return call
 
+    def now(self, attribute: e.Attribute, columns: Columns) -> list[e.Attribute]:
+        """What of these columns the attribute is, or has become."""
+        return [column for column in columns if column.id == attribute.id or attribute.id in self._ancestors(column.id)]
+
     def _present(self, attribute: e.Attribute, columns: Columns, outer: Levels) -> e.Expression:
         """The column that an attribute is, or has become."""
         if attribute.id in self._indexed(columns).ids:
             return attribute
         if any(column.id == attribute.id for level in outer for column in level):
             return e.OuterReference(attribute)
-        found = [column for column in columns if attribute.id in self._ancestors(column.id)]
+        found = self.now(attribute, columns)
         if len(found) == 1:
             return found[0]
         if found:

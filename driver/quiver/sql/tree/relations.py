@@ -164,9 +164,10 @@ class Unary(Relation):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Project(Unary):
-    """`expressions` are Attributes and Aliases once analysed."""
+    """`expressions` are Attributes and Aliases once analysed. `left_out`: keys of a join by names that can be asked for all the same."""
 
     expressions: tuple[Expression, ...]
+    left_out: tuple[Attribute, ...] = ()
 
     def _columns(self) -> tuple[Attribute, ...]:
         return named_output(self.expressions)
