@@ -53,8 +53,6 @@ NOTES = {
     "Catalog.recoverPartitions": "does nothing: partitions are looked up whenever a table is read",
     "Catalog.refreshByPath": "kept rows are dropped, and not kept again",
     "Catalog.createTable": "names of tables live as long as the application, as in Spark without Hive",
-    "types.CharType": "texts are neither padded nor cut",
-    "types.VarcharType": "texts are not cut",
     "types.CalendarIntervalType": "no column can have it",
     "types.StringType": "only the collation UTF8_BINARY compares",
     "DataFrame.describe": "computed at once; the last digit of means and deviations may differ",

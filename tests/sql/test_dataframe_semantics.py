@@ -6,13 +6,22 @@ import io
 from collections.abc import Callable
 from contextlib import redirect_stdout
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from quiver.sql import DataFrame, Row, Session, Window
 from quiver.sql import functions as F
-from quiver.sql.errors import AnalysisException, IllegalArgumentException, PySparkException
+from quiver.sql import types as T
+from quiver.sql.errors import (
+    AnalysisException,
+    ArithmeticException,
+    IllegalArgumentException,
+    NumberFormatException,
+    ParseException,
+    PySparkException,
+)  # fmt: skip
 
 W = Window.partitionBy("s").orderBy("i")
 
@@ -278,3 +287,17 @@ def test_pivots_over_times_and_grouping_ids_of_all_keys(orders: DataFrame) -> No
     rolled = orders.rollup("cid", "oid").agg(F.grouping_id(), (F.grouping_id() + 1).alias("g"), F.count("*"))
     assert rolled.columns == ["cid", "oid", "grouping_id()", "g", "count(1)"]
     assert rolled.where("oid is null").orderBy("g", "cid").collect() == [(1, None, 1, 2, 2), (2, None, 1, 2, 1), (None, None, 3, 4, 3)]
+
+
+@pytest.mark.parametrize("value", [Decimal("1e40"), Decimal("1e-40"), 10**40])
+def test_numbers_of_too_many_digits_are_refused_where_they_stand(value: Decimal | int) -> None:
+    with pytest.raises(ArithmeticException, match="DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION"):
+        F.lit(value)
+
+
+def test_numbers_of_too_many_digits_are_refused_in_sql(spark: Session) -> None:
+    with pytest.raises(ParseException, match="DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION"):
+        spark.sql(f"SELECT 1{'0' * 40}")
+    assert spark.sql(f"SELECT {'9' * 38}").schema[0].dataType == T.DecimalType(38, 0)
+    with pytest.raises(NumberFormatException, match="use a float"):
+        F.lit(Decimal("NaN"))

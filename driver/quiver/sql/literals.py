@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from quiver.sql import types as t
-from quiver.sql.errors import PySparkTypeError, wrong_argument
+from quiver.sql.errors import ArithmeticException, NumberFormatException, PySparkTypeError, wrong_argument
 from quiver.sql.tree import expressions as e
 
 
@@ -53,17 +53,24 @@ def quoted(name: str) -> str:
     return f"`{name.replace('`', '``')}`"
 
 
+_MOST_DIGITS = 38
 _IN_BACKTICKS = re.compile(r"`((?:[^`]|``)*)`?", re.DOTALL)
 _PYTHON: tuple[tuple[Any, Callable[[Any], t.DataType]], ...] = (
     (bool, lambda value: t.BooleanType()),
     (
         int,
-        lambda value: t.IntegerType() if -(2**31) <= value < 2**31 else t.LongType() if -(2**63) <= value < 2**63 else t.DecimalType(38, 0),
+        lambda value: (
+            t.IntegerType()
+            if -(2**31) <= value < 2**31
+            else t.LongType()
+            if -(2**63) <= value < 2**63
+            else decimal_type(decimal.Decimal(value))
+        ),
     ),
     (float, lambda value: t.DoubleType()),
     (str, lambda value: t.StringType()),
     (bytes | bytearray, lambda value: t.BinaryType()),
-    (decimal.Decimal, lambda value: _decimal_type(value)),
+    (decimal.Decimal, lambda value: decimal_type(value)),
     (datetime.datetime, lambda value: t.TimestampType()),
     (datetime.date, lambda value: t.DateType()),
     (datetime.time, lambda value: t.TimeType()),
@@ -71,10 +78,19 @@ _PYTHON: tuple[tuple[Any, Callable[[Any], t.DataType]], ...] = (
 )
 
 
-def _decimal_type(value: decimal.Decimal) -> t.DecimalType:
+def decimal_type(value: decimal.Decimal) -> t.DecimalType:
+    """Of just the digits that the number has. Raises NumberFormatException for what is none, ArithmeticException for too many digits."""
     _, digits, exponent = value.as_tuple()
-    scale = max(0, -exponent) if isinstance(exponent, int) else 0
-    return t.DecimalType(max(len(digits), scale, 1) if not isinstance(exponent, int) or exponent <= 0 else len(digits) + exponent, scale)
+    if not isinstance(exponent, int):
+        raise NumberFormatException(f"{value} is no decimal: use a float", "CAST_INVALID_INPUT")
+    scale = max(0, -exponent)
+    precision = max(len(digits) + max(0, exponent), scale)
+    if precision > _MOST_DIGITS:
+        raise ArithmeticException(
+            f"Decimal precision {precision} exceeds max precision {_MOST_DIGITS}: use a float, or a string.",
+            "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION",
+        )
+    return t.DecimalType(precision, scale)
 
 
 def literal(value: Any) -> e.Expression:

@@ -10,7 +10,8 @@ from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
 
 from quiver.sql import types as t
-from quiver.sql.errors import ParseException
+from quiver.sql.errors import ArithmeticException, ParseException
+from quiver.sql.literals import decimal_type
 from quiver.sql.local_zone import clock
 from quiver.sql.tree import expressions as e
 from quiver_proto.spark_functions.times_of_day import read
@@ -33,7 +34,7 @@ def number(text: str) -> e.Literal:
     if text.isdigit():
         value = int(text)
         if value >= 2**63:
-            return e.Literal(decimal.Decimal(value), t.DecimalType(len(str(value)), 0))
+            return exact(text)
         return e.Literal(value, t.IntegerType() if value < 2**31 else t.LongType())
     if "e" in text.lower():
         return e.Literal(float(text), t.DoubleType())
@@ -43,13 +44,10 @@ def number(text: str) -> e.Literal:
 def exact(text: str) -> e.Literal:
     """A decimal of just the digits that are written."""
     value = decimal.Decimal(text)
-    _, digits, exponent = value.as_tuple()
-    assert isinstance(exponent, int)
-    scale = max(0, -exponent)
-    precision = max(len(digits) if exponent <= 0 else len(digits) + exponent, scale)
-    if precision > 38:
-        raise ParseException(f"The number {text} has more than 38 digits.", "DECIMAL_PRECISION_EXCEEDS_MAX_PRECISION")
-    return e.Literal(value, t.DecimalType(precision, scale))
+    try:
+        return e.Literal(value, decimal_type(value))
+    except ArithmeticException as error:
+        raise ParseException(f"The number {text} has more than 38 digits.", error.condition) from None
 
 
 def suffixed(text: str, kind: t.DataType) -> e.Literal:
