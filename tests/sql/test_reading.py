@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 import gzip
+from decimal import Decimal
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from quiver.sql import Session
+from quiver.sql import Row, Session
 from quiver.sql.errors import AnalysisException, SparkRuntimeException
 
 
@@ -28,6 +30,23 @@ def test_partitioned_directories_have_columns_of_their_keys(spark: Session, part
     assert df.dtypes == [("a", "bigint"), ("k", "int")]
     assert sorted(map(tuple, df.collect()), key=str) == [(1, 1), (1, 2), (26, None)]
     assert df.where("k = 2").select("k").collect() == [(2,)]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "text"])
+def test_types_of_keys(spark: Session, tmp_path: Path, kind: str) -> None:
+    for place, keys in enumerate(("n=1.0E3/d=NaN/c=12:00:00/s=2020-02-30/m=1.5", "n=2/d=1/c=13:00:00.5/s=2020-01-01/m=99999999999")):
+        folder = tmp_path / keys
+        folder.mkdir(parents=True)
+        if kind == "text":
+            (folder / "x.txt").write_text(f"{place}\n")
+        else:
+            pq.write_table(pa.table({"value": [str(place)]}), folder / "x.parquet")
+    df = spark.read.format(kind).load(str(tmp_path))
+    assert [each for _, each in df.dtypes] == ["string", "decimal(10,0)", "double", "time(6)", "string", "string"]
+    first, second = sorted(map(str, df.collect()))
+    assert first == str(Row(value="0", n=Decimal(1000), d=float("nan"), c=datetime.time(12), s="2020-02-30", m="1.5"))
+    assert second == str(Row(value="1", n=Decimal(2), d=1.0, c=datetime.time(13, 0, 0, 500000), s="2020-01-01", m="99999999999"))
+    assert df.where("n = 1000 AND c = time'12:00:00' AND d = double('NaN')").count() == 1
 
 
 def test_merge_schema(spark: Session, parts: Path) -> None:

@@ -7,6 +7,8 @@ import fnmatch
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from quiver.sql import types as t
@@ -179,27 +181,54 @@ def _moment(name: str, options: Mapping[str, str]) -> float | None:
 
 
 def partition_type(values: Sequence[str]) -> t.DataType:
-    """The narrowest type that all values have: int, bigint, a decimal of whole numbers, double, date, timestamp, or else string.
+    """The narrowest type that all values have: int, bigint, a decimal of whole numbers, double, date, timestamp, time, or else string.
+    As in Spark a double and a wider number than an int are texts together, for neither type holds both.
 
-    >>> partition_type(["1", "2"]), partition_type(["1", "x"])
-    (IntegerType(), StringType())
+    >>> partition_type(["1", "2"]), partition_type(["1", "x"]), partition_type(["1e3"]), partition_type(["1e10", "1.5"])
+    (IntegerType(), StringType(), DecimalType(4,0), StringType())
     """
-    known = [value for value in values if value != NULL_PARTITION]
-    if known and all(value.lstrip("+-").isdigit() and value.isascii() for value in known):
-        largest = max(abs(int(value)) for value in known)
-        if largest < 2**31:
-            return t.IntegerType()
-        if largest < 2**63:
-            return t.LongType()
-        return t.DecimalType(len(str(largest)), 0) if largest < 10**38 else t.StringType()
-    for kind, pattern in _PARTITION_TYPES:
-        if known and all(pattern.fullmatch(value) for value in known):
-            return kind
-    return t.StringType()
+    kinds = {_value_type(value) for value in values if value != NULL_PARTITION}
+    if len(kinds) == 1:
+        return kinds.pop()
+    if kinds in ({t.IntegerType(), t.DoubleType()}, {t.DateType(), t.TimestampType()}):
+        return t.DoubleType() if t.DoubleType() in kinds else t.TimestampType()
+    if not kinds or not all(isinstance(kind, t.IntegralType | t.DecimalType) for kind in kinds):
+        return t.StringType()
+    digits = [kind.precision for kind in kinds if isinstance(kind, t.DecimalType)]
+    widest = 19 if t.LongType() in kinds else 10 if t.IntegerType() in kinds else 0
+    return t.DecimalType(max(*digits, widest), 0) if digits else t.LongType()
 
 
-_PARTITION_TYPES: tuple[tuple[t.DataType, re.Pattern[str]], ...] = (
-    (t.DoubleType(), re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")),
-    (t.DateType(), re.compile(r"\d{4}-(0[1-9]|1[0-2])-([0-2]\d|3[01])")),
-    (t.TimestampType(), re.compile(r"\d{4}-\d\d-\d\d([ T]\d\d:\d\d:\d\d(\.\d+)?)?")),
+def _value_type(value: str) -> t.DataType:
+    if _WHOLE.fullmatch(value):
+        size = abs(int(value) + (int(value) < 0))
+        if size < 2**63:
+            return t.IntegerType() if size < 2**31 else t.LongType()
+    if _NUMBER.fullmatch(value):
+        number = Decimal(value)
+        _, digits, exponent = number.as_tuple()
+        whole = len(digits) + int(exponent)
+        return t.DecimalType(whole, 0) if int(exponent) >= 0 and whole <= _MOST_DIGITS else t.DoubleType()
+    return next((kind for kind, read in _PARTITION_TYPES if _is_read(read, value)), t.StringType())
+
+
+def _is_read(read: Callable[[str], object], value: str) -> bool:
+    try:
+        return bool(read(value))
+    except ValueError:
+        return False
+
+
+_MOST_DIGITS: Final = 38
+_WHOLE: Final = re.compile(r"[+-]?[0-9]+")
+_NUMBER: Final = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,9})?")
+_NO_NUMBER: Final = re.compile(r"NaN|[+-]?Infinity")
+_CLOCK: Final = re.compile(r"\d\d:\d\d:\d\d(\.\d{1,6})?", re.ASCII)
+_DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_MOMENT: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?", re.ASCII)
+_PARTITION_TYPES: Final[tuple[tuple[t.DataType, Callable[[str], object]], ...]] = (
+    (t.DoubleType(), _NO_NUMBER.fullmatch),
+    (t.DateType(), lambda value: _DAY.fullmatch(value) and datetime.date.fromisoformat(value)),
+    (t.TimestampType(), lambda value: _MOMENT.fullmatch(value) and datetime.datetime.fromisoformat(value)),
+    (t.TimeType(6), lambda value: _CLOCK.fullmatch(value) and datetime.time.fromisoformat(value)),
 )

@@ -12,6 +12,7 @@ import re
 import shutil
 import weakref
 from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
@@ -70,9 +71,9 @@ class Mirror:
         self.root = passing_folder(_MARK)
         self.remove = weakref.finalize(self, shutil.rmtree, self.root, ignore_errors=True)
         kinds = {field.name: field.dataType for field in leaf.schema}
-        moments = [isinstance(kinds[name], t.TimestampType) for name in leaf.partition_columns]
+        key_kinds = [kinds[name] for name in leaf.partition_columns]
         named = {
-            values: [_directories(_moment(value, leaf.zone) if is_moment else value) for value, is_moment in zip(values, moments)]
+            values: [_directories(_written(value, kind, leaf.zone)) for value, kind in zip(values, key_kinds)]
             for values in {file.values for file in leaf.files}
         }
         self.levels = [max(map(len, parts)) for parts in zip(*named.values())] or [1] * len(leaf.partition_columns)
@@ -219,8 +220,16 @@ def _read_as(of: t.DataType) -> pa.DataType:
     return arrow_type(of)
 
 
-def _moment(value: str | None, zone: str) -> str | None:
-    """A partition's timestamp, which is told in the zone, in UTC; as it is when it is none."""
+def _written(value: str | None, kind: t.DataType, zone: str) -> str | None:
+    """A partition's value as the kernel casts it: a timestamp, which is told in the zone, in UTC, a decimal without an exponent; as it is
+    when it is none."""
+    if isinstance(kind, t.DecimalType) and value is not None and "e" in value.lower():
+        try:
+            return format(Decimal(value), "f")
+        except InvalidOperation:
+            return value
+    if not isinstance(kind, t.TimestampType):
+        return value
     import pyarrow as pa
 
     moments, bad = converted(pa.array([value], pa.string()), pa.timestamp("us", "UTC"), Formats(zone))
