@@ -135,3 +135,8 @@ def test_rdds(spark: Any) -> None:
     assert spark.createDataFrame(decimals, "a decimal(5,2)").collect() == [Row(a=Decimal("999.99")), Row(a=None)]
     with pytest.raises(ArithmeticException, match=r"1000\.00 rounded half up from 999\.995 cannot be represented as Decimal\(5, 2\)"):
         spark.createDataFrame(rdd.map(lambda _: (Decimal("999.995"),)), "a decimal(5,2)").collect()
+    first = spark.context.parallelize([{"a": 1}, {"a": 2, "b": "x"}], 1)  # The first row tells the columns, unless a type is unknown.
+    assert first.toDF().collect() == [Row(a=1), Row(a=2)]
+    assert spark.createDataFrame(spark.context.parallelize([(None,), (2, "x"), (3, 1.5, 4)], 1)).schema.simpleString() == (
+        "struct<_1:bigint,_2:string>"
+    )

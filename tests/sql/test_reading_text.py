@@ -27,6 +27,7 @@ CSV: list[tuple[bytes, dict[str, Any], list[tuple[Any, ...]]]] = [
     (b'a,"",b\n,"x",\n', {}, [("a", None, "b"), (None, "x", None)]),
     (b'"a""b",c\n', {}, [('"a""b"', "c")]),
     (b'"a""b",c\n', {"escape": '"'}, [('a"b', "c")]),
+    (b'"y, ""q""",z\n"a"", b"\n"a""",\n"""" ,z\na,"\n', {}, [('"y, ""q"""', "z"), ('a"', ' b"'), ('a""', None), ('""', "z"), ("a", '"')]),
     (b'"a\\"b",c\\d\n', {}, [('a"b', "c\\d")]),
     (b'a"b,c"d"\n', {}, [('a"b', 'c"d"')]),
     (b'"abc,d\ne,f\n', {}, [("abc,d",), ("e",)]),

@@ -30,6 +30,13 @@ def test_settings_that_cant_be(spark: Session) -> None:
         spark.conf.get("spark.sql.no.such")
 
 
+def test_settings_that_nobody_set(spark: Session) -> None:
+    assert spark.sql("SET spark.sql.ansi.enabled").collect() == [("spark.sql.ansi.enabled", "true")]
+    assert spark.sql("SET spark.sql.no.such").collect() == [("spark.sql.no.such", "<undefined>")]
+    assert spark.conf.get("spark.sql.caseSensitive") == "false"
+    assert spark.conf.get("spark.sql.caseSensitive", None) is None
+
+
 def test_views_are_of_one_session(spark: Session) -> None:
     spark.range(3).createOrReplaceTempView("mine")
     assert not spark.newSession().catalog.tableExists("mine")

@@ -123,6 +123,11 @@ def test_parameters(session: Session) -> None:
     assert session.sql("SELECT :a + 1 AS n, :b AS s", {"a": 1, "b": "it's"}).collect() == [(2, "it's")]
     assert session.sql("SELECT id FROM t WHERE k = ? AND id < ? ORDER BY id LIMIT ?", ["a", 10, 1]).collect() == [(1,)]
     assert session.sql("SELECT count(*) FROM IDENTIFIER(:name)", {"name": "u"}).collect() == [(5,)]
+    given = session.sql(
+        "SELECT interval :n day, interval -:n week, interval :s second, interval -:y year to month", {"n": 1, "s": "1.5", "y": "1-2"}
+    )
+    assert given.columns == ["INTERVAL '1' DAY", "INTERVAL '-7' DAY", "INTERVAL '01.5' SECOND", "INTERVAL '-1-2' YEAR TO MONTH"]
+    assert session.sql("SELECT date'2026-01-01' + interval ? day", [1]).collect() == [(datetime.date(2026, 1, 2),)]
     df = session.range(4)
     assert session.sql("SELECT {df[id]} AS x FROM {df} WHERE id > {low} ORDER BY 1", df=df, low=1).collect() == [(2,), (3,)]
     with pytest.raises(AnalysisException, match="UNBOUND_SQL_PARAMETER"):

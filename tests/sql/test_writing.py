@@ -257,7 +257,7 @@ def test_values_as_texts(spark: Session, tmp_path: Path) -> None:
         df = spark.sql(
             "SELECT true AS b, 1e-5D AS d, double('nan') AS n, -double('inf') AS i, CAST(0.1 AS float) AS f,"
             " CAST(1.5 AS decimal(5,2)) AS c, date'2026-07-01' AS dt, timestamp'2026-07-01 12:00:00.123456' AS ts,"
-            " CAST('ab' AS binary) AS x"
+            " CAST('ab' AS binary) AS x, interval 1 day AS dy, interval -'5:06' hour to minute AS hm, interval 14 month AS mo"
         )
         df.write.csv(str(tmp_path / "csv"))
         nested = spark.createDataFrame(
@@ -269,10 +269,14 @@ def test_values_as_texts(spark: Session, tmp_path: Path) -> None:
     finally:
         spark.conf.set("spark.sql.session.timeZone", zone)
     text = Path(glob.glob(f"{tmp_path}/csv/part*")[0]).read_text()
-    assert text == "true,1.0E-5,NaN,-Infinity,0.1,1.50,2026-07-01,2026-07-01T12:00:00.123+02:00,[61 62]\n"
+    assert text == (
+        "true,1.0E-5,NaN,-Infinity,0.1,1.50,2026-07-01,2026-07-01T12:00:00.123+02:00,[61 62],"
+        "INTERVAL '1' DAY,INTERVAL '-05:06' HOUR TO MINUTE,INTERVAL '14' MONTH\n"
+    )
     lines = sorted(Path(glob.glob(f"{tmp_path}/json/part*")[0]).read_text().splitlines())
     scalars = (
         '{"b":true,"d":1.0E-5,"n":"NaN","i":"-Infinity","f":0.1,"c":1.50,"dt":"2026-07-01","ts":"2026-07-01T12:00:00.123+02:00","x":"YWI="'
+        ',"dy":"INTERVAL \'1\' DAY","hm":"INTERVAL \'-05:06\' HOUR TO MINUTE","mo":"INTERVAL \'14\' MONTH"'
     )
     assert lines == [
         scalars + ',"a":[1,null],"m":{"k":1.5,"z":null},"s":{"x":1,"z":"q\\"\\n\\u0001"}}',

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from quiver.sql import types as t
 from quiver.sql.arrow_types import arrow_schema, spark_schema
 from quiver.sql.errors import ArithmeticException, PySparkTypeError, PySparkValueError
-from quiver.sql.inference import infer_rows
+from quiver.sql.inference import infer_first, infer_rows
 from quiver.sql.local_zone import local_zone
 from quiver.sql.verifying import checker, fitting
 
@@ -44,8 +44,8 @@ def table_of(data: Any, schema: Any = None, verify: bool = True, zone: str = "")
 
 
 def batches_of(data: RDD[Any], schema: Any, sampling_ratio: float | None, verify: bool) -> tuple[RDD[pa.RecordBatch], t.StructType]:
-    """An RDD's rows as one of Arrow batches, and their columns. Without types, the first 100 rows are looked at to infer them, or as
-    many as `sampling_ratio` says. Raises as `table_of`; for rows that do not fit, the tasks do.
+    """An RDD's rows as one of Arrow batches, and their columns. Without types, they are the first row's, of the first 100 while some are
+    unknown, or those of as many rows as `sampling_ratio` says. Raises as `table_of`; for rows that do not fit, the tasks do.
     """
     if isinstance(schema, str):
         schema = t.DataType.fromDDL(schema)
@@ -60,8 +60,10 @@ def batches_of(data: RDD[Any], schema: Any, sampling_ratio: float | None, verify
             "NOT_LIST_OR_NONE_OR_STRUCT",
         )
     names = None if schema is None else [str(name) for name in schema]
-    sample = data.take(100) if sampling_ratio is None else data.sample(False, float(sampling_ratio)).collect()
-    inferred = infer_rows(sample, names)
+    if sampling_ratio is None:
+        inferred = infer_first(data.take(100), names)
+    else:
+        inferred = infer_rows(data.sample(False, float(sampling_ratio)).collect(), names)
     named = _named(inferred, names)
     return data.mapPartitions(RowBatches(inferred, named, verify)), named
 

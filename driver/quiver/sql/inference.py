@@ -51,6 +51,20 @@ def infer_rows(rows: Sequence[Any], names: Sequence[str] | None = None) -> t.Str
     return found
 
 
+def infer_first(rows: Sequence[Any], names: Sequence[str] | None = None) -> t.StructType:
+    """The columns of the first of these rows; of as many more of them as it takes until all types are known. Raises as `infer_rows`.
+
+    >>> infer_first([{"a": 1}, {"a": 2, "b": "x"}]).simpleString(), infer_first([(None,), (2, "x"), ("y",)]).simpleString()
+    ('struct<a:bigint>', 'struct<_1:bigint,_2:string>')
+    """
+    found: t.DataType = t.NullType()
+    for count, row in enumerate(rows, 1):
+        found = merge(found, infer_row(row, names))
+        if not holds(found, t.NullType):
+            return infer_rows(rows[:count], names)
+    return infer_rows(rows, names)
+
+
 def infer_row(row: Any, names: Sequence[str] | None = None) -> t.StructType:
     """The columns of one row: a dict, a Row, a named or plain tuple, a list, or an object with attributes."""
     fields = []

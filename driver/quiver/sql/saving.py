@@ -181,19 +181,23 @@ class Dealt:
         ]
         _check_keys(keys, output.partition_by, columns)
         rest = [column for column in columns if column.id not in {key.id for key in keys}]
-        self.data = t.StructType([t.StructField(c.name, c.type, True, dict(c.metadata)) for c in rest])
+        # Here, as tasks don't know of which fields an interval is.
+        of_lines = format_named(output.format) in ("csv", "json")
+        texts = {column.id for column in rest if of_lines and isinstance(column.type, t.AnsiIntervalType)}
+        kinds = [t.StringType() if column.id in texts else column.type for column in rest]
+        self.data = t.StructType([t.StructField(c.name, kind, True, dict(c.metadata)) for c, kind in zip(rest, kinds)])
         self.partitions = output.partition_by
         if output.buckets is not None and output.buckets.sort:
             unknown = _unknown_bucket_column
             sort = [e.SortKey(column_named(columns, name, unknown)) for name in output.buckets.sort]
             relation = session._state.analyser.sort(relation, sort)
-        items: list[e.Expression] = [*rest]
+        items: list[e.Expression] = [e.Alias(e.Cast(c, t.StringType()), c.name) if c.id in texts else c for c in rest]
         items += (e.Alias(e.Cast(key, t.StringType()), f"#partition{number}") for number, key in enumerate(keys))
         if output.buckets is not None:
             hashed = e.Call("hash", tuple(column_named(columns, name, _unknown_bucket_column) for name in output.buckets.columns))
             items.append(e.Alias(e.Call("pmod", (hashed, e.Literal(output.buckets.number, t.IntegerType()))), "#bucket"))
         # By position: duplicate names are allowed where a format takes them.
-        self.relation = session._state.analyser.project(relation, items) if keys or output.buckets else relation
+        self.relation = session._state.analyser.project(relation, items) if keys or output.buckets or texts else relation
 
 
 def _unknown_bucket_column(name: str) -> AnalysisException:

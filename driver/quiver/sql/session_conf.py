@@ -25,6 +25,13 @@ _DEFAULTS = {
     "spark.sql.sources.default": "parquet",
     "spark.sql.sources.partitionOverwriteMode": "STATIC",
 }
+_ALWAYS = {
+    **{key.name: key.default for key in KEYS if key.default and key.name.startswith("spark.sql.")},
+    "spark.sql.caseSensitive": "false",
+    "spark.sql.mapKeyDedupPolicy": "EXCEPTION",
+    "spark.sql.timestampType": "TIMESTAMP_LTZ",
+}
+"""What holds unless it is set otherwise: told to who asks without a default of his own."""
 _MISSING = object()
 _KNOWN = frozenset(name for key in KEYS for name in (key.name, *key.aliases))
 _WHOLE = (
@@ -79,6 +86,8 @@ class RuntimeConfig:
         known = self._values.get(key)
         if known is None:
             known = self._application.get(key) or (local_zone() if key == ZONE else _DEFAULTS.get(key))
+        if known is None and default is _MISSING:
+            known = _ALWAYS.get(key)
         if known is not None:
             return known
         if default is _MISSING:

@@ -90,7 +90,7 @@ def _tokenizer(options: CsvOptions) -> Callable[[str], Tokens]:
             start = position
             while lead and start < size and record[start] in " \t" and record[start] != separator:
                 start += 1
-            if start < size and record[start] == quote:
+            if start + 1 < size and record[start] == quote:  # One that ends the record opens nothing.
                 value, position, is_whole = _quoted(record, start + 1, options)
                 result.append(value if value is None else quoted(value) if is_whole else unquoted(value))
                 if position >= size:
@@ -135,9 +135,12 @@ def _quoted(record: str, position: int, options: CsvOptions) -> tuple[str | None
             parts.append(character)
             position = at + 1
             continue
-        after = _after_quote(record, at, separator)
-        if after >= size or record.startswith(separator, after):
-            return "".join(parts), after, True
+        last = at
+        while record.startswith(quote, last + 1):
+            last += 1
+        after = _after_quote(record, last, separator)
+        if after >= size or record.startswith(separator, after):  # Of several quotes in a row the last one ends the value.
+            return "".join(parts) + quote * (last - at), after, True
         if options.unescaped_quotes == "STOP_AT_CLOSING_QUOTE":
             parts.append(quote)
             position = at + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlglot import expressions as g
@@ -302,10 +303,20 @@ class Reader:
         return e.Cast(self.read(node.this), kind, isinstance(node, g.TryCast))
 
     def _interval(self, node: Node) -> e.Expression:
-        found = literals.interval(node)
+        found = literals.interval(node, self._amount)
         if found is None:
             raise ParseException(f"The interval {node.sql(dialect='spark')} is not of constants.", "INVALID_INTERVAL_FORMAT")
         return found
+
+    def _amount(self, node: Node) -> str | None:
+        """What an interval says before its unit, as text; None when it is neither a literal nor a parameter of one."""
+        if isinstance(node, g.Neg):
+            text = self._amount(node.this)
+            return None if text is None else text[1:] if text.startswith("-") else f"-{text}"
+        if isinstance(node, g.Placeholder | g.Parameter):
+            value = folded(self._parameter(node))
+            return str(value) if isinstance(value, int | str | Decimal) and not isinstance(value, bool) else None
+        return node.name if isinstance(node, g.Literal) else None
 
     # ---- functions ----
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import decimal
 import re
+from collections.abc import Callable
 
 from sqlglot import expressions as g
 from sqlglot.expressions.core import Expression as Node
@@ -131,20 +132,21 @@ def _zone(name: str) -> datetime.tzinfo:
 # ---- intervals ----
 
 
-def interval(node: Node) -> e.Literal | None:
-    """An interval's literal; None when it is no interval of constants."""
+def interval(node: Node, amount_of: Callable[[Node], str | None]) -> e.Literal | None:
+    """An interval's literal; None when it is no interval of constants, of which `amount_of` gives the texts."""
     parts: list[tuple[str, decimal.Decimal]] = []
     spans: list[e.Literal] = []
     for item in _flat(node):
-        if not isinstance(item, g.Interval) or not isinstance(item.this, g.Literal):
+        text = amount_of(item.this) if isinstance(item, g.Interval) else None
+        if text is None:
             return None
         unit = item.args.get("unit")
         if isinstance(unit, g.IntervalSpan):
-            spans.append(_span(item.this.name, unit.this.name.lower(), unit.expression.name.lower()))
+            spans.append(_span(text, unit.this.name.lower(), unit.expression.name.lower()))
         elif unit is None:
-            parts += _in_words(item.this.name)
+            parts += _in_words(text)
         else:
-            parts.append((_unit(unit.name), _amount(item.this.name)))
+            parts.append((_unit(unit.name), _amount(text)))
     if spans:
         if len(spans) > 1 or parts:
             raise _bad("several values")

@@ -12,7 +12,7 @@ from sqlglot.expressions.core import Expression as Node
 from quiver.redacting import shown
 from quiver.sql import types as t
 from quiver.sql.analysis.scopes import substituted
-from quiver.sql.errors import AnalysisException, ParseException
+from quiver.sql.errors import AnalysisException, ParseException, SparkNoSuchElementException
 from quiver.sql.frontend.call_arguments import placed
 from quiver.sql.frontend.constants import folded
 from quiver.sql.frontend.dialect import last_part, parsed, unsupported
@@ -77,7 +77,11 @@ def _set(session: Session, query: Query, found: re.Match[str]) -> r.Relation:
         return rows(session, ("key", "value"), sorted((key, shown(key, value)) for key, value in session.conf.getAll.items()))
     key = key.strip().strip("`")
     if value is None:
-        return rows(session, ("key", "value"), [(key, shown(key, session.conf.get(key, "<undefined>") or ""))])
+        try:
+            value = session.conf.get(key)
+        except SparkNoSuchElementException:
+            value = "<undefined>"
+        return rows(session, ("key", "value"), [(key, shown(key, value))])
     value = value.strip()
     if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"`":
         value = value[1:-1]
