@@ -38,6 +38,7 @@ def maps(spark: Session) -> DataFrame:
         ("select (select oid, name from refused)", "INVALID_SUBQUERY_EXPRESSION.SCALAR_SUBQUERY_RETURN_MORE_THAN_ONE_OUTPUT_COLUMN"),
         ("select ntile(0) over (order by 1)", "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE"),
         ("select ntile(-1) over (order by 1)", "DATATYPE_MISMATCH.VALUE_OUT_OF_RANGE"),
+        ("select * from refused natural cross join refused b", "INCOMPATIBLE_JOIN_TYPES"),
         ("select hash()", "WRONG_NUM_ARGS.WITHOUT_SUGGESTION"),
         ("select xxhash64()", "WRONG_NUM_ARGS.WITHOUT_SUGGESTION"),
         ("select interval '1' year / 0", "INTERVAL_DIVIDED_BY_ZERO"),

@@ -28,6 +28,8 @@ def test_settings_that_cant_be(spark: Session) -> None:
         spark.conf.set("spark.master", "local")
     with pytest.raises(PySparkException, match="SQL_CONF_NOT_FOUND"):
         spark.conf.get("spark.sql.no.such")
+    assert spark.conf.get("spark.sql.ansi.enabled") == spark.conf.get("spark.sql.adaptive.enabled") == "true"
+    assert spark.sql("SET spark.sql.ansi.enabled").collect() == [("spark.sql.ansi.enabled", "true")]
 
 
 def test_settings_that_nobody_set(spark: Session) -> None:

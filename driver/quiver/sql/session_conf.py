@@ -18,6 +18,8 @@ from quiver.sql.sizing import sizing
 from quiver_proto.errors import ConfigurationError
 
 _DEFAULTS = {
+    "spark.sql.adaptive.enabled": "true",
+    "spark.sql.ansi.enabled": "true",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
     "spark.sql.repl.eagerEval.enabled": "false",
     "spark.sql.repl.eagerEval.maxNumRows": "20",

@@ -17,7 +17,7 @@ from quiver.sql.analysis.implicit_casts import as_type
 from quiver.sql.analysis.rewriting import merged_projection, parts
 from quiver.sql.analysis.volatile import any_volatile
 from quiver.sql.constant_rows import local_rows
-from quiver.sql.errors import AnalysisException
+from quiver.sql.errors import AnalysisException, ParseException
 from quiver.sql.frontend import datafusion, hints, pivots
 from quiver.sql.frontend.constants import folded
 from quiver.sql.frontend.dialect import unsupported
@@ -233,6 +233,11 @@ def _join(query: Query, left: r.Relation, join: g.Join) -> r.Relation:
     analyser = query.analyser
     side, kind = (join.side or "").upper(), (join.kind or "").upper()
     on, using = join.args.get("on"), join.args.get("using")
+    natural = (join.method or "").upper() == "NATURAL"
+    if natural and kind == "CROSS":
+        raise ParseException(
+            "The join types NATURAL and CROSS are incompatible.", "INCOMPATIBLE_JOIN_TYPES", {"joinType1": "NATURAL", "joinType2": "CROSS"}
+        )
     if kind in ("SEMI", "ANTI"):
         how = kind.lower()
     else:
@@ -245,7 +250,6 @@ def _join(query: Query, left: r.Relation, join: g.Join) -> r.Relation:
             raise unsupported("USING or NATURAL with LATERAL", join)
         return _lateral(query, left, join.this, "inner" if how == "cross" else how, on)
     right = relation(query, join.this)
-    natural = (join.method or "").upper() == "NATURAL"
     if using or natural:
         names = [column.name for column in using or []]
         if natural:
