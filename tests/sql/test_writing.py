@@ -260,6 +260,7 @@ def test_values_as_texts(spark: Session, tmp_path: Path) -> None:
             " CAST('ab' AS binary) AS x, interval 1 day AS dy, interval -'5:06' hour to minute AS hm, interval 14 month AS mo"
         )
         df.write.csv(str(tmp_path / "csv"))
+        as_line = df.selectExpr("to_csv(struct(dy, hm, mo))").collect()
         nested = spark.createDataFrame(
             [([1, None], {"k": 1.5, "z": None}, (1, None, 'q"\n\x01')), (None, None, None)],
             "a array<int>, m map<string,double>, s struct<x:int,y:int,z:string>",
@@ -273,6 +274,7 @@ def test_values_as_texts(spark: Session, tmp_path: Path) -> None:
         "true,1.0E-5,NaN,-Infinity,0.1,1.50,2026-07-01,2026-07-01T12:00:00.123+02:00,[61 62],"
         "INTERVAL '1' DAY,INTERVAL '-05:06' HOUR TO MINUTE,INTERVAL '14' MONTH\n"
     )
+    assert as_line == [("INTERVAL '1' DAY,INTERVAL '-05:06' HOUR TO MINUTE,INTERVAL '14' MONTH",)]
     lines = sorted(Path(glob.glob(f"{tmp_path}/json/part*")[0]).read_text().splitlines())
     scalars = (
         '{"b":true,"d":1.0E-5,"n":"NaN","i":"-Infinity","f":0.1,"c":1.50,"dt":"2026-07-01","ts":"2026-07-01T12:00:00.123+02:00","x":"YWI="'

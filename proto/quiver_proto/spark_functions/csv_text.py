@@ -133,6 +133,8 @@ def _writer(kind: Any, options: dict[str, str], zone: str) -> Callable[[Any], st
             return lambda value: bytes(value).decode(errors="replace")
         case _ if isinstance(kind, str) and kind.startswith("decimal"):
             return lambda value: format(value, "f")
+        case _ if isinstance(kind, str) and kind.startswith("interval"):
+            return casts.shower(kind, zone)
         case _:
             return str
 
