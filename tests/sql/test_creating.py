@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from quiver.sql import functions as F
 from quiver.sql import types as t
 from quiver.sql.creating import table_of
 from quiver.sql.errors import ArithmeticException, PySparkTypeError, PySparkValueError
@@ -140,3 +141,6 @@ def test_rdds(spark: Any) -> None:
     assert spark.createDataFrame(spark.context.parallelize([(None,), (2, "x"), (3, 1.5, 4)], 1)).schema.simpleString() == (
         "struct<_1:bigint,_2:string>"
     )
+    told = F.udf(lambda _: Decimal("999.995"), "decimal(5,2)")
+    with pytest.raises(ArithmeticException, match=r"1000\.00 rounded half up from 999\.995"):
+        spark.range(1).select(told("id")).collect()
