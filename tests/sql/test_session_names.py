@@ -7,7 +7,7 @@ import datetime
 import pytest
 
 from quiver.sql import Session
-from quiver.sql.errors import AnalysisException, IllegalArgumentException, PySparkException
+from quiver.sql.errors import AnalysisException, IllegalArgumentException, PySparkException, UnsupportedOperationException
 
 
 def test_settings_are_of_one_session(spark: Session) -> None:
@@ -28,6 +28,16 @@ def test_settings_that_cant_be(spark: Session) -> None:
         spark.conf.set("spark.master", "local")
     with pytest.raises(PySparkException, match="SQL_CONF_NOT_FOUND"):
         spark.conf.get("spark.sql.no.such")
+    # Queries would not heed them, and mean something else than in Spark.
+    for key, value, there in (
+        ("spark.sql.caseSensitive", True, "false"),
+        ("spark.sql.mapKeyDedupPolicy", "LAST_WIN", "EXCEPTION"),
+        ("spark.sql.timestampType", "TIMESTAMP_NTZ", "TIMESTAMP_LTZ"),
+    ):
+        with pytest.raises(UnsupportedOperationException, match=f"{key} is {there} here"):
+            spark.conf.set(key, value)
+        spark.conf.set(key, there)
+        spark.conf.unset(key)
     assert spark.conf.get("spark.sql.ansi.enabled") == spark.conf.get("spark.sql.adaptive.enabled") == "true"
     assert spark.sql("SET spark.sql.ansi.enabled").collect() == [("spark.sql.ansi.enabled", "true")]
 

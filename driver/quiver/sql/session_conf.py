@@ -17,6 +17,32 @@ from quiver.sql.local_zone import kernel_zone, local_zone
 from quiver.sql.sizing import sizing
 from quiver_proto.errors import ConfigurationError
 
+ANSI = "spark.sql.ansi.enabled"
+ZONE = "spark.sql.session.timeZone"
+_FIXED = {
+    ANSI: (
+        "true",
+        "values that can't be computed are errors. For nulls in their place use try_divide, try_add, try_subtract, try_multiply, try_mod, "
+        "try_cast, try_element_at, get, try_to_timestamp or try_to_date.",
+        "UNSUPPORTED_FEATURE.ANSI_OFF",
+    ),
+    "spark.sql.caseSensitive": (
+        "false",
+        "names that differ only in case are one name. Rename one of them.",
+        "UNSUPPORTED_FEATURE.CASE_SENSITIVE_NAMES",
+    ),
+    "spark.sql.mapKeyDedupPolicy": (
+        "EXCEPTION",
+        "a map with a key twice is an error. Drop duplicates before the map is made.",
+        "UNSUPPORTED_FEATURE.MAP_KEY_DEDUP_POLICY",
+    ),
+    "spark.sql.timestampType": (
+        "TIMESTAMP_LTZ",
+        "a timestamp is an instant. Say timestamp_ntz in schemas and casts for one without a zone.",
+        "UNSUPPORTED_FEATURE.TIMESTAMP_TYPE",
+    ),
+}
+"""Settings of Spark by which queries mean something else, with the value that holds: other values are refused."""
 _DEFAULTS = {
     "spark.sql.adaptive.enabled": "true",
     "spark.sql.ansi.enabled": "true",
@@ -29,9 +55,7 @@ _DEFAULTS = {
 }
 _ALWAYS = {
     **{key.name: key.default for key in KEYS if key.default and key.name.startswith("spark.sql.")},
-    "spark.sql.caseSensitive": "false",
-    "spark.sql.mapKeyDedupPolicy": "EXCEPTION",
-    "spark.sql.timestampType": "TIMESTAMP_LTZ",
+    **{key: value for key, (value, _, _) in _FIXED.items()},
 }
 """What holds unless it is set otherwise: told to who asks without a default of his own."""
 _MISSING = object()
@@ -42,8 +66,6 @@ _WHOLE = (
     "spark.sql.repl.eagerEval.maxNumRows",
     "spark.sql.repl.eagerEval.truncate",
 )
-ANSI = "spark.sql.ansi.enabled"
-ZONE = "spark.sql.session.timeZone"
 
 
 class RuntimeConfig:
@@ -58,14 +80,15 @@ class RuntimeConfig:
     """
 
     def __init__(self, conf: Conf) -> None:
-        _check_ansi(conf.get(ANSI) or "true")
+        for key, (value, _, _) in _FIXED.items():
+            _check_meaning(key, conf.get(key) or value)
         self._application = conf
         self._values: dict[str, str] = {}
 
     def set(self, key: str, value: str | int | bool) -> None:
         """From now on. Raises AnalysisException CANNOT_MODIFY_CONFIG for settings of the application, such as its master,
         IllegalArgumentException for an unknown time zone or a value that is none for its key, BadSetting for an unknown `quiver.*` key,
-        UnsupportedOperationException for ANSI mode switched off."""
+        UnsupportedOperationException for a meaning that queries don't have here, as without ANSI mode."""
         if not isinstance(value, str | int | bool):
             raise PySparkTypeError(f"Argument `value` should be a bool, int or str, got {type(value).__name__}.", "NOT_BOOL_OR_INT_OR_STR")
         text = str(value).lower() if isinstance(value, bool) else str(value)
@@ -73,8 +96,7 @@ class RuntimeConfig:
             raise AnalysisException(
                 f"Cannot modify the value of the Spark config: {key!r}. Set it before the application starts.", "CANNOT_MODIFY_CONFIG"
             )
-        if key == ANSI:
-            _check_ansi(text)
+        _check_meaning(key, text)
         if key == ZONE:
             _check_zone(text)
         elif key.startswith("spark.sql."):
@@ -125,13 +147,11 @@ class RuntimeConfig:
         return key.startswith("spark.sql.") or not key.startswith(("spark.", "quiver."))
 
 
-def _check_ansi(text: str) -> None:
-    if text.strip().lower() != "true":
-        raise UnsupportedOperationException(
-            f"{ANSI} is true here and can't be set to {text!r}: values that can't be computed are errors. For nulls in their place use "
-            "try_divide, try_add, try_subtract, try_multiply, try_mod, try_cast, try_element_at, get, try_to_timestamp or try_to_date.",
-            "UNSUPPORTED_FEATURE.ANSI_OFF",
-        )
+def _check_meaning(key: str, text: str) -> None:
+    """Whether queries mean what the setting says. Raises UnsupportedOperationException, where Spark would give other answers."""
+    fixed = _FIXED.get(key)
+    if fixed is not None and text.strip().lower() != fixed[0].lower():
+        raise UnsupportedOperationException(f"{key} is {fixed[0]} here and can't be set to {text!r}: {fixed[1]}", fixed[2])
 
 
 def _check_value(key: str, text: str) -> None:
