@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from quiver.sql.analysis.aggregation import has_aggregate, is_aggregate, of_all_keys
-from quiver.sql.analysis.left_out import THROUGH
+from quiver.sql.analysis.left_out import THROUGH, over_wider
 from quiver.sql.analysis.pretty import output_name
 from quiver.sql.errors import AnalysisException, column_not_found
 from quiver.sql.tree import expressions as e
@@ -58,9 +58,7 @@ def _widened(analyser: Resolver, child: r.Relation, expressions: Sequence[e.Expr
             return _of_groups(analyser, child, _resolved(analyser, child.output, child.child.output, expressions, outer))
         case _ if isinstance(child, THROUGH) and not any(map(has_aggregate, expressions)):
             below, resolved = _widened(analyser, child.child, expressions, outer)
-            if isinstance(child, r.Deduplicate) and child.keys is None:  # Which rows there are doesn't change.
-                return r.Deduplicate(below, child.output), resolved
-            return replace(child, child=below), resolved
+            return over_wider(child, below), resolved
         case _:
             return child, analyser.resolved(expressions, child.output, outer)
 

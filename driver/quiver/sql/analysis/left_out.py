@@ -18,6 +18,13 @@ THROUGH: Final = (r.Filter, r.Sort, r.Limit, r.Deduplicate, r.Sample, r.Repartit
 """What shows the columns of what is below it."""
 
 
+def over_wider(relation: r.Unary, below: r.Relation) -> r.Relation:
+    """The operator over what it is over with further columns: which rows there are doesn't change."""
+    if isinstance(relation, r.Deduplicate) and relation.keys is None:
+        return r.Deduplicate(below, relation.output)
+    return replace(relation, child=below)
+
+
 def with_asked(analyser: Resolver, relation: r.Relation, expressions: Sequence[e.Expression]) -> r.Relation:
     """The relation with those of them that expressions ask for as further columns, hidden ones."""
     output = relation.output
@@ -47,23 +54,21 @@ def _left_out(relation: r.Relation) -> list[e.Attribute]:
 
 def _showing(relation: r.Relation, asked: set[int]) -> r.Relation:
     """With these columns after its own."""
+    if not asked:
+        return relation
     match relation:
         case r.Join():
             left, right = (_showing(side, asked) for side in (relation.left, relation.right))
             return relation if left is relation.left and right is relation.right else replace(relation, left=left, right=right)
         case r.Project():
-            child = _showing(relation.child, asked - {column.id for column in relation.left_out})
-            added = tuple(
-                replace(column, metadata=(*(item for item in column.metadata if item != HIDDEN), HIDDEN))
-                for column in (*child.output, *relation.left_out)
-                if column.id in asked
-            )
-            unique = {column.id: column for column in added}
-            return replace(relation, child=child, expressions=(*relation.expressions, *unique.values())) if unique else relation
-        case r.Deduplicate() if relation.keys is None:  # Which rows there are doesn't change.
-            below = _showing(relation.child, asked)
-            return relation if below is relation.child else r.Deduplicate(below, relation.output)
+            child = _showing(relation.child, asked - {column.id for column in relation.child.output})
+            found = tuple(_hidden(column) for column in child.output if column.id in asked)
+            return replace(relation, child=child, expressions=(*relation.expressions, *found)) if found else relation
     if not isinstance(relation, THROUGH):
         return relation
     below = _showing(relation.child, asked)
-    return relation if below is relation.child else replace(relation, child=below)
+    return relation if below is relation.child else over_wider(relation, below)
+
+
+def _hidden(column: e.Attribute) -> e.Attribute:
+    return column if HIDDEN in column.metadata else replace(column, metadata=(*column.metadata, HIDDEN))
